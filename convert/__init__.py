@@ -1,0 +1,56 @@
+"""Other projects' checkpoints -> our models. Reads files, never runs them: see `pickles.py`.
+
+`read_checkpoint` is the whole of it: container -> plain tree -> the one format that knows it -> common names -> generator.
+"""
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convert import common, containers, dcgan, nvidia, rosinality
+from convert.errors import CheckpointError
+from convert.rules import rename
+from lrgan_jax.generators import Generator
+
+__all__ = ["CheckpointError", "read_checkpoint"]
+
+
+def read_checkpoint(path: str | Path, settings: Mapping[str, Any] | None = None) -> Generator:
+    """The generator inside `path`; its `info.provenance` says where it comes from.
+
+    Args:
+      settings: fields of StyleGAN2Config that no shape shows and this file may lack, such as conv_clamp.
+    Raises:
+      CheckpointError: in one line, whatever is wrong with the file.
+    """
+    path = Path(path)
+    tree = containers.read(path)
+    gen, kind, remark = _build(tree, dict(settings or {}), path.name)
+    provenance = {
+        "source": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "format": kind,
+        "converted": datetime.date.today().isoformat(),
+    }
+    if remark:
+        provenance["remark"] = remark
+    return dataclasses.replace(gen, info=dataclasses.replace(gen.info, name=path.stem, provenance=provenance))
+
+
+def _build(tree: Any, settings: dict[str, Any], where: str) -> tuple[Generator, str, str]:
+    for module in (nvidia, rosinality):
+        if (found := module.read(tree)) is not None:
+            tensors, known = found
+            problems: list[str] = []
+            named = rename(tensors, module.RULES, problems)
+            gen, remark = common.build(named, {**known, **settings}, problems, where)
+            return gen, module.FORMAT, remark
+    if (tensors := dcgan.read(tree)) is not None:
+        return dcgan.build(tensors, where), dcgan.FORMAT, ""
+    raise CheckpointError(f"{where}: no generator of a known format in it; known are {_known()}")
+
+
+def _known() -> str:
+    return ", ".join(module.FORMAT for module in (nvidia, rosinality, dcgan))

@@ -1,0 +1,70 @@
+"""Renaming by table: one row per kind of weight, checked from both sides, all disagreements reported at once."""
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from convert.errors import CheckpointError
+
+
+class Rule(NamedTuple):
+    """What becomes of the tensors whose whole name matches `source`."""
+
+    source: str
+    target: str | Callable[[re.Match], str] | None  # a template, a function of the match, or None to drop the tensor
+    why: str
+    transform: Callable[[np.ndarray], np.ndarray] = lambda a: a
+
+
+def rename(source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str]) -> dict[str, np.ndarray]:
+    """Apply to each tensor the one rule that matches its name. Appends to `problems` what matches none or several, and collisions."""
+    out: dict[str, np.ndarray] = {}
+    origin: dict[str, str] = {}
+    for name, array in source.items():
+        hits = [(rule, match) for rule in rules if (match := re.fullmatch(rule.source, name))]
+        if len(hits) != 1:
+            problems.append(f"{name}: matched by {len(hits)} rules, wants exactly 1")
+            continue
+        rule, match = hits[0]
+        if rule.target is None:
+            continue
+        target = rule.target(match) if callable(rule.target) else match.expand(rule.target)
+        if target in out:
+            problems.append(f"{name}: {target} was already filled by {origin[target]}")
+        elif problem := _unusable(array):
+            problems.append(f"{name}: {problem}")
+        else:
+            origin[target] = name
+            try:
+                out[target] = rule.transform(array)
+            except (ValueError, IndexError):  # a transpose or reshape that does not fit this shape
+                problems.append(f"{name}: shape {array.shape} does not fit ({rule.why})")
+    return out
+
+
+def fill(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]], problems: list[str]) -> None:
+    """Compare names and shapes with what the model wants, and append every difference to `problems`."""
+    for name, array in tensors.items():
+        if name not in wanted:
+            problems.append(f"{name}: the model has no such tensor")
+        elif array.shape != wanted[name]:
+            problems.append(f"{name}: shape {array.shape}, the model wants {wanted[name]}")
+    problems += [f"{name}: nothing in the checkpoint fills it" for name in wanted if name not in tensors]
+
+
+def refuse(problems: list[str], where: str) -> None:
+    """Raise one CheckpointError with all of `problems`, if there are any."""
+    if problems:
+        shown = "; ".join(sorted(problems)[:8])
+        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise CheckpointError(f"{where}: checkpoint and model disagree: {shown}{more}")
+
+
+def _unusable(array: np.ndarray) -> str | None:
+    """Why a tensor cannot be a weight, or None."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return f"holds {array.dtype}, weights are floating point"
+    if not np.isfinite(array).all():
+        return "holds NaN or infinity"
+    return None

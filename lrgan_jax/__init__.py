@@ -1,0 +1,49 @@
+"""LowRankGAN as a functional JAX library: edit one region of a generated image and leave the rest still.
+
+    gen = lr.load("faces-dcgan")
+    w = gen.mapping(lr.sample_z(gen, jax.random.key(0), 1))
+    mouth = lr.find_directions(gen, w, "mouth")
+    image = gen.synthesis(lr.edit(w, mouth[0], 2.0))
+
+Start reading at `pipeline.py`.
+"""
+from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
+from lrgan_jax.directions import Directions, DirectionsError
+from lrgan_jax.editing import edit
+from lrgan_jax.generators import (
+    DCGAN,
+    WS,
+    DCGANConfig,
+    Generator,
+    ModelInfo,
+    StyleGAN2,
+    StyleGAN2Config,
+    W,
+    Z,
+    image_function,
+    render,
+    sample_z,
+    to_ws,
+)
+from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.metrics import region_change, step_for_change
+from lrgan_jax.pipeline import Analysis, analyse, find_directions, to_directions
+from lrgan_jax.regions import RegionError, region_mask
+from lrgan_jax.rpca import RobustPCA, robust_pca
+from lrgan_jax.subspaces import (
+    attribute_space,
+    constrained_directions,
+    default_mu,
+    frontier_directions,
+    null_space,
+    projected_directions,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "DCGAN", "WS", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "ModelError", "ModelInfo", "RegionError",
+    "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "W", "Z", "analyse", "attribute_space", "constrained_directions",
+    "default_mu", "edit", "embedded_models", "find_directions", "frontier_directions", "image_function", "load", "null_space",
+    "projected_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z", "save",
+    "step_for_change", "to_directions", "to_ws",
+]  # fmt: skip

@@ -1,0 +1,149 @@
+"""A model on disk: a folder that holds `model.json` (architecture, config, regions, provenance), `card.md` and `weights/` (Orbax).
+
+A folder is written beside its final name and renamed when whole, so a checkpoint either exists completely or not at all.
+"""
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from lrgan_jax.generators import ARCHITECTURES, Generator, ModelInfo
+
+DESCRIPTION = "model.json"
+VERSION = 1
+
+
+class ModelError(ValueError):
+    """A model that cannot be found or read; the message is one line for a person."""
+
+
+def embedded_models() -> dict[str, Path]:
+    """Name -> folder of the models inside this package."""
+    root = Path(str(resources.files("lrgan_jax") / "models"))
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{DESCRIPTION}"))}
+
+
+def fingerprint(variables) -> str:
+    """SHA-256 over the names, shapes and float32 values of all arrays: equal exactly when the weights are."""
+    digest = hashlib.sha256()
+    for path, leaf in tree_flatten_with_path(variables)[0]:
+        array = np.ascontiguousarray(leaf, np.float32)
+        digest.update(f"{keystr(path)}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save(path: str | os.PathLike, gen: Generator, *, dtype: Any = np.float32) -> Path:
+    """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
+
+    Raises:
+      FileExistsError: if `path` exists; nothing is overwritten.
+    """
+    from orbax.checkpoint import v1 as ocp  # half a second, which commands that save nothing need not wait for
+
+    path = Path(path).resolve()  # Orbax fails on relative paths, sometimes only in the background
+    if path.exists():
+        raise FileExistsError(f"{path} exists already; choose another name or remove it")
+    stored = jax.tree.map(lambda a: np.asarray(a, dtype), _plain(gen.variables))
+    description = {
+        "format": "lrgan_jax model",
+        "version": VERSION,
+        "architecture": _architecture(gen),
+        "name": gen.info.name,
+        "config": dataclasses.asdict(gen.config),
+        "fingerprint": fingerprint(stored),
+        "regions": dict(gen.info.regions),
+        "provenance": dict(gen.info.provenance),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
+        (draft / "card.md").write_text(gen.info.card)
+        ocp.save(draft / "weights", stored)
+        draft.chmod(0o755)
+        draft.rename(path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return path
+
+
+def load(name_or_path: str | os.PathLike) -> Generator:
+    """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become float32.
+
+    Raises:
+      ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
+    """
+    from orbax.checkpoint import v1 as ocp
+
+    folder = find(name_or_path)
+    description = describe(folder)
+    cls, config_cls, init = ARCHITECTURES[description["architecture"]]
+    config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
+    wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
+    try:
+        stored = ocp.load(folder.resolve() / "weights", jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted))
+    except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
+        raise ModelError(f"{folder}: its weights cannot be read ({type(error).__name__}); convert or copy it again") from error
+    for (path, leaf), want in zip(tree_flatten_with_path(stored)[0], jax.tree.leaves(wanted), strict=True):
+        if leaf.shape != want.shape:
+            raise ModelError(f"{folder}: {keystr(path)} is {leaf.shape} but the config wants {want.shape}")
+    info = ModelInfo(
+        name=description["name"],
+        fingerprint=description["fingerprint"],
+        regions=description["regions"],
+        card=(folder / "card.md").read_text() if (folder / "card.md").exists() else "",
+        provenance=description["provenance"],
+    )
+    return cls(config, jax.tree.map(jax.numpy.asarray, stored), info)
+
+
+def find(name_or_path: str | os.PathLike) -> Path:
+    """The folder of a model, or a ModelError that says what to do."""
+    embedded = embedded_models()
+    if str(name_or_path) in embedded:
+        return embedded[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_file():
+        raise ModelError(f"{path} is a file, not a converted model; run: python -m convert {path} {path.stem}")
+    if not path.exists():
+        raise ModelError(f"no model {str(name_or_path)!r}: neither a folder nor one of {', '.join(embedded) or 'none'}")
+    if not (path / DESCRIPTION).is_file():
+        raise ModelError(f"{path} is not a converted model: it has no {DESCRIPTION}")
+    return path
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The contents of a model's `model.json`, checked."""
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        architecture, version = description["architecture"], description["version"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / DESCRIPTION} is damaged: {error}") from error
+    if version != VERSION or architecture not in ARCHITECTURES:
+        raise ModelError(f"{folder} is a {architecture!r} of version {version}, which this release cannot read")
+    return description
+
+
+def _architecture(gen: Generator) -> str:
+    return next(name for name, (cls, *_) in ARCHITECTURES.items() if isinstance(gen, cls))
+
+
+def _plain(tree):
+    """Nested plain dicts, whatever mappings came in."""
+    return {key: _plain(value) for key, value in tree.items()} if hasattr(tree, "items") else tree
+
+
+def _tuples(value):
+    """JSON's lists as the tuples that a hashable config holds."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,119 @@
+"""The record that a user saves and shares: direction vectors with their layers, range, and where they come from.
+
+Two file forms. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows alone, which is how the
+authors of LowRankGAN and ReSeFa publish theirs. Neither can carry code: both are read without pickle.
+"""
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lrgan_jax.files import write_whole
+
+FORMAT = "lrgan_jax directions 1"
+ARRAYS = ("vectors", "inside", "outside", "kept")
+
+
+class DirectionsError(ValueError):
+    """A file or a selection of directions that is unusable; the message is one line for a person."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Directions:
+    """k directions that belong together, best first.
+
+    Attributes:
+      vectors: unit rows [k, d].
+      inside, outside: first-order change of the region and of the rest per squared unit of step, [k]; None if never measured.
+      kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see `subspaces.Candidates`.
+      layers: rows of ws that move; None for all.
+      step_range: suggested smallest and largest step.
+      region, method, model, fingerprint, settings: where they come from; the fingerprint is the model's.
+    """
+
+    vectors: Float[np.ndarray, "k d"]
+    inside: Float[np.ndarray, " k"] | None = None
+    outside: Float[np.ndarray, " k"] | None = None
+    kept: Float[np.ndarray, " k"] | None = None
+    layers: tuple[int, ...] | None = None
+    step_range: tuple[float, float] = (-4.0, 4.0)
+    region: str = ""
+    method: str = ""
+    model: str = ""
+    fingerprint: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, index: int | slice) -> "Directions":
+        """The chosen ones, still as Directions: `directions[0]` holds one row."""
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise DirectionsError(f"direction {index} of {len(self)}: count from 0 to {len(self) - 1}")
+            index = slice(index, index + 1 or None)
+        chosen = {name: None if (a := getattr(self, name)) is None else a[index] for name in ARRAYS}
+        return dataclasses.replace(self, **chosen)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write `.npz` (everything) or `.npy` (the rows alone), whole or not at all.
+
+        Raises:
+          DirectionsError: on another suffix. FileExistsError: nothing is overwritten.
+        """
+        path = Path(path)
+        if path.suffix not in (".npz", ".npy"):
+            raise DirectionsError(f"{path}: directions are saved as .npz (everything) or .npy (vectors alone)")
+        if path.exists():
+            raise FileExistsError(f"{path} exists already; choose another name or remove it")
+        buffer = io.BytesIO()
+        if path.suffix == ".npy":
+            np.save(buffer, self.vectors)
+        else:
+            arrays = {name: a for name in ARRAYS if (a := getattr(self, name)) is not None}
+            fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
+            record = {"format": FORMAT} | {name: getattr(self, name) for name in fields}
+            record["settings"] = dict(self.settings)
+            np.savez(buffer, record=np.array(json.dumps(record)), **arrays)
+        return write_whole(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Directions":
+        """Read either form. Raises DirectionsError in one line if the file is missing, damaged, or something else."""
+        path = Path(path)
+        try:
+            with open(path, "rb") as file:
+                content = np.load(file, allow_pickle=False)
+                if isinstance(content, np.ndarray):
+                    return cls._from_rows(content, path)
+                return cls._from_archive(dict(content), path)
+        except FileNotFoundError as error:
+            raise DirectionsError(f"{path}: no such file") from error
+        except DirectionsError:
+            raise
+        except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise DirectionsError(f"{path}: not a directions file, or a damaged one") from error
+
+    @classmethod
+    def _from_rows(cls, rows: np.ndarray, path: Path) -> "Directions":
+        rows = rows[None] if rows.ndim == 1 else rows
+        if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
+            raise DirectionsError(f"{path}: directions are finite rows [k, d], this is {rows.dtype} of shape {list(rows.shape)}")
+        return cls(rows, method="file", settings={"source": path.name})
+
+    @classmethod
+    def _from_archive(cls, content: dict[str, np.ndarray], path: Path) -> "Directions":
+        record = json.loads(str(content["record"]))
+        if record.pop("format") != FORMAT:
+            raise DirectionsError(f"{path}: not in the form {FORMAT!r}")
+        record["layers"] = None if record["layers"] is None else tuple(record["layers"])
+        record["step_range"] = tuple(record["step_range"])
+        checked = cls._from_rows(content["vectors"], path).vectors
+        return cls(**record, **{**{name: content[name] for name in ARRAYS if name in content}, "vectors": checked})

@@ -1,0 +1,15 @@
+"""Writing files so that a reader sees all of it or nothing."""
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path: str | os.PathLike, content: bytes) -> Path:
+    """Write beside the final name, then rename. Makes missing folders; replaces what was there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as draft:
+        draft.write(content)
+    os.chmod(draft.name, 0o644)  # a temporary file starts private
+    os.replace(draft.name, path)
+    return path

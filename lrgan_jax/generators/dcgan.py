@@ -1,0 +1,112 @@
+"""DCGAN's generator, as the PyTorch tutorial builds it: any width, any size 4 * 2^k; its latent is z.
+
+A projection of z to 4x4, then transposed 4x4 convolutions that double the size, each followed by batch norm (running statistics)
+and ReLU; the last one by tanh. Nothing lies between z and the layers, so z itself plays the part of w, with a single row of ws.
+
+Source: Radford et al. 2016, arXiv:1511.06434.
+"""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax.generators import ops
+from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z
+from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
+
+
+@dataclass(frozen=True)
+class DCGANConfig:
+    """channels: width at each resolution from 4x4 up to half the image's; resolution = 4 * 2^len(channels)."""
+
+    channels: tuple[int, ...] = (512, 256, 128, 64)
+    z_dim: int = 100
+    img_channels: int = 3
+
+    @property
+    def resolution(self) -> int:
+        return 4 * 2 ** len(self.channels)
+
+
+class Network(nn.Module):
+    """z -> image."""
+
+    config: DCGANConfig
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "n z"]) -> Float[Array, "n h w c"]:
+        init = nn.initializers.normal(0.02)
+        first = self.param("project", init, (4, 4, z.shape[-1], self.config.channels[0]))
+        # HIGHEST for the same reason as StyleGAN2's styles: everything depends on it, and it costs next to nothing.
+        x = jnp.einsum("ni,hwio->nhwo", z, first, precision="highest")
+        for k, features in enumerate((*self.config.channels[1:], self.config.img_channels)):
+            x = nn.relu(nn.BatchNorm(use_running_average=True, epsilon=1e-5, dtype=x.dtype, name=f"norm{k}")(x))
+            kernel = self.param(f"up{k}", init, (4, 4, x.shape[-1], features))
+            x = ops.conv_transpose_4x4(x, kernel)
+        return jnp.tanh(x)
+
+
+def init(key: Array, config: DCGANConfig) -> dict[str, Any]:
+    """Fresh variables, {"params": ..., "batch_stats": ...}."""
+    return Network(config).init(key, jnp.zeros((1, config.z_dim)))
+
+
+@partial(jax.jit, static_argnames="config")
+def synthesize(config: DCGANConfig, variables, z: Float[Array, "n z"]) -> Float[Array, "n h w c"]:
+    """z -> images in [-1, 1]. A pure function of `variables`."""
+    return Network(config).apply(variables, z)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
+@dataclass(frozen=True)
+class DCGAN:
+    """A DCGAN generator with its weights; a pytree. `mapping` is the identity on z, `synthesis` takes z."""
+
+    config: DCGANConfig
+    variables: Mapping[str, Any] = field(repr=False)
+    info: ModelInfo = ModelInfo()
+    c_dim = 0
+    num_ws = 1
+
+    @property
+    def z_dim(self) -> int:
+        return self.config.z_dim
+
+    @property
+    def w_dim(self) -> int:
+        return self.config.z_dim
+
+    @property
+    def resolution(self) -> int:
+        return self.config.resolution
+
+    def mapping(
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Z:
+        """z [N, z_dim] -> truncation * z: the mean latent is 0. `cutoff` 1 (the only layer) or None truncates, 0 does not.
+
+        Raises:
+          TypeError, ValueError: as `StyleGAN2.mapping`.
+        """
+        z = check_z(z, self.z_dim)
+        check_label(c, self.c_dim, len(z))
+        if cutoff not in (None, 0, 1):
+            raise ValueError(f"cutoff counts layers, 0 or 1 for this model, got {cutoff}")
+        return Z(z if cutoff == 0 else truncation * z)
+
+    def synthesis(
+        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+    ) -> Float[Array, "n h w c"]:
+        """z [N, z_dim], or with one layer axis [N, 1, z_dim], -> images [N, H, W, C] in [-1, 1]. There is no noise to choose.
+
+        Raises:
+          TypeError, ValueError: as `StyleGAN2.synthesis`.
+        """
+        check_noise(noise, key)
+        z = w.array if isinstance(w, Z) else w  # here z is the latent to edit
+        return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim)[:, 0])

@@ -1,0 +1,121 @@
+"""Latents that know their space: z (input noise), w (after the mapping), ws (one w per layer).
+
+Feeding z where w is meant gives no error in plain arrays of equal width, only a frightening picture. So what our functions return is
+one of three thin wrappers, which behave as arrays (arithmetic, indexing, `jnp.asarray`, pytrees) and are refused where another
+space is meant. Plain arrays are accepted everywhere and checked by shape alone.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+
+@dataclass(frozen=True)
+class Latent:
+    """An array together with the name of its space. Arithmetic and indexing keep the space."""
+
+    array: Any
+    space: ClassVar[str] = "latent"
+
+    def __jax_array__(self):
+        return jnp.asarray(self.array)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+    def __getattr__(self, name: str):  # shape, ndim, dtype, mean, ...
+        if name.startswith("__") or name == "array":  # "array" is absent while a pytree or a copy is being built
+            raise AttributeError(name)
+        return getattr(self.array, name)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index):
+        return type(self)(self.array[index])
+
+    def __neg__(self):
+        return type(self)(-self.array)
+
+    def _binary(operation: Callable):  # pyright: ignore[reportSelfClsParameterName]
+        def method(self, other):
+            if isinstance(other, Latent) and type(other) is not type(self):
+                raise TypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
+            return type(self)(operation(jnp.asarray(self.array), jnp.asarray(other)))
+
+        return method
+
+    __add__ = __radd__ = _binary(jnp.add)
+    __mul__ = __rmul__ = _binary(jnp.multiply)
+    __sub__ = _binary(jnp.subtract)
+    __rsub__ = _binary(lambda a, b: b - a)
+    __truediv__ = _binary(jnp.divide)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Z(Latent):
+    """Input noise, standard normal, [N, z_dim]."""
+
+    space: ClassVar[str] = "z"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class W(Latent):
+    """Output of the mapping network, one vector for all layers, [N, w_dim]."""
+
+    space: ClassVar[str] = "w"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class WS(Latent):
+    """One w per layer (W+), [N, num_ws, w_dim]."""
+
+    space: ClassVar[str] = "ws"
+
+
+def check_z(z: ArrayLike | Latent, z_dim: int) -> Float[Array, "n z"]:
+    """The array of `z`, refusing w and ws and wrong shapes."""
+    if isinstance(z, Latent) and not isinstance(z, Z):
+        raise TypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
+    z = jnp.asarray(z)
+    if z.ndim != 2 or z.shape[1] != z_dim:
+        raise ValueError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
+    return z
+
+
+def check_label(c: ArrayLike | None, c_dim: int, batch: int) -> Float[Array, "n c"] | None:
+    """The one-hot labels of a conditional model; None of an unconditional one."""
+    if c_dim == 0:
+        if c is not None:
+            raise ValueError("this model is unconditional: leave c out")
+        return None
+    if c is None:
+        raise ValueError(f"this model is conditional: pass c, one-hot labels of shape [N, {c_dim}]")
+    c = jnp.asarray(c)
+    if c.shape != (batch, c_dim):
+        raise ValueError(f"c must be one-hot labels of shape [{batch}, {c_dim}], got {list(c.shape)}")
+    return c
+
+
+def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int) -> Float[Array, "n l w"]:
+    """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is; z and wrong shapes are refused."""
+    if isinstance(w, Z):
+        raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
+    ws = jnp.asarray(w)
+    if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
+        raise ValueError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")
+    if ws.ndim == 2 and ws.shape[1] == w_dim:
+        return jnp.broadcast_to(ws[:, None], (ws.shape[0], num_ws, w_dim))
+    if ws.ndim == 3 and ws.shape[1:] == (num_ws, w_dim):
+        return ws
+    raise ValueError(
+        f"synthesis takes w of shape [N, {w_dim}] or ws of shape [N, {num_ws}, {w_dim}], got {list(ws.shape)}; "
+        "z must go through mapping first"
+    )

@@ -1,0 +1,104 @@
+"""What the rest of the library asks of a generator; anything that fits can be edited, embedded or not."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import jax
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax.generators.latents import WS, Latent, Z, check_ws
+
+Noise = Literal["const", "none", "random"]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model besides its arithmetic; never compared, so that it cannot cause a recompilation.
+
+    Attributes:
+      fingerprint: SHA-256 over names, shapes and values of the weights; directions remember it.
+      regions: name -> shapes (see `regions.shapes_mask`) in pixels of this model's image.
+      card: the model card, Markdown.
+      provenance: origin of the weights: source file, its SHA-256, format, date, verification.
+    """
+
+    name: str = field(default="unnamed", compare=False)
+    fingerprint: str = field(default="", compare=False)
+    regions: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    card: str = field(default="", compare=False, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Generator(Protocol):
+    """A network from latents to images. `num_ws` is 1 where all layers share one latent."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+    @property
+    def z_dim(self) -> int: ...
+    @property
+    def w_dim(self) -> int: ...
+    @property
+    def c_dim(self) -> int: ...
+    @property
+    def num_ws(self) -> int: ...
+    @property
+    def resolution(self) -> int: ...
+
+    def mapping(
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+    ) -> Latent:
+        """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim]."""
+        ...
+
+    def synthesis(
+        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+    ) -> Float[Array, "n h w c"]:
+        """w [N, w_dim] or ws [N, num_ws, w_dim] -> images, about [-1, 1]."""
+        ...
+
+
+def check_noise(noise: str, key: Array | None) -> None:
+    """Refuse an unknown kind of noise, and random noise that has no key."""
+    if noise not in ("const", "none", "random"):
+        raise ValueError(f'noise is "const", "none" or "random", got {noise!r}')
+    if noise == "random" and key is None:
+        raise ValueError('noise="random" needs a key: pass key=jax.random.key(seed)')
+
+
+def sample_z(gen: Generator, key: Array, num: int) -> Z:
+    """`num` standard normal latents, [num, z_dim]."""
+    return Z(jax.random.normal(key, (num, gen.z_dim)))
+
+
+def image_function(gen: Generator, noise: Literal["const", "none"] = "const") -> jax.tree_util.Partial:
+    """The pure function one latent -> one image: w [w_dim] or ws [num_ws, w_dim] -> [H, W, C].
+
+    A `Partial`, hence a pytree: under `jit` the weights are arguments, neither baked into the program nor a cause to recompile.
+    """
+    return jax.tree_util.Partial(_one_image_const if noise == "const" else _one_image_none, gen)
+
+
+def _one_image_const(gen, w):
+    return gen.synthesis(w[None], noise="const")[0]
+
+
+def _one_image_none(gen, w):
+    return gen.synthesis(w[None], noise="none")[0]
+
+
+def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
+    """One row per layer: w [N, w_dim] repeated, ws as it is. For a generator whose latent is z, z itself with an axis of 1."""
+    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim))
+
+
+def render(gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = 32):
+    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array."""
+    ws = np.asarray(ws)
+    flat = ws.reshape(-1, *ws.shape[-2:])
+    padding = -len(flat) % min(batch, len(flat))  # whole batches, so that one program serves them all
+    padded = np.concatenate([flat, np.repeat(flat[-1:], padding, axis=0)])
+    batches = np.split(padded, len(padded) // min(batch, len(flat)))
+    images = np.concatenate([np.asarray(gen.synthesis(part, noise=noise)) for part in batches])[: len(flat)]
+    return images.reshape(*ws.shape[:-2], *images.shape[1:])

@@ -1,0 +1,299 @@
+"""StyleGAN2 in Flax Linen: the modules hold parameters, `ops.py` does the arithmetic.
+
+Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`, the constant noise pictures). Names follow
+NVIDIA's PyTorch code: `synthesis/b64/conv0/affine/kernel`. Weights are stored with unit variance; the equalised learning rate is
+applied at run time.
+
+Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim] with one row per layer. In the block of resolution
+4 * 2^k, row 2k-1 styles conv0, row 2k conv1 and row 2k+1 the toRGB, which therefore shares its row with the next block's conv0.
+
+Source: Karras et al. 2020, arXiv:1912.04958; conditioning and clamping from Karras et al. 2020, arXiv:2006.06676.
+"""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax.generators import ops
+from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z
+from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
+
+
+@dataclass(frozen=True)
+class StyleGAN2Config:
+    """Everything that fixes the network's shape and arithmetic; hashable, so it is static under `jit`.
+
+    Attributes:
+      channels: width of each block, from 4x4 upwards; its length fixes the resolution, 4 * 2^(len - 1).
+      mapping_features: width of the hidden mapping layers. embed_features: of the label embedding.
+      filter: resampling filter, unit sum; taps of a separable one or rows of taps.
+      use_noise: whether the layers have noise at all.
+      conv_clamp: bound on every convolution's output, or None.
+      scaled_demodulation: whether the equalising factor 1/(3 sqrt(I)) stands inside the demodulation's root, as in the TensorFlow and
+        rosinality codes. It cancels but for the root's 1e-8: a relative difference of 1e-8, seen in float64 only.
+    """
+
+    channels: tuple[int, ...]
+    z_dim: int = 512
+    w_dim: int = 512
+    c_dim: int = 0
+    img_channels: int = 3
+    architecture: Literal["skip", "resnet", "orig"] = "skip"
+    mapping_layers: int = 8
+    mapping_features: int = 512
+    mapping_lr: float = 0.01
+    embed_features: int = 512
+    filter: ops.Filter = (0.125, 0.375, 0.375, 0.125)
+    use_noise: bool = True
+    conv_clamp: float | None = None
+    scaled_demodulation: bool = False
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        return tuple(4 * 2**k for k in range(len(self.channels)))
+
+    @property
+    def num_ws(self) -> int:
+        return 2 * len(self.channels)
+
+
+class Dense(nn.Module):
+    """Fully connected layer with equalised learning rate."""
+
+    features: int
+    lr_multiplier: float = 1.0
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
+        std = 1 / self.lr_multiplier
+        kernel = self.param("kernel", nn.initializers.normal(std), (x.shape[-1], self.features))
+        bias = self.param("bias", self.bias_init, (self.features,))
+        return ops.dense(x, kernel, bias, self.lr_multiplier)
+
+
+class MappingNetwork(nn.Module):
+    """z (and label c) -> w, before truncation."""
+
+    config: StyleGAN2Config
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n w"]:
+        cfg = self.config
+        self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,))  # read by truncation, held here like its peers do
+        x = ops.normalize_2nd_moment(z)
+        if cfg.c_dim:
+            embedding = Dense(cfg.embed_features, name="embed")(c)
+            x = jnp.concatenate([x, ops.normalize_2nd_moment(embedding)], axis=-1)
+        for i in range(cfg.mapping_layers):
+            features = cfg.mapping_features if i < cfg.mapping_layers - 1 else cfg.w_dim
+            x = ops.leaky_relu(Dense(features, cfg.mapping_lr, name=f"fc{i}")(x))
+        return x
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; doubles the size when `up`."""
+
+    config: StyleGAN2Config
+    features: int
+    up: bool = False
+    gain: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n w"], noise: Noise) -> Float[Array, "n g v o"]:
+        cfg = self.config
+        style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w)
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        eps = 1e-8 * (9 * x.shape[-1] if cfg.scaled_demodulation else 1)
+        x = ops.modulated_conv(x, kernel, style, demodulation_eps=eps, up_filter=cfg.filter if self.up else None)
+        if cfg.use_noise:
+            x = x + self.noise_picture(noise, x)[..., None]
+        clamp = None if cfg.conv_clamp is None else cfg.conv_clamp * self.gain
+        return ops.leaky_relu(x + bias, float(np.sqrt(2)) * self.gain, clamp)
+
+    def noise_picture(self, noise: Noise, x) -> Float[Array, "#n h w"]:
+        """One picture for all channels: the same for every sample when const, a fresh one each when random."""
+        n, height, width, _ = x.shape
+        strength = self.param("noise_strength", nn.initializers.zeros, ())
+        stored = self.variable(
+            "buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), (height, width))
+        )
+        if noise == "random":
+            return strength * jax.random.normal(self.make_rng("noise"), (n, height, width), x.dtype)
+        return strength * stored.value[None] if noise == "const" else jnp.zeros((1, 1, 1), x.dtype)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution without demodulation or noise. The equalising 1/sqrt(I) goes on the style."""
+
+    config: StyleGAN2Config
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n w"]) -> Float[Array, "n h w c"]:
+        style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / np.sqrt(x.shape[-1])
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,))
+        x = ops.modulated_conv(x, kernel, style, demodulation_eps=None) + bias
+        clamp = self.config.conv_clamp
+        return x if clamp is None else jnp.clip(x, -clamp, clamp)
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: (upsampling conv0,) conv1 and, where the architecture has one, a toRGB added to the picture."""
+
+    config: StyleGAN2Config
+    index: int
+
+    @nn.compact
+    def __call__(self, x, image, ws: Float[Array, "n l w"], noise: Noise):
+        cfg, k, features = self.config, self.index, self.config.channels[self.index]
+        residual = cfg.architecture == "resnet" and k > 0
+        gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
+        if k == 0:
+            const = self.param("const", nn.initializers.normal(1.0), (4, 4, features))
+            x = jnp.broadcast_to(const, (ws.shape[0], *const.shape))
+        else:
+            skip = Conv1x1(features, name="skip")(x) if residual else None
+            x = SynthesisLayer(cfg, features, up=True, name="conv0")(x, ws[:, 2 * k - 1], noise)
+        x = SynthesisLayer(cfg, features, gain=gain, name="conv1")(x, ws[:, 2 * k], noise)
+        if residual:
+            x = x + ops.upsample(skip, cfg.filter) * gain
+        if image is not None:
+            image = ops.upsample(image, cfg.filter)
+        if cfg.architecture == "skip" or k == len(cfg.channels) - 1:
+            rgb = ToRGB(cfg, name="torgb")(x, ws[:, 2 * k + 1])
+            image = rgb if image is None else image + rgb
+        return x, image
+
+
+class Conv1x1(nn.Module):
+    """The residual branch's linear 1x1 convolution, equalised, no bias."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.features))
+        return ops.conv(x, kernel / np.sqrt(x.shape[-1]))
+
+
+class SynthesisNetwork(nn.Module):
+    """ws -> image."""
+
+    config: StyleGAN2Config
+
+    @nn.compact
+    def __call__(self, ws: Float[Array, "n l w"], noise: Noise = "const") -> Float[Array, "n h w c"]:
+        x = image = None
+        for k, resolution in enumerate(self.config.resolutions):
+            x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(x, image, ws, noise)
+        return image
+
+
+class Network(nn.Module):
+    """Mapping and synthesis as one module, so that one dict holds all variables."""
+
+    config: StyleGAN2Config
+
+    def setup(self):
+        self.mapping = MappingNetwork(self.config)
+        self.synthesis = SynthesisNetwork(self.config)
+
+    def __call__(self, z, c=None):
+        w = self.mapping(z, c)
+        return self.synthesis(jnp.repeat(w[:, None], self.config.num_ws, axis=1))
+
+
+def init(key: Array, config: StyleGAN2Config) -> dict[str, Any]:
+    """Fresh variables, {"params": ..., "buffers": ...}."""
+    z = jnp.zeros((1, config.z_dim))
+    return Network(config).init(key, z, jnp.zeros((1, config.c_dim)) if config.c_dim else None)
+
+
+@partial(jax.jit, static_argnames="config")
+def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n w"]:
+    """z -> w, no truncation. A pure function of `variables`."""
+    return Network(config).apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))
+
+
+@partial(jax.jit, static_argnames=("config", "noise"))
+def synthesize(config: StyleGAN2Config, variables, ws, noise: Noise = "const", key=None) -> Float[Array, "n h w c"]:
+    """ws -> images about [-1, 1]. A pure function of `variables`; `key` feeds random noise only."""
+    rngs = {"noise": key} if noise == "random" else None
+    return Network(config).apply(variables, ws, noise, rngs=rngs, method=lambda net, ws, noise: net.synthesis(ws, noise))
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
+@dataclass(frozen=True)
+class StyleGAN2:
+    """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (say, to float64)."""
+
+    config: StyleGAN2Config
+    variables: Mapping[str, Any] = field(repr=False)
+    info: ModelInfo = ModelInfo()
+
+    @property
+    def z_dim(self) -> int:
+        return self.config.z_dim
+
+    @property
+    def w_dim(self) -> int:
+        return self.config.w_dim
+
+    @property
+    def c_dim(self) -> int:
+        return self.config.c_dim
+
+    @property
+    def num_ws(self) -> int:
+        return self.config.num_ws
+
+    @property
+    def resolution(self) -> int:
+        return self.config.resolutions[-1]
+
+    def mapping(
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+    ) -> W | WS:
+        """z -> w, pulled towards the mean latent: `w_avg + truncation * (w - w_avg)` (arXiv:1812.04948, appendix B).
+
+        Args:
+          z: [N, z_dim], standard normal.
+          c: one-hot labels [N, c_dim] of a conditional model.
+          truncation: psi; 1 leaves w alone, 0 gives the mean.
+          cutoff: truncate only the first `cutoff` of the num_ws layers.
+        Returns:
+          w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
+        Raises:
+          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside 0..num_ws.
+        """
+        z = check_z(z, self.z_dim)
+        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z)))
+        w_avg = self.variables["buffers"]["mapping"]["w_avg"]
+        truncated = w_avg + truncation * (w - w_avg) if truncation != 1 else w
+        if cutoff is None:
+            return W(truncated)
+        if not 0 <= cutoff <= self.num_ws:
+            raise ValueError(f"cutoff counts layers, 0 to {self.num_ws} for this model, got {cutoff}")
+        layer = jnp.arange(self.num_ws)[:, None]
+        return WS(jnp.where(layer < cutoff, truncated[:, None], w[:, None]))
+
+    def synthesis(
+        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+    ) -> Float[Array, "n h w c"]:
+        """w [N, w_dim] or ws [N, num_ws, w_dim] -> images [N, H, W, C], about [-1, 1].
+
+        Args:
+          noise: "const" adds the stored pictures, "none" nothing, "random" fresh ones from `key`.
+        Raises:
+          TypeError: if `w` is z. ValueError: on wrong shapes, an unknown noise, or random noise without a key.
+        """
+        check_noise(noise, key)
+        return synthesize(self.config, self.variables, check_ws(w, self.num_ws, self.w_dim), noise, key)

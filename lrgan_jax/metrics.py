@@ -1,0 +1,91 @@
+"""What an edit does to the picture: mean squared change inside a region and outside, and the step that gives a wanted change.
+
+Image values span [-1, 1], so a change of 0.02 is a root mean square of 0.14, 18 of 255 grey levels.
+"""
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.tree_util import Partial
+from jaxtyping import Array, ArrayLike, Bool, Float
+
+
+class Change(NamedTuple):
+    """Mean squared difference per pixel and channel."""
+
+    inside: Float[Array, ""]
+    outside: Float[Array, ""]
+
+
+def region_change(before: Float[Array, "h w c"], after: Float[Array, "h w c"], mask: Float[Array, "h w"]) -> Change:
+    """Change of one image inside and outside a region; soft masks weigh the pixels."""
+    squared = jnp.square(after - before).mean(-1)
+
+    def over(weights):
+        return jnp.sum(squared * weights) / jnp.maximum(weights.sum(), 1e-6)
+
+    return Change(over(mask), over(1 - mask))
+
+
+class Step(NamedTuple):
+    """A step along one direction, and what it does."""
+
+    size: Float[Array, ""]
+    change: Change
+    reached: Bool[Array, ""]  # False: no step up to 64 times the linear estimate changes the region that much
+
+
+def step_for_change(
+    f: Callable[[Array], Array],
+    latent: Float[Array, "*layers d"],
+    direction: Float[Array, "*layers d"],
+    mask: Float[Array, "h w"],
+    target: Float[ArrayLike, ""],
+) -> Step:
+    """The smallest step along `direction` found whose mean squared change inside `mask` is `target`, to 1 part in 4,000.
+
+    Methods and strips are compared at equal change, since equal steps mean different things for different directions and images. The
+    step is bracketed by doubling from the linear estimate, then bisected. Write-up for one latent and one direction: `vmap` it.
+
+    Args:
+      f: one latent -> one image. direction: of the latent's shape, zero on layers that stay. Its sign says which way to go.
+      target: wanted mean squared change inside the region.
+    """
+    f = f if isinstance(f, Partial) else Partial(f)
+    return _step_for_change(f, latent, direction, mask, jnp.asarray(target, latent.dtype))
+
+
+@jax.jit
+def _step_for_change(f, latent, direction, mask, target) -> Step:
+    before, slope = jax.jvp(f, (latent,), (direction,))
+    linear = jnp.sqrt(target / jnp.maximum(region_change(jnp.zeros_like(slope), slope, mask).inside, 1e-12))
+
+    def change(step):
+        return region_change(before, f(latent + step * direction), mask)
+
+    def grow(bracket, _):
+        low, high = bracket
+        enough = change(high).inside >= target
+        return (jnp.where(enough, low, high), jnp.where(enough, high, 2 * high)), None
+
+    def halve(bracket, _):
+        low, high = bracket
+        middle = (low + high) / 2
+        enough = change(middle).inside >= target
+        return (jnp.where(enough, low, middle), jnp.where(enough, middle, high)), None
+
+    # Starting at a quarter of the estimate catches curves that rise faster than their tangent.
+    bracket, _ = lax.scan(grow, (jnp.zeros_like(linear), linear / 4), length=8)
+    (_, size), _ = lax.scan(halve, bracket, length=12)
+    reached = change(size)
+    return Step(size, reached, reached.inside >= 0.99 * target)
+
+
+@partial(jax.jit, static_argnames="layers")
+def spread_over_layers(vectors: Float[Array, "k d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
+    """Directions [k, d] as moves of ws, [k, L, d]: the vector on the chosen layers, zero on the others."""
+    moved = jnp.ones(len(ws)) if layers is None else jnp.zeros(len(ws)).at[jnp.array(layers)].set(1)
+    return moved[:, None] * vectors[:, None, :]

@@ -1,0 +1,142 @@
+"""LowRankGAN in one file: generator + latents + region -> directions. Start reading here.
+
+1. `region_grams`: how the region (A) and the rest of the image (B) answer to the latent, M_A and M_B.        (jacobian.py)
+2. `robust_pca`: each Gram is low rank plus sparse, M = L + S; the rank separates signal from noise.           (rpca.py)
+3. The leading eigenvectors of L_A move A, the trailing ones of L_B leave B alone; directions do both.          (subspaces.py)
+4. `Directions` remember their layers, a fitting range, and where they come from.                              (directions.py)
+
+Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
+"""
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax import subspaces
+from lrgan_jax.directions import Directions
+from lrgan_jax.generators import Generator, Latent, image_function, to_ws
+from lrgan_jax.jacobian import region_grams
+from lrgan_jax.regions import region_mask
+from lrgan_jax.rpca import RobustPCA, robust_pca
+from lrgan_jax.subspaces import Candidates
+
+Method = Literal["frontier", "constrained", "projected", "attribute"]
+METHODS: tuple[Method, ...] = ("frontier", "constrained", "projected", "attribute")
+FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a suggested range: plainly visible
+
+
+class Analysis(NamedTuple):
+    """Everything that follows from one region's two Grams."""
+
+    inside: RobustPCA
+    outside: RobustPCA
+    mu: Float[Array, ""]
+    candidates: dict[str, Candidates]  # method -> directions, best first
+
+
+@partial(jax.jit, static_argnames="mode")
+def analyse(
+    inside: Float[Array, "d d"],
+    outside: Float[Array, "d d"],
+    lam: Float[ArrayLike, ""] | None = None,
+    mu: Float[ArrayLike, ""] | None = None,
+    num_relax: int | Array = 0,
+    mode: Literal["converged", "authors"] = "converged",
+) -> Analysis:
+    """Directions of every method from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
+
+    Args:
+      lam: weight of the sparse part, None for 1/sqrt(d). mu: inside-to-outside ratio of the frontier, None for `default_mu`.
+      num_relax: so many weak directions of the rest count as null too (projected and constrained).
+    """
+    split_a, split_b = (robust_pca(gram, lam=lam, mode=mode) for gram in (inside, outside))
+    attribute = subspaces.attribute_space(split_a.low_rank, split_a.rank)
+    null = subspaces.null_space(split_b.low_rank, split_b.rank, num_relax)
+    everything = subspaces.Subspace(jnp.eye(len(inside)), jnp.ones(len(inside)), jnp.full(len(inside), True))
+    mu = subspaces.default_mu(inside, outside) if mu is None else jnp.asarray(mu, inside.dtype)
+    candidates = {
+        "frontier": subspaces.frontier_directions(inside, outside, mu, attribute),
+        "constrained": subspaces.constrained_directions(attribute, null, inside, outside),
+        "projected": subspaces.projected_directions(attribute, null, inside, outside),
+        "attribute": subspaces.projected_directions(attribute, everything, inside, outside),  # what moves A, wherever else
+    }
+    return Analysis(split_a, split_b, mu, candidates)
+
+
+def find_directions(
+    gen: Generator,
+    w: ArrayLike | Latent,
+    region: Any,
+    *,
+    protect: Any = None,
+    layers: Sequence[int] | None = None,
+    method: Method = "frontier",
+    num: int = 4,
+    lam: float | None = None,
+    mu: float | None = None,
+    num_relax: int = 0,
+    mode: Literal["converged", "authors"] = "converged",
+    size: int | None = None,
+    channels: Literal["mean", "sum", "stack"] = "mean",
+) -> Directions:
+    """Directions that edit one region of the image and leave the rest still.
+
+    Args:
+      w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these latents.
+      region: a name ("mouth"), the path of a mask, or an array; see `regions.region_mask`.
+      protect: what must keep still, as a region; None for everything outside `region`.
+      layers: rows of ws to differentiate and later to edit; None for all.
+      method: see `subspaces`. num: at most so many directions.
+      lam, mu, num_relax, mode: see `analyse`. size, channels: see `jacobian.region_grams`.
+    Returns:
+      Directions, best first; `settings` holds ranks, mu and convergence.
+    Raises:
+      ValueError: on latents, layers, regions or a method that do not fit, or when nothing is left: the message says what to change.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
+    grid = size or min(gen.resolution, 256)
+    masks = [region_mask(r, grid, gen.info.regions) for r in (region, protect) if r is not None]
+    grams = region_grams(
+        image_function(gen), to_ws(gen, w).array, np.stack(masks), layers=layers, size=grid, channels=channels
+    )
+    inside = grams.inside[:, 0].mean(0)
+    outside = (grams.outside[:, 0] if protect is None else grams.inside[:, 1]).mean(0)
+    analysis = analyse(inside, outside, lam, mu, num_relax, mode)
+    where = region if isinstance(region, str) else "mask"
+    return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
+
+
+def to_directions(
+    gen: Generator, analysis: Analysis, method: Method, *, region: str, layers: Sequence[int] | None, num: int
+) -> Directions:
+    """The record of one method's best directions. Host side: this is where an unusable result becomes an error."""
+    found = analysis.candidates[method]
+    chosen = np.flatnonzero(found.mask)[:num]
+    if not len(chosen):
+        raise ValueError(_nothing_left(analysis, method))
+    vectors, inside, outside, kept = (np.asarray(a)[chosen] for a in found[:4])
+    reach = float(np.sqrt(FULL_CHANGE / max(float(inside[0]), 1e-12)))
+    settings = {
+        "mu": float(analysis.mu),
+        "rank_inside": int(analysis.inside.rank),
+        "rank_outside": int(analysis.outside.rank),
+        "converged": bool(analysis.inside.converged & analysis.outside.converged),
+    }
+    layers = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
+    info = gen.info
+    return Directions(
+        vectors, inside, outside, kept, layers, (-reach, reach), region, method, info.name, info.fingerprint, settings
+    )
+
+
+def _nothing_left(analysis: Analysis, method: str) -> str:
+    if method == "frontier":
+        return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
+    if not int(analysis.inside.rank):
+        return "the region's low-rank part is zero: this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
+    return "no attribute direction survives the projection on the null space: raise num_relax, or take method='frontier'"

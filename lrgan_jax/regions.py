@@ -1,0 +1,201 @@
+"""Regions of an image as masks: float32 [H, W], 1 inside, 0 outside, between where soft.
+
+Everything is counted in pixels, rows downwards: `top, left, height, width`. The papers' tables are boxes at 256 x 256 given by their
+centre; they are scaled to the size asked for. Sources, as in the authors' released code: Zhu et al. 2021, arXiv:2106.04488 ("ffhq",
+also good for MetFaces), and Zhu et al. 2022 (ReSeFa), arXiv:2202.09649 (its eyebrow box and the other tables).
+"""
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike, Float
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+Mask = Float[np.ndarray, "h w"]
+
+TABLE_SIZE = 256
+TABLES: dict[str, dict[str, tuple[int, int, int, int]]] = {  # row and column of the centre, height, width
+    "ffhq": {
+        "left_eye": (120, 95, 20, 38),
+        "right_eye": (120, 159, 20, 38),
+        "eyes": (120, 128, 20, 115),
+        "nose": (142, 131, 40, 46),
+        "mouth": (184, 127, 30, 70),
+        "chin": (217, 130, 42, 110),
+        "left_region": (128, 74, 128, 64),
+        "point_eye": (120, 95, 2, 2),
+        "point_mouth": (184, 127, 2, 2),
+        "eyebrow": (126, 105, 15, 118),
+    },
+    "ffhqu": {  # unaligned faces: boxes for single seeds of the authors
+        "eyesr2": (134, 116, 30, 115),
+        "eyesr3": (64, 128, 26, 115),
+        "eyest0": (70, 88, 30, 115),
+        "eyest3": (108, 142, 26, 115),
+    },
+    "biggan": {
+        "center0": (120, 120, 80, 80),
+        "center1": (120, 120, 130, 130),
+        "center2": (120, 120, 200, 200),
+        "left_side": (128, 64, 256, 128),
+        "top_side": (64, 128, 128, 256),
+        "head0": (89, 115, 49, 70),
+        "head1": (93, 110, 48, 70),
+    },
+}
+FACE_LABELS = {  # the label maps of CelebAMask-HQ as the authors number them
+    "background": 0, "skin": 1, "nose": 2, "glasses": 3, "left_eye": 4, "right_eye": 5, "left_brow": 6, "right_brow": 7,
+    "left_ear": 8, "right_ear": 9, "mouth": 10, "upper_lip": 11, "lower_lip": 12, "hair": 13, "hat": 14, "earring": 15,
+    "necklace": 16, "neck": 17, "cloth": 18,
+}  # fmt: skip
+
+
+class RegionError(ValueError):
+    """A region that names or covers nothing, or does not fit the image; the message is one line for a person."""
+
+
+def box_mask(top: int, left: int, height: int, width: int, size: int | tuple[int, int]) -> Mask:
+    """A box; the part that leaves the image is cut off."""
+    mask = np.zeros(_shape(size), np.float32)
+    mask[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = 1
+    return check(mask, f"box top={top} left={left} height={height} width={width}")
+
+
+def centred_box_mask(row: int, column: int, height: int, width: int, size: int | tuple[int, int]) -> Mask:
+    """The authors' boxes: top = row - height // 2, left = column - width // 2."""
+    return box_mask(row - height // 2, column - width // 2, height, width, size)
+
+
+def polygon_mask(points: Sequence[Sequence[float]], size: int | tuple[int, int], *, soft: bool = False) -> Mask:
+    """A polygon with corners (row, column), 0 at the top left corner of the image: the share of each pixel that it covers.
+
+    Args:
+      soft: keep the share; otherwise a pixel belongs when at least half of it is covered.
+    """
+    if len(points) < 3:
+        raise RegionError(f"a polygon needs at least 3 corners, got {len(points)}")
+    height, width = _shape(size)
+    fine = 8  # sub-pixels a side: coverage to 1/64
+    canvas = Image.new("L", (width * fine, height * fine))
+    corners = [(column * fine - 0.5, row * fine - 0.5) for row, column in points]  # Pillow counts from pixel centres
+    ImageDraw.Draw(canvas).polygon(corners, fill=255)
+    share = np.asarray(canvas, np.float32).reshape(height, fine, width, fine).mean((1, 3)) / 255
+    return check(share if soft else (share >= 0.5).astype(np.float32), "polygon")
+
+
+def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tuple[int, int] | None = None) -> Mask:
+    """The pixels of a label map [H, W] that carry one of `labels` (numbers, or names of FACE_LABELS), at `size` by nearest pixel."""
+    label_map = np.asarray(label_map)
+    if label_map.ndim != 2:
+        raise RegionError(f"a label map is [H, W], got shape {list(label_map.shape)}")
+    unknown = [name for name in labels if isinstance(name, str) and name not in FACE_LABELS]
+    if unknown:
+        raise RegionError(f"unknown labels {unknown}; known are {', '.join(FACE_LABELS)}")
+    numbers = [FACE_LABELS[name] if isinstance(name, str) else name for name in labels]
+    mask = np.isin(label_map, numbers).astype(np.float32)
+    return check(mask if size is None else resize_mask(mask, size, soft=False), f"labels {list(labels)}")
+
+
+def load_mask(path: str | os.PathLike, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
+    """A mask from a picture (PNG, ...): white is inside, black outside; transparency is ignored.
+
+    Args:
+      soft: keep grey levels as weights; otherwise half and above is inside.
+    Raises:
+      RegionError: if the file is no picture, or nothing or everything is white.
+    """
+    try:
+        with Image.open(path) as picture:
+            mask = np.asarray(picture.convert("L"), np.float32) / 255
+    except FileNotFoundError as error:
+        raise RegionError(f"{path}: no such file") from error
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise RegionError(f"{path}: not a readable picture") from error
+    mask = mask if size is None else resize_mask(mask, size, soft=True)
+    return check(mask if soft else (mask >= 0.5).astype(np.float32), str(path))
+
+
+def resize_mask(mask: ArrayLike, size: int | tuple[int, int], *, soft: bool = False) -> Mask:
+    """A mask at another size: area means when soft, the nearest pixel otherwise."""
+    height, width = _shape(size)
+    method = Image.Resampling.BOX if soft else Image.Resampling.NEAREST
+    picture = Image.fromarray(np.asarray(mask, np.float32), mode="F")
+    return np.clip(np.asarray(picture.resize((width, height), method)), 0, 1)
+
+
+def table_mask(name: str, size: int | tuple[int, int], table: str = "ffhq") -> Mask:
+    """A box of the papers' tables, scaled from 256 x 256; every side is rounded to whole pixels, at least one."""
+    if name not in TABLES[table]:
+        raise RegionError(f"no region {name!r} in table {table!r}; it has {', '.join(TABLES[table])}")
+    row, column, height, width = TABLES[table][name]
+    return _scaled_box((row - height // 2, column - width // 2, height, width), TABLE_SIZE, size)
+
+
+def shapes_mask(shapes: Mapping[str, Any], size: int | tuple[int, int]) -> Mask:
+    """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, drawn at side `shapes["size"]`, at `size`.
+
+    With `shapes["invert"]` true, what they leave over. This is how a model's own regions are written in its `model.json`.
+    """
+    height, width = _shape(size)
+    drawn_at = shapes["size"]
+    mask = np.zeros((height, width), np.float32)
+    for box in shapes.get("boxes", ()):
+        mask = np.maximum(mask, _scaled_box(box, drawn_at, size))
+    for polygon in shapes.get("polygons", ()):
+        points = [(row * height / drawn_at, column * width / drawn_at) for row, column in polygon]
+        mask = np.maximum(mask, polygon_mask(points, size))
+    return check(1 - mask if shapes.get("invert") else mask, "region")
+
+
+def region_mask(
+    region: str | os.PathLike | ArrayLike, size: int | tuple[int, int], named: Mapping[str, Any] | None = None
+) -> Mask:
+    """Whatever a user calls a region, as a mask at `size`.
+
+    Args:
+      region: a name in `named` (a model's own regions, see `shapes_mask`), a name of the papers' tables ("mouth", "biggan/head0"), the
+        path of a picture, or an array [H, W], which must already have the right size.
+    Raises:
+      RegionError: an unknown name, an unreadable picture, an empty, full or wrongly sized mask.
+    """
+    named = named or {}
+    if not isinstance(region, str | os.PathLike):
+        return check(np.asarray(region, np.float32), "mask", size)
+    if region in named:
+        return shapes_mask(named[region], size)
+    if Path(region).suffix:
+        return load_mask(region, size)
+    table, _, name = str(region).rpartition("/")
+    table = table or "ffhq"
+    if table in TABLES and name in TABLES[table] and not (named and "/" not in str(region)):
+        return table_mask(name, size, table)
+    known = [*named] or [*TABLES["ffhq"]]
+    raise RegionError(f"no region {str(region)!r}; this model has {', '.join(known)}, or give the path of a black and white PNG")
+
+
+def check(mask: Mask, what: str = "mask", size: int | tuple[int, int] | None = None) -> Mask:
+    """The mask itself, if it covers something but not everything, at the right size and with weights in [0, 1]."""
+    if mask.ndim != 2 or (size is not None and mask.shape != _shape(size)):
+        raise RegionError(f"{what}: shape {list(mask.shape)}, wants {list(_shape(size)) if size is not None else '[H, W]'}")
+    if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
+        raise RegionError(f"{what}: weights must lie in [0, 1]")
+    if not mask.any():
+        raise RegionError(f"{what}: empty, no pixel of the image lies inside")
+    if (mask == 1).all():
+        raise RegionError(f"{what}: it covers the whole image, so there is no rest to keep still")
+    return mask
+
+
+def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:
+    height, width = _shape(size)
+    edges = [(box[0], box[2], height), (box[1], box[3], width)]
+    (top, rows), (left, columns) = (
+        (round(start * side / drawn_at), max(1, round(length * side / drawn_at))) for start, length, side in edges
+    )
+    return box_mask(top, left, rows, columns, (height, width))
+
+
+def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int | np.integer) else (int(size[0]), int(size[1]))

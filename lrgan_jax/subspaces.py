@@ -1,0 +1,153 @@
+"""From two Grams to directions: attribute space, null space, and three ways of moving the region while the rest stays.
+
+Symbols: M_A, M_B the Grams of the region and of the rest; L_A, L_B their low-rank parts; for a unit vector v the first-order change
+inside is a(v) = v^T M_A v and the leak b(v) = v^T M_B v, both per squared unit of step. Spectra fall. A subspace is an orthonormal
+basis of d rows together with a mask that says which rows count, so no shape depends on a rank and everything vmaps.
+
+* projected (the paper): the attribute vectors, projected on the null space of the rest and normalised.
+* constrained: the best inside that null space, the eigenvectors of P L_A P.
+* frontier: the eigenvectors of M_A - mu M_B. The pairs (a, b) that no direction beats are exactly those of its top eigenvector,
+  as mu runs from 0 to infinity, because the joint range of two quadratic forms on the sphere is convex (Brickman 1961, d >= 3).
+  Those with positive eigenvalue span the mu-local subspace: the largest one in which every direction changes the inside more than
+  mu times as much as the rest (Sylvester's law of inertia).
+
+Source: Zhu et al. 2021, arXiv:2106.04488, section 3.3; Zhu et al. 2022, arXiv:2202.09649, for the generalised quotient.
+"""
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import jax.scipy.linalg as jsl
+from jax import lax
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+HIGHEST = lax.Precision.HIGHEST
+
+
+class Subspace(NamedTuple):
+    """Rows `basis[k]` where `mask[k]` span the space; `values[k]` are their eigenvalues, falling."""
+
+    basis: Float[Array, "d d"]
+    values: Float[Array, " d"]
+    mask: Bool[Array, " d"]
+
+    @property
+    def projector(self) -> Float[Array, "d d"]:
+        """P = sum of v v^T: symmetric, P P = P."""
+        kept = self.basis * self.mask[:, None]
+        return jnp.matmul(kept.T, kept, precision=HIGHEST)
+
+
+class Candidates(NamedTuple):
+    """Unit directions in order of merit, `vectors[k]` meaningful where `mask[k]`, and what each does to first order."""
+
+    vectors: Float[Array, "d d"]
+    inside: Float[Array, " d"]  # a = v^T M_A v
+    outside: Float[Array, " d"]  # b = v^T M_B v
+    kept: Float[Array, " d"]  # share of the vector's squared length in the attribute space; for projected ones, what the projection left
+    mask: Bool[Array, " d"]
+
+
+def spectrum(matrix: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """Eigenvalues, falling, and the unit eigenvectors as rows, each signed so that its largest entry is positive."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    rows = vectors.T[::-1]
+    largest = jnp.take_along_axis(rows, jnp.argmax(jnp.abs(rows), axis=1, keepdims=True), axis=1)
+    return values[::-1], rows * jnp.where(largest < 0, -1, 1)
+
+
+def attribute_space(low_rank: Float[Array, "d d"], rank: Int[ArrayLike, ""]) -> Subspace:
+    """What moves the region: the leading `rank` eigenvectors of L_A."""
+    values, basis = spectrum(low_rank)
+    return Subspace(basis, values, jnp.arange(len(values)) < rank)
+
+
+def null_space(low_rank: Float[Array, "d d"], rank: Int[ArrayLike, ""], num_relax: Int[ArrayLike, ""] = 0) -> Subspace:
+    """What leaves the rest alone: the eigenvectors of L_B past its rank.
+
+    Args:
+      num_relax: the authors' relaxation counts this many weakest directions of L_B as null too. As in their code the space starts
+        at min(max(1, rank - num_relax), d - 1), so it is never empty and never everything.
+    """
+    values, basis = spectrum(low_rank)
+    d = len(values)
+    start = jnp.clip(rank - num_relax, 1, d - 1)
+    return Subspace(basis, values, jnp.arange(d) >= start)
+
+
+def energies(vectors: Float[Array, "k d"], gram: Float[Array, "d d"]) -> Float[Array, " k"]:
+    """v^T M v for each row."""
+    return jnp.einsum("ki,ij,kj->k", vectors, gram, vectors, precision=HIGHEST)
+
+
+def projected_directions(
+    attribute: Subspace, null: Subspace, inside: Float[Array, "d d"], outside: Float[Array, "d d"]
+) -> Candidates:
+    """The paper's: n = P_null v / |P_null v| for the attribute vectors v, in the order of their eigenvalues.
+
+    `kept` is |P_null v|^2, how much of v survives. A vector of which nothing but rounding survives is masked out: normalising it, as
+    the authors' code does, would return noise.
+    """
+    vectors = jnp.matmul(attribute.basis, null.projector, precision=HIGHEST)
+    kept = jnp.sum(jnp.square(vectors), axis=1)
+    alive = kept > 100 * jnp.finfo(vectors.dtype).eps ** 2 * len(vectors)
+    vectors = vectors / jnp.where(alive, jnp.sqrt(jnp.where(alive, kept, 1)), 1)[:, None]
+    return _measured(vectors, attribute.mask & alive, inside, outside, kept)
+
+
+def constrained_directions(
+    attribute: Subspace, null: Subspace, inside: Float[Array, "d d"], outside: Float[Array, "d d"]
+) -> Candidates:
+    """The best inside the null space: eigenvectors of P L_A P, L_A cut to the attribute space; as many as the rank allows.
+
+    The same as the eigenvectors of N^T L_A N for an orthonormal basis N of the null space, without a shape that depends on a rank.
+    """
+    weights = jnp.where(attribute.mask, attribute.values, 0)
+    low_rank = jnp.matmul(attribute.basis.T * weights, attribute.basis, precision=HIGHEST)
+    values, vectors = spectrum(_sandwich(null.projector, low_rank))
+    count = jnp.minimum(attribute.mask.sum(), null.mask.sum())
+    mask = (jnp.arange(len(values)) < count) & (values > jnp.finfo(values.dtype).eps * len(values) * values[0])
+    return _measured(vectors, mask, inside, outside, energies(vectors, attribute.projector))
+
+
+def frontier_directions(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], mu: Float[ArrayLike, ""], attribute: Subspace | None = None
+) -> Candidates:
+    """The mu-local subspace: orthonormal eigenvectors of M_A - mu M_B with positive eigenvalue, the best direction first.
+
+    Every unit v in their span has v^T M_A v > mu v^T M_B v. The first maximises a - mu b over the whole sphere.
+
+    Args:
+      mu: how many times more the inside must change than the rest; see `default_mu`.
+      attribute: only for `kept`; without it `kept` is 1.
+    """
+    values, vectors = spectrum(inside - mu * outside)
+    kept = jnp.ones_like(values) if attribute is None else energies(vectors, attribute.projector)
+    return _measured(vectors, values > 0, inside, outside, kept)
+
+
+def default_mu(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], tao: Float[ArrayLike, ""] = 1e-3
+) -> Float[Array, ""]:
+    """The mu that prices a step's length: the greatest a / (b + c) with c = tao * trace(M_B).
+
+    A direction that leaks little per unit may need so long a step that curvature leaks instead; c is what a unit of length costs. At
+    the maximum, (M_A - mu M_B) v = mu c v, so v is the frontier's direction for mu equal to the quotient itself.
+
+    Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
+    """
+    d = len(inside)
+    c = tao * jnp.trace(outside)
+    # M_B + c I is symmetric positive definite: whiten by its Cholesky factor and stay symmetric.
+    factor = jnp.linalg.cholesky(outside + c * jnp.eye(d, dtype=inside.dtype))
+    half = jsl.solve_triangular(factor, inside, lower=True)
+    whitened = jsl.solve_triangular(factor, half.T, lower=True)
+    return jnp.linalg.eigvalsh((whitened + whitened.T) / 2)[-1]
+
+
+def _sandwich(projector, matrix):
+    product = jnp.matmul(jnp.matmul(projector, matrix, precision=HIGHEST), projector, precision=HIGHEST)
+    return (product + product.T) / 2
+
+
+def _measured(vectors, mask, inside, outside, kept) -> Candidates:
+    return Candidates(vectors, energies(vectors, inside), energies(vectors, outside), kept, mask)

@@ -1,0 +1,35 @@
+"""Models shared by all tests: small, random, made once a session, since compiling is what tests cost."""
+from pathlib import Path
+
+import jax
+import pytest
+
+from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"  # checkpoints too large for the repository, where they are at hand
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("no folder of shared checkpoints beside the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def small_stylegan2() -> StyleGAN2:
+    """16x16, three blocks, w of 12, with noise that shows."""
+    config = StyleGAN2Config(channels=(8, 8, 6), z_dim=10, w_dim=12, mapping_layers=2, mapping_features=9, embed_features=0)
+    variables = stylegan2.init(jax.random.key(0), config)
+    variables["params"] = jax.tree_util.tree_map_with_path(
+        lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"]
+    )
+    return StyleGAN2(config, variables)
+
+
+@pytest.fixture(scope="session")
+def small_dcgan() -> DCGAN:
+    """16x16, z of 10, weights large enough that the tanh bends."""
+    config = DCGANConfig(channels=(8, 6), z_dim=10)
+    variables = jax.tree.map(lambda a: a * 4 if a.ndim == 4 else a, dcgan.init(jax.random.key(1), config))
+    return DCGAN(config, variables)
