@@ -9,25 +9,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convert import common, containers, dcgan, nvidia, rosinality
 from convert.errors import CheckpointError
 from convert.rules import rename
-from lrgan_jax.generators import Generator
+from lrgan_jax.generators import DCGAN, StyleGAN2
 
 __all__ = ["CheckpointError", "read_checkpoint"]
 
 
-def read_checkpoint(path: str | Path, settings: Mapping[str, Any] | None = None) -> Generator:
+def read_checkpoint(
+    path: str | Path, settings: Mapping[str, Any] | None = None, *, w_avg: np.ndarray | None = None
+) -> StyleGAN2 | DCGAN:
     """The generator inside `path`; its `info.provenance` says where it comes from.
 
     Args:
       settings: fields of StyleGAN2Config that no shape shows and this file may lack, such as conv_clamp.
+      w_avg: the mean latent [w_dim] of a file that has none; None estimates it.
     Raises:
       CheckpointError: in one line, whatever is wrong with the file.
     """
     path = Path(path)
     tree = containers.read(path)
-    gen, kind, remark = _build(tree, dict(settings or {}), path.name)
+    gen, kind, remark = _build(tree, dict(settings or {}), w_avg, path.name)
     provenance = {
         "source": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -39,12 +44,14 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, Any] | None = None)
     return dataclasses.replace(gen, info=dataclasses.replace(gen.info, name=path.stem, provenance=provenance))
 
 
-def _build(tree: Any, settings: dict[str, Any], where: str) -> tuple[Generator, str, str]:
+def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None, where: str) -> tuple[StyleGAN2 | DCGAN, str, str]:
     for module in (nvidia, rosinality):
         if (found := module.read(tree)) is not None:
             tensors, known = found
             problems: list[str] = []
             named = rename(tensors, module.RULES, problems)
+            if w_avg is not None:
+                named["mapping.w_avg"] = w_avg
             gen, remark = common.build(named, {**known, **settings}, problems, where)
             return gen, module.FORMAT, remark
     if (tensors := dcgan.read(tree)) is not None:

@@ -32,37 +32,45 @@ def _network(tree) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     return {name: value for name, value in tree.items() if isinstance(value, np.ndarray)}, {}
 
 
-def _module(generator: Record):
+def _module(generator: Record) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """Tensors and settings of a persistent network object, read from the attributes of its modules."""
-    modules = dict(_walk(generator))
-    classes = {module.name for module in modules.values()}
-    if "SynthesisNetwork" not in classes:
+    modules = {path: (kind, attributes) for path, kind, attributes in _walk(generator)}
+    kinds = {kind for kind, _ in modules.values()}
+    if "SynthesisNetwork" not in kinds:
         return None
-    if "SynthesisBlock" not in classes:
+    if "SynthesisBlock" not in kinds:
         raise CheckpointError("this is a StyleGAN3 network; only StyleGAN2 networks can be converted")
-    tensors: dict[str, np.ndarray] = {}
-    for path, module in modules.items():
-        for name, value in [*module.state["_parameters"].items(), *module.state["_buffers"].items()]:
-            if isinstance(value, np.ndarray):
-                tensors[f"{path}.{name}".lstrip(".")] = value
-    layers = [m.state for m in modules.values() if m.name in ("SynthesisLayer", "ToRGBLayer")]
-    clamps = {layer.get("conv_clamp") for layer in layers}
-    if len(clamps) > 1:
-        raise CheckpointError(f"the layers use different values of conv_clamp, {sorted(map(str, clamps))}")
-    activations = {m.state["activation"] for m in modules.values() if m.name == "SynthesisLayer" and "activation" in m.state}
-    if activations - {"lrelu"}:
-        raise CheckpointError(f"activation {sorted(activations)}: only lrelu is known")
-    settings = {"conv_clamp": clamps.pop()}
-    first = modules.get("mapping.fc0")
-    if first is not None:
-        settings["mapping_lr"] = float(first.state["bias_gain"])  # it has no name of its own
+    tensors = {
+        f"{path}.{name}".lstrip("."): value
+        for path, (_, attributes) in modules.items()
+        for name, value in [*attributes["_parameters"].items(), *attributes["_buffers"].items()]
+        if isinstance(value, np.ndarray)
+    }
+    layers = [attributes for kind, attributes in modules.values() if kind in ("SynthesisLayer", "ToRGBLayer")]
+    if unknown := {str(layer.get("activation", "lrelu")) for layer in layers} - {"lrelu"}:
+        raise CheckpointError(f"activation {', '.join(sorted(unknown))}: only lrelu is known")
+    clamps = [layer.get("conv_clamp") for layer in layers]
+    if any(clamp != clamps[0] for clamp in clamps):
+        raise CheckpointError(f"the layers use different values of conv_clamp: {sorted(set(map(str, clamps)))}")
+    settings = {"conv_clamp": None if clamps[0] is None else _number(clamps[0], "conv_clamp")}
+    if "mapping.fc0" in modules:
+        settings["mapping_lr"] = _number(modules["mapping.fc0"][1].get("bias_gain"), "bias_gain")  # it has no name of its own
     return tensors, settings
 
 
-def _walk(module: Record, path: str = "") -> Iterator[tuple[str, Record]]:
-    if not isinstance(module.state, Mapping) or not isinstance(module.state.get("_modules"), Mapping):
-        raise CheckpointError(f"{path or 'the network'} is a {module.name}, not a network module")
-    yield path, module
-    for name, child in module.state["_modules"].items():
+def _walk(module: Any, path: str = "") -> Iterator[tuple[str, str, Mapping]]:
+    """Path, class name and attributes of a network and all modules below it."""
+    attributes = module.state if isinstance(module, Record) else None
+    parts = ("_parameters", "_buffers", "_modules")
+    if not isinstance(attributes, Mapping) or not all(isinstance(attributes.get(part), Mapping) for part in parts):
+        raise CheckpointError(f"{path or 'the generator'} is not a network module")
+    yield path, module.name, attributes
+    for name, child in attributes["_modules"].items():
         if child is not None:
             yield from _walk(child, f"{path}.{name}".lstrip("."))
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise CheckpointError(f"{name} should be a number, the file has {value!r:.40}")
+    return float(value)

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from lrgan_jax.generators import ARCHITECTURES, Generator, ModelInfo
+from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator
 
 DESCRIPTION = "model.json"
 VERSION = 1
@@ -42,7 +42,7 @@ def fingerprint(variables) -> str:
     return digest.hexdigest()
 
 
-def save(path: str | os.PathLike, gen: Generator, *, dtype: Any = np.float32) -> Path:
+def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float32) -> Path:
     """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
 
     Raises:
@@ -69,7 +69,8 @@ def save(path: str | os.PathLike, gen: Generator, *, dtype: Any = np.float32) ->
     try:
         (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
         (draft / "card.md").write_text(gen.info.card)
-        ocp.save(draft / "weights", stored)
+        ocp.save(str(draft / "weights"), stored)
+        (draft / "weights" / "commit_success.txt").unlink(missing_ok=True)  # names this machine's path, and the rename is the commit
         draft.chmod(0o755)
         draft.rename(path)
     except BaseException:
@@ -78,7 +79,7 @@ def save(path: str | os.PathLike, gen: Generator, *, dtype: Any = np.float32) ->
     return path
 
 
-def load(name_or_path: str | os.PathLike) -> Generator:
+def load(name_or_path: str | os.PathLike) -> StoredGenerator:
     """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become float32.
 
     Raises:
@@ -92,7 +93,7 @@ def load(name_or_path: str | os.PathLike) -> Generator:
     config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
     wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
     try:
-        stored = ocp.load(folder.resolve() / "weights", jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted))
+        stored = ocp.load(str(folder.resolve() / "weights"), jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted))
     except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
         raise ModelError(f"{folder}: its weights cannot be read ({type(error).__name__}); convert or copy it again") from error
     for (path, leaf), want in zip(tree_flatten_with_path(stored)[0], jax.tree.leaves(wanted), strict=True):
@@ -135,7 +136,7 @@ def describe(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _architecture(gen: Generator) -> str:
+def _architecture(gen: StoredGenerator) -> str:
     return next(name for name, (cls, *_) in ARCHITECTURES.items() if isinstance(gen, cls))
 
 

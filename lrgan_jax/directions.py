@@ -115,5 +115,6 @@ class Directions:
             raise DirectionsError(f"{path}: not in the form {FORMAT!r}")
         record["layers"] = None if record["layers"] is None else tuple(record["layers"])
         record["step_range"] = tuple(record["step_range"])
-        checked = cls._from_rows(content["vectors"], path).vectors
-        return cls(**record, **{**{name: content[name] for name in ARRAYS if name in content}, "vectors": checked})
+        rows = cls._from_rows(content["vectors"], path)
+        measured = {name: content[name] for name in ARRAYS[1:] if name in content}
+        return dataclasses.replace(rows, **record, **measured)

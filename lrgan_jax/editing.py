@@ -1,19 +1,18 @@
 """latents + directions -> latents."""
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
 from lrgan_jax.directions import Directions
+from lrgan_jax.generators import Latent
 from lrgan_jax.jacobian import check_layers
-
-Latents = TypeVar("Latents")
 
 
 def edit(
-    ws: Latents, directions: Directions | ArrayLike, steps: ArrayLike, *, layers: Sequence[int] | None = None
-) -> Latents:
+    ws: ArrayLike | Latent, directions: Directions | ArrayLike, steps: ArrayLike, *, layers: Sequence[int] | None = None
+) -> Any:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
     Args:
@@ -45,4 +44,4 @@ def edit(
         chosen = check_layers(layers, latents.shape[1])
         move = move * jnp.zeros((latents.shape[1], 1), move.dtype).at[jnp.array(chosen)].set(1)
     edited = latents + move
-    return edited if isinstance(ws, type(latents)) or not hasattr(ws, "space") else type(ws)(edited)
+    return type(ws)(edited) if isinstance(ws, Latent) else edited

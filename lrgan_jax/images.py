@@ -41,8 +41,8 @@ def strip(images: ArrayLike) -> Picture:
 
 def heat_map(change: Float[np.ndarray, "h w"], scale: float) -> Picture:
     """Change per pixel, 0 to `scale`, from black through red and yellow to white; brightness rises all the way."""
-    level = np.clip(change / max(scale, 1e-12), 0, 1)[..., None] * 3
-    return np.rint(255 * np.clip(level - np.arange(3), 0, 1)).astype(np.uint8)
+    level = np.clip(change / max(scale, 1e-12), 0, 1)[..., None]
+    return np.rint(255 * np.clip(level * (1.8, 1.8, 2.5) - (0, 0.6, 1.5), 0, 1)).astype(np.uint8)
 
 
 def outlined(image: ArrayLike, mask: Float[np.ndarray, "h w"]) -> Picture:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
@@ -171,7 +172,7 @@ def check_masks(masks: ArrayLike, grid: tuple[int, int], num_latents: int) -> Fl
         raise ValueError(f"masks must cover the Jacobian's {grid[0]}x{grid[1]} pixels, got shape {list(masks.shape)}")
     if masks.ndim == 4 and len(masks) != num_latents:
         raise ValueError(f"one set of masks per latent: {len(masks)} sets for {num_latents} latents")
-    if not isinstance(masks, jax.core.Tracer):  # inside jit the values are not there to be looked at
+    if not isinstance(masks, Tracer):  # inside jit the values are not there to be looked at
         values = np.asarray(masks)
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError("mask weights must lie in [0, 1]")

@@ -163,8 +163,8 @@ def region_mask(
     named = named or {}
     if not isinstance(region, str | os.PathLike):
         return check(np.asarray(region, np.float32), "mask", size)
-    if region in named:
-        return shapes_mask(named[region], size)
+    if str(region) in named:
+        return shapes_mask(named[str(region)], size)
     if Path(region).suffix:
         return load_mask(region, size)
     table, _, name = str(region).rpartition("/")

@@ -61,7 +61,7 @@ def attribute_space(low_rank: Float[Array, "d d"], rank: Int[ArrayLike, ""]) -> 
     return Subspace(basis, values, jnp.arange(len(values)) < rank)
 
 
-def null_space(low_rank: Float[Array, "d d"], rank: Int[ArrayLike, ""], num_relax: Int[ArrayLike, ""] = 0) -> Subspace:
+def null_space(low_rank: Float[Array, "d d"], rank: int | Int[Array, ""], num_relax: int | Int[Array, ""] = 0) -> Subspace:
     """What leaves the rest alone: the eigenvectors of L_B past its rank.
 
     Args:

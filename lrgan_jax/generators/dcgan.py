@@ -53,13 +53,14 @@ class Network(nn.Module):
 
 def init(key: Array, config: DCGANConfig) -> dict[str, Any]:
     """Fresh variables, {"params": ..., "batch_stats": ...}."""
-    return Network(config).init(key, jnp.zeros((1, config.z_dim)))
+    return dict(Network(config).init(key, jnp.zeros((1, config.z_dim))))
 
 
 @partial(jax.jit, static_argnames="config")
 def synthesize(config: DCGANConfig, variables, z: Float[Array, "n z"]) -> Float[Array, "n h w c"]:
     """z -> images in [-1, 1]. A pure function of `variables`."""
-    return Network(config).apply(variables, z)
+    network: Any = Network(config)  # Linen's type of `apply` has room for mutated variables, which are never asked for
+    return network.apply(variables, z)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))

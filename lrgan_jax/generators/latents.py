@@ -14,6 +14,17 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 
+def _binary(operation: Callable):
+    """An operator that keeps the space and refuses to mix two of them."""
+
+    def method(self, other):
+        if isinstance(other, Latent) and type(other) is not type(self):
+            raise TypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
+        return type(self)(operation(jnp.asarray(self.array), jnp.asarray(other)))
+
+    return method
+
+
 @dataclass(frozen=True)
 class Latent:
     """An array together with the name of its space. Arithmetic and indexing keep the space."""
@@ -40,14 +51,6 @@ class Latent:
 
     def __neg__(self):
         return type(self)(-self.array)
-
-    def _binary(operation: Callable):  # pyright: ignore[reportSelfClsParameterName]
-        def method(self, other):
-            if isinstance(other, Latent) and type(other) is not type(self):
-                raise TypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
-            return type(self)(operation(jnp.asarray(self.array), jnp.asarray(other)))
-
-        return method
 
     __add__ = __radd__ = _binary(jnp.add)
     __mul__ = __rmul__ = _binary(jnp.multiply)

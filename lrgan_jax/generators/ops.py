@@ -13,6 +13,7 @@ separable one, or rows of taps.
 Source: Karras et al. 2020, arXiv:1912.04958 (sections 2.2 and 3, appendix B); Radford et al. 2016, arXiv:1511.06434.
 """
 import itertools
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +48,7 @@ def leaky_relu(
     return x if clamp is None else jnp.clip(x, -clamp, clamp)
 
 
-def conv(x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], padding="SAME") -> Float[Array, "n g v o"]:
+def conv(x: Float[Array, "n h w i"], kernel: Float[Array, "k l i o"], padding: Any = "SAME") -> Float[Array, "n g v o"]:
     """Plain correlation, stride 1."""
     return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=NHWC)
 
@@ -79,7 +80,7 @@ def modulated_conv(
 
 def up_conv(
     x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter
-) -> Float[Array, "n 2h 2w o"]:
+) -> Float[Array, "n 2*h 2*w o"]:
     """Stride-2 transposed 3x3 convolution followed by the filter, gain 4, as four small convolutions.
 
     Along one axis the transposed convolution gives t[2m] = x[m] k[0] + x[m-1] k[2] and t[2m+1] = x[m] k[1], so the even phase needs
@@ -96,7 +97,7 @@ def up_conv(
     return _filter_phases(phases, filter, (len(filter) + 1) // 2 - 1, x.shape[1:3])
 
 
-def upsample(x: Float[Array, "n h w c"], filter: Filter) -> Float[Array, "n 2h 2w c"]:
+def upsample(x: Float[Array, "n h w c"], filter: Filter) -> Float[Array, "n 2*h 2*w c"]:
     """Insert zeros by 2 and filter with gain 4: StyleGAN2's picture pyramid and the residual branch."""
     return _filter_phases([[x, None], [None, None]], filter, (len(filter) + 1) // 2, x.shape[1:3])
 
@@ -106,11 +107,11 @@ def _filter_phases(phases, filter, pad, size):
 
     `pad` is the zero padding before the image; `size` the H x W of each phase of the result.
     """
-    total = 0.0
+    total = jnp.zeros(())
     for row_taps, column_taps in _separable_terms(filter):
         columns = [_filter_axis(phases[0][c], phases[1][c], row_taps, pad, size[0], axis=1) for c in (0, 1)]
         quarters = [_filter_axis(columns[0][r], columns[1][r], column_taps, pad, size[1], axis=2) for r in (0, 1)]
-        total += interleave(quarters)
+        total = total + interleave(quarters)
     return total
 
 
@@ -145,7 +146,7 @@ def _filter_axis(even, odd, taps, pad, size, axis):
     return output(0), output(1)
 
 
-def interleave(quarters) -> Float[Array, "n 2h 2w c"]:
+def interleave(quarters) -> Float[Array, "n 2*h 2*w c"]:
     """Weave `quarters[row][column]` of H x W into one image of 2H x 2W."""
     (a, b), (c, d) = quarters
     n, h, w, channels = a.shape
@@ -153,7 +154,7 @@ def interleave(quarters) -> Float[Array, "n 2h 2w c"]:
     return jnp.stack(rows, axis=2).reshape(n, 2 * h, 2 * w, channels)
 
 
-def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n 2h 2w o"]:
+def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n 2*h 2*w o"]:
     """DCGAN's layer: transposed 4x4 convolution, stride 2, padding 1, as one 2x2 convolution that yields all four phases.
 
     out[2m] = x[m-1] k[3] + x[m] k[1] and out[2m+1] = x[m] k[2] + x[m+1] k[0]: every phase takes two neighbours.

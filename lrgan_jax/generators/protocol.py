@@ -1,7 +1,7 @@
 """What the rest of the library asks of a generator; anything that fits can be edited, embedded or not."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -30,6 +30,7 @@ class ModelInfo:
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
+@runtime_checkable
 class Generator(Protocol):
     """A network from latents to images. `num_ws` is 1 where all layers share one latent."""
 
@@ -57,6 +58,16 @@ class Generator(Protocol):
     ) -> Float[Array, "n h w c"]:
         """w [N, w_dim] or ws [N, num_ws, w_dim] -> images, about [-1, 1]."""
         ...
+
+
+@runtime_checkable
+class StoredGenerator(Generator, Protocol):
+    """A generator that `checkpoint` can write: a config dataclass and nested dicts of arrays say everything about it."""
+
+    @property
+    def config(self) -> Any: ...
+    @property
+    def variables(self) -> Any: ...
 
 
 def check_noise(noise: str, key: Array | None) -> None:

@@ -88,7 +88,7 @@ class MappingNetwork(nn.Module):
         cfg = self.config
         self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,))  # read by truncation, held here like its peers do
         x = ops.normalize_2nd_moment(z)
-        if cfg.c_dim:
+        if c is not None:
             embedding = Dense(cfg.embed_features, name="embed")(c)
             x = jnp.concatenate([x, ops.normalize_2nd_moment(embedding)], axis=-1)
         for i in range(cfg.mapping_layers):
@@ -158,9 +158,9 @@ class SynthesisBlock(nn.Module):
         gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
         if k == 0:
             const = self.param("const", nn.initializers.normal(1.0), (4, 4, features))
-            x = jnp.broadcast_to(const, (ws.shape[0], *const.shape))
+            x = skip = jnp.broadcast_to(const, (ws.shape[0], *const.shape))
         else:
-            skip = Conv1x1(features, name="skip")(x) if residual else None
+            skip = Conv1x1(features, name="skip")(x) if residual else x
             x = SynthesisLayer(cfg, features, up=True, name="conv0")(x, ws[:, 2 * k - 1], noise)
         x = SynthesisLayer(cfg, features, gain=gain, name="conv1")(x, ws[:, 2 * k], noise)
         if residual:
@@ -191,7 +191,8 @@ class SynthesisNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, ws: Float[Array, "n l w"], noise: Noise = "const") -> Float[Array, "n h w c"]:
-        x = image = None
+        x: Any = None
+        image: Any = None
         for k, resolution in enumerate(self.config.resolutions):
             x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(x, image, ws, noise)
         return image
@@ -213,21 +214,23 @@ class Network(nn.Module):
 
 def init(key: Array, config: StyleGAN2Config) -> dict[str, Any]:
     """Fresh variables, {"params": ..., "buffers": ...}."""
-    z = jnp.zeros((1, config.z_dim))
-    return Network(config).init(key, z, jnp.zeros((1, config.c_dim)) if config.c_dim else None)
+    z, c = jnp.zeros((1, config.z_dim)), jnp.zeros((1, config.c_dim)) if config.c_dim else None
+    return dict(Network(config).init(key, z, c))
 
 
 @partial(jax.jit, static_argnames="config")
 def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n w"]:
     """z -> w, no truncation. A pure function of `variables`."""
-    return Network(config).apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))
+    network: Any = Network(config)  # Linen's type of `apply` has room for mutated variables, which are never asked for
+    return network.apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))
 
 
 @partial(jax.jit, static_argnames=("config", "noise"))
 def synthesize(config: StyleGAN2Config, variables, ws, noise: Noise = "const", key=None) -> Float[Array, "n h w c"]:
     """ws -> images about [-1, 1]. A pure function of `variables`; `key` feeds random noise only."""
+    network: Any = Network(config)
     rngs = {"noise": key} if noise == "random" else None
-    return Network(config).apply(variables, ws, noise, rngs=rngs, method=lambda net, ws, noise: net.synthesis(ws, noise))
+    return network.apply(variables, ws, noise, rngs=rngs, method=lambda net, ws, noise: net.synthesis(ws, noise))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))

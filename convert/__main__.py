@@ -1,0 +1,124 @@
+"""`python -m convert IN OUT`: another project's checkpoint -> a model that `lrgan_jax.load` reads."""
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import numpy as np
+import tyro
+
+from convert import CheckpointError, read_checkpoint
+from convert.verify import TOLERANCE, verify
+from lrgan_jax.checkpoint import save
+from lrgan_jax.generators import Generator
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+
+
+@tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
+def run(
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")],
+    target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")] = None,
+    *,
+    verify_with: Annotated[Path | None, tyro.conf.arg(name="verify", metavar="FILE")] = None,
+    show: bool = False,
+    name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    dtype: Literal["float32", "float16"] = "float32",
+    conv_clamp: Number = None,
+    mapping_lr: Number = None,
+    w_avg: File = None,
+    regions: File = None,
+    card: File = None,
+) -> None:
+    """Convert a checkpoint of NVIDIA's StyleGAN2 (.pkl, or a state dict), rosinality's StyleGAN2 (.pt) or the tutorial DCGAN.
+
+    Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. Every hyper-parameter is read off
+    the file. Example: python -m convert network.pkl my-model
+
+    Args:
+        source: the checkpoint.
+        target: the folder to write; it must not exist.
+        verify_with: an .npz of reference inputs and images (z, img, ...); the conversion is refused if they differ.
+        show: print what was found, write nothing.
+        name: the model's name; the file's by default.
+        dtype: of the weights on disk; float16 halves the size.
+        conv_clamp: for state dicts of models trained with clamping, which no shape shows: 256 in NVIDIA's fp16 models.
+        mapping_lr: for state dicts of models whose mapping has another learning rate multiplier than 0.01.
+        w_avg: an .npy with the mean latent, for files that lack one; estimated by default.
+        regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
+        card: a Markdown file about the model's origin, licence and flaws, stored with it.
+    """
+    if target is None and not show and verify_with is None:
+        raise CheckpointError("say where to write: python -m convert IN OUT (or --show, or --verify FILE)")
+    settings = {key: value for key, value in (("conv_clamp", conv_clamp), ("mapping_lr", mapping_lr)) if value is not None}
+    gen = read_checkpoint(source, settings, w_avg=None if w_avg is None else _vector(w_avg))
+    provenance = dict(gen.info.provenance)
+    print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
+    if "remark" in provenance:
+        print(f"note: {provenance['remark']}")
+    if verify_with is not None:
+        provenance |= {"verified_with": verify_with.name, "worst_error": _verified(gen, verify_with)}
+    if show:
+        print(gen.config)
+    elif target is not None:
+        info = dataclasses.replace(
+            gen.info,
+            name=name or gen.info.name,
+            regions={} if regions is None else _json(regions),
+            card="" if card is None else _text(card),
+            provenance=provenance,
+        )
+        print(f"wrote {save(target, dataclasses.replace(gen, info=info), dtype=np.dtype(dtype))}")
+
+
+def _verified(gen: Generator, reference: Path) -> float:
+    """The worst error of all, printed output by output; an error above the tolerance is refused."""
+    errors = verify(gen, reference)
+    for output, error in errors.items():
+        print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
+    worst = max(errors.values())
+    if not worst <= TOLERANCE:
+        raise CheckpointError(f"the worst error is {worst:.1e}, more than {TOLERANCE:.0e}: not the same network; nothing was written")
+    return worst
+
+
+def _summary(gen: Any) -> str:
+    count = sum(leaf.size for leaf in jax.tree.leaves(gen.variables["params"]))
+    return f"{gen.resolution}x{gen.resolution}, latent {gen.w_dim}, {gen.num_ws} layers, {count / 1e6:.2f} M parameters"
+
+
+def _vector(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path}: not a readable .npy") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: not a readable text file") from error
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(_text(path))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not readable JSON") from error
+
+
+def main() -> int:
+    try:
+        tyro.cli(run, prog="python -m convert")
+    except (CheckpointError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

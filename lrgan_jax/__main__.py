@@ -1,0 +1,283 @@
+"""The command `lrgan`."""
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from lrgan_jax import checkpoint, demo, images, report
+from lrgan_jax.directions import Directions
+from lrgan_jax.editing import edit as edit_latents
+from lrgan_jax.files import write_whole
+from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
+from lrgan_jax.pipeline import Method, find_directions
+
+Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
+Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
+Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
+
+
+class UsageError(ValueError):
+    """Options that do not fit together or the model; the message is one line for a person."""
+
+
+def demo_command(
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("lrgan-demo/index.html"),
+    num_latents: int = 6,
+    regions: tuple[str, ...] = (),
+    layers: Layers = None,
+    truncation: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Find local edits of a few faces and write a page that shows them. Needs nothing but this package; about half a minute on a CPU.
+
+    Args:
+        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        out: the page to write.
+        num_latents: how many faces. Near-frontal ones are picked out of 512.
+        regions: names of regions; four of the model's own by default.
+        layers: the layers to differentiate and edit, such as 4-7; all by default.
+        truncation: below 1 pulls latents towards the mean face.
+        seed: of the random latents.
+    """
+    gen = checkpoint.load(model)
+    regions = regions or tuple(gen.info.regions)[:4]
+    if not regions:
+        raise UsageError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
+    if num_latents < 1:
+        raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
+    latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
+    result = demo.run(gen, latents, regions, layers=_layers(layers, gen), progress=lambda steps: tqdm(steps, "faces", unit="face"))
+    note = f"The {num_latents} faces nearest to frontal of 512 random ones, seed {seed}, truncation {truncation:g}."
+    write_whole(out, report.page(result, model=gen.info.name, note=note).encode())
+    ratios = report.leak_ratios(result)
+    print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
+    print(f"  {'':12}" + "".join(f"{region:>12}" for region in regions))
+    for method, row in zip(result.methods, ratios, strict=True):
+        print(f"  {method:12}" + "".join(f"{ratio:12.2f}" for ratio in row))
+    print(f"open {out}")
+
+
+def info(model: Annotated[Model | None, tyro.conf.Positional] = None, *, card: bool = False) -> None:
+    """List the models inside the package, or say what is known of one.
+
+    Args:
+        model: a name or a folder; all names if left out.
+        card: print the model card too.
+    """
+    if model is None:
+        for name, folder in checkpoint.embedded_models().items():
+            description = checkpoint.describe(folder)
+            print(f"{name:14} {description['architecture']}, regions: {', '.join(description['regions'])}")
+        return
+    gen = checkpoint.load(model)
+    print(json.dumps({
+        "name": gen.info.name, "resolution": gen.resolution, "z_dim": gen.z_dim, "w_dim": gen.w_dim, "c_dim": gen.c_dim,
+        "layers": gen.num_ws, "regions": list(gen.info.regions), "fingerprint": gen.info.fingerprint,
+        "config": dataclasses.asdict(gen.config), "provenance": dict(gen.info.provenance),
+    }, indent=1))  # fmt: skip
+    if card:
+        print(gen.info.card)
+
+
+def sample(
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("samples.png"),
+    num: int = 16,
+    truncation: float = 1.0,
+    label: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a grid of random images, numbered row by row from 0.
+
+    Args:
+        model: a name or a folder.
+        out: the PNG to write.
+        num: how many images.
+        truncation: below 1 pulls latents towards the mean.
+        label: class of a conditional model.
+        seed: of the random latents; the same seed gives `directions` and `edit` the same images.
+    """
+    gen = checkpoint.load(model)
+    rows = render(gen, to_ws(gen, _latents(gen, seed, num, truncation, label)))
+    side = max(1, round(num**0.5))
+    picture = images.grid([rows[start : start + side] for start in range(0, num, side)])
+    print(f"wrote {images.save(_png(out), picture, enlarge=max(1, 128 // gen.resolution))}")
+
+
+def directions(
+    region: Annotated[str, tyro.conf.Positional],
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("directions.npz"),
+    image: int = 0,
+    average: int = 1,
+    protect: Text = None,
+    layers: Layers = None,
+    method: Method = "frontier",
+    num: int = 4,
+    lam: float | None = None,
+    mu: float | None = None,
+    num_relax: int = 0,
+    mode: Literal["converged", "authors"] = "converged",
+    truncation: float = 1.0,
+    label: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Find directions that edit one region and leave the rest still, and save them.
+
+    Args:
+        region: a region's name (see `lrgan info MODEL`) or a PNG, white inside.
+        model: a name or a folder.
+        out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
+        image: number of the image in `lrgan sample` of the same seed.
+        average: average over so many images from there on: directions that serve them all.
+        protect: what must keep still, as a region; the whole rest by default.
+        layers: the layers to differentiate and later to edit, such as 4-7; all by default.
+        method: frontier (ours), constrained, projected (the paper's), attribute (ignores the rest).
+        num: at most so many directions.
+        lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
+        mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
+        num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
+        mode: authors reproduces the authors' solver.
+        truncation: below 1 pulls latents towards the mean.
+        label: class of a conditional model.
+        seed: of the random latents.
+    """
+    if out.exists():
+        raise FileExistsError(f"{out} exists already; choose another name or remove it")
+    if out.suffix not in (".npz", ".npy"):
+        raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
+    gen = checkpoint.load(model)
+    latents = _latents(gen, seed, image + average, truncation, label)[image:]
+    found = find_directions(
+        gen, latents, region, protect=protect, layers=_layers(layers, gen), method=method, num=num, lam=lam, mu=mu, num_relax=num_relax,
+        mode=mode,
+    )  # fmt: skip
+    assert found.inside is not None and found.outside is not None and found.kept is not None
+    for k, (a, b, kept) in enumerate(zip(found.inside, found.outside, found.kept, strict=True)):
+        print(f"direction {k}: inside {a:.2e}, outside {b:.2e}, ratio {a / max(b, 1e-12):.1f}, attribute share {kept:.2f}")
+    print(", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in found.settings.items()))
+    print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
+
+
+def edit(
+    file: Annotated[Path, tyro.conf.Positional],
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("edit.png"),
+    direction: int = 0,
+    image: int = 0,
+    num_images: int = 1,
+    steps: int = 7,
+    reach: float | None = None,
+    layers: Layers = None,
+    truncation: float = 1.0,
+    label: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Apply a saved direction, or an .npy of the authors, to images and write strips (.png) or an animation (.gif, .webp).
+
+    Args:
+        file: directions saved by `lrgan directions`, or rows in an .npy.
+        model: a name or a folder.
+        out: the picture to write.
+        direction: which of the directions in the file.
+        image: number of the first image in `lrgan sample` of the same seed.
+        num_images: how many images from there on, one strip each.
+        steps: pictures in a strip.
+        reach: the strip runs from -reach to +reach; the file's suggestion by default.
+        layers: the layers to move, such as 4-7; the file's own by default.
+        truncation: below 1 pulls latents towards the mean.
+        label: class of a conditional model.
+        seed: of the random latents.
+    """
+    if out.suffix not in (".png", ".gif", ".webp"):
+        raise UsageError(f"{out}: pictures are written as .png, .gif or .webp")
+    if steps < 2:
+        raise UsageError(f"--steps must be at least 2, got {steps}")
+    gen = checkpoint.load(model)
+    chosen = Directions.load(file)[direction]
+    if chosen.vectors.shape[1] != gen.w_dim:
+        raise UsageError(f"{file} holds directions of {chosen.vectors.shape[1]} numbers, {gen.info.name} has latents of {gen.w_dim}")
+    if chosen.fingerprint not in ("", gen.info.fingerprint):
+        print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
+    ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label)[image:])
+    low, high = chosen.step_range if reach is None else (-reach, reach)
+    moved = edit_latents(ws, chosen, np.linspace(low, high, steps), layers=_layers(layers, gen))
+    strips = render(gen, moved).swapaxes(0, 1)
+    enlarge = max(1, 128 // gen.resolution)
+    if out.suffix == ".png":
+        images.save(out, images.grid(list(strips)), enlarge=enlarge)
+    else:
+        side_by_side = np.concatenate(list(strips), axis=2)
+        images.save_animation(out, side_by_side, enlarge=enlarge)
+    print(f"wrote {out}: steps {low:.2g} to {high:.2g}")
+
+
+def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int | None) -> Latent:
+    """The first `num` latents of a seed. Each has a key of its own, so that image 3 is the same whatever `num` is."""
+    if num < 1:
+        raise UsageError("image numbers start at 0, and at least one image is needed")
+    keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(num)]
+    z = type(sample_z(gen, keys[0], 1))(np.concatenate([np.asarray(sample_z(gen, key, 1)) for key in keys]))
+    if label is not None and not 0 <= label < gen.c_dim:
+        raise UsageError(f"--label {label}: this model has {gen.c_dim or 'no'} classes")
+    if label is None and gen.c_dim:
+        raise UsageError(f"this model is conditional: choose --label 0 to {gen.c_dim - 1}")
+    c = None if label is None else np.eye(gen.c_dim, dtype=np.float32)[[label] * num]
+    return gen.mapping(z, c, truncation)
+
+
+def _layers(text: str | None, gen: Generator) -> list[int] | None:
+    """ "4-7,9" -> [4, 5, 6, 7, 9]."""
+    if text is None:
+        return None
+    chosen: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            chosen += range(int(first), int(last or first) + 1)
+    except ValueError as error:
+        raise UsageError(f"--layers {text}: write them as 4-7 or 4,6") from error
+    if not chosen or min(chosen) < 0 or max(chosen) >= gen.num_ws:
+        raise UsageError(f"--layers {text}: this model has layers 0 to {gen.num_ws - 1}")
+    return chosen
+
+
+def _png(path: Path) -> Path:
+    if path.suffix != ".png":
+        raise UsageError(f"{path}: pictures are written as .png")
+    return path
+
+
+COMMANDS: dict[str, Any] = {"demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit}
+
+
+def main() -> int:
+    """Run the command; errors that a user can cause are one line on stderr and exit code 1."""
+    # Compiled programs are kept, so that a second run starts at once; a user's own setting wins.
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lrgan_jax"
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    try:
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="lrgan", description="Edit one region of a generated image and leave the rest still.", config=(tyro.conf.FlagCreatePairsOff,))
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

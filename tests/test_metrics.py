@@ -1,0 +1,155 @@
+"""Measuring edits: change inside and outside by NumPy, and steps of a wanted change on curves whose answer is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from lrgan_jax.metrics import region_change, spread_over_layers, step_for_change
+from tests.tolerances import EXACT, rounding
+
+SHAPE = (4, 6, 3)
+MASK = np.zeros(SHAPE[:2], np.float32)
+MASK[1:3, 2:5] = 1
+SOFT = np.random.default_rng(0).random(SHAPE[:2]).astype(np.float32)
+# The bracket is halved 12 times: 1 part in 4,000, as promised, and 8 eps of float32 for the image.
+STEP = 1 / 4000 + 1e-6
+
+
+# Change
+
+
+@pytest.mark.parametrize("mask", [MASK, SOFT, 1 - MASK], ids=["hard", "soft", "inverse"])
+def test_change_is_a_weighted_mean_square(mask):
+    """Mean over pixels and channels of the squared difference, weighted by the mask inside and by the rest outside."""
+    before, after = np.random.default_rng(1).standard_normal((2, *SHAPE)).astype(np.float32)
+    squared = (after.astype(np.float64) - before) ** 2
+    weights = np.broadcast_to(mask[..., None], SHAPE)
+    change = region_change(jnp.array(before), jnp.array(after), jnp.array(mask))
+    np.testing.assert_allclose(change.inside, np.average(squared, weights=weights), **rounding(np.float32, 72))
+    np.testing.assert_allclose(change.outside, np.average(squared, weights=1 - weights), **rounding(np.float32, 72))
+
+
+def test_change_of_one_pixel_is_where_it_is():
+    """A change of 0.5 in one channel of one pixel of six."""
+    before = jnp.zeros(SHAPE)
+    after = before.at[1, 2, 0].set(0.5)
+    change = region_change(before, after, jnp.array(MASK))
+    np.testing.assert_allclose(change.inside, 0.25 / 18, **rounding(np.float32))
+    np.testing.assert_allclose(change.outside, 0, **EXACT)
+    change = region_change(before, after, jnp.ones(SHAPE[:2]))
+    np.testing.assert_allclose(change.outside, 0, **EXACT)  # no rest: nothing, and not NaN
+
+
+# Steps
+
+
+def curve(a, b, w):
+    """Inside moves by a t + b t^2 along the first coordinate t, outside by a tenth of it."""
+    move = a * w[0] + b * w[0] ** 2
+    return (jnp.array(MASK) * move + (1 - jnp.array(MASK)) * move / 10)[..., None] * jnp.ones(3)
+
+
+def bounded(w):
+    return jnp.tanh(w[0]) * jnp.ones(SHAPE)
+
+
+def solve(a, b, root):
+    """The smallest t > 0 with |a t + b t^2| = root."""
+    candidates = np.concatenate([np.roots([b, a, sign * root]) if b else np.array([-sign * root / a]) for sign in (1, -1)])
+    return min(t.real for t in candidates if abs(t.imag) < 1e-12 and t.real > 0)
+
+
+FORWARD, BACK = jnp.array([1.0, 0.0]), jnp.array([-1.0, 0.0])
+
+
+def check_step(step, expected, target):
+    """Size and change within the promise, flagged as reached."""
+    assert bool(step.reached)
+    np.testing.assert_allclose(step.size, expected, rtol=STEP)
+    np.testing.assert_allclose(step.change.inside, target, rtol=4 * STEP)  # the change grows at most as the step's 4th power
+
+
+@pytest.mark.parametrize("target", [1e-4, 0.02, 0.2])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 0.0), (0.7, 0.4), (1.0, -0.25), (0.3, 1.0), (3.0, 0.1)])
+def test_the_step_solves_a_quadratic(a, b, target):
+    """Straight, bending up, bending down; forwards and backwards along the same direction."""
+    f, w = Partial(curve, a, b), jnp.zeros(2)
+    forward = step_for_change(f, w, FORWARD, jnp.array(MASK), target)
+    check_step(forward, solve(a, b, target**0.5), target)
+    np.testing.assert_allclose(forward.change.outside, forward.change.inside / 100, **rounding(np.float32, 72))
+    check_step(step_for_change(f, w, BACK, jnp.array(MASK), target), solve(-a, b, target**0.5), target)
+
+
+@pytest.mark.parametrize("a", [0.02, 1e-3, 0.0])
+def test_curves_far_steeper_than_their_tangent(a):
+    """At a latent where the image hardly reacts to first order, or not at all, the linear estimate is useless: the same precision."""
+    step = step_for_change(Partial(curve, a, 1.0), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.02)
+    check_step(step, solve(a, 1.0, 0.02**0.5), 0.02)
+
+
+def test_the_length_of_the_direction_is_the_unit():
+    """Twice the direction, half the step."""
+    one, two = (step_for_change(Partial(curve, 1.0, 0.2), jnp.zeros(2), k * FORWARD, jnp.array(MASK), 0.02) for k in (1.0, 2.0))
+    np.testing.assert_allclose(two.size, one.size / 2, rtol=2 * STEP)
+
+
+def test_a_soft_mask_weighs_the_change():
+    """The known answer for a linear f: target over the weighted mean square of its slope."""
+    slope = np.random.default_rng(2).standard_normal(SHAPE).astype(np.float32)
+    step = step_for_change(Partial(lambda s, w: s * w[0], jnp.array(slope)), jnp.zeros(2), FORWARD, jnp.array(SOFT), 0.02)
+    per_unit = np.average(np.square(slope), weights=np.broadcast_to(SOFT[..., None], SHAPE))
+    check_step(step, (0.02 / per_unit) ** 0.5, 0.02)
+
+
+@pytest.mark.parametrize("target", [1.05, 4.0, 100.0])
+def test_a_change_that_no_step_gives_is_flagged(target):
+    """tanh stays below 1, and so does the square of its change: reached is False and the step a finite one."""
+    step = step_for_change(Partial(bounded), jnp.zeros(2), FORWARD, jnp.array(MASK), target)
+    assert not bool(step.reached)
+    assert np.isfinite(step.size) and np.isfinite(step.change.inside) and step.change.inside < target
+
+
+def test_a_change_just_below_the_bound_is_reached():
+    """The same curve, where it still can."""
+    step = step_for_change(Partial(bounded), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.9)
+    check_step(step, np.arctanh(0.9**0.5), 0.9)
+
+
+def test_an_image_that_does_not_react_is_flagged():
+    """No slope and no curve: False, without NaN."""
+    step = step_for_change(lambda w: jnp.ones(SHAPE), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.02)
+    assert not bool(step.reached)
+    assert np.isfinite(step.size) and float(step.change.inside) == 0
+
+
+def test_directions_may_move_some_layers_only():
+    """ws [L, d] and a direction of that shape, zero where the latent stays."""
+    ws = jnp.array(np.random.default_rng(3).standard_normal((3, 2)), jnp.float32)
+    f = Partial(lambda w: jnp.sum(w, 0)[0] * jnp.ones(SHAPE))
+    (direction,) = spread_over_layers(jnp.array([[2.0, 1.0]]), ws, (0, 2))
+    check_step(step_for_change(f, ws, direction, jnp.array(MASK), 0.16), 0.4 / 4, 0.16)
+
+
+def test_mapped_over_directions_equals_a_loop():
+    """vmap over directions and targets = one at a time, for a closure as for a Partial."""
+    directions, targets = jnp.array([[1.0, 0.0], [-1.0, 0.0], [0.5, 1.0]]), jnp.array([0.02, 0.01, 0.04])
+    f = Partial(curve, 0.8, 0.3)
+    batch = jax.vmap(lambda n, target: step_for_change(f, jnp.zeros(2), n, jnp.array(MASK), target))(directions, targets)
+    for k in range(3):
+        alone = step_for_change(lambda w: f(w), jnp.zeros(2), directions[k], jnp.array(MASK), targets[k])
+        for one, other in zip(jax.tree.leaves(batch), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(one[k], other, **rounding(np.float32, 72))
+
+
+# Directions as moves of ws
+
+
+@pytest.mark.parametrize("layers", [None, (0,), (1, 3)])
+def test_spreading_puts_the_vector_on_the_chosen_layers(layers):
+    """[k, d] -> [k, L, d]: the vector there, exact zeros elsewhere."""
+    vectors = np.random.default_rng(4).standard_normal((2, 5)).astype(np.float32)
+    expected = np.zeros((2, 4, 5), np.float32)
+    expected[:, list(range(4) if layers is None else layers)] = vectors[:, None]
+    np.testing.assert_allclose(spread_over_layers(jnp.array(vectors), jnp.zeros((4, 5)), layers), expected, **EXACT)
