@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CheckpointError
-from .pickles import Budget, Record, Storage, load
+from convert.allowed import Record, Storage
+from convert.errors import CheckpointError
+from convert.pickles import Budget, load
 
 LARGEST = 16 * 2**30  # bytes of one file, and of the arrays that come out of it
 DEEPEST = 100  # containers in containers, where an NVIDIA snapshot has about 20

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from convert.allowed import Record
 from convert.errors import CheckpointError
-from convert.pickles import Record
 from convert.rules import Rule
 
 FORMAT = "NVIDIA StyleGAN2 (PyTorch)"

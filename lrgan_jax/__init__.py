@@ -7,6 +7,12 @@
 
 Start reading at `pipeline.py`.
 """
+import os
+
+# On CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two busy cores. The
+# variable is read when SciPy is first needed, which is at the first decomposition; a user's own value wins.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.directions import Directions, DirectionsError
 from lrgan_jax.editing import edit

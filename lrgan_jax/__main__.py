@@ -270,7 +270,12 @@ def main() -> int:
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache))
     try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="lrgan", description="Edit one region of a generated image and leave the rest still.", config=(tyro.conf.FlagCreatePairsOff,))
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="lrgan",
+            description="Edit one region of a generated image and leave the rest still.",
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:

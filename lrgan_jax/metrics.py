@@ -12,6 +12,8 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax.subspaces import AnyArray
+
 
 class Change(NamedTuple):
     """Mean squared difference per pixel and channel."""
@@ -20,9 +22,9 @@ class Change(NamedTuple):
     outside: Float[Array, ""]
 
 
-def region_change(before: Float[Array, "h w c"], after: Float[Array, "h w c"], mask: Float[Array, "h w"]) -> Change:
+def region_change(before: Float[AnyArray, "h w c"], after: Float[AnyArray, "h w c"], mask: Float[AnyArray, "h w"]) -> Change:
     """Change of one image inside and outside a region; soft masks weigh the pixels."""
-    squared = jnp.square(after - before).mean(-1)
+    squared = jnp.square(jnp.asarray(after) - before).mean(-1)
 
     def over(weights):
         return jnp.sum(squared * weights) / jnp.maximum(weights.sum(), 1e-6)
@@ -40,22 +42,24 @@ class Step(NamedTuple):
 
 def step_for_change(
     f: Callable[[Array], Array],
-    latent: Float[Array, "*layers d"],
-    direction: Float[Array, "*layers d"],
-    mask: Float[Array, "h w"],
+    latent: Float[AnyArray, "*layers d"],
+    direction: Float[AnyArray, "*layers d"],
+    mask: Float[AnyArray, "h w"],
     target: Float[ArrayLike, ""],
 ) -> Step:
     """The smallest step along `direction` found whose mean squared change inside `mask` is `target`, to 1 part in 4,000.
 
     Methods and strips are compared at equal change, since equal steps mean different things for different directions and images. The
-    step is bracketed by doubling from the linear estimate, then bisected. Write-up for one latent and one direction: `vmap` it.
+    step is bracketed by doubling from the linear estimate, then bisected. For one latent and one direction:
+    `vmap` it.
 
     Args:
       f: one latent -> one image. direction: of the latent's shape, zero on layers that stay. Its sign says which way to go.
       target: wanted mean squared change inside the region.
     """
     f = f if isinstance(f, Partial) else Partial(f)
-    return _step_for_change(f, latent, direction, mask, jnp.asarray(target, latent.dtype))
+    latent, direction, mask, target = (jnp.asarray(x, jnp.result_type(latent)) for x in (latent, direction, mask, target))
+    return _step_for_change(f, latent, direction, mask, target)
 
 
 @jax.jit

@@ -22,7 +22,7 @@ from lrgan_jax.generators import Generator, Latent, image_function, to_ws
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.regions import region_mask
 from lrgan_jax.rpca import RobustPCA, robust_pca
-from lrgan_jax.subspaces import Candidates
+from lrgan_jax.subspaces import AnyArray, Candidates
 
 Method = Literal["frontier", "constrained", "projected", "attribute"]
 METHODS: tuple[Method, ...] = ("frontier", "constrained", "projected", "attribute")
@@ -40,8 +40,8 @@ class Analysis(NamedTuple):
 
 @partial(jax.jit, static_argnames="mode")
 def analyse(
-    inside: Float[Array, "d d"],
-    outside: Float[Array, "d d"],
+    inside: Float[AnyArray, "d d"],
+    outside: Float[AnyArray, "d d"],
     lam: Float[ArrayLike, ""] | None = None,
     mu: Float[ArrayLike, ""] | None = None,
     num_relax: int | Array = 0,

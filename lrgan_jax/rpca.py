@@ -107,6 +107,7 @@ def robust_pca(
 def _solve(gram, lam, tol, max_steps, authors: bool) -> RobustPCA:
     norm, eps, n = jnp.linalg.norm, jnp.finfo(gram.dtype).eps, len(gram)
     size = jnp.abs(gram).mean()
+    total = lambda x: jnp.abs(x).sum()
     # The converged mode works in units of 4 |M|_1 / n^2, where the usual penalty n^2 / (4 |M|_1) is 1 and nothing overflows. The
     # authors' penalty has the induced 1-norm, the largest column sum, in place of |M|_1.
     unit = 1 if authors else 4 * size
@@ -122,20 +123,20 @@ def _solve(gram, lam, tol, max_steps, authors: bool) -> RobustPCA:
 
     def step(carry):
         S, Y, mu, *_, k = carry
-        L, values = (shrink_eigenvalues if authors else shrink_eigenvalues_refined)(M - S + Y / mu, 1 / mu)
+        A = M - S + Y / mu
+        L, values = (shrink_eigenvalues if authors else shrink_eigenvalues_refined)(A, 1 / mu)
         L = (L + L.T) / 2  # else Y collects the skew rounding, which no later step sees or undoes: a gap of 1e-2 in float32
         V = S + Y / mu + relax * (M - L - S)
-        S_next, Y = shrink(V, lam / mu), jnp.clip(mu * V, -lam, lam)  # Y + mu (M - L - S), but exactly within its bound
-        primal, moved = norm(M - L - S_next) / norm(M), norm(S_next - S) / norm(M)
-        dual = mu * moved * norm(M) / norm(Y)
+        S_next, Y_next = shrink(V, lam / mu), jnp.clip(mu * V, -lam, lam)  # Y + mu (M - L - S), but exactly within its bound
+        primal, shift = norm(M - L - S_next) / norm(M), norm(A - L - Y_next / mu)
+        dual = mu * shift / norm(Y_next)
         done = primal <= tol
         if not authors:
-            done = (jnp.maximum(primal, dual) <= tol) | (jnp.maximum(primal, moved) <= 3 * eps)
-            # The best fixed penalty lies anywhere from 1/2 to 2,000 on the Grams tried; |Y|_1 / |S|_1 gets near it (the idea, with
-            # another norm, is Lorenz and Tran-Dinh's, arXiv:1801.03765). The changes fade, so convergence is not at stake.
-            target = jnp.clip(jnp.abs(Y).sum() / jnp.maximum(jnp.abs(S_next).sum(), eps), 1, 1e4)
-            mu += 0.5 ** ((k + 1).astype(mu.dtype) / 20) * (target - mu)
-        return S_next, Y, mu, L, values, primal, dual, done, k + 1
+            done = (jnp.maximum(primal, dual) <= tol) | (jnp.maximum(primal, shift / norm(M)) <= 3 * eps)
+            ratio = total(Y_next) * total(Y_next - Y) / (total(S_next) * total(S_next - S))
+            fade = 0.15 * 0.5 ** ((k + 1).astype(mu.dtype) / 100)
+            mu = jnp.where(jnp.isfinite(ratio), jnp.clip(mu * (ratio / mu**2) ** fade, 1, 0.1 * eps**-0.5), mu)
+        return S_next, Y_next, mu, L, values, primal, dual, done, k + 1
 
     def unfinished(carry):
         *_, done, k = carry

@@ -17,14 +17,16 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
+import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+AnyArray = Array | np.ndarray  # what may be passed; what comes back is a JAX array
 HIGHEST = lax.Precision.HIGHEST
 
 
 class Subspace(NamedTuple):
-    """Rows `basis[k]` where `mask[k]` span the space; `values[k]` are their eigenvalues, falling."""
+    """Rows `basis[k]` where `mask[k]` span the space; `values[k]` are their eigenvalues, falling in magnitude."""
 
     basis: Float[Array, "d d"]
     values: Float[Array, " d"]
@@ -47,40 +49,47 @@ class Candidates(NamedTuple):
     mask: Bool[Array, " d"]
 
 
-def spectrum(matrix: Float[Array, "d d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
-    """Eigenvalues, falling, and the unit eigenvectors as rows, each signed so that its largest entry is positive."""
+def spectrum(
+    matrix: Float[AnyArray, "d d"], *, by_magnitude: bool = False
+) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """Eigenvalues, falling, and the unit eigenvectors as rows, each signed so that its largest entry is positive.
+
+    Args:
+      by_magnitude: absolute values fall, as singular values do. A low-rank part has a few negative eigenvalues, which count too.
+    """
     values, vectors = jnp.linalg.eigh(matrix)
-    rows = vectors.T[::-1]
+    order = jnp.argsort(-jnp.abs(values) if by_magnitude else -values)
+    values, rows = values[order], vectors.T[order]
     largest = jnp.take_along_axis(rows, jnp.argmax(jnp.abs(rows), axis=1, keepdims=True), axis=1)
-    return values[::-1], rows * jnp.where(largest < 0, -1, 1)
+    return values, rows * jnp.where(largest < 0, -1, 1)
 
 
-def attribute_space(low_rank: Float[Array, "d d"], rank: Int[ArrayLike, ""]) -> Subspace:
+def attribute_space(low_rank: Float[AnyArray, "d d"], rank: Int[ArrayLike, ""]) -> Subspace:
     """What moves the region: the leading `rank` eigenvectors of L_A."""
-    values, basis = spectrum(low_rank)
+    values, basis = spectrum(low_rank, by_magnitude=True)
     return Subspace(basis, values, jnp.arange(len(values)) < rank)
 
 
-def null_space(low_rank: Float[Array, "d d"], rank: int | Int[Array, ""], num_relax: int | Int[Array, ""] = 0) -> Subspace:
+def null_space(low_rank: Float[AnyArray, "d d"], rank: int | Int[AnyArray, ""], num_relax: int | Int[AnyArray, ""] = 0) -> Subspace:
     """What leaves the rest alone: the eigenvectors of L_B past its rank.
 
     Args:
       num_relax: the authors' relaxation counts this many weakest directions of L_B as null too. As in their code the space starts
         at min(max(1, rank - num_relax), d - 1), so it is never empty and never everything.
     """
-    values, basis = spectrum(low_rank)
+    values, basis = spectrum(low_rank, by_magnitude=True)
     d = len(values)
     start = jnp.clip(rank - num_relax, 1, d - 1)
     return Subspace(basis, values, jnp.arange(d) >= start)
 
 
-def energies(vectors: Float[Array, "k d"], gram: Float[Array, "d d"]) -> Float[Array, " k"]:
+def energies(vectors: Float[AnyArray, "k d"], gram: Float[AnyArray, "d d"]) -> Float[Array, " k"]:
     """v^T M v for each row."""
     return jnp.einsum("ki,ij,kj->k", vectors, gram, vectors, precision=HIGHEST)
 
 
 def projected_directions(
-    attribute: Subspace, null: Subspace, inside: Float[Array, "d d"], outside: Float[Array, "d d"]
+    attribute: Subspace, null: Subspace, inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"]
 ) -> Candidates:
     """The paper's: n = P_null v / |P_null v| for the attribute vectors v, in the order of their eigenvalues.
 
@@ -95,7 +104,7 @@ def projected_directions(
 
 
 def constrained_directions(
-    attribute: Subspace, null: Subspace, inside: Float[Array, "d d"], outside: Float[Array, "d d"]
+    attribute: Subspace, null: Subspace, inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"]
 ) -> Candidates:
     """The best inside the null space: eigenvectors of P L_A P, L_A cut to the attribute space; as many as the rank allows.
 
@@ -110,7 +119,7 @@ def constrained_directions(
 
 
 def frontier_directions(
-    inside: Float[Array, "d d"], outside: Float[Array, "d d"], mu: Float[ArrayLike, ""], attribute: Subspace | None = None
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], mu: Float[ArrayLike, ""], attribute: Subspace | None = None
 ) -> Candidates:
     """The mu-local subspace: orthonormal eigenvectors of M_A - mu M_B with positive eigenvalue, the best direction first.
 
@@ -126,7 +135,7 @@ def frontier_directions(
 
 
 def default_mu(
-    inside: Float[Array, "d d"], outside: Float[Array, "d d"], tao: Float[ArrayLike, ""] = 1e-3
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = 1e-3
 ) -> Float[Array, ""]:
     """The mu that prices a step's length: the greatest a / (b + c) with c = tao * trace(M_B).
 

@@ -13,25 +13,25 @@ import lrgan_jax
 
 ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
-ORDER = """
-    files regions rpca
-    jacobian
-    subspaces
-    directions
-    generators.latents generators.protocol generators.ops generators.stylegan2 generators.dcgan generators
-    editing
-    checkpoint
-    metrics
-    pipeline
-    baselines invert
-    sweep
-    training
-    bench
-    images
-    demo report
-    __init__
-    __main__
-""".split()
+ORDER = [
+    "files", "regions", "rpca",
+    "jacobian",
+    "subspaces",
+    "directions",
+    "generators.latents", "generators.protocol", "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
+    "editing",
+    "checkpoint",
+    "metrics",
+    "pipeline",
+    "baselines", "invert",
+    "sweep",
+    "training",
+    "bench",
+    "images",
+    "demo", "report",
+    "__init__",
+    "__main__",
+]  # fmt: skip
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
     for path in sorted(ROOT.rglob("*.py"))

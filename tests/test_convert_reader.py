@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from convert import containers
+from convert.allowed import Record
 from convert.errors import CheckpointError
-from convert.pickles import LARGE, Record
+from convert.pickles import LARGE
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 FIXTURES = SHARED / "fixtures" / "public"

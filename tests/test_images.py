@@ -133,7 +133,7 @@ def test_a_data_uri_holds_the_same_png():
 def test_an_animation_goes_there_and_back(tmp_path, suffix, num):
     """Each image once forwards, the inner ones once more backwards, endlessly, at the size and speed asked for."""
     values = np.linspace(-0.8, 0.8, num)
-    path = images.save_animation(tmp_path / f"a{suffix}", flat(values), enlarge=3, frames_per_second=10)
+    path = images.save_animation(tmp_path / f"a{suffix}", flat(values), enlarge=3, frames_per_second=10.0)
     order = [*range(num), *range(num - 2, 0, -1)]
     with Image.open(path) as animation:
         assert animation.size == (18, 12)

@@ -100,9 +100,7 @@ def test_grams_of_a_known_jacobian(double, side, pooling, channels):
     """Every size, pooling and treatment of channels, on an image that is not square; soft weights; J itself."""
     J = pooled(known_jacobian(LATENTS[0]), side or 8, pooling, channels)
     soft = SOFT[: J.shape[0], : J.shape[1]]
-    out = region_grams(
-        curved_function(), LATENTS[:1], soft, size=side, pooling=pooling, channels=channels, keep_jacobian=True, chunk=D
-    )
+    out = region_grams(curved_function(), LATENTS[:1], soft, size=side, pooling=pooling, channels=channels, keep_jacobian=True, chunk=D)
     np.testing.assert_allclose(out.jacobian[0], J, **ROUNDING)
     np.testing.assert_allclose(out.inside[0, 0], gram_by_loop(J, soft), **ROUNDING)
     np.testing.assert_allclose(out.outside[0, 0], gram_by_loop(J, 1 - soft), **ROUNDING)
@@ -175,14 +173,11 @@ def differences(gen, ws, moves, step=1e-5):
     return (ahead - behind) / (2 * step)
 
 
-@pytest.mark.parametrize("layers", [None, (2, 3)])
-def test_stylegan2_against_finite_differences(double, small_stylegan2, layers):
-    """Real modulated convolutions, noise and upsampling, at every layer or a few."""
+def test_stylegan2_against_finite_differences(double, small_stylegan2):
+    """Real modulated convolutions, noise and upsampling, from ws that differ between layers. (Some layers only: see test_pipeline.)"""
     gen, ws = doubled(small_stylegan2), np.random.default_rng(6).standard_normal((6, 12))
-    out = region_grams(image_function(gen), ws[None], np.eye(16, dtype=np.float32), layers=layers, channels="stack", keep_jacobian=True)
-    moves = np.zeros((12, 6, 12))
-    moves[:, list(layers or range(6))] = np.eye(12)[:, None]
-    J = np.moveaxis(differences(gen, ws, moves), 0, -1)
+    out = region_grams(image_function(gen), ws[None], np.eye(16, dtype=np.float32), channels="stack", keep_jacobian=True)
+    J = np.moveaxis(differences(gen, ws, np.repeat(np.eye(12)[:, None], 6, axis=1)), 0, -1)
     # The step's cube times the curvature, and eps over the step: both about 1e-10 of the largest slope.
     assert worst(out.jacobian[0], J) < 1e-8
     assert worst(out.inside[0, 0], np.einsum("kkci,kkcj->ij", J, J) / 48) < 1e-8
@@ -385,8 +380,6 @@ BAD_VALUES = [
     (dict(masks=np.where(MASK, np.nan, 0)), r"mask weights must lie in \[0, 1\]"),
     (dict(masks=np.stack([MASK, 0 * MASK])), "a region is empty: its mask is zero everywhere"),
     (dict(layers=[0]), "layers"),  # these latents have no layer axis
-    (dict(layers=[2]), "layers must be among 0 to 0, got"),
-    (dict(layers=[]), "layers must be among"),
     (dict(precision="sharp"), "sharp"),
     (dict(chunk=-1), "chunk"),
 ]

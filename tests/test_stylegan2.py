@@ -157,13 +157,13 @@ def test_random_noise_follows_its_key(gen, w):
 
 def test_mean_over_weak_random_noise_is_no_noise(gen, w):
     """To first order in its strength, noise averages out; each sample of the batch draws its own."""
-    weak = jax.tree_util.tree_map_with_path(lambda path, a: a * 0.02 if path[-1].key == "noise_strength" else a, gen.variables)
+    weak = jax.tree_util.tree_map_with_path(lambda path, a: a * 5e-4 if path[-1].key == "noise_strength" else a, gen.variables)
     weak = dataclasses.replace(gen, variables=weak)
     same = np.repeat(np.asarray(w)[:1], 256, axis=0)
     images = np.asarray(weak.synthesis(same, "random", jax.random.key(3)))
     none = np.asarray(weak.synthesis(w, "none"))[0]
     sigmas = np.abs(images.mean(0) - none) / (images.std(0) / np.sqrt(256))
-    assert images.std(0).min() > 1e-4 and sigmas.max() < 5
+    assert images.std(0).min() > 2e-5 and sigmas.max() < 5
 
 
 # ---- A functional library.
@@ -191,7 +191,7 @@ def test_fresh_variables_are_plain_dicts_of_unit_variance():
     def check(node, path=()):
         if isinstance(node, jax.Array):
             *parents, name = path
-            scale = 100 if parents[1] == "mapping" and parents[2] != "embed" else 1
+            scale = 100 if parents[-1].startswith("fc") else 1
             if name in ("kernel", "noise_const", "const"):
                 assert abs(float(node.std()) / scale - 1) < 5 / np.sqrt(2 * node.size), path
             else:
@@ -227,7 +227,8 @@ def test_w_means_the_same_w_for_every_layer(gen, w):
 def test_jit_is_eager():
     """Without any compiled program around it, the same numbers; `test_ops` does the same for upsampling."""
     config = dataclasses.replace(TINY, channels=(3,))
-    gen, ws = StyleGAN2(config, reference.random_variables(stylegan2.init, config)), normal(1, 2, 7).astype(np.float32)
+    gen = StyleGAN2(config, jax.tree.map(jnp.asarray, reference.random_variables(stylegan2.init, config)))
+    ws = normal(1, 2, 7).astype(np.float32)
     compiled = gen.synthesis(ws)
     with jax.disable_jit():
         assert worst(gen.synthesis(ws), compiled) < PARITY

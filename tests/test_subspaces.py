@@ -69,11 +69,14 @@ def assert_same_up_to_sign(actual, expected, atol=1e-10):
 # Spectrum and subspaces
 
 
-def test_spectrum_falls_and_reproduces_the_matrix():
-    """Eigenvalues in falling order, orthonormal rows, M = V^T diag(values) V; negative eigenvalues last."""
-    matrix, _ = gram([3, -2, 0.5, 0, 1, -0.1, 2], 0)
-    values, rows = map(np.asarray, subspaces.spectrum(jnp.array(matrix)))
-    np.testing.assert_allclose(values, [3, 2, 1, 0.5, 0, -0.1, -2], **SPECTRAL)
+@pytest.mark.parametrize(
+    ("by_magnitude", "expected"), [(False, [3, 1.5, 1, 0.5, 0, -0.1, -2]), (True, [3, -2, 1.5, 1, 0.5, -0.1, 0])]
+)
+def test_spectrum_falls_and_reproduces_the_matrix(by_magnitude, expected):
+    """Eigenvalues in falling order, negative ones last or among the others; orthonormal rows; M = V^T diag(values) V."""
+    matrix, _ = gram([3, -2, 0.5, 0, 1, -0.1, 1.5], 0)
+    values, rows = map(np.asarray, subspaces.spectrum(jnp.array(matrix), by_magnitude=by_magnitude))
+    np.testing.assert_allclose(values, expected, **SPECTRAL)
     np.testing.assert_allclose(rows @ rows.T, np.eye(D), **SPECTRAL)
     np.testing.assert_allclose((rows.T * values) @ rows, matrix, **SPECTRAL)
 
@@ -150,6 +153,17 @@ def test_projected_directions_are_the_authors(rank_a, rank_b, num_relax):
     np.testing.assert_array_equal(found.mask, np.arange(D) < rank_a)
     assert_same_up_to_sign(basis(found), expected / length[:, None])
     np.testing.assert_allclose(found.kept[:rank_a], length**2, **SPECTRAL)
+
+
+@pytest.mark.parametrize(("rank_a", "rank_b"), [(2, 1), (3, 2), (4, 4)])
+def test_negative_eigenvalues_count_as_singular_values_do(rank_a, rank_b):
+    """A low-rank part from robust PCA may be indefinite; the authors' SVD ranks its directions by magnitude."""
+    low_a, low_b = gram([5, -4, 3, -1, 0.5, 0.2, 0], 8)[0], gram([-6, 3, 2, -1, 0.4, 0.1, 0], 9)[0]
+    V_A, V_B = (np.linalg.svd(m)[2] for m in (low_a, low_b))
+    expected = V_A[:rank_a] @ V_B[rank_b:].T @ V_B[rank_b:]
+    attribute, null = subspaces.attribute_space(jnp.array(low_a), rank_a), subspaces.null_space(jnp.array(low_b), rank_b)
+    found = subspaces.projected_directions(attribute, null, jnp.array(INSIDE), jnp.array(OUTSIDE))
+    assert_same_up_to_sign(basis(found), expected / np.linalg.norm(expected, axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("method", [subspaces.projected_directions, subspaces.constrained_directions])

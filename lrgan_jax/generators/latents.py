@@ -107,7 +107,7 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int) -> Float[Array, "n 
     return c
 
 
-def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int) -> Float[Array, "n l w"]:
+def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int) -> Float[Array, "n l d"]:
     """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is; z and wrong shapes are refused."""
     if isinstance(w, Z):
         raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")

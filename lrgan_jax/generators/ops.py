@@ -146,7 +146,7 @@ def _filter_axis(even, odd, taps, pad, size, axis):
     return output(0), output(1)
 
 
-def interleave(quarters) -> Float[Array, "n 2*h 2*w c"]:
+def interleave(quarters) -> Float[Array, "n g v c"]:
     """Weave `quarters[row][column]` of H x W into one image of 2H x 2W."""
     (a, b), (c, d) = quarters
     n, h, w, channels = a.shape

@@ -84,7 +84,7 @@ class MappingNetwork(nn.Module):
     config: StyleGAN2Config
 
     @nn.compact
-    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n w"]:
+    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
         cfg = self.config
         self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,))  # read by truncation, held here like its peers do
         x = ops.normalize_2nd_moment(z)
@@ -106,7 +106,7 @@ class SynthesisLayer(nn.Module):
     gain: float = 1.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n w"], noise: Noise) -> Float[Array, "n g v o"]:
+    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise) -> Float[Array, "n g v o"]:
         cfg = self.config
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w)
         kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features))
@@ -136,7 +136,7 @@ class ToRGB(nn.Module):
     config: StyleGAN2Config
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n w"]) -> Float[Array, "n h w c"]:
+    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / np.sqrt(x.shape[-1])
         kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels))
         bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,))
@@ -152,7 +152,7 @@ class SynthesisBlock(nn.Module):
     index: int
 
     @nn.compact
-    def __call__(self, x, image, ws: Float[Array, "n l w"], noise: Noise):
+    def __call__(self, x, image, ws: Float[Array, "n l d"], noise: Noise):
         cfg, k, features = self.config, self.index, self.config.channels[self.index]
         residual = cfg.architecture == "resnet" and k > 0
         gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
@@ -190,7 +190,7 @@ class SynthesisNetwork(nn.Module):
     config: StyleGAN2Config
 
     @nn.compact
-    def __call__(self, ws: Float[Array, "n l w"], noise: Noise = "const") -> Float[Array, "n h w c"]:
+    def __call__(self, ws: Float[Array, "n l d"], noise: Noise = "const") -> Float[Array, "n h w c"]:
         x: Any = None
         image: Any = None
         for k, resolution in enumerate(self.config.resolutions):
@@ -219,7 +219,7 @@ def init(key: Array, config: StyleGAN2Config) -> dict[str, Any]:
 
 
 @partial(jax.jit, static_argnames="config")
-def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n w"]:
+def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n d"]:
     """z -> w, no truncation. A pure function of `variables`."""
     network: Any = Network(config)  # Linen's type of `apply` has room for mutated variables, which are never asked for
     return network.apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))

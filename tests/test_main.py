@@ -1,0 +1,175 @@
+"""The commands, run in this process: what they write, and how they refuse."""
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convert.__main__ as convert_command
+import lrgan_jax.__main__ as command
+from lrgan_jax import Directions, checkpoint, embedded_models
+
+
+@pytest.fixture
+def model(tmp_path, small_stylegan2):
+    """A converted model on disk, as small as they come."""
+    return str(checkpoint.save(tmp_path / "model", small_stylegan2))
+
+
+@pytest.fixture
+def lrgan(monkeypatch, tmp_path, capsys):
+    """Run `lrgan ARGS` in an empty folder: (exit code, stdout, stderr)."""
+    return _runner(monkeypatch, tmp_path, capsys, command.main, "lrgan")
+
+
+@pytest.fixture
+def converter(monkeypatch, tmp_path, capsys):
+    """Run `python -m convert ARGS` in an empty folder."""
+    return _runner(monkeypatch, tmp_path, capsys, convert_command.main, "convert")
+
+
+def _runner(monkeypatch, tmp_path, capsys, main, name):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))  # leave the user's cache alone
+
+    def run(*args):
+        monkeypatch.setattr("sys.argv", [name, *map(str, args)])
+        try:
+            code = main()
+        except SystemExit as stop:  # tyro's own usage errors
+            code = stop.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def _box(path):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[2:7, 3:9] = 255
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def test_find_save_and_apply(lrgan, model, tmp_path):
+    """directions, then edit as a strip and as an animation: the files are what they say."""
+    box = _box(tmp_path / "box.png")
+    code, out, _ = lrgan("directions", box, "--model", model, "--out", "d.npz", "--layers", "1-3,5", "--image", 2, "--num", 2)
+    assert code == 0 and "direction 0" in out
+    found = Directions.load("d.npz")
+    assert found.layers == (1, 2, 3, 5) and found.region == str(box) and found.fingerprint == checkpoint.load(model).info.fingerprint
+    assert lrgan("edit", "d.npz", "--model", model, "--num-images", 2, "--out", "d.png")[0] == 0
+    assert Image.open("d.png").size == ((7 * 16 + 6 * 2) * 8, (2 * 16 + 2) * 8)
+    assert lrgan("edit", "d.npz", "--model", model, "--steps", 3, "--out", "d.gif")[0] == 0
+    assert Image.open("d.gif").n_frames == 4  # there and back again
+
+
+def test_images_keep_their_numbers(lrgan, model):
+    """Image 3 of a seed is the same in a grid of 4 and in one of 9."""
+    for num in (4, 9):
+        assert lrgan("sample", "--model", model, "--num", num, "--out", f"{num}.png")[0] == 0
+    four, nine = (np.asarray(Image.open(f"{num}.png")) for num in (4, 9))
+    tile, gap = 16 * 8, 2 * 8
+    last = four[tile + gap :, tile + gap :]
+    np.testing.assert_array_equal(last, nine[tile + gap : 2 * tile + gap, :tile])
+
+
+def test_demo_writes_a_page(lrgan, model, tmp_path):
+    """The page is whole, stands alone, and holds a strip for every face and region."""
+    box = _box(tmp_path / "box.png")
+    code, out, _ = lrgan("demo", "--model", model, "--regions", box, "--num-latents", 2, "--out", "page/index.html")
+    page = Path("page/index.html").read_text()
+    assert code == 0 and "frontier" in out and page.rstrip().endswith("</html>")
+    assert page.count('class="strip"') == 2 and "http" not in page and "<script" not in page
+
+
+def test_info_names_every_model(lrgan):
+    code, out, _ = lrgan("info")
+    assert code == 0 and set(embedded_models()) == {line.split()[0] for line in out.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("info", "nothing-here"), "no model 'nothing-here'"),
+        (("info", "notes.txt"), "python -m convert notes.txt"),
+        (("sample", "--model", "MODEL", "--out", "a.jpg"), "a.jpg"),
+        (("sample", "--model", "MODEL", "--num", "0"), "at least one image"),
+        (("sample", "--model", "MODEL", "--label", "3"), "no classes"),
+        (("directions", "mouth", "--model", "MODEL", "--out", "notes.txt"), "exists already"),
+        (("directions", "mouth", "--model", "MODEL", "--out", "d.txt"), ".npz"),
+        (("directions", "elbow", "--model", "MODEL"), "no region 'elbow'"),
+        (("directions", "gone.png", "--model", "MODEL"), "no such file"),
+        (("directions", "notes.png", "--model", "MODEL"), "not a readable picture"),
+        (("directions", "mouth", "--model", "MODEL", "--layers", "2-9"), "layers 0 to 5"),
+        (("directions", "mouth", "--model", "MODEL", "--layers", "two"), "--layers two"),
+        (("directions", "mouth", "--model", "MODEL", "--mu", "1e9"), "lower mu"),
+        (("edit", "gone.npz", "--model", "MODEL"), "no such file"),
+        (("edit", "notes.txt", "--model", "MODEL"), "not a directions file"),
+        (("edit", "wide.npy", "--model", "MODEL"), "7 numbers"),
+        (("edit", "right.npy", "--model", "MODEL", "--direction", "4"), "direction 4 of 1"),
+        (("edit", "right.npy", "--model", "MODEL", "--out", "e.bmp"), "e.bmp"),
+        (("edit", "right.npy", "--model", "MODEL", "--steps", "1"), "--steps"),
+        (("demo", "--model", "MODEL"), "no named regions"),
+        (("demo", "--model", "MODEL", "--regions", "mouth", "--num-latents", "0"), "--num-latents"),
+    ],
+)
+def test_bad_input_ends_in_one_line(lrgan, model, args, says, tmp_path):
+    """One line on stderr, exit code 1, and nothing new on disk."""
+    here = tmp_path / "here"
+    (here / "notes.txt").write_text("no model")
+    (here / "notes.png").write_text("no picture")
+    np.save(here / "wide.npy", np.eye(1, 7, dtype=np.float32))
+    np.save(here / "right.npy", np.eye(1, 12, dtype=np.float32))
+    before = sorted(here.iterdir())
+    code, _, err = lrgan(*(model if arg == "MODEL" else arg for arg in args))
+    assert code == 1 and err.startswith("error: ") and err.count("\n") == 1 and says in err
+    assert sorted(here.iterdir()) == before
+
+
+def test_unknown_options_are_refused(lrgan):
+    assert lrgan("demo", "--modle", "x")[0] not in (0, None)
+
+
+@pytest.mark.parametrize("name", ["fixtures/public/nvidia_ada/ada_nonoise16", "fixtures/public/rosinality/rosi_training16_cuda"])
+def test_convert_and_verify(converter, shared, name):
+    """A real file converts, is verified, and loads; the provenance says so."""
+    source = next(path for path in (shared / name).parent.glob(f"{(shared / name).stem}.p*") if path.suffix in (".pkl", ".pt"))
+    code, out, err = converter(source, "model", "--verify", f"{shared / name}.npz", *_latent_avg(shared / f"{name}.npz"))
+    assert code == 0, err
+    info = checkpoint.load("model").info
+    assert info.provenance["worst_error"] < 2e-5 and len(info.provenance["sha256"]) == 64 and "img_const" in out
+    assert converter(source, "model")[0] == 1  # nothing is overwritten
+    assert converter(source, "--show")[0] == 0
+
+
+def _latent_avg(reference):
+    """rosinality's training snapshots lack the mean latent; their reference images were made with this one."""
+    with np.load(reference) as arrays:
+        if "latent_avg" not in arrays:
+            return ()
+        np.save("latent_avg.npy", arrays["latent_avg"])
+    return ("--w-avg", "latent_avg.npy")
+
+
+def test_convert_refuses(converter, shared, tmp_path):
+    """A wrong reference, a missing target, a file of nonsense: one line, and no folder."""
+    public = shared / "fixtures" / "public" / "nvidia_ada"
+    shutil.copy(public / "ada_nonoise16.pkl", tmp_path / "here" / "net.pkl")
+    (tmp_path / "here" / "bad.json").write_text("{")
+    before = sorted((tmp_path / "here").iterdir())
+    for args, says in [
+        (("net.pkl",), "say where to write"),
+        (("gone.pkl", "out"), "gone.pkl"),
+        (("bad.json", "out"), "bad.json"),
+        (("net.pkl", "out", "--verify", public / "ada_resnet32.npz"), "does not belong to this model"),
+        (("net.pkl", "out", "--regions", "bad.json"), "not readable JSON"),
+        (("net.pkl", "out", "--card", "gone.md"), "gone.md"),
+        (("net.pkl", "out", "--w-avg", "bad.json"), "not a readable .npy"),
+    ]:
+        code, _, err = converter(*args)
+        assert code == 1 and err.startswith("error: ") and err.count("\n") == 1 and says in err, err
+        assert sorted((tmp_path / "here").iterdir()) == before
