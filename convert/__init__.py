@@ -32,7 +32,10 @@ def read_checkpoint(
     """
     path = Path(path)
     tree = containers.read(path)
-    gen, kind, remark = _build(tree, dict(settings or {}), w_avg, path.name)
+    try:
+        gen, kind, remark = _build(tree, dict(settings or {}), w_avg)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     provenance = {
         "source": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -44,7 +47,7 @@ def read_checkpoint(
     return dataclasses.replace(gen, info=dataclasses.replace(gen.info, name=path.stem, provenance=provenance))
 
 
-def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None, where: str) -> tuple[StyleGAN2 | DCGAN, str, str]:
+def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None) -> tuple[StyleGAN2 | DCGAN, str, str]:
     for module in (nvidia, rosinality):
         if (found := module.read(tree)) is not None:
             tensors, known = found
@@ -52,11 +55,11 @@ def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None, where:
             named = rename(tensors, module.RULES, problems)
             if w_avg is not None:
                 named["mapping.w_avg"] = w_avg
-            gen, remark = common.build(named, {**known, **settings}, problems, where)
+            gen, remark = common.build(named, {**known, **settings}, problems)
             return gen, module.FORMAT, remark
     if (tensors := dcgan.read(tree)) is not None:
-        return dcgan.build(tensors, where), dcgan.FORMAT, ""
-    raise CheckpointError(f"{where}: no generator of a known format in it; known are {_known()}")
+        return dcgan.build(tensors), dcgan.FORMAT, ""
+    raise CheckpointError(f"no generator of a known format in it; known are {_known()}")
 
 
 def _known() -> str:

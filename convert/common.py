@@ -35,7 +35,7 @@ TO_OURS = (
 )  # fmt: skip
 
 
-def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], problems: list[str], where: str) -> tuple[StyleGAN2, str]:
+def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], problems: list[str]) -> tuple[StyleGAN2, str]:
     """The generator made of tensors in the common language, and a remark on what had to be made up (or "").
 
     Args:
@@ -48,7 +48,7 @@ def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], proble
     try:
         config = infer(tensors, settings)
     except KeyError as error:  # without this tensor not even the shapes can be told
-        refuse([*problems, f"{error.args[0]}: nothing in the checkpoint fills it"], where)
+        refuse([*problems, f"{error.args[0]}: nothing in the checkpoint fills it"])
         raise
     estimate = "mapping.w_avg" not in tensors
     if estimate:
@@ -58,7 +58,7 @@ def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], proble
     wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
     fill(ours, shapes, problems)
-    refuse(problems, where)
+    refuse(problems)
     variables = jax.tree.unflatten(structure, [np.asarray(ours[name], np.float32) for name in shapes])
     if estimate:
         variables["buffers"]["mapping"]["w_avg"] = mean_latent(config, variables)

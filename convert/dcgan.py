@@ -47,13 +47,13 @@ def read(tree: Any) -> dict[str, np.ndarray] | None:
     return None
 
 
-def build(tensors: Mapping[str, np.ndarray], where: str) -> DCGAN:
+def build(tensors: Mapping[str, np.ndarray]) -> DCGAN:
     """The generator. Raises CheckpointError with all disagreements in one line."""
     problems: list[str] = []
     ours = rename(tensors, RULES, problems)
     ups = sorted((name for name in ours if re.fullmatch(r"params/up\d+", name)), key=lambda name: int(name[9:]))
     if "params/project" not in ours or not ups or any(ours[name].ndim != 4 for name in ("params/project", *ups)):
-        refuse([*problems, "main.0.weight, main.3.weight, ...: no chain of transposed convolutions"], where)
+        refuse([*problems, "main.0.weight, main.3.weight, ...: no chain of transposed convolutions"])
     config = DCGANConfig(
         channels=tuple(ours[name].shape[2] for name in ups),
         z_dim=ours["params/project"].shape[2],
@@ -62,5 +62,5 @@ def build(tensors: Mapping[str, np.ndarray], where: str) -> DCGAN:
     wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
     fill(ours, shapes, problems)
-    refuse(problems, where)
+    refuse(problems)
     return DCGAN(config, jax.tree.unflatten(structure, [np.asarray(ours[name], np.float32) for name in shapes]))

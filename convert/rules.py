@@ -32,14 +32,13 @@ def rename(source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: 
         target = rule.target(match) if callable(rule.target) else match.expand(rule.target)
         if target in out:
             problems.append(f"{name}: {target} was already filled by {origin[target]}")
-        elif problem := _unusable(array):
-            problems.append(f"{name}: {problem}")
-        else:
-            origin[target] = name
-            try:
-                out[target] = rule.transform(array)
-            except (ValueError, IndexError):  # a transpose or reshape that does not fit this shape
-                problems.append(f"{name}: shape {array.shape} does not fit ({rule.why})")
+            continue
+        if problem := _unusable(array):
+            problems.append(f"{name}: {problem}")  # and go on: its shape still tells what the network is
+        try:
+            origin[target], out[target] = name, rule.transform(array)
+        except (ValueError, IndexError):  # a transpose or reshape that does not fit this shape
+            problems.append(f"{name}: shape {array.shape} does not fit ({rule.why})")
     return out
 
 
@@ -53,12 +52,11 @@ def fill(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]
     problems += [f"{name}: nothing in the checkpoint fills it" for name in wanted if name not in tensors]
 
 
-def refuse(problems: list[str], where: str) -> None:
-    """Raise one CheckpointError with all of `problems`, if there are any."""
+def refuse(problems: list[str]) -> None:
+    """Raise one CheckpointError with `problems`, if there are any: in the order of their discovery, causes before consequences."""
     if problems:
-        shown = "; ".join(sorted(problems)[:8])
         more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise CheckpointError(f"{where}: checkpoint and model disagree: {shown}{more}")
+        raise CheckpointError(f"checkpoint and model disagree: {'; '.join(problems[:8])}{more}")
 
 
 def _unusable(array: np.ndarray) -> str | None:

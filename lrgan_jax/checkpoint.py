@@ -20,6 +20,7 @@ from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator
 
 DESCRIPTION = "model.json"
 VERSION = 1
+FIELDS = {"version": int, "architecture": str, "name": str, "config": dict, "fingerprint": str, "regions": dict, "provenance": dict}
 
 
 class ModelError(ValueError):
@@ -85,28 +86,51 @@ def load(name_or_path: str | os.PathLike) -> StoredGenerator:
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
     """
-    from orbax.checkpoint import v1 as ocp
-
     folder = find(name_or_path)
     description = describe(folder)
     cls, config_cls, init = ARCHITECTURES[description["architecture"]]
-    config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
-    wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
     try:
-        stored = ocp.load(str(folder.resolve() / "weights"), jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted))
-    except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
-        raise ModelError(f"{folder}: its weights cannot be read ({type(error).__name__}); convert or copy it again") from error
-    for (path, leaf), want in zip(tree_flatten_with_path(stored)[0], jax.tree.leaves(wanted), strict=True):
-        if leaf.shape != want.shape:
-            raise ModelError(f"{folder}: {keystr(path)} is {leaf.shape} but the config wants {want.shape}")
+        config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
+        wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
+    except Exception as error:  # a field that does not exist, or a value that makes no network: as many kinds as there are fields
+        raise ModelError(f"{folder / DESCRIPTION} is damaged: its config makes no network ({_first_line(error)})") from error
+    variables = _read_weights(folder, wanted)
+    if fingerprint(variables) != description["fingerprint"]:
+        raise ModelError(f"{folder}: its weights are not those it was saved with; convert or copy it again")
     info = ModelInfo(
         name=description["name"],
         fingerprint=description["fingerprint"],
         regions=description["regions"],
-        card=(folder / "card.md").read_text() if (folder / "card.md").exists() else "",
+        card=_read_card(folder),
         provenance=description["provenance"],
     )
-    return cls(config, jax.tree.map(jax.numpy.asarray, stored), info)
+    return cls(config, jax.tree.map(jax.numpy.asarray, variables), info)
+
+
+def _read_weights(folder: Path, wanted) -> Any:
+    """The arrays of `weights/` in the structure `wanted`, as float32."""
+    from orbax.checkpoint import v1 as ocp
+
+    try:
+        abstract = jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted)
+        variables = ocp.load(str(folder.resolve() / "weights"), abstract)
+    except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
+        raise ModelError(f"{folder}: its weights cannot be read ({_first_line(error)}); convert or copy it again") from error
+    for (path, leaf), want in zip(tree_flatten_with_path(variables)[0], jax.tree.leaves(wanted), strict=True):
+        if leaf.shape != want.shape:
+            raise ModelError(f"{folder}: {keystr(path)} is {leaf.shape} but the config wants {want.shape}")
+    return variables
+
+
+def _read_card(folder: Path) -> str:
+    try:
+        return (folder / "card.md").read_text() if (folder / "card.md").exists() else ""
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{folder / 'card.md'} is damaged: {error}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def find(name_or_path: str | os.PathLike) -> Path:
@@ -126,13 +150,20 @@ def find(name_or_path: str | os.PathLike) -> Path:
 
 def describe(folder: Path) -> dict[str, Any]:
     """The contents of a model's `model.json`, checked."""
+    path = folder / DESCRIPTION
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-        architecture, version = description["architecture"], description["version"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / DESCRIPTION} is damaged: {error}") from error
-    if version != VERSION or architecture not in ARCHITECTURES:
-        raise ModelError(f"{folder} is a {architecture!r} of version {version}, which this release cannot read")
+        description = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged: {error}") from error
+    if not isinstance(description, dict):
+        raise ModelError(f"{path} is damaged: it holds no table of fields")
+    for field, kind in FIELDS.items():
+        if not isinstance(description.get(field), kind):
+            raise ModelError(f"{path} is damaged: {field} is missing or not a {kind.__name__}")
+    if description["version"] != VERSION or description["architecture"] not in ARCHITECTURES:
+        raise ModelError(
+            f"{folder} is a {description['architecture']} of version {description['version']}, which this release cannot read"
+        )
     return description
 
 

@@ -126,14 +126,14 @@ def test_arithmetic_keeps_the_space(space, operation):
 
 
 @SPACES
-@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul])
-@pytest.mark.parametrize("other", OTHERS[:-1], ids=lambda other: type(other).__name__)
-def test_arithmetic_from_the_left_keeps_the_space(space, operation, other):
-    """NumPy's numbers and arrays too, which are what `np.sqrt(2) * w` begins with, also inside jit."""
-    for run in (lambda f: f, jax.jit):
-        result = run(lambda one: operation(other, one))(latent(space))
-        assert type(result) is space
-        np.testing.assert_allclose(result, operation(np.asarray(other), np.asarray(latent(space))), rtol=1e-6)
+@pytest.mark.parametrize("run", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_arithmetic_from_the_left_keeps_the_space(space, run):
+    """Also with NumPy's numbers and arrays, which is how `np.sqrt(2) * w` begins."""
+    for other in OTHERS[:-1]:
+        for operation in (operator.add, operator.sub, operator.mul):
+            result = run(lambda one, other=other, operation=operation: operation(other, one))(latent(space))
+            assert type(result) is space and result.dtype == np.float32
+            np.testing.assert_allclose(result, operation(np.asarray(other), np.asarray(latent(space))), rtol=1e-6)
 
 
 @SPACES

@@ -187,6 +187,13 @@ def test_hard_polygons_take_the_pixels_that_are_half_covered(points):
     assert np.abs(share[wrong] - 0.5).max(initial=0) <= 0.1
 
 
+def test_a_pixel_that_is_exactly_half_covered_is_inside():
+    """Shares of 5/8 and 1/2 are in, 3/8 is out."""
+    for share, last in ((0.625, 8), (0.5, 8), (0.375, 7)):
+        points = [(2.0, 3.0), (2.0, 7 + share), (6.0, 7 + share), (6.0, 3.0)]
+        np.testing.assert_array_equal(regions.polygon_mask(points, 10), filled((10, 10), slice(2, 6), slice(3, last)))
+
+
 def test_polygons_are_cut_at_the_edge_of_the_image():
     """A corner outside the image changes nothing inside it."""
     points = [(-5.0, -4.0), (-5.0, 6.0), (4.0, 6.0), (4.0, -4.0)]

@@ -104,7 +104,9 @@ def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
     return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim))
 
 
-def render(gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = 32):
+def render(
+    gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = 32
+) -> Float[np.ndarray, "*n h w c"]:
     """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array."""
     ws = np.asarray(ws)
     flat = ws.reshape(-1, *ws.shape[-2:])
