@@ -54,7 +54,7 @@ def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], proble
     if estimate:
         tensors["mapping.w_avg"] = np.zeros(config.w_dim, np.float32)
         remark = "the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0"
-    ours = rename(tensors, TO_OURS, problems)
+    ours = rename(tensors, TO_OURS, problems, check_values=False)
     wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
     fill(ours, shapes, problems)

@@ -17,8 +17,14 @@ class Rule(NamedTuple):
     transform: Callable[[np.ndarray], np.ndarray] = lambda a: a
 
 
-def rename(source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str]) -> dict[str, np.ndarray]:
-    """Apply to each tensor the one rule that matches its name. Appends to `problems` what matches none or several, and collisions."""
+def rename(
+    source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str], *, check_values: bool = True
+) -> dict[str, np.ndarray]:
+    """Apply to each tensor the one rule that matches its name. Appends to `problems` what matches none or several, and collisions.
+
+    Args:
+      check_values: also report integers, NaN and infinity, which cannot be weights; once is enough, under the file's own names.
+    """
     out: dict[str, np.ndarray] = {}
     origin: dict[str, str] = {}
     for name, array in source.items():
@@ -33,7 +39,7 @@ def rename(source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: 
         if target in out:
             problems.append(f"{name}: {target} was already filled by {origin[target]}")
             continue
-        if problem := _unusable(array):
+        if check_values and (problem := _unusable(array)):
             problems.append(f"{name}: {problem}")  # and go on: its shape still tells what the network is
         try:
             origin[target], out[target] = name, rule.transform(array)

@@ -169,7 +169,7 @@ def refusal(converted):
         with pytest.raises(CheckpointError) as caught:
             converted(tree)
         message = str(caught.value)
-        assert message.startswith("file.pt: ") and message.isprintable()
+        assert 'file.pt: ' in message and message.isprintable()
         return message
 
     return refuse
@@ -296,11 +296,11 @@ def test_fill_compares_from_both_sides():
     problems: list[str] = []
     fill({"a": np.ones(2), "b": np.ones(2), "c": np.ones(2)}, {"a": (2,), "b": (3,), "d": ()}, problems)
     assert [problem.split(":")[0] for problem in problems] == ["b", "c", "d"]
-    with pytest.raises(CheckpointError, match="^here: .*first; second$"):
-        refuse(["first", "second"], "here")
+    with pytest.raises(CheckpointError, match="first; second$"):
+        refuse(["first", "second"])
     with pytest.raises(CheckpointError, match="and 4 more$"):
-        refuse([f"problem {i}" for i in range(12)], "here")
-    refuse([], "here")
+        refuse([f"problem {i}" for i in range(12)])
+    refuse([])
 
 
 def test_other_networks_are_refused_by_name(refusal):
