@@ -68,8 +68,8 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-        (draft / "card.md").write_text(gen.info.card)
+        (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        (draft / "card.md").write_text(gen.info.card, encoding="utf-8")
         ocp.save(str(draft / "weights"), stored)
         (draft / "weights" / "commit_success.txt").unlink(missing_ok=True)  # names this machine's path, and the rename is the commit
         draft.chmod(0o755)
@@ -124,7 +124,7 @@ def _read_weights(folder: Path, wanted) -> Any:
 
 def _read_card(folder: Path) -> str:
     try:
-        return (folder / "card.md").read_text() if (folder / "card.md").exists() else ""
+        return (folder / "card.md").read_text(encoding="utf-8") if (folder / "card.md").exists() else ""
     except UnicodeDecodeError as error:
         raise ModelError(f"{folder / 'card.md'} is damaged: {error}") from error
 
@@ -139,6 +139,8 @@ def find(name_or_path: str | os.PathLike) -> Path:
     if str(name_or_path) in embedded:
         return embedded[str(name_or_path)]
     path = Path(name_or_path)
+    if len(str(path)) > 4096 or any(len(part) > 255 for part in path.parts):  # asking the system would raise OSError
+        raise ModelError(f"no model {str(name_or_path)[:40]!r}...: the name is too long")
     if path.is_file():
         raise ModelError(f"{path} is a file, not a converted model; run: python -m convert {path} {path.stem}")
     if not path.exists():
@@ -152,7 +154,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """The contents of a model's `model.json`, checked."""
     path = folder / DESCRIPTION
     try:
-        description = json.loads(path.read_text())
+        description = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
     if not isinstance(description, dict):

@@ -20,7 +20,7 @@ def shared() -> Path:
 def small_stylegan2() -> StyleGAN2:
     """16x16, three blocks, w of 12, with noise that shows."""
     config = StyleGAN2Config(channels=(8, 8, 6), z_dim=10, w_dim=12, mapping_layers=2, mapping_features=9, embed_features=0)
-    variables = stylegan2.init(jax.random.key(0), config)
+    variables = jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), config)
     variables["params"] = jax.tree_util.tree_map_with_path(
         lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"]
     )
@@ -31,5 +31,5 @@ def small_stylegan2() -> StyleGAN2:
 def small_dcgan() -> DCGAN:
     """16x16, z of 10, weights large enough that the tanh bends."""
     config = DCGANConfig(channels=(8, 6), z_dim=10)
-    variables = jax.tree.map(lambda a: a * 4 if a.ndim == 4 else a, dcgan.init(jax.random.key(1), config))
+    variables = jax.tree.map(lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config))
     return DCGAN(config, variables)

@@ -87,7 +87,7 @@ class DCGAN:
         return self.config.resolution
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
     ) -> Z:
         """z [N, z_dim] -> truncation * z: the mean latent is 0. `cutoff` 1 (the only layer) or None truncates, 0 does not.
 

@@ -25,12 +25,13 @@ def _binary(operation: Callable):
     return method
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Latent:
     """An array together with the name of its space. Arithmetic and indexing keep the space."""
 
     array: Any
     space: ClassVar[str] = "latent"
+    __array_priority__ = 100  # with a NumPy number or array on the left, our operators are asked first
 
     def __jax_array__(self):
         return jnp.asarray(self.array)
@@ -49,6 +50,9 @@ class Latent:
     def __getitem__(self, index):
         return type(self)(self.array[index])
 
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))  # Python's own way, index until IndexError, never ends: JAX clamps the index
+
     def __neg__(self):
         return type(self)(-self.array)
 
@@ -60,7 +64,7 @@ class Latent:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Z(Latent):
     """Input noise, standard normal, [N, z_dim]."""
 
@@ -68,7 +72,7 @@ class Z(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class W(Latent):
     """Output of the mapping network, one vector for all layers, [N, w_dim]."""
 
@@ -76,7 +80,7 @@ class W(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WS(Latent):
     """One w per layer (W+), [N, num_ws, w_dim]."""
 

@@ -36,7 +36,7 @@ def dense(
 
     HIGHEST because every later layer depends on the styles computed here, at a negligible share of the work.
     """
-    scale = lr_multiplier / np.sqrt(kernel.shape[0])
+    scale = float(lr_multiplier / np.sqrt(kernel.shape[0]))  # a Python number: NumPy's would turn bfloat16 into float32
     return jnp.matmul(x, kernel * scale, precision=lax.Precision.HIGHEST) + bias * lr_multiplier
 
 
@@ -107,7 +107,7 @@ def _filter_phases(phases, filter, pad, size):
 
     `pad` is the zero padding before the image; `size` the H x W of each phase of the result.
     """
-    total = jnp.zeros(())
+    total: Any = 0.0
     for row_taps, column_taps in _separable_terms(filter):
         columns = [_filter_axis(phases[0][c], phases[1][c], row_taps, pad, size[0], axis=1) for c in (0, 1)]
         quarters = [_filter_axis(columns[0][r], columns[1][r], column_taps, pad, size[1], axis=2) for r in (0, 1)]

@@ -48,7 +48,7 @@ class Generator(Protocol):
     def resolution(self) -> int: ...
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
     ) -> Latent:
         """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim]."""
         ...
@@ -110,8 +110,10 @@ def render(
     """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array."""
     ws = np.asarray(ws)
     flat = ws.reshape(-1, *ws.shape[-2:])
-    padding = -len(flat) % min(batch, len(flat))  # whole batches, so that one program serves them all
-    padded = np.concatenate([flat, np.repeat(flat[-1:], padding, axis=0)])
-    batches = np.split(padded, len(padded) // min(batch, len(flat)))
+    if not len(flat):
+        raise ValueError("there is no latent to render")
+    batch = min(batch, len(flat))
+    padded = np.concatenate([flat, np.repeat(flat[-1:], -len(flat) % batch, axis=0)])  # whole batches: one program serves them all
+    batches = np.split(padded, len(padded) // batch)
     images = np.concatenate([np.asarray(gen.synthesis(part, noise=noise)) for part in batches])[: len(flat)]
     return images.reshape(*ws.shape[:-2], *images.shape[1:])

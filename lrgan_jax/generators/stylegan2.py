@@ -137,7 +137,7 @@ class ToRGB(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
-        style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / np.sqrt(x.shape[-1])
+        style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / float(np.sqrt(x.shape[-1]))
         kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels))
         bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,))
         x = ops.modulated_conv(x, kernel, style, demodulation_eps=None) + bias
@@ -181,7 +181,7 @@ class Conv1x1(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
         kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.features))
-        return ops.conv(x, kernel / np.sqrt(x.shape[-1]))
+        return ops.conv(x, kernel / float(np.sqrt(x.shape[-1])))
 
 
 class SynthesisNetwork(nn.Module):
@@ -263,7 +263,7 @@ class StyleGAN2:
         return self.config.resolutions[-1]
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float = 1.0, cutoff: int | None = None
+        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
     ) -> W | WS:
         """z -> w, pulled towards the mean latent: `w_avg + truncation * (w - w_avg)` (arXiv:1812.04948, appendix B).
 
@@ -280,7 +280,7 @@ class StyleGAN2:
         z = check_z(z, self.z_dim)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z)))
         w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w_avg + truncation * (w - w_avg) if truncation != 1 else w
+        truncated = w_avg + truncation * (w - w_avg)
         if cutoff is None:
             return W(truncated)
         if not 0 <= cutoff <= self.num_ws:
