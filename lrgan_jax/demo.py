@@ -19,6 +19,7 @@ from lrgan_jax.regions import region_mask
 COMPARED = 0.02  # mean squared change inside at which methods are compared: a root mean square of 18 grey levels
 SHOWN = 0.03  # at the ends of a strip: 22 grey levels, plain to see
 FRAMES = 7
+OURS, PLAIN = METHODS.index("frontier"), METHODS.index("attribute")
 
 
 class Edit(NamedTuple):
@@ -89,16 +90,15 @@ def run(
         analyses = [analyse(*pair) for pair in zip(grams.inside[0], grams.outside[0], strict=True)]
         best = jnp.stack([a.candidates[m].vectors[0] for a in analyses for m in METHODS])
         moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), 1, *latent.shape) * signs
-        compared, shown = (_steps(f, latent, moves, image_masks, change) for change in (COMPARED, SHOWN))
+        compared = _steps(f, latent, moves, image_masks, COMPARED)
+        shown = _steps(f, latent, moves[:, [OURS, PLAIN]], image_masks, SHOWN)
         edits.append([
             _edit(gen, latent, moves[r], jax.tree.map(operator.itemgetter(r), compared), shown.size[r], analysis)
             for r, analysis in enumerate(analyses)
         ])  # fmt: skip
         leaks.append(np.asarray(compared.change.outside).mean(-1).T)
         reached.append(np.asarray(compared.reached).mean(-1).T)
-    return Demo(
-        tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers
-    )
+    return Demo(tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers)
 
 
 @jax.jit
@@ -110,16 +110,18 @@ def _steps(f: Partial, latent, moves, masks, change) -> Step:
 
 
 def _edit(gen: Generator, latent, moves, compared: Step, shown, analysis: Analysis) -> Edit:
-    """The strip of the frontier direction and its figures; `moves` and `compared` are [M, 2, ...] of one region."""
-    ours, plain = METHODS.index("frontier"), METHODS.index("attribute")
+    """The strip of the frontier direction and its figures, for one region.
 
-    def ends(method, fractions):
-        negative, positive = (moves[method, sign] * shown[method, sign] for sign in (0, 1))
-        path = [latent + (negative if t < 0 else positive) * abs(t) for t in fractions]
-        return render(gen, np.stack(path))
+    Args:
+      moves, compared: [M, 2, ...], of every method, both ways. shown: [2, 2], step sizes of the frontier and the plain direction.
+    """
 
-    frames = ends(ours, np.linspace(-1, 1, FRAMES))
-    plain_frames = ends(plain, np.linspace(-1, 1, 3))
+    def path(ends, sizes, fractions):
+        negative, positive = (end * size for end, size in zip(ends, sizes, strict=True))
+        return render(gen, np.stack([latent + (negative if t < 0 else positive) * abs(t) for t in fractions]))
+
+    frames = path(moves[OURS], shown[0], np.linspace(-1, 1, FRAMES))
+    plain_frames = path(moves[PLAIN], shown[1], np.linspace(-1, 1, 3))
     return Edit(
         frames,
         _change(frames),
@@ -127,9 +129,9 @@ def _edit(gen: Generator, latent, moves, compared: Step, shown, analysis: Analys
         (_spectrum(analysis.inside.low_rank), _spectrum(analysis.outside.low_rank)),
         (int(analysis.inside.rank), int(analysis.outside.rank)),
         float(analysis.mu),
-        float(compared.change.inside[ours].mean()),
-        float(compared.change.outside[ours].mean()),
-        float(compared.change.outside[plain].mean()),
+        float(compared.change.inside[OURS].mean()),
+        float(compared.change.outside[OURS].mean()),
+        float(compared.change.outside[PLAIN].mean()),
     )
 
 

@@ -7,8 +7,7 @@ import dataclasses
 import io
 import json
 import os
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,9 @@ class Directions:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __iter__(self) -> Iterator["Directions"]:
+        return (self[k] for k in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> "Directions":
         """The chosen ones, still as Directions: `directions[0]` holds one row."""
@@ -98,7 +100,7 @@ class Directions:
             raise DirectionsError(f"{path}: no such file") from error
         except DirectionsError:
             raise
-        except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
             raise DirectionsError(f"{path}: not a directions file, or a damaged one") from error
 
     @classmethod
@@ -113,8 +115,18 @@ class Directions:
         record = json.loads(str(content["record"]))
         if record.pop("format") != FORMAT:
             raise DirectionsError(f"{path}: not in the form {FORMAT!r}")
-        record["layers"] = None if record["layers"] is None else tuple(record["layers"])
-        record["step_range"] = tuple(record["step_range"])
+        low, high = record["step_range"]
+        record["step_range"] = float(low), float(high)
+        layers = record["layers"]
+        record["layers"] = None if layers is None else tuple(layers)
+        texts = (record[name] for name in ("region", "method", "model", "fingerprint"))
+        if not all(isinstance(text, str) for text in texts) or not isinstance(record["settings"], dict):
+            raise ValueError("a field of the wrong kind")
+        if any(type(layer) is not int or layer < 0 for layer in record["layers"] or ()):
+            raise ValueError("layers are numbers from 0")
         rows = cls._from_rows(content["vectors"], path)
         measured = {name: content[name] for name in ARRAYS[1:] if name in content}
+        for a in measured.values():
+            if a.shape != (len(rows),) or not np.issubdtype(a.dtype, np.floating) or not np.isfinite(a).all():
+                raise ValueError("one finite number per direction")
         return dataclasses.replace(rows, **record, **measured)

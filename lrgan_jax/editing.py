@@ -36,7 +36,7 @@ def edit(
         steps = steps[..., None]
     if steps.shape[-1:] != (len(rows),):
         raise ValueError(f"{len(rows)} directions take steps of shape [..., {len(rows)}], got {list(steps.shape)}")
-    move = steps @ rows  # [..., d]
+    move = jnp.matmul(steps, rows, precision="highest")  # [..., d]; bfloat16 would turn long steps
     move = jnp.expand_dims(move, tuple(range(move.ndim - 1, move.ndim + latents.ndim - 2)))  # [..., 1, (1,) d]
     if layers is not None:
         if latents.ndim != 3:

@@ -9,7 +9,12 @@ def write_whole(path: str | os.PathLike, content: bytes) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as draft:
-        draft.write(content)
-    os.chmod(draft.name, 0o644)  # a temporary file starts private
-    os.replace(draft.name, path)
+        try:
+            draft.write(content)
+            draft.close()
+            os.chmod(draft.name, 0o644)  # a temporary file starts private
+            os.replace(draft.name, path)
+        except BaseException:
+            Path(draft.name).unlink(missing_ok=True)
+            raise
     return path

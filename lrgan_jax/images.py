@@ -45,7 +45,7 @@ def heat_map(change: Float[np.ndarray, "h w"], scale: float) -> Picture:
     return np.rint(255 * np.clip(level * (1.8, 1.8, 2.5) - (0, 0.6, 1.5), 0, 1)).astype(np.uint8)
 
 
-def outlined(image: ArrayLike, mask: Float[np.ndarray, "h w"]) -> Picture:
+def outlined(image: ArrayLike, mask: Float[np.ndarray, "g v"]) -> Picture:
     """The image darkened outside the region, to show where it lies; the mask may be at another size than the image."""
     image = to_uint8(image).astype(np.float32)
     size = (image.shape[1], image.shape[0])

@@ -71,13 +71,17 @@ def region_grams(
     if latents.ndim not in (2, 3):
         raise ValueError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
     if layers is not None:
-        layers = check_layers(layers, latents.shape[1] if latents.ndim == 3 else 1)
+        if latents.ndim == 2:
+            raise ValueError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")
+        layers = check_layers(layers, latents.shape[1])
     image = jax.eval_shape(f, jax.ShapeDtypeStruct(latents.shape[1:], latents.dtype))
     if len(image.shape) != 3:
         raise ValueError(f"f must map one latent to one image [H, W, C], it returns {list(image.shape)}")
     grid = _grid(image.shape, size)
     masks = check_masks(masks, grid, len(latents))
-    chunk = chunk or fitting_chunk(f, latents[0])
+    chunk = fitting_chunk(f, latents[0]) if chunk is None else chunk
+    if chunk < 1:
+        raise ValueError(f"chunk counts tangents, at least 1, got {chunk}")
     return _region_grams(f, latents, masks, layers, grid, pooling, channels, chunk, precision, keep_jacobian)
 
 

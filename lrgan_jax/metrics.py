@@ -70,22 +70,24 @@ def _step_for_change(f, latent, direction, mask, target) -> Step:
     def change(step):
         return region_change(before, f(latent + step * direction), mask)
 
-    def grow(bracket, _):
-        low, high = bracket
-        enough = change(high).inside >= target
-        return (jnp.where(enough, low, high), jnp.where(enough, high, 2 * high)), None
+    def too_far(step):
+        return (change(step / 2).inside >= target) & (step > linear * 2.0**-26)
 
-    def halve(bracket, _):
+    def too_near(bracket):
+        return (change(bracket[1]).inside < target) & (bracket[1] < 64 * linear)
+
+    def halve(_, bracket):
         low, high = bracket
         middle = (low + high) / 2
         enough = change(middle).inside >= target
-        return (jnp.where(enough, low, middle), jnp.where(enough, middle, high)), None
+        return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
 
-    # Starting at a quarter of the estimate catches curves that rise faster than their tangent.
-    bracket, _ = lax.scan(grow, (jnp.zeros_like(linear), linear / 4), length=8)
-    (_, size), _ = lax.scan(halve, bracket, length=12)
-    reached = change(size)
-    return Step(size, reached, reached.inside >= 0.99 * target)
+    # A curve may rise much faster than its tangent, which may even be zero: then the estimate is far too long.
+    start = lax.while_loop(too_far, lambda step: step / 2, linear / 4)
+    bracket = lax.while_loop(too_near, lambda bracket: (bracket[1], 2 * bracket[1]), (start / 2, start))
+    low, high = lax.fori_loop(0, 12, halve, bracket)
+    reached = change(high)
+    return Step(high, reached, jnp.abs(reached.inside - target) <= 0.01 * target)
 
 
 @partial(jax.jit, static_argnames="layers")

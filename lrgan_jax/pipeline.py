@@ -54,8 +54,10 @@ def analyse(
       num_relax: so many weak directions of the rest count as null too (projected and constrained).
     """
     split_a, split_b = (robust_pca(gram, lam=lam, mode=mode) for gram in (inside, outside))
-    attribute = subspaces.attribute_space(split_a.low_rank, split_a.rank)
-    null = subspaces.null_space(split_b.low_rank, split_b.rank, num_relax)
+    # The authors' mode answers in 64 bits.
+    (low_a, rank_a), (low_b, rank_b) = ((s.low_rank.astype(inside.dtype), s.rank.astype(jnp.int32)) for s in (split_a, split_b))
+    attribute = subspaces.attribute_space(low_a, rank_a)
+    null = subspaces.null_space(low_b, rank_b, num_relax)
     everything = subspaces.Subspace(jnp.eye(len(inside)), jnp.ones(len(inside)), jnp.full(len(inside), True))
     mu = subspaces.default_mu(inside, outside) if mu is None else jnp.asarray(mu, inside.dtype)
     candidates = {
@@ -101,6 +103,8 @@ def find_directions(
     """
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
+    if num < 1:
+        raise ValueError(f"num must be at least 1, got {num}")
     grid = size or min(gen.resolution, 256)
     masks = [region_mask(r, grid, gen.info.regions) for r in (region, protect) if r is not None]
     grams = region_grams(
@@ -137,6 +141,8 @@ def to_directions(
 
 
 def _nothing_left(analysis: Analysis, method: str) -> str:
+    if not np.isfinite(analysis.mu):
+        return "the region does not react to these latents and layers: choose another region"
     if method == "frontier":
         return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
     if not int(analysis.inside.rank):

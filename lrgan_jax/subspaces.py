@@ -131,7 +131,8 @@ def frontier_directions(
     """
     values, vectors = spectrum(inside - mu * outside)
     kept = jnp.ones_like(values) if attribute is None else energies(vectors, attribute.projector)
-    return _measured(vectors, values > 0, inside, outside, kept)
+    noise = 4 * jnp.finfo(values.dtype).eps * (jnp.trace(inside) + mu * jnp.trace(outside))  # what moves neither side has value 0
+    return _measured(vectors, values > noise, inside, outside, kept)
 
 
 def default_mu(
@@ -145,7 +146,7 @@ def default_mu(
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
     d = len(inside)
-    c = tao * jnp.trace(outside)
+    c = tao * jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
     # M_B + c I is symmetric positive definite: whiten by its Cholesky factor and stay symmetric.
     factor = jnp.linalg.cholesky(outside + c * jnp.eye(d, dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)
