@@ -1,0 +1,30 @@
+"""What the README shows is true of the code."""
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_the_ten_lines_run(tmp_path, monkeypatch):
+    """As printed, and with the shapes that their comments promise."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict = {}
+    exec(code, names)
+    assert names["edited"].shape == (3, 1, 100) and names["images"].shape == (3, 64, 64, 3)
+    assert np.abs(np.asarray(names["images"])).max() <= 1 and (tmp_path / "mouth.npz").exists()
+    np.testing.assert_allclose(names["images"][1], names["gen"].synthesis(names["w"])[0], rtol=0, atol=1e-6)
+
+
+def test_links_lead_somewhere():
+    """Every relative link and picture exists."""
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links and all((Path(__file__).parents[1] / link).exists() for link in links)
+
+
+def test_the_two_lines_are_there():
+    """.ci/run looks for them by their ends."""
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert [line.split()[-1] for line in lines] == ["demo", ".venv/bin/pytest"]
