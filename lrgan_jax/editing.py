@@ -11,7 +11,11 @@ from lrgan_jax.jacobian import check_layers
 
 
 def edit(
-    ws: ArrayLike | Latent, directions: Directions | ArrayLike, steps: ArrayLike, *, layers: Sequence[int] | None = None
+    ws: ArrayLike | Latent,
+    directions: Directions | ArrayLike,
+    steps: ArrayLike | Sequence[float],
+    *,
+    layers: Sequence[int] | None = None,
 ) -> Any:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
