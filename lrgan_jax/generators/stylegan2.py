@@ -280,7 +280,7 @@ class StyleGAN2:
         z = check_z(z, self.z_dim)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z)))
         w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w_avg + truncation * (w - w_avg)
+        truncated = w + (1 - truncation) * (w_avg - w)  # in this order truncation 1 leaves w exactly alone
         if cutoff is None:
             return W(truncated)
         if not 0 <= cutoff <= self.num_ws:
