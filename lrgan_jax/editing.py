@@ -7,7 +7,7 @@ from jaxtyping import ArrayLike
 
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Latent
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.jacobian import check_layers, layer_weights
 
 
 def edit(
@@ -46,6 +46,6 @@ def edit(
         if latents.ndim != 3:
             raise ValueError("layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)")
         chosen = check_layers(layers, latents.shape[1])
-        move = move * jnp.zeros((latents.shape[1], 1), move.dtype).at[jnp.array(chosen)].set(1)
+        move = move * layer_weights(chosen, latents.shape[1], move.dtype)[:, None]
     edited = latents + move
     return type(ws)(edited) if isinstance(ws, Latent) else edited

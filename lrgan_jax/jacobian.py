@@ -116,9 +116,7 @@ def _region_grams(f, latents, masks, layers, grid, pooling, channels, chunk, pre
 def _columns(push_forward, latent, layers, chunk):
     """J e_k for k < d, [d, h, w, c]; with layers, e_k moves just those rows of the latent, all alike."""
     d = latent.shape[-1]
-    moved = jnp.ones(latent.shape[:-1], latent.dtype)
-    if layers is not None:
-        moved = jnp.zeros_like(moved).at[np.array(layers)].set(1)
+    moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
 
     def column(k):
         return push_forward(moved[..., None] * jax.nn.one_hot(k, d, dtype=latent.dtype))
@@ -166,6 +164,11 @@ def check_layers(layers: Sequence[int], num_ws: int) -> tuple[int, ...]:
     if not chosen or chosen[0] < 0 or chosen[-1] >= num_ws:
         raise ValueError(f"layers must be among 0 to {num_ws - 1}, got {list(layers)}")
     return chosen
+
+
+def layer_weights(layers: tuple[int, ...] | None, num_ws: int, dtype: Any) -> Float[Array, " l"]:
+    """1 for the rows of ws that move, 0 for the others; None moves all."""
+    return jnp.asarray([layers is None or layer in layers for layer in range(num_ws)], dtype)
 
 
 def check_masks(masks: ArrayLike, grid: tuple[int, int], num_latents: int) -> Float[Array, "*n r h w"]:

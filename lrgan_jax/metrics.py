@@ -12,6 +12,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax.jacobian import layer_weights
 from lrgan_jax.subspaces import AnyArray
 
 
@@ -93,5 +94,4 @@ def _step_for_change(f, latent, direction, mask, target) -> Step:
 @partial(jax.jit, static_argnames="layers")
 def spread_over_layers(vectors: Float[Array, "k d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
     """Directions [k, d] as moves of ws, [k, L, d]: the vector on the chosen layers, zero on the others."""
-    moved = jnp.ones(len(ws)) if layers is None else jnp.zeros(len(ws)).at[jnp.array(layers)].set(1)
-    return moved[:, None] * vectors[:, None, :]
+    return layer_weights(layers, len(ws), vectors.dtype)[:, None] * vectors[:, None, :]
