@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from convert import common, containers, dcgan, nvidia, rosinality
+from convert import common, containers, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
 from convert.errors import CheckpointError
 from convert.rules import rename
 from lrgan_jax.generators import DCGAN, StyleGAN2
 
 __all__ = ["CheckpointError", "read_checkpoint"]
+
+STYLEGAN2 = (tensorflow, nvidia, rosinality, hammer, sefa)  # each knows its own files, by their contents
 
 
 def read_checkpoint(
@@ -48,7 +50,7 @@ def read_checkpoint(
 
 
 def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None) -> tuple[StyleGAN2 | DCGAN, str, str]:
-    for module in (nvidia, rosinality):
+    for module in STYLEGAN2:
         if (found := module.read(tree)) is not None:
             tensors, known = found
             problems: list[str] = []
@@ -63,4 +65,4 @@ def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None) -> tup
 
 
 def _known() -> str:
-    return ", ".join(module.FORMAT for module in (nvidia, rosinality, dcgan))
+    return ", ".join(module.FORMAT for module in (*STYLEGAN2, dcgan))

@@ -30,6 +30,12 @@ class Record:
     state: dict | None = field(default=None, repr=False)
 
 
+class StateDict(dict):
+    """An OrderedDict, with the attributes that it was pickled with: torch keeps a state dict's versions in `_metadata`."""
+
+    attributes: dict = {}  # noqa: RUF012
+
+
 @dataclass(eq=False)
 class Storage:
     """Flat data behind tensors. The digit in the code is the bytes per element; "B2" is bfloat16, which NumPy lacks."""
@@ -113,7 +119,7 @@ def _storage(machine: Any, data) -> Storage:
 
 
 def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: tuple, *rest) -> np.ndarray:
-    if len(rest) > 2 and (type(rest[2]) is not dict or rest[2]):
+    if len(rest) > 2 and (not isinstance(rest[2], dict) or rest[2]):
         raise machine.error("refused: a tensor with metadata (lazily negated or conjugated)")
     if not _sound(shape) or len(strides) != len(shape) or not all(map(_natural, (offset, *strides))):
         raise machine.error("a tensor with an impossible shape, offset or stride")
@@ -186,7 +192,7 @@ def _named(name: str, why: str, code: str = "") -> Allowed:
 
 
 _ROWS = (
-    Allowed("collections.OrderedDict", "state dicts", (), lambda machine: {}),
+    Allowed("collections.OrderedDict", "state dicts", (), lambda machine: StateDict()),
     Allowed("dnnlib.util.EasyDict", "NVIDIA's keyword arguments", (), lambda machine: {}),
     Allowed("builtins.set", "sets in protocol 3", (list,), _set),
     Allowed("__builtin__.set", "sets in protocols 0 to 2", (list,), _set),

@@ -5,6 +5,7 @@ Every format is first renamed to these names; the hyper-parameters are then read
 """
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -31,6 +32,7 @@ TO_OURS = (
     Rule(r"synthesis\.b\d+(\.\w+)?\.resample_filter", None, "a constant of the configuration"),
     Rule(r"mapping\.(fc\d+|embed)\.weight", r"params/mapping/\1/kernel", "out,in to in,out", lambda a: a.transpose(1, 0)),
     Rule(r"mapping\.(fc\d+|embed)\.bias", r"params/mapping/\1/bias", "as it is"),
+    Rule(r"mapping\.label_weight", "params/mapping/label_weight", "as it is"),
     Rule(r"mapping\.w_avg", "buffers/mapping/w_avg", "as it is"),
 )  # fmt: skip
 
@@ -55,8 +57,7 @@ def build(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], proble
         tensors["mapping.w_avg"] = np.zeros(config.w_dim, np.float32)
         remark = "the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0"
     ours = rename(tensors, TO_OURS, problems, check_values=False)
-    wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
+    shapes, structure = _wanted(config)
     fill(ours, shapes, problems)
     refuse(problems)
     variables = jax.tree.unflatten(structure, [np.asarray(ours[name], np.float32) for name in shapes])
@@ -74,7 +75,8 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Sty
     last = f"synthesis.b{resolutions[-1]}" if resolutions else "synthesis.b4"
     w_dim = _size(shape, "synthesis.b4.conv1.affine.weight", 1)
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shape)
-    embed, c_dim = shape.get("mapping.embed.weight", (0, 0))
+    concat = "mapping.label_weight" in shape
+    c_dim, embed = shape["mapping.label_weight"] if concat else shape.get("mapping.embed.weight", (0, 0))[::-1]
     if any(f"synthesis.b{r}.skip.weight" in shape for r in resolutions):
         architecture = "resnet"
     elif all(f"synthesis.b{r}.torgb.weight" in shape for r in resolutions[:-1]):
@@ -83,7 +85,7 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Sty
         architecture = "orig"
     inferred = dict(
         channels=tuple(_size(shape, f"synthesis.b{r}.conv1.weight", 0) for r in resolutions),
-        z_dim=_size(shape, "mapping.fc0.weight", 1) - embed if layers else w_dim,
+        z_dim=(_size(shape, "mapping.fc0.weight", 1) if layers else w_dim) - embed,
         w_dim=w_dim,
         c_dim=c_dim,
         img_channels=_size(shape, f"{last}.torgb.weight", 0),
@@ -91,10 +93,18 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Sty
         mapping_layers=layers,
         mapping_features=_size(shape, "mapping.fc0.weight", 0) if layers > 1 else w_dim,
         embed_features=embed,
+        label_concat=concat,
         filter=_filter(tensors),
         use_noise=any(name.endswith(".noise_strength") for name in shape),
     )
     return StyleGAN2Config(**{**inferred, **settings})
+
+
+@lru_cache(maxsize=8)
+def _wanted(config: StyleGAN2Config) -> tuple[dict[str, tuple[int, ...]], Any]:
+    """Our names and shapes, and the tree that they make."""
+    wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
+    return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}, structure
 
 
 def mean_latent(config: StyleGAN2Config, variables, samples: int = 10_000) -> np.ndarray:

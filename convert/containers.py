@@ -1,9 +1,10 @@
 """Read a PyTorch or NVIDIA checkpoint file into plain values, arrays and records.
 
-Three containers are told apart by their content, never by the file's name:
+Four containers are told apart by their content, never by the file's name:
   zip      what torch.save writes since 1.6: `<root>/data.pkl` and one record `<root>/data/<key>` per storage
   legacy   what it wrote before: five pickles, then the storages; also each storage inside NVIDIA's PyTorch pickles
   pickle   NVIDIA's networks, PyTorch (.pkl, a dict) and TensorFlow (.pkl, a tuple of three)
+  safetensors  a flat table of named tensors, of any of the projects
 What the values mean is not looked at here. Nothing is run (see `pickles`), nothing is written to disk, and whatever the
 file holds, `read` returns or raises CheckpointError.
 """
@@ -16,15 +17,18 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # comes with JAX
 import numpy as np
+from safetensors import SafetensorError, deserialize
 
-from convert.allowed import Record, Storage
+from convert.allowed import Record, StateDict, Storage
 from convert.errors import CheckpointError
 from convert.pickles import Budget, load
 
 LARGEST = 16 * 2**30  # bytes of one file, and of the arrays that come out of it
 DEEPEST = 100  # containers in containers, where an NVIDIA snapshot has about 20
 MOST_VALUES = 5_000_000  # in the result, a shared one counted each time it is met
+NETWORKS = {"models", "state_dict", "G_ema", "G", "D", "g_ema", "g", "d", "generator_smooth", "generator", "discriminator"}
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 OTHER_KINDS = {  # first bytes, in lower case: files often saved under a checkpoint's name
     b"version https://git-lfs": "a git LFS pointer, not the file itself; fetch it with `git lfs pull`",
@@ -84,6 +88,8 @@ def _read(data: bytes) -> object:
     view = memoryview(data)
     if data.startswith(b"PK"):
         return _zip(data, budget)
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:  # the length of its JSON header comes first
+        return _safetensors(data)
     try:
         value, _ = load(view, 0, budget, load_stored=lambda stored: _legacy(stored, budget))
     except CheckpointError as error:
@@ -184,6 +190,26 @@ def _record(data: memoryview, entry: zipfile.ZipInfo, budget: Budget) -> memoryv
     return raw
 
 
+def _safetensors(data: bytes) -> dict[str, Any]:
+    """Names in parts that lead to a network in a training script's dict, such as "g_ema.conv1.bias", become that dict again."""
+    try:
+        listed = deserialize(data)
+    except SafetensorError as error:
+        raise CheckpointError(f"a damaged safetensors file: {ascii(str(error)[:200])[1:-1]}") from None
+    tree: dict[str, Any] = {}
+    for name, tensor in listed:
+        if tensor["dtype"] not in _SAFETENSORS:
+            raise CheckpointError(f"tensor {ascii(name[:80])} is of type {tensor['dtype']}, which no weight has")
+        state, leaf = tree, name
+        while (parts := leaf.partition("."))[0] in NETWORKS and isinstance(state, dict):
+            state, leaf = state.setdefault(parts[0], {}), parts[2]
+        if not isinstance(state, dict) or leaf in state:
+            raise CheckpointError(f"tensor {ascii(name[:80])} has the name of a network")
+        array = np.frombuffer(tensor["data"], _SAFETENSORS[tensor["dtype"]]).reshape(tensor["shape"])
+        state[leaf] = array.astype(np.float32) if tensor["dtype"] == "BF16" else array
+    return tree
+
+
 def _check_tree(root: object) -> None:
     """Refuse what a caller's recursion would not survive, and what is no value, such as a storage without its tensor.
 
@@ -214,11 +240,15 @@ def _check_tree(root: object) -> None:
         above.remove(id(node))
 
 
+_SAFETENSORS = {"F16": "<f2", "BF16": ml_dtypes.bfloat16, "F32": "<f4", "F64": "<f8", "BOOL": "?"}
+_SAFETENSORS |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
 _LEAVES = (str, bytes, memoryview, int, float, type(None), np.ndarray, np.generic)
 
 
 def _contents(node: object) -> list:
     match node:
+        case StateDict():
+            return [*node.values(), node.attributes]
         case dict():
             return list(node.values())
         case list() | tuple() | set() | frozenset():

@@ -7,32 +7,23 @@ import numpy as np
 from convert.allowed import Record
 from convert.errors import CheckpointError
 from convert.rules import Rule
+from convert.state_dicts import Found, find, number
 
 FORMAT = "NVIDIA StyleGAN2 (PyTorch)"
 RULES = (Rule(r"(mapping|synthesis)\..*", r"\g<0>", "these names are the common language"),)
 
 
-def read(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+def read(tree: Any) -> Found | None:
     """The generator's tensors by dotted name and its settings; None if this is not such a file.
 
     The averaged generator G_ema is taken, or G where a file has no other.
     """
-    if isinstance(tree, Mapping):
-        for key in ("G_ema", "G"):
-            if tree.get(key) is not None:
-                return _network(tree[key])
-    return _network(tree)
+    parts = (tree.get("G_ema"), tree.get("G")) if isinstance(tree, Mapping) else (tree,)
+    network = next((part for part in parts if part is not None), None)
+    return _module(network) if isinstance(network, Record) else find(tree, ("G_ema", "G"), "synthesis.b4.const")
 
 
-def _network(tree) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    if isinstance(tree, Record):
-        return _module(tree)
-    if not isinstance(tree, Mapping) or "synthesis.b4.const" not in tree:
-        return None
-    return {name: value for name, value in tree.items() if isinstance(value, np.ndarray)}, {}
-
-
-def _module(generator: Record) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+def _module(generator: Record) -> Found | None:
     """Tensors and settings of a persistent network object, read from the attributes of its modules."""
     modules = {path: (kind, attributes) for path, kind, attributes in _walk(generator)}
     kinds = {kind for kind, _ in modules.values()}
@@ -52,9 +43,9 @@ def _module(generator: Record) -> tuple[dict[str, np.ndarray], dict[str, Any]] |
     clamps = [layer.get("conv_clamp") for layer in layers]
     if any(clamp != clamps[0] for clamp in clamps):
         raise CheckpointError(f"the layers use different values of conv_clamp: {sorted(set(map(str, clamps)))}")
-    settings = {"conv_clamp": None if clamps[0] is None else _number(clamps[0], "conv_clamp")}
+    settings = {"conv_clamp": None if clamps[0] is None else number(clamps[0], "conv_clamp")}
     if "mapping.fc0" in modules:
-        settings["mapping_lr"] = _number(modules["mapping.fc0"][1].get("bias_gain"), "bias_gain")  # it has no name of its own
+        settings["mapping_lr"] = number(modules["mapping.fc0"][1].get("bias_gain"), "bias_gain")  # it has no name of its own
     return tensors, settings
 
 
@@ -68,9 +59,3 @@ def _walk(module: Any, path: str = "") -> Iterator[tuple[str, str, Mapping]]:
     for name, child in attributes["_modules"].items():
         if child is not None:
             yield from _walk(child, f"{path}.{name}".lstrip("."))
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise CheckpointError(f"{name} should be a number, the file has {value!r:.40}")
-    return float(value)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from convert.allowed import ALLOWED, RAW, Allowed, Dtype, Record, Storage, Unfilled, make_array, short
+from convert.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, make_array, short
 from convert.errors import CheckpointError
 
 LARGE = 2**16
@@ -186,7 +186,7 @@ class _Machine:
             target.extend(items)
         elif type(target) is set:
             target.update(map(self.key, items))
-        elif type(target) is dict and len(items) % 2 == 0:
+        elif isinstance(target, dict) and len(items) % 2 == 0:
             target.update(zip(map(self.key, items[::2]), items[1::2], strict=True))
         else:
             raise self.error("damaged: items without a container")
@@ -214,8 +214,10 @@ class _Machine:
         match target, state:
             case Record(state=None), dict():
                 target.state = state
+            case StateDict(), dict():
+                target.attributes = state
             case dict(), dict():
-                pass  # attributes of a dict subclass, such as the _metadata of a state dict
+                pass  # attributes of another dict subclass
             case Dtype(), (int(), str() as order, *_) if order in ("<", ">", "|"):
                 target.order = order.replace("|", "<")
             case Unfilled(array=None), (int(), tuple() as shape, Dtype() as dtype, bool() as columns_first, data):

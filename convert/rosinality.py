@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from convert.errors import CheckpointError
-from convert.rules import Rule
+from convert.rules import Rule, numbered_layer
+from convert.state_dicts import Found, find
 
 FORMAT = "rosinality/stylegan2-pytorch"
 
@@ -19,12 +20,6 @@ def _conv(match: re.Match) -> str:
 
 def _rgb(match: re.Match) -> str:
     return f"synthesis.b{8 * 2 ** int(match[1])}.torgb"
-
-
-def _noise(match: re.Match) -> str:
-    """noises.noise_{i}: 0 is the 4x4 layer, then conv0 and conv1 of each resolution."""
-    index = int(match[1])
-    return "synthesis.b4.conv1" if index == 0 else f"synthesis.b{2 ** ((index + 5) // 2)}.conv{(index + 1) % 2}"
 
 
 def _layer(pattern, place) -> tuple[Rule, ...]:
@@ -51,21 +46,24 @@ RULES = (
     *_layer(r"to_rgb1", lambda match: "synthesis.b4.torgb"),
     *_layer(r"convs\.(\d+)", _conv),
     *_layer(r"to_rgbs\.(\d+)", _rgb),
-    Rule(r"noises\.noise_(\d+)", lambda m: _noise(m) + ".noise_const", "[1, 1, r, r] to [r, r]", lambda a: a.reshape(a.shape[2:])),
+    Rule(
+        r"noises\.noise_(\d+)",
+        lambda m: numbered_layer(int(m[1])) + ".noise_const",
+        "[1, 1, r, r] to [r, r]",
+        lambda a: a.reshape(a.shape[2:]),
+    ),
     Rule(r"latent_avg", "mapping.w_avg", "as it is"),
 )
 
 
-def read(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+def read(tree: Any) -> Found | None:
     """The tensors of `g_ema` (or `g`) with `latent_avg` beside them; None if this is not such a file."""
-    if not isinstance(tree, Mapping):
-        return None
-    network = next((tree[key] for key in ("g_ema", "g") if isinstance(tree.get(key), Mapping)), tree)
-    if "input.input" not in network:
-        if "d" in tree or "d_optim" in tree:
+    found = find(tree, ("g_ema", "g"), "input.input")
+    if found is None:
+        if isinstance(tree, Mapping) and ("d" in tree or "d_optim" in tree):
             raise CheckpointError("a rosinality file without a generator: it has neither g_ema nor g")
         return None
-    tensors = {name: value for name, value in network.items() if isinstance(value, np.ndarray)}
+    tensors, settings = found
     if isinstance(tree.get("latent_avg"), np.ndarray):
         tensors["latent_avg"] = tree["latent_avg"]
-    return tensors, {"scaled_demodulation": True}
+    return tensors, {"scaled_demodulation": True, **settings}

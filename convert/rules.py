@@ -17,6 +17,11 @@ class Rule(NamedTuple):
     transform: Callable[[np.ndarray], np.ndarray] = lambda a: a
 
 
+def numbered_layer(index: int) -> str:
+    """Common name of the i-th 3x3 layer, as most projects count: 0 is the 4x4 one, then conv0 (odd) and conv1 (even) of each size."""
+    return "synthesis.b4.conv1" if index == 0 else f"synthesis.b{2 ** ((index + 5) // 2)}.conv{(index + 1) % 2}"
+
+
 def rename(
     source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str], *, check_values: bool = True
 ) -> dict[str, np.ndarray]:

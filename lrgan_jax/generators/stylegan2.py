@@ -32,6 +32,8 @@ class StyleGAN2Config:
     Attributes:
       channels: width of each block, from 4x4 upwards; its length fixes the resolution, 4 * 2^(len - 1).
       mapping_features: width of the hidden mapping layers. embed_features: of the label embedding.
+      label_concat: labels pick a row of a plain table, put after z and normalised together with it, as in the TensorFlow StyleGAN2's
+        LabelConcat and genforce's sefa; otherwise an equalised layer embeds them and z is normalised alone (StyleGAN2-ADA).
       filter: resampling filter, unit sum; taps of a separable one or rows of taps.
       use_noise: whether the layers have noise at all.
       conv_clamp: bound on every convolution's output, or None.
@@ -49,6 +51,7 @@ class StyleGAN2Config:
     mapping_features: int = 512
     mapping_lr: float = 0.01
     embed_features: int = 512
+    label_concat: bool = False
     filter: ops.Filter = (0.125, 0.375, 0.375, 0.125)
     use_noise: bool = True
     conv_clamp: float | None = None
@@ -87,8 +90,11 @@ class MappingNetwork(nn.Module):
     def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
         cfg = self.config
         self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,))  # read by truncation, held here like its peers do
+        if c is not None and cfg.label_concat:
+            table = self.param("label_weight", nn.initializers.normal(1.0), (cfg.c_dim, cfg.embed_features))
+            z = jnp.concatenate([z, jnp.matmul(c, table, precision="highest")], axis=-1)
         x = ops.normalize_2nd_moment(z)
-        if c is not None:
+        if c is not None and not cfg.label_concat:
             embedding = Dense(cfg.embed_features, name="embed")(c)
             x = jnp.concatenate([x, ops.normalize_2nd_moment(embedding)], axis=-1)
         for i in range(cfg.mapping_layers):

@@ -1,0 +1,40 @@
+"""genforce's StyleGAN2 before Hammer, `.pth`, as InterFaceGAN's and SeFa's releases have it: weights kept as TensorFlow kept them.
+
+Two things no shape shows: the style's bias lacks the 1, which the code adds, and the kernels of the upsampling layers are stored
+reversed in both axes. Labels are concatenated as in the TensorFlow StyleGAN2.
+"""
+from typing import Any
+
+import numpy as np
+
+from convert.hammer import LAYER, SHARED, at, is_old, network
+from convert.rules import Rule
+from convert.state_dicts import Found
+
+FORMAT = "genforce StyleGAN2 before Hammer (SeFa)"
+
+
+def _filter(kernel: np.ndarray) -> np.ndarray:
+    return kernel.reshape(kernel.shape[2:]) / 4
+
+
+RULES = (
+    *SHARED,
+    Rule(r"truncation\.w_avg", "mapping.w_avg", "as it is"),
+    Rule(r"mapping\.label_weight", r"mapping.label_weight", "as it is"),
+    Rule(r"synthesis\.(layer)(\d*[13579])\.weight", at(".weight"), "upsampling: reversed in both axes", lambda a: a[:, :, ::-1, ::-1]),
+    Rule(r"synthesis\.(layer)(\d*[02468])\.weight", at(".weight"), "as it is"),
+    Rule(r"synthesis\.(output)(\d+)\.weight", at(".weight"), "as it is"),
+    Rule(LAYER + r"\.style\.bias", at(".affine.bias"), "the code adds the 1", lambda a: a + 1),
+    Rule(LAYER + r"\.filter\.kernel", at(".resample_filter"), "[1, 1, k, k]; the gain of 4 is ours to add", _filter),
+    Rule(r"synthesis\.upsample\.kernel", "synthesis.b4.resample_filter", "the picture pyramid's, alike", _filter),
+)
+
+
+def read(tree: Any) -> Found | None:
+    """The tensors by their names in the file and what is known of such files; None if this is not one."""
+    found = network(tree)
+    if found is None or not is_old(found[0]):
+        return None
+    tensors, settings = found
+    return tensors, {"scaled_demodulation": True, **settings}

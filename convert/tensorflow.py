@@ -1,0 +1,129 @@
+"""NVIDIA's TensorFlow pickles, `(G, D, Gs)`: StyleGAN2's configs E and F, and StyleGAN2-ADA. Neither TensorFlow nor its code is run."""
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from convert.allowed import Record
+from convert.errors import CheckpointError
+from convert.rules import Rule, numbered_layer
+from convert.state_dicts import Found, number
+
+FORMAT = "NVIDIA StyleGAN2 (TensorFlow)"
+NETWORK = "dnnlib.tflib.network.Network"
+OLDEST = 4  # the version of the record; NVIDIA's own converter reads no older one
+# Arguments of the generator, in the order of the two TensorFlow codes, that shapes show or that do not touch its arithmetic.
+HARMLESS = {
+    *("latent_size", "label_size", "dlatent_size", "dlatent_broadcast", "mapping_layers", "mapping_fmaps", "label_fmaps", "dtype"),
+    *("num_channels", "resolution", "fmap_base", "fmap_decay", "fmap_min", "fmap_max", "randomize_noise", "architecture"),
+    *("fused_modconv", "num_fp16_res", "fp16_channels_last", "use_noise", "structure", "w_avg_beta", "dlatent_avg_beta"),
+    *("truncation_psi", "truncation_cutoff", "truncation_psi_val", "truncation_cutoff_val", "style_mixing_prob"),
+    *("is_training", "is_validation", "is_template_graph", "return_dlatents", "mapping_lrmul", "conv_clamp", "resample_kernel"),
+}
+FIXED = {  # arguments that change the arithmetic, with the only value that we know
+    "nonlinearity": "lrelu",
+    "mapping_nonlinearity": "lrelu",
+    "normalize_latents": True,
+    "mapping_func": "G_mapping",
+    "synthesis_func": ("G_synthesis", "G_synthesis_stylegan2"),
+}
+
+
+def _layer(match: re.Match) -> str:
+    """Common name of {r}x{r}/Conv, Conv0_up, Conv1, ToRGB and Skip."""
+    return f"synthesis.b{match[1]}." + {"Conv": "conv1", "Conv0_up": "conv0", "ToRGB": "torgb", "Skip": "skip"}.get(match[2], "conv1")
+
+
+def _at(suffix: str):
+    return lambda match: _layer(match) + suffix
+
+
+_LAYER = r"synthesis/(\d+)x\1/(Conv|Conv0_up|Conv1|ToRGB|Skip)"
+RULES = (
+    Rule(r"mapping/Dense(\d+)/weight", r"mapping.fc\1.weight", "in,out to out,in", np.transpose),
+    Rule(r"mapping/Dense(\d+)/bias", r"mapping.fc\1.bias", "as it is"),
+    Rule(r"mapping/LabelEmbed/weight", "mapping.embed.weight", "in,out to out,in", np.transpose),
+    Rule(r"mapping/LabelEmbed/bias", "mapping.embed.bias", "as it is"),
+    Rule(r"mapping/LabelConcat/weight", "mapping.label_weight", "as it is"),
+    Rule(r"dlatent_avg", "mapping.w_avg", "as it is"),
+    Rule(r"lod", None, "progressive growth, which StyleGAN2 does not use"),
+    Rule(r"synthesis/4x4/Const/const", "synthesis.b4.const", "drop the leading axis of 1", lambda a: a.reshape(a.shape[1:])),
+    Rule(r"synthesis/noise(\d+)", lambda m: numbered_layer(int(m[1])) + ".noise_const", "[1, 1, r, r] to [r, r]", lambda a: a.reshape(a.shape[2:])),
+    Rule(
+        r"synthesis/(\d+)x\1/(Conv0_up)/weight",
+        _at(".weight"),
+        "HWIO to OIHW, reversed in both axes",
+        lambda a: a[::-1, ::-1].transpose(3, 2, 0, 1),
+    ),
+    Rule(r"synthesis/(\d+)x\1/(Conv|Conv1|ToRGB|Skip)/weight", _at(".weight"), "HWIO to OIHW", lambda a: a.transpose(3, 2, 0, 1)),
+    Rule(_LAYER + r"/mod_weight", _at(".affine.weight"), "in,out to out,in", np.transpose),
+    Rule(_LAYER + r"/mod_bias", _at(".affine.bias"), "the code adds the 1", lambda a: a + 1),
+    Rule(_LAYER + r"/bias", _at(".bias"), "as it is"),
+    Rule(_LAYER + r"/noise_strength", _at(".noise_strength"), "a scalar", np.asarray),
+    Rule(r"resample_kernel", "synthesis.b4.resample_filter", "an argument, not a variable"),
+)  # fmt: skip
+
+
+def read(tree: Any) -> Found | None:
+    """The variables of Gs (or G) by their full names and the settings from its arguments; None if this is not such a file."""
+    networks = [item for item in (tree if isinstance(tree, tuple) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
+    if not networks:
+        return None
+    network = networks[-1] if len(networks) != 2 else networks[0]  # (G, D, Gs), Gs alone, or (G, D)
+    variables = dict(_variables(network))
+    if any(re.fullmatch(r"(synthesis/)?ToRGB_lod\d+/.*", name) for name in variables):
+        raise CheckpointError("a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F")
+    arguments = _arguments(network)
+    taps = arguments.get("resample_kernel")
+    if taps is not None:
+        variables["resample_kernel"] = _filter(taps)
+    # NVIDIA's own conversion leaves out the factor inside the demodulation's root that its TensorFlow code has (a relative 1e-8).
+    return variables, {
+        "conv_clamp": None if arguments.get("conv_clamp") is None else number(arguments["conv_clamp"], "conv_clamp"),
+        "mapping_lr": number(arguments["mapping_lrmul"], "mapping_lrmul") if "mapping_lrmul" in arguments else 0.01,
+    }
+
+
+def _variables(network: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Full names and values of a network's variables and those of its components."""
+    where = prefix.rstrip("/") or "the generator"
+    match network:
+        case Record(name="dnnlib.tflib.network.Network", state={"version": int() as version, "variables": list() as own, **rest}):
+            if version < OLDEST:
+                raise CheckpointError(f"{where}: a TensorFlow network of version {version}; {OLDEST} is the oldest that is read")
+            for item in own:
+                match item:
+                    case (str() as name, np.ndarray() | np.generic() as value):
+                        yield prefix + name, np.asarray(value)
+                    case _:
+                        raise CheckpointError(f"{where}: its variables are no pairs of a name and an array")
+            components = rest.get("components", {})
+            if not isinstance(components, Mapping):
+                raise CheckpointError(f"{where}: its components are no dict")
+            for name, component in components.items():
+                yield from _variables(component, f"{prefix}{name}/")
+        case _:
+            raise CheckpointError(f"{where} is not a TensorFlow network with variables")
+
+
+def _arguments(network: Record) -> Mapping[str, Any]:
+    arguments = (network.state or {}).get("static_kwargs", {})
+    if not isinstance(arguments, Mapping):
+        raise CheckpointError("the generator's static_kwargs are no dict")
+    for name, value in arguments.items():
+        if name in FIXED:
+            known = FIXED[name] if isinstance(FIXED[name], tuple) else (FIXED[name],)
+            if not isinstance(value, str | bool | int) or value not in known:
+                raise CheckpointError(f"the generator's argument {name} is {value!r:.40}; only {known[0]!r} is known")
+        elif name not in HARMLESS:
+            raise CheckpointError(f"the generator has an argument {name!r:.40}, which no StyleGAN2 of NVIDIA's takes")
+    return arguments
+
+
+def _filter(taps: Any) -> np.ndarray:
+    """Taps as NVIDIA's code prepares them: squared if one-dimensional, of unit sum, float32."""
+    if not isinstance(taps, list | tuple) or not taps or not all(isinstance(tap, int | float) for tap in taps):
+        raise CheckpointError(f"resample_kernel should be a list of numbers, the file has {taps!r:.40}")
+    kernel = np.outer(taps, taps).astype(np.float32)
+    return kernel / kernel.sum()
