@@ -7,18 +7,35 @@ import datetime
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convert import common, containers, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
 from convert.errors import CheckpointError
-from convert.rules import rename
+from convert.rules import Rule, rename
 from lrgan_jax.generators import DCGAN, StyleGAN2
 
 __all__ = ["CheckpointError", "read_checkpoint"]
 
 STYLEGAN2 = (tensorflow, nvidia, rosinality, hammer, sefa)  # each knows its own files, by their contents
+
+
+class Network(NamedTuple):
+    """A StyleGAN2 as its file has it: tensors by the file's own names, and the rules that rename them."""
+
+    kind: str
+    tensors: dict[str, np.ndarray]
+    settings: dict[str, Any]  # fields of StyleGAN2Config that the file tells
+    rules: tuple[Rule, ...]
+
+
+def find_stylegan2(tree: Any) -> Network | None:
+    """The StyleGAN2 in what `containers.read` gave; None if there is none of a known format."""
+    for module in STYLEGAN2:
+        if (found := module.read(tree)) is not None:
+            return Network(module.FORMAT, *found, module.RULES)
+    return None
 
 
 def read_checkpoint(
@@ -50,15 +67,13 @@ def read_checkpoint(
 
 
 def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None) -> tuple[StyleGAN2 | DCGAN, str, str]:
-    for module in STYLEGAN2:
-        if (found := module.read(tree)) is not None:
-            tensors, known = found
-            problems: list[str] = []
-            named = rename(tensors, module.RULES, problems)
-            if w_avg is not None:
-                named["mapping.w_avg"] = w_avg
-            gen, remark = common.build(named, {**known, **settings}, problems)
-            return gen, module.FORMAT, remark
+    if (network := find_stylegan2(tree)) is not None:
+        problems: list[str] = []
+        named = rename(network.tensors, network.rules, problems)
+        if w_avg is not None:
+            named["mapping.w_avg"] = w_avg
+        gen, remark = common.build(named, {**network.settings, **settings}, problems)
+        return gen, network.kind, remark
     if (tensors := dcgan.read(tree)) is not None:
         return dcgan.build(tensors), dcgan.FORMAT, ""
     raise CheckpointError(f"no generator of a known format in it; known are {_known()}")

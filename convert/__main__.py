@@ -1,6 +1,7 @@
 """`python -m convert IN OUT`: another project's checkpoint -> a model that `lrgan_jax.load` reads."""
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,10 +10,11 @@ import jax
 import numpy as np
 import tyro
 
-from convert import CheckpointError, read_checkpoint
+from convert import CheckpointError, back, containers, find_stylegan2, outline, read_checkpoint, torch_writer
 from convert.verify import TOLERANCE, verify
-from lrgan_jax.checkpoint import save
-from lrgan_jax.generators import Generator
+from lrgan_jax.checkpoint import ModelError, load, save
+from lrgan_jax.files import write_whole
+from lrgan_jax.generators import Generator, StyleGAN2
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
@@ -24,7 +26,10 @@ def run(
     target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")] = None,
     *,
     verify_with: Annotated[Path | None, tyro.conf.arg(name="verify", metavar="FILE")] = None,
+    peer: Annotated[Path | None, tyro.conf.arg(metavar="CHECKOUT")] = None,
+    inspect: bool = False,
     show: bool = False,
+    to: Annotated[Literal["nvidia", "rosinality"] | None, tyro.conf.arg(metavar="nvidia|rosinality")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
     conv_clamp: Number = None,
@@ -33,16 +38,20 @@ def run(
     regions: File = None,
     card: File = None,
 ) -> None:
-    """Convert a checkpoint of NVIDIA's StyleGAN2 (.pkl, or a state dict), rosinality's StyleGAN2 (.pt) or the tutorial DCGAN.
+    """Convert a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or SeFa (.pth), any of
+    these as safetensors or a plain state dict, or the PyTorch tutorial's DCGAN.
 
-    Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. Every hyper-parameter is read off
-    the file. Example: python -m convert network.pkl my-model
+    Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. The format is told by the content and
+    every hyper-parameter is read off the file. Example: python -m convert network.pkl my-model
 
     Args:
-        source: the checkpoint.
-        target: the folder to write; it must not exist.
+        source: the checkpoint; with --to, the model to write back.
+        target: the folder to write, with --to the file; it must not exist.
         verify_with: an .npz of reference inputs and images (z, img, ...); the conversion is refused if they differ.
+        peer: a checkout of the project that the file comes from: compare layer by layer with its own code. Runs that code; needs PyTorch.
+        inspect: list what is in the file, whatever it is, and write nothing.
         show: print what was found, write nothing.
+        to: the other way: write our model IN as a PyTorch state dict OUT that NVIDIA's or rosinality's code loads.
         name: the model's name; the file's by default.
         dtype: of the weights on disk; float16 halves the size.
         conv_clamp: for state dicts of models trained with clamping, which no shape shows: 256 in NVIDIA's fp16 models.
@@ -51,14 +60,24 @@ def run(
         regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
         card: a Markdown file about the model's origin, licence and flaws, stored with it.
     """
-    if target is None and not show and verify_with is None:
-        raise CheckpointError("say where to write: python -m convert IN OUT (or --show, or --verify FILE)")
+    if inspect:
+        print("\n".join(outline.lines(containers.read(source), source.name)))
+        return
+    if to is not None:
+        _write_back(source, target, to)
+        return
+    if target is None and not show and verify_with is None and peer is None:
+        raise CheckpointError("say where to write: python -m convert IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
+    if target is not None and target.exists():
+        raise FileExistsError(f"{target} exists already; choose another name or remove it")
     settings = {key: value for key, value in (("conv_clamp", conv_clamp), ("mapping_lr", mapping_lr)) if value is not None}
     gen = read_checkpoint(source, settings, w_avg=None if w_avg is None else _vector(w_avg))
     provenance = dict(gen.info.provenance)
     print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
     if "remark" in provenance:
         print(f"note: {provenance['remark']}")
+    if peer is not None:
+        _compare_layers(gen, source, peer)
     if verify_with is not None:
         provenance |= {"verified_with": verify_with.name, "worst_error": _verified(gen, verify_with)}
     if show:
@@ -72,6 +91,38 @@ def run(
             provenance=provenance,
         )
         print(f"wrote {save(target, dataclasses.replace(gen, info=info), dtype=np.dtype(dtype))}")
+
+
+def _write_back(model: Path, file: Path | None, project: str) -> None:
+    if file is None:
+        raise CheckpointError(f"say which model and where to write: python -m convert --to {project} MODEL FILE")
+    if file.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
+        model, file = file, model
+    if file.exists():
+        raise FileExistsError(f"{file} exists already; choose another name or remove it")
+    gen = load(model)
+    if not isinstance(gen, StyleGAN2):
+        raise CheckpointError(f"{model} is no StyleGAN2")
+    write_whole(file, torch_writer.dumps(back.WRITERS[project](gen)))
+    print(f"wrote {file}: a PyTorch state dict with the names of {project}'s code")
+    if project == "nvidia":
+        arguments = ", ".join(f"{name}={value!r}" for name, value in back.nvidia_arguments(gen.config).items())
+        print(f"load it into Generator({arguments})")
+
+
+def _compare_layers(gen: Any, source: Path, checkout: Path) -> None:
+    """Print the errors of all layers; the first that differs is an error."""
+    network = find_stylegan2(containers.read(source))
+    if network is None:
+        raise CheckpointError(f"{source}: layers are compared for StyleGAN2 only")
+    from convert.peer import compare
+
+    errors = compare(gen, network.kind, network.tensors, checkout)
+    for layer, error in errors.items():
+        print(f"  {layer:24} worst error {error:.1e} of the largest magnitude")
+    different = [layer for layer, error in errors.items() if not error <= TOLERANCE]
+    if different:
+        raise CheckpointError(f"{different[0]} is the first layer that differs from {checkout}; nothing was written")
 
 
 def _verified(gen: Generator, reference: Path) -> float:
@@ -114,7 +165,10 @@ def _json(path: Path) -> dict:
 def main() -> int:
     try:
         tyro.cli(run, prog="python -m convert")
-    except (CheckpointError, FileExistsError) as error:
+    except BrokenPipeError:  # a reader such as `head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (CheckpointError, ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

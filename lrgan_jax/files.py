@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(path: str | os.PathLike, content: bytes) -> Path:
+def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:
     """Write beside the final name, then rename. Makes missing folders; replaces what was there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
