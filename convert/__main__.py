@@ -117,7 +117,7 @@ def _compare_layers(gen: Any, source: Path, checkout: Path) -> None:
         raise CheckpointError(f"{source}: layers are compared for StyleGAN2 only")
     from convert.peer import compare
 
-    errors = compare(gen, network.kind, network.tensors, checkout)
+    errors = compare(gen, network, checkout)
     for layer, error in errors.items():
         print(f"  {layer:24} worst error {error:.1e} of the largest magnitude")
     different = [layer for layer, error in errors.items() if not error <= TOLERANCE]
