@@ -177,12 +177,14 @@ def _run_ours(gen: StyleGAN2, z, c) -> dict[str, np.ndarray]:
     for path, output in jax.tree_util.tree_leaves_with_path(seen["intermediates"]):
         *place, _ = (entry.key for entry in path if hasattr(entry, "key"))
         outputs[".".join(place)] = output  # of a block, (x, image): the picture comes last and stays
-    for name, output in outputs.items():  # what follows these modules of ours is inside theirs
-        if name.startswith("mapping.fc"):
-            outputs[name] = ops.leaky_relu(output)
-        if name.endswith(".skip"):
-            outputs[name] = ops.upsample(output, gen.config.filter) * 0.5**0.5
-    return {name: np.asarray(jnp.moveaxis(output, -1, 1)) for name, output in outputs.items()}
+    return {name: np.asarray(jnp.moveaxis(_finished(name, output, gen.config), -1, 1)) for name, output in outputs.items()}
+
+
+def _finished(name: str, output, config: StyleGAN2Config):
+    """With what follows these modules of ours and is inside theirs."""
+    if name.startswith("mapping.fc"):
+        return ops.leaky_relu(output)
+    return ops.upsample(output, config.filter) * 0.5**0.5 if name.endswith(".skip") else output
 
 
 def _error(ours: np.ndarray, theirs: np.ndarray) -> float:

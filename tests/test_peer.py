@@ -6,11 +6,10 @@ import dataclasses
 import sys
 
 import jax
-import numpy as np
 import pytest
 from reference import compile_quickly  # noqa: F401
 
-from convert import CheckpointError, containers, find_stylegan2, peer, read_checkpoint
+from convert import containers, find_stylegan2, peer, read_checkpoint
 from convert.__main__ import main
 from convert.verify import TOLERANCE
 
@@ -182,10 +181,6 @@ def test_peers_of_one_name_do_not_shadow_one_another(checkpoint, checkout, monke
         path, project, settings = checkpoint(name)
         assert max(compare(path, settings, checkout(project)).values()) < TOLERANCE
     assert sys.modules["models"] is before and "models.stylegan2_generator" not in sys.modules
-
-
-def no_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 @pytest.mark.parametrize(
