@@ -34,7 +34,8 @@ def find_stylegan2(tree: Any) -> Network | None:
     """The StyleGAN2 in what `containers.read` gave; None if there is none of a known format."""
     for module in STYLEGAN2:
         if (found := module.read(tree)) is not None:
-            return Network(module.FORMAT, *found, module.RULES)
+            tensors, settings = found
+            return Network(module.FORMAT, tensors, settings, module.RULES)
     return None
 
 

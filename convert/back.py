@@ -116,7 +116,7 @@ def nvidia_arguments(config: StyleGAN2Config) -> dict[str, Any]:
 
 
 def _with_settings(tensors: dict[str, np.ndarray], config: StyleGAN2Config) -> StateDict:
-    state = StateDict({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    state = StateDict({name: np.asarray(array, order="C") for name, array in tensors.items()})
     state.attributes = {"_metadata": {"": {"version": 1, OWN: {name: getattr(config, name) for name in SETTINGS}}}}
     return state
 

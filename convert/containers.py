@@ -201,8 +201,9 @@ def _safetensors(data: bytes) -> dict[str, Any]:
         if tensor["dtype"] not in _SAFETENSORS:
             raise CheckpointError(f"tensor {ascii(name[:80])} is of type {tensor['dtype']}, which no weight has")
         state, leaf = tree, name
-        while (parts := leaf.partition("."))[0] in NETWORKS and isinstance(state, dict):
-            state, leaf = state.setdefault(parts[0], {}), parts[2]
+        while "." in leaf and leaf.partition(".")[0] in NETWORKS and isinstance(state, dict):
+            network, _, leaf = leaf.partition(".")
+            state = state.setdefault(network, {})
         if not isinstance(state, dict) or leaf in state:
             raise CheckpointError(f"tensor {ascii(name[:80])} has the name of a network")
         array = np.frombuffer(tensor["data"], _SAFETENSORS[tensor["dtype"]]).reshape(tensor["shape"])

@@ -39,8 +39,8 @@ def _candidates(tree: Any, keys: tuple[str, ...]) -> Iterator[Mapping]:
 
 
 def _own_settings(state: Mapping) -> dict[str, Any]:
-    match state:
-        case StateDict(attributes={"_metadata": {"": {"lrgan_jax": dict() as settings}}}):
+    match state.attributes if isinstance(state, StateDict) else None:
+        case {"_metadata": {"": {"lrgan_jax": dict() as settings}}}:
             for name, value in settings.items():
                 if not isinstance(value, SETTINGS.get(name, ())):
                     raise CheckpointError(f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours")

@@ -49,7 +49,12 @@ RULES = (
     Rule(r"dlatent_avg", "mapping.w_avg", "as it is"),
     Rule(r"lod", None, "progressive growth, which StyleGAN2 does not use"),
     Rule(r"synthesis/4x4/Const/const", "synthesis.b4.const", "drop the leading axis of 1", lambda a: a.reshape(a.shape[1:])),
-    Rule(r"synthesis/noise(\d+)", lambda m: numbered_layer(int(m[1])) + ".noise_const", "[1, 1, r, r] to [r, r]", lambda a: a.reshape(a.shape[2:])),
+    Rule(
+        r"synthesis/noise(\d+)",
+        lambda m: numbered_layer(int(m[1])) + ".noise_const",
+        "[1, 1, r, r] to [r, r]",
+        lambda a: a.reshape(a.shape[2:]),
+    ),
     Rule(
         r"synthesis/(\d+)x\1/(Conv0_up)/weight",
         _at(".weight"),

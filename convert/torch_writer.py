@@ -31,7 +31,7 @@ def dumps(value: Mapping[str, Any]) -> memoryview:
         archive.writestr("archive/data.pkl", program)
         archive.writestr("archive/byteorder", "little")
         for key, array in enumerate(tensors):
-            archive.writestr(f"archive/data/{key}", np.ascontiguousarray(array, "<f4").tobytes())
+            archive.writestr(f"archive/data/{key}", array.astype("<f4").tobytes())
         archive.writestr("archive/version", "3\n")
     return file.getbuffer()
 

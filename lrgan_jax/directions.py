@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax.files import write_whole
+from lrgan_jax.published import recognise
 
 FORMAT = "lrgan_jax directions 1"
 ARRAYS = ("vectors", "inside", "outside", "kept")
@@ -88,7 +89,11 @@ class Directions:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":
-        """Read either form. Raises DirectionsError in one line if the file is missing, damaged, or something else."""
+        """Read either form; the published directions come with their authors' layers and ranges (see `published`).
+
+        Raises:
+          DirectionsError: in one line, if the file is missing, damaged, or something else.
+        """
         path = Path(path)
         try:
             with open(path, "rb") as file:
@@ -108,7 +113,11 @@ class Directions:
         rows = rows[None] if rows.ndim == 1 else rows
         if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
             raise DirectionsError(f"{path}: directions are finite rows [k, d], this is {rows.dtype} of shape {list(rows.shape)}")
-        return cls(rows, method="file", settings={"source": path.name})
+        source = {"source": path.name}
+        if (known := recognise(rows)) is None:
+            return cls(rows, method="file", settings=source)
+        reach = (-known.reach, known.reach)
+        return cls(rows, layers=known.layers, step_range=reach, region=known.name, method=known.method, model=known.model, settings=source)
 
     @classmethod
     def _from_archive(cls, content: dict[str, np.ndarray], path: Path) -> "Directions":

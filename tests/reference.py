@@ -104,10 +104,13 @@ def dense(x, layer, lr=1.0):
 
 
 def mapping(config, variables, z, c=None):
-    """z [N, z_dim] -> w [N, w_dim]; the label's embedding is normalised on its own and put after z."""
+    """z [N, z_dim] -> w [N, w_dim]; the label's embedding is put after z, each normalised on its own or (label_concat) both together."""
     layers = in_float64(variables)["params"].get("mapping", {})
-    x = normalize(np.asarray(z, np.float64))
-    if c is not None:
+    x = np.asarray(z, np.float64)
+    if config.label_concat:
+        x = np.concatenate([x, np.asarray(c, np.float64) @ layers["label_weight"]], axis=1)
+    x = normalize(x)
+    if c is not None and not config.label_concat:
         x = np.concatenate([x, normalize(dense(np.asarray(c, np.float64), layers["embed"]))], axis=1)
     for i in range(config.mapping_layers):
         x = leaky_relu(dense(x, layers[f"fc{i}"], config.mapping_lr))

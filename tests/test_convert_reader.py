@@ -258,3 +258,9 @@ def test_damaged_files_give_a_value_or_a_refusal(name, tmp_path):
                 read_bytes(damaged, tmp_path)
             except CheckpointError as error:
                 assert "\n" not in str(error)
+
+
+def test_messages_are_one_printable_line():
+    """Whatever names a file gives its tensors."""
+    message = str(CheckpointError("tensor \x1b[2J\r\n\u202e" + "x" * 10_000))
+    assert message.isprintable() and len(message) == 2000 and r"\x1b[2J\r\n\u202e" in message

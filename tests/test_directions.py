@@ -114,7 +114,7 @@ def test_one_row_without_an_axis_is_one_direction(tmp_path):
 
 
 def test_published_directions_load_and_save_to_the_same_bytes(shared, tmp_path):
-    """All files of LowRankGAN and ReSeFa: unit rows of 512, written again byte for byte."""
+    """All files of LowRankGAN and ReSeFa: unit rows of 512, known whatever their file is called, written again byte for byte."""
     paths = sorted((shared / "directions").rglob("*.npy"))
     assert len(paths) >= 14  # 4 FFHQ, 4 MetFaces, 6 ReSeFa
     for k, path in enumerate(paths):
@@ -122,6 +122,10 @@ def test_published_directions_load_and_save_to_the_same_bytes(shared, tmp_path):
         assert record.vectors.shape == (1, 512)
         # They were normalised in float32 or float64, then stored.
         np.testing.assert_allclose(np.linalg.norm(record.vectors, axis=1), 1, rtol=0, atol=1e-6)
+        ours = "LowRankGAN" in path.parts
+        assert record.step_range == ((-4, 4) if ours else (-10, 10)) and record.region == path.stem
+        assert record.layers == ((8, 9, 10, 11) if path.stem in ("eyebrows", "lipstick") else (4, 5, 6, 7))
+        assert record.method == ("LowRankGAN" if ours else "ReSeFa")
         assert record.save(tmp_path / f"{k}.npy").read_bytes() == path.read_bytes()
 
 

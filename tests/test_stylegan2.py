@@ -68,14 +68,15 @@ def test_noiseless_gray_network_matches_the_reference():
 
 
 @pytest.mark.parametrize("layers", [0, 1, 3])
-@pytest.mark.parametrize("c_dim", [0, 4])
-def test_mapping_matches_the_reference(layers, c_dim):
-    """Any depth; the label's embedding is normalised on its own and follows z."""
+@pytest.mark.parametrize(("c_dim", "concat"), [(0, False), (4, False), (4, True)])
+def test_mapping_matches_the_reference(layers, c_dim, concat):
+    """Any depth; the label's embedding follows z, normalised on its own or together with it."""
     if layers == 0 and c_dim:
         pytest.skip("without layers a label would widen w")
     embed = 3 if c_dim else 0
     config = dataclasses.replace(
-        TINY, channels=(3,), mapping_layers=layers, z_dim=6 if layers else 7, c_dim=c_dim, embed_features=embed, mapping_lr=0.02
+        TINY, channels=(3,), mapping_layers=layers, z_dim=6 if layers else 7, c_dim=c_dim, embed_features=embed, label_concat=concat,
+        mapping_lr=0.02,
     )
     variables, z = reference.random_variables(stylegan2.init, config), normal(3, config.z_dim)
     c = np.eye(c_dim)[[0, 2, 3]] if c_dim else None
