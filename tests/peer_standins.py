@@ -17,7 +17,7 @@ from torch_stylegan2 import (
     normalize_2nd_moment,
     setup_filter,
     upsample2d,
-)  # fmt: skip
+)
 
 
 class StyleGAN3(Generator):
