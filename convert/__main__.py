@@ -119,7 +119,7 @@ def _compare_layers(gen: Any, source: Path, checkout: Path) -> None:
 
     errors = compare(gen, network, checkout)
     for layer, error in errors.items():
-        print(f"  {layer:24} worst error {error:.1e} of the largest magnitude")
+        print(f"  {layer:28} worst error {error:.1e} of the largest magnitude")
     different = [layer for layer, error in errors.items() if not error <= TOLERANCE]
     if different:
         raise CheckpointError(f"{different[0]} is the first layer that differs from {checkout}; nothing was written")
