@@ -6,11 +6,11 @@ size asked for; region r weighs pixel p by m_p in [0, 1] and counts n_r = sum m_
     inside  M_r = J^T diag(m) J / n_r          outside  M_rest = J^T diag(1 - m) J / (P - n_r)
 
 Forward mode: d tangents, in chunks, through the linearised f, so P does not matter to the cost. All regions share one J, and the
-rest of the image is the total minus the region, so J is computed once, reduced to d x d matrices and forgotten.
+rest of the image is the total minus the region, so J is computed once, reduced to d x d matrices and forgotten. Where fewer rows than
+columns of J are wanted, as of a region of a few pixels whose rest does not matter, reverse mode computes just those rows.
 
 Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse mode, one pass per pixel, and the same matrices.
 """
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -23,17 +23,29 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.memory import fitting_chunk, free_memory
+
 Channels = Literal["mean", "sum", "stack"]
 Pooling = Literal["area", "nearest"]
+REVERSE = 3  # a row by reverse mode takes up to so many times as long as a column by forward mode
 
 
 class RegionGrams(NamedTuple):
     """Units: (image value per unit of latent) squared."""
 
     inside: Float[Array, "n r d d"]
-    outside: Float[Array, "n r d d"]  # of the rest of the image; zeros where a region covers all of it
+    outside: Float[Array, "n r d d"] | None  # of the rest of the image, zeros where a region covers all; None if not wanted
     image: Float[Array, "n h w c"]
     jacobian: Float[Array, "n g v c d"] | None  # only if asked for
+
+
+class Plan(NamedTuple):
+    """How the work is cut; the results do not depend on it, beyond rounding."""
+
+    reverse: bool  # rows of J by reverse mode, not columns by forward mode
+    chunk: int  # tangents (or rows) computed at once
+    block: int  # columns of J held at once; fewer than d are computed again for every block before them
+    slab: int  # columns weighed and multiplied with the block at once
 
 
 def region_grams(
@@ -45,7 +57,9 @@ def region_grams(
     size: int | None = None,
     pooling: Pooling = "area",
     channels: Channels = "mean",
+    rest: bool = True,
     chunk: int | None = None,
+    memory: int | None = None,
     precision: str = "highest",
     keep_jacobian: bool = False,
 ) -> RegionGrams:
@@ -60,7 +74,9 @@ def region_grams(
       size: side of the (square) Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and 256 above it.
       pooling: from the image's size to `size`: means of blocks, or every k-th pixel as the authors do.
       channels: "mean" is the authors' way, "sum" ReSeFa's, "stack" keeps each channel as rows of its own.
-      chunk: tangents computed at once; None fits them to the memory that is free.
+      rest: False leaves out the rest of the image, and with it every pixel in no region.
+      chunk: tangents computed at once; None fits them to `memory` and to what the platform makes use of.
+      memory: bytes to take beyond arguments and results, a few d x d matrices apart; None takes half of what is free.
       precision: of matrix products inside f and its tangents, a `jax.default_matmul_precision`. The Grams are always "highest".
       keep_jacobian: also return J, [N, h, w, C or 1, d].
     Raises:
@@ -77,59 +93,149 @@ def region_grams(
     image = jax.eval_shape(f, jax.ShapeDtypeStruct(latents.shape[1:], latents.dtype))
     if len(image.shape) != 3:
         raise ValueError(f"f must map one latent to one image [H, W, C], it returns {list(image.shape)}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk counts tangents, at least 1, got {chunk}")
     grid = _grid(image.shape, size)
     masks = check_masks(masks, grid, len(latents))
-    chunk = fitting_chunk(f, latents[0]) if chunk is None else chunk
-    if chunk < 1:
-        raise ValueError(f"chunk counts tangents, at least 1, got {chunk}")
-    return _region_grams(f, latents, masks, layers, grid, pooling, channels, chunk, precision, keep_jacobian)
+    pixels = None if rest or keep_jacobian else _pixels_in(masks)
+    num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
+    plan = _plan(f, latents[0], num_rows, free_memory() // 2 if memory is None else memory, chunk, whole=keep_jacobian)
+    return _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian)
 
 
-@partial(jax.jit, static_argnums=(3, 4, 5, 6, 7, 8, 9))
-def _region_grams(f, latents, masks, layers, grid, pooling, channels, chunk, precision, keep_jacobian):
-    def reduced(latent):
+def _plan(f, latent, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
+    """Half of the memory for J, an eighth for its weighed columns, a quarter for the tangents on their way."""
+    d, column = latent.shape[-1], num_rows * latent.dtype.itemsize
+    reverse = REVERSE * num_rows <= d
+    block = d if whole or reverse else max(1, min(d, memory // 2 // column))
+    slab = max(1, min(block, memory // 8 // column))
+    chunk = fitting_chunk(f, latent, memory // 4) if chunk is None else chunk
+    return Plan(reverse, min(chunk, num_rows if reverse else block), block, slab)
+
+
+def _pixels_in(masks) -> np.ndarray | None:
+    """Numbers of the pixels in any region; None for all, where that saves little or masks are not known yet.
+
+    Padded with a number past the last to a power of two, so that regions of about the same size share a program.
+    """
+    if isinstance(masks, Tracer):
+        return None
+    inside = np.flatnonzero(np.asarray(masks).reshape(-1, masks.shape[-2] * masks.shape[-1]).any(0))
+    total, padded = masks.shape[-2] * masks.shape[-1], 1 << (len(inside) - 1).bit_length()
+    return None if 2 * padded > total else np.pad(inside, (0, padded - len(inside)), constant_values=total)
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9, 10, 11))
+def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian):
+    num_pixels = grid[0] * grid[1]
+
+    def rows(latent):
+        """The values that count, [P], and the image."""
         image = f(latent)
-        return _reduce(image, grid, pooling, channels), image
+        values = _reduce(image, grid, pooling, channels).reshape(num_pixels, -1)
+        return (values if pixels is None else values.at[pixels].get(mode="clip")).reshape(-1), image
 
     def of_one(item):
         latent, masks = item
         with jax.default_matmul_precision(precision):
-            pixels, push_forward, image = jax.linearize(reduced, latent, has_aux=True)
-            rows = _columns(push_forward, latent, layers, chunk)  # [d, h, w, c]: J transposed
-        per_pixel = rows.reshape(len(rows), -1, pixels.shape[-1])
-        total = _gram(per_pixel, per_pixel)
-        num_rows = pixels.size
-        weights = masks.reshape(len(masks), -1)
-        counts = weights.sum(1) * pixels.shape[-1]
-        # One region at a time: a batched product would hold R weighted copies of J.
-        parts = lax.map(lambda m: _gram(per_pixel * m[:, None], per_pixel), weights)
-        inside = parts / jnp.maximum(counts, 1e-6)[:, None, None]
-        rest = num_rows - counts
-        outside = jnp.where(rest[:, None, None] > 1e-3, (total - parts) / jnp.maximum(rest, 1e-3)[:, None, None], 0)
-        return RegionGrams(inside, outside, image, jnp.moveaxis(rows, 0, -1) if keep_jacobian else None)
+            values, push_forward, image = jax.linearize(rows, latent, has_aux=True)
+            weights = masks.reshape(-1, num_pixels).astype(jnp.promote_types(values.dtype, jnp.float32))  # the Grams' dtype too
+            if pixels is not None:
+                weights = weights.at[:, pixels].get(mode="fill", fill_value=0)
+            per_pixel = values.size // weights.shape[1]
+            weights = jnp.repeat(weights, per_pixel, axis=1)
+            if rest:
+                weights = jnp.concatenate([weights, jnp.ones_like(weights[:1])])
+            columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values.size, layers, plan)
+            sums, J = _weighted_grams(columns, latent.shape[-1], weights, plan)
+        counts = masks.sum((1, 2)) * per_pixel
+        inside = sums[: len(masks)] / jnp.maximum(counts, 1e-6)[:, None, None]
+        outside = None
+        if rest:
+            others = values.size - counts
+            mean = (sums[-1] - sums[:-1]) / jnp.maximum(others, 1e-3)[:, None, None]
+            outside = jnp.where(others[:, None, None] > 1e-3, mean, 0)
+        kept = J.T.reshape(*grid, per_pixel, -1) if keep_jacobian else None
+        return RegionGrams(inside, outside, image, kept)
 
     if masks.ndim == 4:
         return lax.map(of_one, (latents, masks))
     return lax.map(lambda latent: of_one((latent, masks)), latents)
 
 
-def _columns(push_forward, latent, layers, chunk):
-    """J e_k for k < d, [d, h, w, c]; with layers, e_k moves just those rows of the latent, all alike."""
+def _by_columns(push_forward, latent, num_rows, layers, plan):
+    """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k moves the chosen layers alike."""
     d = latent.shape[-1]
     moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
 
     def column(k):
         return push_forward(moved[..., None] * jax.nn.one_hot(k, d, dtype=latent.dtype))
 
-    # Padded to whole chunks (a tangent past d is zero), since `lax.map`'s own remainder would be compiled as a second program.
-    chunks = jnp.arange(-(-d // chunk) * chunk).reshape(-1, chunk)
-    columns = lax.map(jax.vmap(column), chunks)
-    return columns.reshape(-1, *columns.shape[2:])[:d]
+    def columns(first, num):
+        return _in_parts(lambda k, n: jax.vmap(column)(first + k + jnp.arange(n)), num, plan.chunk, (num, num_rows), latent.dtype)
+
+    return columns
 
 
-def _gram(a: Float[Array, "d p c"], b: Float[Array, "d p c"]) -> Float[Array, "d d"]:
-    gram = jnp.einsum("ipc,jpc->ij", a, b, precision=lax.Precision.HIGHEST)
-    return (gram + gram.T) / 2  # rounding must not reach the symmetric solvers
+def _by_rows(push_forward, latent, num_rows, layers, plan):
+    """Reverse mode: all of J's rows at once, since there are few, handed out as columns."""
+    moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
+    pull_back = jax.linear_transpose(push_forward, latent)
+
+    def row(p):
+        (gradient,) = pull_back(jax.nn.one_hot(p, num_rows, dtype=latent.dtype))
+        return jnp.tensordot(moved, gradient, moved.ndim)
+
+    shape = (num_rows, latent.shape[-1])
+    J = _in_parts(lambda p, n: jax.vmap(row)(p + jnp.arange(n)), num_rows, plan.chunk, shape, latent.dtype)
+    return lambda first, num: lax.dynamic_slice_in_dim(J.T, first, num)
+
+
+def _weighted_grams(columns, d, weights, plan) -> tuple[Float[Array, "r d d"], Float[Array, "d p"] | None]:
+    """sum_p m_p J_pi J_pj for all weights m [R, P], and J^T [d, P] itself if it fits.
+
+    Block after block of columns is held, and multiplied with the columns from its own first one on; the rest is symmetry.
+    """
+    block, slab, whole = plan.block, plan.slab, plan.block == d
+
+    def products(held, part):
+        """[R, block, slab]: one region at a time, lest R weighed copies be held."""
+        return lax.map(lambda m: jnp.einsum("ip,jp->ij", held.astype(m.dtype), part * m, precision=lax.Precision.HIGHEST), weights)
+
+    def of_block(grams, first, held):
+        def add(i, grams):
+            start = jnp.minimum(first + i * slab, d - slab)
+            part = lax.dynamic_slice_in_dim(held, jnp.minimum(start - first, block - slab), slab)
+            if not whole:
+                part = lax.cond(start - first <= block - slab, lambda: part, lambda: columns(start, slab))
+            return lax.dynamic_update_slice(grams, products(held, part), (0, first, start))
+
+        return lax.fori_loop(0, -(-(d - first) // slab), add, grams)
+
+    def over_blocks(i, grams):
+        first = jnp.minimum(i * block, d - block)
+        return of_block(grams, first, columns(first, block))
+
+    grams, J = jnp.zeros((len(weights), d, d), weights.dtype), None
+    if whole:
+        J = columns(0, d)
+        grams = of_block(grams, 0, J)
+    else:
+        grams = lax.fori_loop(0, -(-d // block), over_blocks, grams)
+    return jnp.triu(grams) + jnp.swapaxes(jnp.triu(grams, 1), -1, -2), J
+
+
+def _in_parts(part: Callable, num: int, size: int, shape, dtype):
+    """`part(first, size)` for all of `num`, in an array of this shape; the last part starts early rather than be shorter."""
+    size = min(size, num)
+    if size == num:
+        return part(0, num)
+
+    def fill(i, out):
+        first = jnp.minimum(i * size, num - size)
+        return lax.dynamic_update_slice_in_dim(out, part(first, size), first, 0)
+
+    return lax.fori_loop(0, -(-num // size), fill, jnp.zeros(shape, dtype))
 
 
 def _reduce(image, grid, pooling, channels):
@@ -186,43 +292,3 @@ def check_masks(masks: ArrayLike, grid: tuple[int, int], num_latents: int) -> Fl
         if not values.any(axis=(-2, -1)).all():
             raise ValueError("a region is empty: its mask is zero everywhere")
     return masks
-
-
-def fitting_chunk(f: Callable, latent: Array, memory: int | None = None) -> int:
-    """How many tangents to push at once: as many as fit in a quarter of the free memory, at most 64: on a CPU, 100 were slower.
-
-    The estimate takes four times the largest result in f for a tangent: XLA's temporaries measured 1.6 of it for a StyleGAN2 of
-    64x64, 3.5 for one of 256x256 (CPU). It errs to the safe side where weights are what is largest.
-
-    Args:
-      memory: bytes to use; None looks at the device.
-    """
-    memory = memory or free_memory() // 4
-    per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(latent).jaxpr)
-    d = latent.shape[-1]
-    most = max(1, min(64, d, memory // max(per_tangent, 1)))
-    return -(-d // -(-d // most))  # the smallest chunk that takes as few passes: less padding
-
-
-def free_memory() -> int:
-    """Bytes free on the default device; for a CPU, in the machine. 4 GB where neither can be told."""
-    stats: dict[str, Any] | None = jax.local_devices()[0].memory_stats()
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # no such figure on macOS or Windows
-        return 4 * 2**30
-
-
-def _largest_result(jaxpr) -> int:
-    """Bytes of the largest result of any operation, looking into nested programs."""
-    largest = 0
-    for eqn in jaxpr.eqns:
-        inner = [p.jaxpr for p in eqn.params.values() if hasattr(p, "jaxpr")]
-        if inner:
-            largest = max(largest, *map(_largest_result, inner))
-        else:
-            arrays = [v.aval for v in eqn.outvars if hasattr(v.aval, "shape")]
-            largest = max(largest, sum(a.size * a.dtype.itemsize for a in arrays))
-    return largest

@@ -15,10 +15,10 @@ ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
 ORDER = [
     "files", "published", "regions", "rpca",
-    "jacobian",
+    "memory", "jacobian",
     "subspaces",
     "directions",
-    "generators.latents", "generators.protocol", "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
+    "generators.latents", "generators.windows", "generators.protocol", "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
     "editing",
     "checkpoint",
     "metrics",

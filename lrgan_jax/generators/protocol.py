@@ -1,5 +1,5 @@
 """What the rest of the library asks of a generator; anything that fits can be edited, embedded or not."""
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws
+from lrgan_jax.generators.windows import Window, crop
 
 Noise = Literal["const", "none", "random"]
 
@@ -83,20 +84,34 @@ def sample_z(gen: Generator, key: Array, num: int) -> Z:
     return Z(jax.random.normal(key, (num, gen.z_dim)))
 
 
-def image_function(gen: Generator, noise: Literal["const", "none"] = "const") -> jax.tree_util.Partial:
+def image_function(
+    gen: Generator, noise: Literal["const", "none"] = "const", *, layers: Sequence[int] | None = None, window: Window | None = None
+) -> jax.tree_util.Partial:
     """The pure function one latent -> one image: w [w_dim] or ws [num_ws, w_dim] -> [H, W, C].
 
     A `Partial`, hence a pytree: under `jit` the weights are arguments, neither baked into the program nor a cause to recompile.
+
+    Args:
+      layers: rows of ws that will move; the others may then be treated as constants, which spares the tangents below the first of them.
+      window: the part of the image that is wanted, if not all of it; a generator that can computes only what it depends on.
     """
-    return jax.tree_util.Partial(_one_image_const if noise == "const" else _one_image_none, gen)
+    moving = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
+    return jax.tree_util.Partial(_View(noise, moving, window), gen)
 
 
-def _one_image_const(gen, w):
-    return gen.synthesis(w[None], noise="const")[0]
+@dataclass(frozen=True)
+class _View:
+    """What of a generator is looked at: hashable, so that equal ones share a compiled program."""
 
+    noise: Noise
+    moving: tuple[int, ...] | None
+    window: Window | None
 
-def _one_image_none(gen, w):
-    return gen.synthesis(w[None], noise="none")[0]
+    def __call__(self, gen, w):
+        if (self.moving, self.window) != (None, None) and hasattr(gen, "partial_synthesis"):
+            return gen.partial_synthesis(w[None], self.noise, self.moving, self.window)[0]
+        image = gen.synthesis(w[None], noise=self.noise)
+        return (image if self.window is None else crop(image, Window(0, 0, *image.shape[1:3]), self.window))[0]
 
 
 def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:

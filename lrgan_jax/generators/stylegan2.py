@@ -18,11 +18,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z
 from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
+from lrgan_jax.generators.windows import Window, crop, needed
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,12 @@ class SynthesisLayer(nn.Module):
 
     config: StyleGAN2Config
     features: int
+    size: int  # of the whole image here, of which `window` says the part that is computed
     up: bool = False
     gain: float = 1.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise) -> Float[Array, "n g v o"]:
+    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise, window: Window) -> Float[Array, "n g v o"]:
         cfg = self.config
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w)
         kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features))
@@ -120,20 +123,19 @@ class SynthesisLayer(nn.Module):
         eps = 1e-8 * (9 * x.shape[-1] if cfg.scaled_demodulation else 1)
         x = ops.modulated_conv(x, kernel, style, demodulation_eps=eps, up_filter=cfg.filter if self.up else None)
         if cfg.use_noise:
-            x = x + self.noise_picture(noise, x)[..., None]
+            x = x + self.noise_picture(noise, x, window)[..., None]
         clamp = None if cfg.conv_clamp is None else cfg.conv_clamp * self.gain
         return ops.leaky_relu(x + bias, float(np.sqrt(2)) * self.gain, clamp)
 
-    def noise_picture(self, noise: Noise, x) -> Float[Array, "#n h w"]:
+    def noise_picture(self, noise: Noise, x, window: Window) -> Float[Array, "#n h w"]:
         """One picture for all channels: the same for every sample when const, a fresh one each when random."""
-        n, height, width, _ = x.shape
         strength = self.param("noise_strength", nn.initializers.zeros, ())
-        stored = self.variable(
-            "buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), (height, width))
-        )
-        if noise == "random":
-            return strength * jax.random.normal(self.make_rng("noise"), (n, height, width), x.dtype)
-        return strength * stored.value[None] if noise == "const" else jnp.zeros((1, 1, 1), x.dtype)
+        stored = self.variable("buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), (self.size, self.size)))
+        if noise == "none":
+            return jnp.zeros((1, 1, 1), x.dtype)
+        fresh = noise == "random"
+        picture = jax.random.normal(self.make_rng("noise"), (len(x), self.size, self.size), x.dtype) if fresh else stored.value[None]
+        return strength * crop(picture[..., None], Window(0, 0, self.size, self.size), window)[..., 0]
 
 
 class ToRGB(nn.Module):
@@ -158,23 +160,28 @@ class SynthesisBlock(nn.Module):
     index: int
 
     @nn.compact
-    def __call__(self, x, image, ws: Float[Array, "n l d"], noise: Noise):
+    def __call__(self, x, image, rows: list[Float[Array, "n d"]], noise: Noise, have: Window, want: Window):
+        """`x` and `image` hold the part `have` of the block below; what comes out is the part `want` of this one."""
         cfg, k, features = self.config, self.index, self.config.channels[self.index]
+        size = cfg.resolutions[k]
+        wider = want.grown(1, size)  # what conv1 looks at
         residual = cfg.architecture == "resnet" and k > 0
         gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
         if k == 0:
             const = self.param("const", nn.initializers.normal(1.0), (4, 4, features))
-            x = skip = jnp.broadcast_to(const, (ws.shape[0], *const.shape))
+            const = crop(const[None], Window(0, 0, 4, 4), wider)
+            x = skip = jnp.broadcast_to(const, (rows[0].shape[0], *const.shape[1:]))
         else:
             skip = Conv1x1(features, name="skip")(x) if residual else x
-            x = SynthesisLayer(cfg, features, up=True, name="conv0")(x, ws[:, 2 * k - 1], noise)
-        x = SynthesisLayer(cfg, features, gain=gain, name="conv1")(x, ws[:, 2 * k], noise)
+            x = SynthesisLayer(cfg, features, size, up=True, name="conv0")(x, rows[2 * k - 1], noise, have.doubled())
+            x = crop(x, have.doubled(), wider)
+        x = crop(SynthesisLayer(cfg, features, size, gain=gain, name="conv1")(x, rows[2 * k], noise, wider), wider, want)
         if residual:
-            x = x + ops.upsample(skip, cfg.filter) * gain
+            x = x + crop(ops.upsample(skip, cfg.filter), have.doubled(), want) * gain
         if image is not None:
-            image = ops.upsample(image, cfg.filter)
+            image = crop(ops.upsample(image, cfg.filter), have.doubled(), want)
         if cfg.architecture == "skip" or k == len(cfg.channels) - 1:
-            rgb = ToRGB(cfg, name="torgb")(x, ws[:, 2 * k + 1])
+            rgb = ToRGB(cfg, name="torgb")(x, rows[2 * k + 1])
             image = rgb if image is None else image + rgb
         return x, image
 
@@ -191,16 +198,22 @@ class Conv1x1(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """ws -> image."""
+    """ws -> image, or the part of it that a window shows."""
 
     config: StyleGAN2Config
 
     @nn.compact
-    def __call__(self, ws: Float[Array, "n l d"], noise: Noise = "const") -> Float[Array, "n h w c"]:
+    def __call__(
+        self, ws: Float[Array, "n l d"], noise: Noise = "const", moving: tuple[int, ...] | None = None, window: Window | None = None
+    ) -> Float[Array, "n h w c"]:
+        sizes = self.config.resolutions
+        # A row that is held still has no tangent at all, so differentiation starts at the first one that moves.
+        rows = [w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))]
+        windows = needed(window or Window(0, 0, sizes[-1], sizes[-1]), sizes, len(self.config.filter))
         x: Any = None
         image: Any = None
-        for k, resolution in enumerate(self.config.resolutions):
-            x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(x, image, ws, noise)
+        for k, resolution in enumerate(sizes):
+            x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(x, image, rows, noise, windows[k - 1], windows[k])
         return image
 
 
@@ -231,12 +244,19 @@ def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n d"]
     return network.apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))
 
 
-@partial(jax.jit, static_argnames=("config", "noise"))
-def synthesize(config: StyleGAN2Config, variables, ws, noise: Noise = "const", key=None) -> Float[Array, "n h w c"]:
-    """ws -> images about [-1, 1]. A pure function of `variables`; `key` feeds random noise only."""
+@partial(jax.jit, static_argnames=("config", "noise", "moving", "window"))
+def synthesize(
+    config: StyleGAN2Config, variables, ws, noise: Noise = "const", key=None, moving: tuple[int, ...] | None = None,
+    window: Window | None = None,
+) -> Float[Array, "n h w c"]:  # fmt: skip
+    """ws -> images about [-1, 1]. A pure function of `variables`; `key` feeds random noise only.
+
+    Args:
+      moving: rows of ws that have a derivative; None for all. window: the part of the image to compute; None for all of it.
+    """
     network: Any = Network(config)
     rngs = {"noise": key} if noise == "random" else None
-    return network.apply(variables, ws, noise, rngs=rngs, method=lambda net, ws, noise: net.synthesis(ws, noise))
+    return network.apply(variables, ws, noise, moving, window, rngs=rngs, method=lambda net, *args: net.synthesis(*args))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
@@ -306,3 +326,9 @@ class StyleGAN2:
         """
         check_noise(noise, key)
         return synthesize(self.config, self.variables, check_ws(w, self.num_ws, self.w_dim), noise, key)
+
+    def partial_synthesis(
+        self, ws: Float[Array, "n l d"], noise: Noise, moving: tuple[int, ...] | None, window: Window | None
+    ) -> Float[Array, "n h w c"]:
+        """See `protocol.image_function`, which is how this is called."""
+        return synthesize(self.config, self.variables, check_ws(ws, self.num_ws, self.w_dim), noise, None, moving, window)

@@ -1,0 +1,46 @@
+"""How much to compute at once: what a device has free, and what a tangent of a function takes of it."""
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array
+
+AT_ONCE = {"cpu": 8}  # tangents; on a CPU more fall out of its caches, on other devices fewer leave it idle
+AT_ONCE_ELSEWHERE = 64
+
+
+def free_memory() -> int:
+    """Bytes free on the default device; for a CPU, in the machine. 4 GB where neither can be told."""
+    stats: dict[str, Any] | None = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # no such figure on macOS or Windows
+        return 4 * 2**30
+
+
+def fitting_chunk(f: Callable, latent: Array, memory: int) -> int:
+    """How many tangents of f to push at once: as many as fit in `memory` bytes, at most what the platform makes use of.
+
+    The estimate takes four times the largest result in f for a tangent: XLA's temporaries measured 1.6 of it for a StyleGAN2 of
+    64x64, 3.5 for one of 256x256 (CPU). It errs to the safe side where weights are what is largest.
+    """
+    per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(latent).jaxpr)
+    d = latent.shape[-1]
+    most = max(1, min(AT_ONCE.get(jax.default_backend(), AT_ONCE_ELSEWHERE), d, memory // max(per_tangent, 1)))
+    return -(-d // -(-d // most))  # the smallest chunk that takes as few passes: less done twice
+
+
+def _largest_result(jaxpr) -> int:
+    """Bytes of the largest result of any operation, looking into nested programs."""
+    largest = 0
+    for eqn in jaxpr.eqns:
+        inner = [p.jaxpr for p in eqn.params.values() if hasattr(p, "jaxpr")]
+        if inner:
+            largest = max(largest, *map(_largest_result, inner))
+        else:
+            arrays = [v.aval for v in eqn.outvars if hasattr(v.aval, "shape")]
+            largest = max(largest, sum(a.size * a.dtype.itemsize for a in arrays))
+    return largest
