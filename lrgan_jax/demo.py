@@ -11,9 +11,9 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from lrgan_jax.generators import Generator, Latent, image_function, render, sample_z, to_ws
-from lrgan_jax.jacobian import check_layers, region_grams
+from lrgan_jax.jacobian import check_layers
 from lrgan_jax.metrics import Step, spread_over_layers, step_for_change
-from lrgan_jax.pipeline import METHODS, Analysis, analyse
+from lrgan_jax.pipeline import METHODS, Analysis, analyse, generator_grams
 from lrgan_jax.regions import region_mask
 
 COMPARED = 0.02  # mean squared change inside at which methods are compared: a root mean square of 18 grey levels
@@ -86,7 +86,8 @@ def run(
     edits, leaks, reached = [], [], []
     signs = jnp.array([-1, 1])[:, None, None]
     for latent in progress(list(ws)):
-        grams = region_grams(f, latent[None], masks, layers=layers, channels="stack")  # the change is measured per channel too
+        grams = generator_grams(gen, latent[None], masks, layers=layers, channels="stack")  # the change is measured per channel too
+        assert grams.outside is not None
         analyses = [analyse(*pair) for pair in zip(grams.inside[0], grams.outside[0], strict=True)]
         best = jnp.stack([a.candidates[m].vectors[0] for a in analyses for m in METHODS])
         moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), 1, *latent.shape) * signs

@@ -155,8 +155,7 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
             others = values.size - counts
             mean = (sums[-1] - sums[:-1]) / jnp.maximum(others, 1e-3)[:, None, None]
             outside = jnp.where(others[:, None, None] > 1e-3, mean, 0)
-        kept = J.T.reshape(*grid, per_pixel, -1) if keep_jacobian else None
-        return RegionGrams(inside, outside, image, kept)
+        return RegionGrams(inside, outside, image, J.T.reshape(*grid, per_pixel, -1) if keep_jacobian and J is not None else None)
 
     if masks.ndim == 4:
         return lax.map(of_one, (latents, masks))

@@ -18,14 +18,15 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import subspaces
 from lrgan_jax.directions import Directions
-from lrgan_jax.generators import Generator, Latent, image_function, to_ws
-from lrgan_jax.jacobian import region_grams
-from lrgan_jax.regions import region_mask
+from lrgan_jax.generators import Generator, Latent, Window, image_function, to_ws
+from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.regions import bounding_box, region_mask
 from lrgan_jax.rpca import RobustPCA, robust_pca
 from lrgan_jax.subspaces import AnyArray, Candidates
 
 Method = Literal["frontier", "constrained", "projected", "attribute"]
 METHODS: tuple[Method, ...] = ("frontier", "constrained", "projected", "attribute")
+CROPPED = 256  # image size from which a part of the image is worth a program of its own, where its rest does not matter
 FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a suggested range: plainly visible
 
 
@@ -107,14 +108,38 @@ def find_directions(
         raise ValueError(f"num must be at least 1, got {num}")
     grid = size or min(gen.resolution, 256)
     masks = [region_mask(r, grid, gen.info.regions) for r in (region, protect) if r is not None]
-    grams = region_grams(
-        image_function(gen), to_ws(gen, w).array, np.stack(masks), layers=layers, size=grid, channels=channels
-    )
+    grams = generator_grams(gen, w, np.stack(masks), layers=layers, channels=channels, rest=protect is None)
     inside = grams.inside[:, 0].mean(0)
-    outside = (grams.outside[:, 0] if protect is None else grams.inside[:, 1]).mean(0)
+    outside = (grams.inside[:, 1] if grams.outside is None else grams.outside[:, 0]).mean(0)
     analysis = analyse(inside, outside, lam, mu, num_relax, mode)
     where = region if isinstance(region, str) else "mask"
     return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
+
+
+def generator_grams(
+    gen: Generator,
+    w: ArrayLike | Latent,
+    masks: Float[AnyArray, "r h w"],
+    *,
+    layers: Sequence[int] | None = None,
+    rest: bool = True,
+    **options: Any,
+) -> RegionGrams:
+    """`jacobian.region_grams` of a generator at w or ws, of no more of its image and layers than the masks and `layers` ask for.
+
+    Args:
+      masks: [R, h, w], h dividing the image's size. layers: rows of ws that move. rest, options: see `region_grams`.
+    Returns:
+      As `region_grams`, but for `image`, which may be just the part around the regions when `rest` is False.
+    """
+    masks, size, window = np.asarray(masks), masks.shape[1], None
+    top, left, height, width = bounding_box(masks)
+    if not rest and gen.resolution >= CROPPED and 2 * height * width < size**2:
+        pixel = gen.resolution // size  # of the Jacobian, in pixels of the image
+        window, size = Window(top * pixel, left * pixel, height * pixel, width * pixel), max(height, width)
+        masks = masks[:, top : top + height, left : left + width]
+    f = image_function(gen, layers=layers, window=window)
+    return region_grams(f, to_ws(gen, w).array, masks, layers=layers, size=size, rest=rest, **options)
 
 
 def to_directions(

@@ -196,6 +196,12 @@ def check(mask: Float[np.ndarray, "..."], what: str = "mask", size: int | tuple[
     return mask
 
 
+def bounding_box(masks: Float[np.ndarray, "r h w"]) -> tuple[int, int, int, int]:
+    """`top, left, height, width` of the smallest box that holds every pixel of every mask."""
+    rows, columns = np.flatnonzero(masks.any((0, 2))), np.flatnonzero(masks.any((0, 1)))
+    return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+
+
 def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:
     height, width = _shape(size)
     edges = [(box[0], box[2], height), (box[1], box[3], width)]

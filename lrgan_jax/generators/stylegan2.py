@@ -328,7 +328,7 @@ class StyleGAN2:
         return synthesize(self.config, self.variables, check_ws(w, self.num_ws, self.w_dim), noise, key)
 
     def partial_synthesis(
-        self, ws: Float[Array, "n l d"], noise: Noise, moving: tuple[int, ...] | None, window: Window | None
+        self, ws: ArrayLike | Latent, noise: Noise, moving: tuple[int, ...] | None, window: Window | None
     ) -> Float[Array, "n h w c"]:
         """See `protocol.image_function`, which is how this is called."""
         return synthesize(self.config, self.variables, check_ws(ws, self.num_ws, self.w_dim), noise, None, moving, window)
