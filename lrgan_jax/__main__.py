@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint, demo, images, report
+from lrgan_jax import bench, checkpoint, demo, images, report
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
@@ -224,6 +224,36 @@ def edit(
     print(f"wrote {out}: steps {low:.2g} to {high:.2g}")
 
 
+def bench_command(
+    *,
+    models: tuple[str, ...] = ("faces-dcgan", "faces64"),
+    columns: int | None = None,
+    precision: Literal["highest", "high", "default", "bfloat16", "tensorfloat32"] = "highest",
+    blocks: bool = False,
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None,
+) -> None:
+    """Measure this machine: images a second, Jacobians, solves, beside a plain matrix product and convolution. Leave it otherwise idle.
+
+    Args:
+        models: names that `lrgan info` lists, folders, or 256 and 1024: random weights in the shapes of FFHQ's models (config-f).
+        columns: time so many columns of the Jacobian and scale up, for large models; all by default.
+        precision: of the tangents' products; the Grams are always full float32.
+        blocks: also print where the time of a StyleGAN2 goes, resolution by resolution.
+        out: write the figures there too.
+    """
+    plain = bench.machine()
+    rows = [bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)]
+    print(f"{plain.device}, jax {plain.jax}, tangents {precision}: a matrix product reaches {plain.matmul_flops / 1e9:.0f} GFLOP/s, "
+          f"a 3x3 convolution {plain.convolution_flops / 1e9:.0f}; robust PCA of 512x512: {plain.solves:.2f} a second")  # fmt: skip
+    print(bench.table(rows))
+    tables = {name: list(bench.by_block(name)) for name in models if blocks and bench.grows(name)}
+    for name, table in tables.items():
+        print(f"{name}, block by block:\n{bench.block_table(table)}")
+    if out is not None:
+        figures = {"machine": plain._asdict(), "precision": precision, "models": [row._asdict() for row in rows], "blocks": tables}
+        print(f"wrote {write_whole(out, (json.dumps(figures, indent=1) + chr(10)).encode())}")
+
+
 def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int | None) -> Latent:
     """The first `num` latents of a seed. Each has a key of its own, so that image 3 is the same whatever `num` is."""
     if num < 1:
@@ -260,7 +290,9 @@ def _png(path: Path) -> Path:
     return path
 
 
-COMMANDS: dict[str, Any] = {"demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit}
+COMMANDS: dict[str, Any] = {
+    "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "bench": bench_command,
+}  # fmt: skip
 
 
 def main() -> int:

@@ -145,13 +145,47 @@ def default_mu(
 
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
-    d = len(inside)
+    return jnp.linalg.eigvalsh(_whitened(inside, outside, tao)[0])[-1]
+
+
+def rayleigh_directions(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = 1e-3
+) -> Candidates:
+    """ReSeFa's closed form: the stationary points of a / (b + c), c = tao * trace(M_B), the largest quotient first.
+
+    Unit vectors, but not orthogonal to one another; they are the eigenvectors of (M_B + c I)^-1 M_A, by way of a symmetric problem.
+    tao = 0 is the plain quotient, for an M_B of full rank. `kept` is 1.
+
+    Source: Zhu et al. 2022, arXiv:2202.09649; their released code offers tao = 1e-3 for an M_B that lacks full rank.
+    """
+    whitened, factor = _whitened(inside, outside, tao)
+    _, rows = spectrum(whitened)
+    vectors = jsl.solve_triangular(factor, rows.T, lower=True, trans=1).T
+    vectors = vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
+    return _measured(vectors, jnp.isfinite(vectors).all(1), inside, outside, jnp.ones(len(vectors), vectors.dtype))
+
+
+def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
+    """SeFa's closed form: what the affine maps behind the styles amplify most, without any image.
+
+    Args:
+      weights: rows of the affine maps of the layers to edit, one per channel of a style; see `StyleGAN2.style_weights`.
+    Returns:
+      Eigenvectors of the sum of a a^T over the rows a, each scaled to unit length as in the authors' code; all of them count.
+    Source: Shen and Zhou 2021, arXiv:2007.06600, section 3.
+    """
+    rows = weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
+    values, basis = spectrum(jnp.matmul(rows.T, rows, precision=HIGHEST))
+    return Subspace(basis, values, jnp.ones(len(values), bool))
+
+
+def _whitened(inside, outside, tao):
+    """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
     c = tao * jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
-    # M_B + c I is symmetric positive definite: whiten by its Cholesky factor and stay symmetric.
-    factor = jnp.linalg.cholesky(outside + c * jnp.eye(d, dtype=inside.dtype))
+    factor = jnp.linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)
     whitened = jsl.solve_triangular(factor, half.T, lower=True)
-    return jnp.linalg.eigvalsh((whitened + whitened.T) / 2)[-1]
+    return (whitened + whitened.T) / 2, factor
 
 
 def _sandwich(projector, matrix):

@@ -491,3 +491,60 @@ def test_a_subspace_is_a_pytree_of_basis_values_and_mask():
     """So it passes through jit and vmap, and a mask chosen by hand is as good as a rank."""
     hand = Subspace(jnp.eye(3), jnp.ones(3), jnp.array([True, False, True]))
     np.testing.assert_allclose(jax.jit(lambda s: s.projector)(hand), np.diag([1, 0, 1]), **EXACT)
+
+
+# Closed forms
+
+
+def test_rayleigh_directions_are_those_of_the_stored_runs(shared):
+    """ReSeFa's released code, plain and regularised, on real Grams: the quotients, and the first vectors up to sign."""
+    folder = shared / "fixtures" / "public" / "rpca"
+    for name in ("dcgan_z29_mouth_rgb", "dcgan_z47_eyes_rgb", "jac_small_rgb"):
+        arrays = dict(np.load(folder / f"{name}.npz"))
+        sides = []
+        for side in ("M_fore", "M_back"):
+            n = int((np.sqrt(8 * len(arrays[side]) + 1) - 1) / 2)
+            full = np.zeros((n, n))
+            full[np.triu_indices(n)] = arrays[side]
+            sides.append(full + np.triu(full, 1).T)
+        for tao, prefix in ((0.0, "resefa"), (1e-3, "resefa_fullrank")):
+            with jax.enable_x64(True):
+                found = subspaces.rayleigh_directions(*sides, tao)
+                priced = found.inside / (found.outside + tao * np.trace(sides[1]))
+            values, vectors = arrays[f"{prefix}_eigenvalues"], arrays[f"{prefix}_directions"]
+            np.testing.assert_allclose(priced, values, rtol=1e-6)
+            apart = np.abs(np.diff(values, append=0)[: len(vectors)]) > 1e-3 * values[: len(vectors)]  # else vectors mix
+            cosines = np.abs(np.sum(np.asarray(found.vectors[: len(vectors)]) * vectors, axis=1))
+            assert apart.sum() >= 3 and cosines[apart].min() > 1 - 1e-6
+
+
+def test_the_best_rayleigh_direction_is_the_frontiers_at_its_own_quotient():
+    """(M_A - mu M_B) v = mu c v: and no random direction has a better quotient."""
+    rng = np.random.default_rng(0)
+    inside, outside = (m @ m.T / 8 for m in rng.standard_normal((2, 6, 8)))
+    with jax.enable_x64(True):
+        mu, best = subspaces.default_mu(inside, outside), subspaces.rayleigh_directions(inside, outside)
+        frontier = subspaces.frontier_directions(inside, outside, mu)
+    np.testing.assert_allclose(np.abs(best.vectors[0] @ frontier.vectors[0]), 1, rtol=0, atol=1e-9)
+    c = 1e-3 * np.trace(outside)
+    tried = rng.standard_normal((1000, 6))
+    quotient = np.einsum("ki,ij,kj->k", tried, inside, tried) / (
+        np.einsum("ki,ij,kj->k", tried, outside, tried) + c * np.sum(tried**2, axis=1)
+    )
+    assert quotient.max() < mu * (1 + 1e-9)
+
+
+def test_weight_directions_are_what_the_styles_amplify(small_stylegan2):
+    """Of chosen layers or all: a unit step along the first changes the normalised styles most; against NumPy's SVD."""
+    for layers in (None, (0,), (1, 2), (3, 4)):
+        weights = np.asarray(small_stylegan2.style_weights(layers), np.float64)
+        rows = weights / np.linalg.norm(weights, axis=1, keepdims=True)
+        found = subspaces.weight_directions(weights.astype(np.float32))
+        _, singular, right = np.linalg.svd(rows)
+        np.testing.assert_allclose(found.values[: len(singular)], singular**2, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(np.abs(np.sum(np.asarray(found.basis[:3]) * right[:3], axis=1)), 1, rtol=0, atol=1e-4)
+    ws = np.zeros((6, 12), np.float32)
+    channels = [8, 8, 8, 8, 6]  # inputs of b4.conv1, b8.conv0, b8.conv1, b16.conv0, b16.conv1
+    assert len(small_stylegan2.style_weights()) == sum(channels) and ws.shape == (small_stylegan2.num_ws, small_stylegan2.w_dim)
+    with pytest.raises(ValueError, match="layers must be among 0 to 4"):
+        small_stylegan2.style_weights([5])

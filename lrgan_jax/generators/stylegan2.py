@@ -9,7 +9,7 @@ Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim] with 
 
 Source: Karras et al. 2020, arXiv:1912.04958; conditioning and clamping from Karras et al. 2020, arXiv:2006.06676.
 """
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -332,3 +332,12 @@ class StyleGAN2:
     ) -> Float[Array, "n h w c"]:
         """See `protocol.image_function`, which is how this is called."""
         return synthesize(self.config, self.variables, check_ws(ws, self.num_ws, self.w_dim), noise, None, moving, window)
+
+    def style_weights(self, layers: Sequence[int] | None = None) -> Float[Array, "k d"]:
+        """Rows of the affine maps that turn these rows of ws into styles, one per channel; without toRGB's. None takes all layers."""
+        blocks = self.variables["params"]["synthesis"]
+        names = {0: "b4/conv1"} | {2 * k - 1 + i: f"b{r}/conv{i}" for k, r in enumerate(self.config.resolutions) if k for i in (0, 1)}
+        chosen = [names[layer].split("/") for layer in (names if layers is None else layers) if layer in names]
+        if not chosen:
+            raise ValueError(f"layers must be among 0 to {self.num_ws - 2}, got {list(layers or ())}")
+        return jnp.concatenate([blocks[block][conv]["affine"]["kernel"].T for block, conv in chosen])

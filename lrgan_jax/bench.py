@@ -1,0 +1,215 @@
+"""What this machine gives: `lrgan bench`. Every figure is measured in one run, beside a matrix product and a convolution.
+
+The yardstick is column / forward: the time of one column of the Jacobian over that of one image in a batch as large as the chunk of
+tangents. Models too large to differentiate along all of their latent are timed on a sample of columns, and it is said so.
+"""
+import resource
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.tree_util import Partial
+
+from lrgan_jax import checkpoint
+from lrgan_jax.generators import Generator, StyleGAN2, StyleGAN2Config, image_function, sample_z, stylegan2, to_ws
+from lrgan_jax.jacobian import region_grams
+from lrgan_jax.memory import fitting_chunk, free_memory
+from lrgan_jax.pipeline import analyse
+from lrgan_jax.regions import centred_box_mask
+from lrgan_jax.rpca import robust_pca
+
+RANDOM = {  # config-f at its sizes: random weights of the shapes that FFHQ's models have
+    "256": (512, 512, 512, 512, 512, 256, 128),
+    "1024": (512, 512, 512, 512, 512, 256, 128, 64, 32),
+}
+MOUTH = (184, 127, 30, 70)  # of 256, as in the papers' table
+REPEATS = 3
+
+
+class Measured(NamedTuple):
+    """Figures of one model. Times in seconds, the best of three after a first call; rates per second."""
+
+    model: str
+    resolution: int
+    latent: int
+    chunk: int  # tangents, and images, at once
+    columns: int  # of the Jacobian that were timed; all of the latent's, or a sample
+    forward_images: float  # a second
+    column_over_forward: float
+    jacobian: float  # of one latent, by the columns' time
+    grams: float  # the same with the Grams of one region and the rest
+    directions: float  # from region to directions: Grams and both solves
+    tangent_flops: float  # a second, counting what the compiled image function counts for one image
+    peak_memory: float  # bytes, of the process or the device, so far
+
+
+class Machine(NamedTuple):
+    """What the same run reaches on plain work in float32."""
+
+    device: str
+    jax: str
+    matmul_flops: float
+    convolution_flops: float
+    solves: float  # robust PCAs of a 512 x 512 matrix of rank 20 a second, one batch
+
+
+def machine(*, solves: int = 2) -> Machine:
+    """Yardsticks; `solves` matrices in the solver's batch, 0 to leave it out."""
+    a = jnp.ones((2048, 2048))
+    x, k = jnp.ones((8, 64, 64, 128)), jnp.ones((3, 3, 128, 128))
+    conv = jax.jit(lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")))
+    return Machine(
+        f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
+        jax.__version__,
+        2 * 2048**3 / seconds(jax.jit(jnp.matmul), a, a),
+        2 * 9 * 128**2 * 8 * 64**2 / seconds(conv, x, k),
+        solves / seconds(jax.jit(jax.vmap(lambda m: robust_pca(m, 1 / 60).low_rank)), _grams_like(solves, 512)) if solves else float("nan"),
+    )
+
+
+def _grams_like(num: int, d: int) -> Any:
+    """Random matrices of rank 20 with sparse outliers and a faint floor, [num, d, d], as `robust_pca` is made for."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((num, 20, d)) / np.sqrt(d)
+    spikes = np.where(random.random((num, d, d)) < 0.002, random.standard_normal((num, d, d)), 0) / 50
+    return jnp.asarray(rows.swapaxes(1, 2) @ rows + (spikes + spikes.swapaxes(1, 2)) + 1e-5 * np.eye(d), jnp.float32)
+
+
+def model(name: str) -> Generator:
+    """An embedded model or a folder, or random weights at a size of RANDOM."""
+    if name not in RANDOM:
+        return checkpoint.load(name)
+    config = StyleGAN2Config(channels=RANDOM[name])
+    return StyleGAN2(config, jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), config))
+
+
+def measure(name: str, *, columns: int | None = None, precision: str = "highest") -> Measured:
+    """Time one model.
+
+    Args:
+      name: see `model`. columns: of the Jacobian to time, None for all. precision: of the tangents; see `region_grams`.
+    """
+    gen = model(name)
+    num = min(columns or gen.w_dim, gen.w_dim)
+    ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(0), 1))).array
+    chunk = min(fitting_chunk(image_function(gen), ws[0], free_memory() // 8), num)
+    mask = centred_box_mask(*MOUTH, 256)[:: 256 // min(gen.resolution, 256), :: 256 // min(gen.resolution, 256)]
+    options = dict(masks=mask, channels="stack", precision=precision, chunk=chunk)
+
+    batch = jnp.repeat(ws, chunk, axis=0)
+    with jax.default_matmul_precision(precision):
+        image = jax.jit(jax.vmap(image_function(gen))).lower(batch).compile()
+        forward = seconds(image, batch) / chunk
+    # The first `num` directions of the latent, as a function of so many coordinates.
+    f = Partial(_along, image_function(gen), ws[0])
+    origin = jnp.zeros((1, num))
+    grams = seconds(lambda: region_grams(f, origin, **options))
+    # Pooled to 16 x 16 pixels the products cost next to nothing: what is left is the columns.
+    bare = seconds(lambda: region_grams(f, origin, **(options | {"masks": np.eye(16), "size": 16})))
+    share = gen.w_dim / num
+    found = region_grams(f, origin, **options)
+    pair = (found.inside[0, 0], found.outside[0, 0]) if num == gen.w_dim and found.outside is not None else _grams_like(2, gen.w_dim)
+    solve = seconds(lambda a, b: analyse(a, b).candidates["frontier"].vectors, *pair)
+    return Measured(
+        name,
+        gen.resolution,
+        gen.w_dim,
+        chunk,
+        num,
+        1 / forward,
+        bare / num / forward,
+        bare * share,
+        grams * share,
+        grams * share + solve,
+        _flops(image) / chunk / (bare / num),
+        peak_memory(),
+    )
+
+
+def _along(f, w, v):
+    return f(w.at[..., : v.shape[0]].add(v))
+
+
+def grows(name: str) -> bool:
+    """Whether `by_block` can take this model apart."""
+    gen = model(name)
+    return isinstance(gen, StyleGAN2) and gen.config.architecture == "skip"
+
+
+def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, float]]:
+    """For each block of a "skip" StyleGAN2: seconds of an image and of a column, GFLOP and MB, by growing the network block by block."""
+    gen = model(name)
+    before = {"forward": 0.0, "column": 0.0, "gflop": 0.0, "megabytes": 0.0}
+    assert isinstance(gen, StyleGAN2), "see `grows`"
+    for k in range(len(gen.config.channels)):
+        part = _lower_blocks(gen, k + 1)
+        ws = jnp.zeros((columns, part.num_ws, part.w_dim))
+        image = jax.jit(jax.vmap(image_function(part))).lower(ws).compile()
+        column = jax.jit(lambda f, w: jax.vmap(jax.linearize(f, w[0])[1])(w))
+        now = {
+            "forward": seconds(image, ws) / columns,
+            "column": seconds(column, image_function(part), ws) / columns,
+            "gflop": _flops(image) / columns / 1e9,
+            "megabytes": _analysis(image)["bytes accessed"] / columns / 1e6,
+        }
+        yield {"size": part.resolution, **{key: now[key] - before[key] for key in now}}
+        before = now
+
+
+def _lower_blocks(gen: StyleGAN2, num: int) -> StyleGAN2:
+    """The network that ends after so many blocks, which "skip" networks have all that is needed for."""
+    kept = {f"b{resolution}" for resolution in gen.config.resolutions[:num]}
+    config = gen.config.__class__(**{**vars(gen.config), "channels": gen.config.channels[:num]})
+    variables = {
+        kind: {**parts, "synthesis": {name: block for name, block in parts["synthesis"].items() if name in kept}}
+        for kind, parts in gen.variables.items()
+    }
+    return StyleGAN2(config, variables)
+
+
+def seconds(f: Callable, *args) -> float:
+    """The best of three calls, after one that compiles."""
+    jax.block_until_ready(f(*args))
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        jax.block_until_ready(f(*args))
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def peak_memory() -> float:
+    """Bytes: of the device where it tells, else of the process."""
+    stats: dict[str, Any] | None = jax.local_devices()[0].memory_stats()
+    return float(stats["peak_bytes_in_use"] if stats else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _flops(compiled) -> float:
+    return float(_analysis(compiled)["flops"])
+
+
+def _analysis(compiled) -> dict[str, float]:
+    analysis = compiled.cost_analysis()
+    return analysis[0] if isinstance(analysis, list) else analysis  # a list of one before JAX 0.5
+
+
+def table(rows: list[Measured]) -> str:
+    """A line per model, in fixed columns."""
+    head = "model          size  latent  columns  images/s  column/forward  Jacobian  Grams  directions  GFLOP/s  peak memory"
+    return "\n".join([head, *(
+        f"{r.model:14} {r.resolution:4} {r.latent:7} {r.columns:8} {r.forward_images:9.1f} {r.column_over_forward:15.2f}"
+        f" {r.jacobian:7.2f} s {r.grams:4.2f} s {r.directions:9.2f} s {r.tangent_flops / 1e9:8.0f} {r.peak_memory / 2**30:8.2f} GB"
+        for r in rows
+    )])  # fmt: skip
+
+
+def block_table(rows: list[dict[str, float]]) -> str:
+    """A line per block."""
+    head = "  size  forward ms  column ms    GFLOP       MB"
+    return "\n".join([head, *(
+        f"  {r['size']:4} {1e3 * r['forward']:11.2f} {1e3 * r['column']:10.2f} {r['gflop']:8.3f} {r['megabytes']:8.1f}" for r in rows
+    )])  # fmt: skip
