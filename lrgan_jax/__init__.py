@@ -49,9 +49,9 @@ from lrgan_jax.subspaces import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "DCGAN", "WS", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "ModelError", "ModelInfo", "RegionError",
-    "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "W", "Z", "analyse", "attribute_space", "constrained_directions",
+    "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "ModelError", "ModelInfo",
+    "RegionError", "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space", "constrained_directions",
     "default_mu", "edit", "embedded_models", "find_directions", "frontier_directions", "image_function", "load", "null_space",
-    "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z", "save",
-    "step_for_change", "to_directions", "to_ws", "weight_directions",
+    "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z",
+    "save", "step_for_change", "to_directions", "to_ws", "weight_directions",
 ]  # fmt: skip

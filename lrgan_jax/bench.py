@@ -6,6 +6,7 @@ tangents. Models too large to differentiate along all of their latent are timed 
 import resource
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -98,7 +99,6 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(0), 1))).array
     chunk = min(fitting_chunk(image_function(gen), ws[0], free_memory() // 8), num)
     mask = centred_box_mask(*MOUTH, 256)[:: 256 // min(gen.resolution, 256), :: 256 // min(gen.resolution, 256)]
-    options = dict(masks=mask, channels="stack", precision=precision, chunk=chunk)
 
     batch = jnp.repeat(ws, chunk, axis=0)
     with jax.default_matmul_precision(precision):
@@ -107,11 +107,12 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     # The first `num` directions of the latent, as a function of so many coordinates.
     f = Partial(_along, image_function(gen), ws[0])
     origin = jnp.zeros((1, num))
-    grams = seconds(lambda: region_grams(f, origin, **options))
+    run = partial(region_grams, f, origin, channels="stack", precision=precision, chunk=chunk)
+    grams = seconds(run, mask)
     # Pooled to 16 x 16 pixels the products cost next to nothing: what is left is the columns.
-    bare = seconds(lambda: region_grams(f, origin, **(options | {"masks": np.eye(16), "size": 16})))
+    bare = seconds(lambda: run(np.eye(16), size=16))
     share = gen.w_dim / num
-    found = region_grams(f, origin, **options)
+    found = run(mask)
     pair = (found.inside[0, 0], found.outside[0, 0]) if num == gen.w_dim and found.outside is not None else _grams_like(2, gen.w_dim)
     solve = seconds(lambda a, b: analyse(a, b).candidates["frontier"].vectors, *pair)
     return Measured(

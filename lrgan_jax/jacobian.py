@@ -23,7 +23,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.memory import fitting_chunk, free_memory
+from lrgan_jax.memory import even_parts, fitting_chunk, free_memory
 
 Channels = Literal["mean", "sum", "stack"]
 Pooling = Literal["area", "nearest"]
@@ -104,11 +104,11 @@ def region_grams(
 
 
 def _plan(f, latent, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
-    """Half of the memory for J, an eighth for its weighed columns, a quarter for the tangents on their way."""
+    """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is the image's own."""
     d, column = latent.shape[-1], num_rows * latent.dtype.itemsize
     reverse = REVERSE * num_rows <= d
-    block = d if whole or reverse else max(1, min(d, memory // 2 // column))
-    slab = max(1, min(block, memory // 8 // column))
+    block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
+    slab = even_parts(block, memory // 16 // column)
     chunk = fitting_chunk(f, latent, memory // 4) if chunk is None else chunk
     return Plan(reverse, min(chunk, num_rows if reverse else block), block, slab)
 

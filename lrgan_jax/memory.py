@@ -29,8 +29,12 @@ def fitting_chunk(f: Callable, latent: Array, memory: int) -> int:
     """
     per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(latent).jaxpr)
     d = latent.shape[-1]
-    most = max(1, min(AT_ONCE.get(jax.default_backend(), AT_ONCE_ELSEWHERE), d, memory // max(per_tangent, 1)))
-    return -(-d // -(-d // most))  # the smallest chunk that takes as few passes: less done twice
+    return even_parts(d, min(AT_ONCE.get(jax.default_backend(), AT_ONCE_ELSEWHERE), memory // max(per_tangent, 1)))
+
+
+def even_parts(num: int, most: int) -> int:
+    """The size of parts of which `num` takes no more than of parts of `most`: the last one is then hardly shorter. At least 1."""
+    return -(-num // -(-num // max(1, min(num, most))))
 
 
 def _largest_result(jaxpr) -> int:

@@ -1,0 +1,83 @@
+"""What lower precision of the tangents costs: subspace angles between the directions that follow from it and those of full float32.
+
+    python tests/benchmarks/precision.py [MODEL ...]
+
+GPUs and TPUs round the inputs of every product inside the generator to TF32 (10 bits of fraction) or bfloat16 (7) and add up in float32.
+A CPU does not, so here the inputs of each convolution and product are rounded by `lax.reduce_precision`, in the image and in its
+tangents alike; the Grams and all that follows are as ever. Printed for each precision and region, over some latents: the relative error
+of the Gram (Frobenius), the largest angle between the attribute spaces and the angle between the best frontier directions, and what the
+inexact direction leaks more than the exact one at the same change, to first order.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from jax import lax  # noqa: E402
+
+import lrgan_jax as lr  # noqa: E402
+from lrgan_jax.pipeline import analyse, generator_grams  # noqa: E402
+from lrgan_jax.regions import region_mask  # noqa: E402
+
+BITS = {"highest": 23, "TF32": 10, "bfloat16": 7}  # of fraction
+LATENTS, LEADING = 4, 5
+
+
+def rounded(function, bits):
+    """`function` with its first two arguments, the operands of a product, rounded to so many bits of fraction."""
+
+    def product(a, b, *args, **kwargs):
+        a, b = (lax.reduce_precision(jnp.asarray(x, jnp.float32), 8, bits) for x in (a, b))
+        return function(a, b, *args, **kwargs)
+
+    return product
+
+
+def grams(gen, ws, masks, bits):
+    """Grams with every convolution, matmul and einsum of the generator rounded; traced anew for each precision."""
+    originals = lax.conv_general_dilated, jnp.matmul, jnp.einsum
+    jax.clear_caches()
+    try:
+        if bits < 23:
+            lax.conv_general_dilated, jnp.matmul = rounded(originals[0], bits), rounded(originals[1], bits)
+        return generator_grams(gen, ws, masks, channels="stack")
+    finally:
+        lax.conv_general_dilated, jnp.matmul, jnp.einsum = originals
+        jax.clear_caches()
+
+
+def angle(a, b) -> float:
+    """Largest principal angle between the row spaces, in degrees."""
+    cosines = np.linalg.svd(np.asarray(a, np.float64) @ np.asarray(b, np.float64).T, compute_uv=False)
+    return float(np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))))
+
+
+def main(models) -> None:
+    for name in models:
+        gen = lr.load(name)
+        regions = list(gen.info.regions)[:4]
+        masks = np.stack([region_mask(region, gen.resolution, gen.info.regions) for region in regions])
+        ws = lr.to_ws(gen, gen.mapping(lr.sample_z(gen, jax.random.key(0), LATENTS), truncation=0.7))
+        exact = grams(gen, ws, masks, 23)
+        solve = jax.jit(jax.vmap(jax.vmap(analyse)))
+        truth = solve(exact.inside, exact.outside)
+        for precision in ("TF32", "bfloat16"):
+            found = grams(gen, ws, masks, BITS[precision])
+            answer = solve(found.inside, found.outside)
+            for r, region in enumerate(regions):
+                rows = []
+                for n in range(LATENTS):
+                    spaces = [a.candidates["attribute"].vectors[n, r, :LEADING] for a in (truth, answer)]
+                    best = [np.asarray(a.candidates["frontier"].vectors[n, r, :1], np.float64) for a in (truth, answer)]
+                    ratio = [float((v @ exact.outside[n, r] @ v.T / (v @ exact.inside[n, r] @ v.T))[0, 0]) for v in best]
+                    error = np.linalg.norm(found.inside[n, r] - exact.inside[n, r]) / np.linalg.norm(exact.inside[n, r])
+                    rows.append((error, angle(*spaces), angle(*best), ratio[1] / ratio[0]))
+                error, space, direction, leak = np.median(rows, axis=0)
+                print(f"{name:12} {precision:9} {region:12} Gram {error:.1e}, {LEADING} leading attributes {space:5.2f} deg, "
+                      f"frontier {direction:5.2f} deg, leak x {leak:.3f}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["faces-dcgan", "faces64"])
