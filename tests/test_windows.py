@@ -33,14 +33,13 @@ def cut(image, part):
     return image[part.top : part.top + part.height, part.left : part.left + part.width]
 
 
-@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
-@pytest.mark.parametrize("taps", FILTERS)
+@pytest.mark.parametrize(("architecture", "taps"), [*(("skip", taps) for taps in FILTERS), ("resnet", 4), ("resnet", 3), ("orig", 4)])
 def test_a_part_is_cut_out_of_the_whole(architecture, taps):
     """In the middle, at edges and corners, a single pixel; noise included; filters of any length; every architecture."""
     gen = random_stylegan2(dataclasses.replace(BASE, architecture=architecture, filter=FILTERS[taps]))
     ws = np.random.default_rng(0).standard_normal((8, 5))
     whole = np.asarray(image_function(gen)(ws))
-    for part in PARTS[1:] if taps == 4 else PARTS[1:3]:
+    for part in PARTS[1:] if (architecture, taps) == ("skip", 4) else PARTS[1:3]:
         assert worst(image_function(gen, window=part)(ws), cut(whole, part)) < PARITY_F64
 
 
@@ -62,7 +61,7 @@ def test_parts_stay_inside_and_grow_little(window, taps):
         assert window.height < 32 or part.height == size
 
 
-@pytest.mark.parametrize("layers", [(0,), (2, 3), (5,), (7,)])
+@pytest.mark.parametrize("layers", [(0,), (2, 3), (7,)])
 def test_layers_that_stay_have_no_tangent(layers):
     """The derivative along the others is the same as ever; the tangent program has convolutions only from the first mover on."""
     gen = random_stylegan2()
