@@ -99,13 +99,15 @@ def region_grams(
     masks = check_masks(masks, grid, len(latents))
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
     num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
-    plan = _plan(f, latents[0], num_rows, free_memory() // 2 if memory is None else memory, chunk, whole=keep_jacobian)
+    if memory is None:
+        memory = 1 << (free_memory() // 2).bit_length() - 1  # a power of two: what is free changes from call to call, programs should not
+    plan = _plan(f, latents[0], num_rows * image.dtype.itemsize, num_rows, memory, chunk, whole=keep_jacobian)
     return _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian)
 
 
-def _plan(f, latent, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
+def _plan(f, latent, column: int, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
     """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is the image's own."""
-    d, column = latent.shape[-1], num_rows * latent.dtype.itemsize
+    d = latent.shape[-1]
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
     slab = even_parts(block, memory // 16 // column)
@@ -146,7 +148,7 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
             weights = jnp.repeat(weights, per_pixel, axis=1)
             if rest:
                 weights = jnp.concatenate([weights, jnp.ones_like(weights[:1])])
-            columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values.size, layers, plan)
+            columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values, layers, plan.chunk)
             sums, J = _weighted_grams(columns, latent.shape[-1], weights, plan)
         counts = masks.sum((1, 2)) * per_pixel
         inside = sums[: len(masks)] / jnp.maximum(counts, 1e-6)[:, None, None]
@@ -162,7 +164,7 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
     return lax.map(lambda latent: of_one((latent, masks)), latents)
 
 
-def _by_columns(push_forward, latent, num_rows, layers, plan):
+def _by_columns(push_forward, latent, values, layers, chunk):
     """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k moves the chosen layers alike."""
     d = latent.shape[-1]
     moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
@@ -171,22 +173,21 @@ def _by_columns(push_forward, latent, num_rows, layers, plan):
         return push_forward(moved[..., None] * jax.nn.one_hot(k, d, dtype=latent.dtype))
 
     def columns(first, num):
-        return _in_parts(lambda k, n: jax.vmap(column)(first + k + jnp.arange(n)), num, plan.chunk, (num, num_rows), latent.dtype)
+        return _in_parts(lambda k, n: jax.vmap(column)(first + k + jnp.arange(n)), num, chunk, values)
 
     return columns
 
 
-def _by_rows(push_forward, latent, num_rows, layers, plan):
+def _by_rows(push_forward, latent, values, layers, chunk):
     """Reverse mode: all of J's rows at once, since there are few, handed out as columns."""
     moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
     pull_back = jax.linear_transpose(push_forward, latent)
 
     def row(p):
-        (gradient,) = pull_back(jax.nn.one_hot(p, num_rows, dtype=latent.dtype))
+        (gradient,) = pull_back(jax.nn.one_hot(p, values.size, dtype=values.dtype))
         return jnp.tensordot(moved, gradient, moved.ndim)
 
-    shape = (num_rows, latent.shape[-1])
-    J = _in_parts(lambda p, n: jax.vmap(row)(p + jnp.arange(n)), num_rows, plan.chunk, shape, latent.dtype)
+    J = _in_parts(lambda p, n: jax.vmap(row)(p + jnp.arange(n)), values.size, chunk, latent[(0,) * (latent.ndim - 1)])
     return lambda first, num: lax.dynamic_slice_in_dim(J.T, first, num)
 
 
@@ -224,8 +225,8 @@ def _weighted_grams(columns, d, weights, plan) -> tuple[Float[Array, "r d d"], F
     return jnp.triu(grams) + jnp.swapaxes(jnp.triu(grams, 1), -1, -2), J
 
 
-def _in_parts(part: Callable, num: int, size: int, shape, dtype):
-    """`part(first, size)` for all of `num`, in an array of this shape; the last part starts early rather than be shorter."""
+def _in_parts(part: Callable, num: int, size: int, like):
+    """`part(first, size)` for all of `num`, stacked arrays `like` this one; the last part starts early rather than be shorter."""
     size = min(size, num)
     if size == num:
         return part(0, num)
@@ -234,7 +235,7 @@ def _in_parts(part: Callable, num: int, size: int, shape, dtype):
         first = jnp.minimum(i * size, num - size)
         return lax.dynamic_update_slice_in_dim(out, part(first, size), first, 0)
 
-    return lax.fori_loop(0, -(-num // size), fill, jnp.zeros(shape, dtype))
+    return lax.fori_loop(0, -(-num // size), fill, jnp.zeros((num, *like.shape), like.dtype))
 
 
 def _reduce(image, grid, pooling, channels):

@@ -143,6 +143,16 @@ def test_float64_stays_float64(double):
     assert {a.dtype for a in out} == {jnp.dtype("float64")}
 
 
+def test_images_of_half_precision_give_float32_grams():
+    """A generator in bfloat16: its tangents are rounded so, the products and sums are not."""
+    f = Partial(lambda g, w: g(w).astype(jnp.bfloat16), curved_function(dtype=np.float32))
+    for mask in (MASK, box(SHAPE[:2], slice(1, 2), slice(3, 4))):
+        out = region_grams(f, F32, mask, rest=False, chunk=2)
+        assert out.inside.dtype == jnp.float32 and out.image.dtype == jnp.bfloat16
+        J = pooled(known_jacobian(LATENTS[0]), 8, "area", "mean")
+        np.testing.assert_allclose(out.inside[0, 0], gram_by_loop(J, mask), rtol=0.05, atol=0.01)  # bfloat16 has 8 bits
+
+
 @pytest.mark.parametrize("shape", [(8, 4, 3), (4, 4, 1), (6, 2, 2), (1, 4, 3)])
 def test_images_of_any_shape(double, shape):
     """Tall, grey, two channels, one row."""
@@ -405,10 +415,10 @@ def test_little_memory_changes_nothing(double, memory, channels):
 def test_plans_cut_the_work_to_the_memory(double):
     """Blocks and slabs shrink with it, J is held whole where it is asked for, and a chunk never exceeds its block."""
     f, w = curved_function(latent=(7,)), jnp.zeros(7)
-    plans = [jacobian._plan(f, w, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
+    plans = [jacobian._plan(f, w, 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
     assert [plan.block for plan in plans] == [1, 1, 2, 7] and [plan.slab for plan in plans] == [1, 1, 1, 7]
     assert all(1 <= plan.chunk <= plan.block for plan in plans) and not any(plan.reverse for plan in plans)
-    assert jacobian._plan(f, w, 96, 1, None, whole=True).block == 7
+    assert jacobian._plan(f, w, 96 * 8, 96, 1, None, whole=True).block == 7
 
 
 def test_the_compiled_program_keeps_to_the_memory():
