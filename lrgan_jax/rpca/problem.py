@@ -1,0 +1,88 @@
+"""What both solvers share: the question, the answer's form, and the operations of its formulas.
+
+Symbols: M = L + S the matrix and its parts; Y the dual variable, of the opposite sign to the one in the authors' code; mu the
+penalty. |.| is the Frobenius norm, |.|_1 and |.|_inf are taken over the entries, |.|_* and |.|_2 are the sum and the largest of
+|eigenvalues|.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+Square = Float[Array, "n n"]
+Number = Float[Array, ""]
+dot = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+
+
+class RobustPCA(NamedTuple):
+    """A split and how far to trust it. Under `jax.vmap` every field has the batch axis in front."""
+
+    low_rank: Square  # L, symmetric
+    sparse: Square  # S, with exact zeros; L + S = M up to primal_residual
+    rank: Int[Array, ""]  # eigenvalues that survive the last shrink of L; "authors": numpy.linalg.matrix_rank's rule
+    converged: Bool[Array, ""]  # "authors": primal_residual <= tol, their own test; else all of the evidence below
+    num_steps: Int[Array, ""]
+    primal_residual: Number  # |M - L - S| / |M|: is the split exact?
+    dual_residual: Number  # |Y - Y_L| / |Y|, Y_L the nearest subgradient of |L|_*; mu |S - S_previous| if not relaxed
+    gap: Number  # (objective - <Y, M>) / objective, Y scaled so that |Y|_2 <= 1
+    objective: Number  # |L|_* + lam |M - L|_1, in units of M: no split beats it by more than gap * objective
+    trivial: Bool[Array, ""]  # L = 0 is proven to be the minimiser: lam is too small for this M
+    dual: Square  # Y, the certificate, with |Y|_inf <= lam
+
+
+class Problem(NamedTuple):
+    """M in a unit in which nothing overflows, and what can be said of it without a single step."""
+
+    M: Square  # exactly symmetric; 0 if not usable
+    lam: Number
+    unit: Number
+    usable: Bool[Array, ""]  # finite, symmetric, not zero, and lam not negative
+    trivial: Bool[Array, ""]  # Y = lam sign(M) is a dual certificate of L = 0, S = M, as |Y|_2 <= 1
+
+
+def pose(gram: Square, lam: Number, unit: Number) -> Problem:
+    M, eps, size = gram / unit, jnp.finfo(gram.dtype).eps, jnp.abs(gram).mean()
+    skew = jnp.linalg.norm(M - M.T)
+    usable = jnp.isfinite(size) & (size > 0) & (lam >= 0) & (skew <= eps**0.5 * jnp.linalg.norm(M))
+    M = jnp.where(usable, (M + M.T) / 2, 0)
+    return Problem(M, lam, unit, usable, usable & (lam * spectral_norm(jnp.sign(M)) <= 1))
+
+
+def answer(
+    problem: Problem,
+    L: Square,
+    S: Square,
+    Y: Square,
+    rank: Int[Array, ""],
+    done: Bool[Array, ""],
+    steps: Int[Array, ""],
+    primal: Number,
+    dual: Number,
+    gap: Number,
+    objective: Number,
+) -> RobustPCA:
+    """The result in the units of the Gram; nan where there was no question, but 0 for the parts of an empty region's zero matrix."""
+    M, _, unit, usable, trivial = problem
+    empty = ~usable & (unit == 0)
+    L, S, Y = (jnp.where(usable | empty, x, jnp.nan) for x in (L * unit, S * unit, Y))
+    return RobustPCA(L, S, rank, usable & done, steps, primal, dual, jnp.where(usable, gap, jnp.nan), objective * unit, trivial, Y)
+
+
+def evaluate(problem: Problem, L: Square, nuclear: Number, Y: Square) -> tuple[Number, Number]:
+    """Objective |L|_* + lam |M - L|_1 of L, its |L|_* given, and its relative distance from the bound <Y, M> / |Y|_2."""
+    M, lam, *_ = problem
+    objective = nuclear + lam * jnp.abs(M - L).sum()
+    bound = jnp.sum(Y * M) / jnp.maximum(spectral_norm(Y), 1)
+    return objective, (objective - bound) / jnp.maximum(objective, jnp.finfo(M.dtype).eps)
+
+
+def shrink(x: Float[Array, "..."], threshold: Number) -> Float[Array, "..."]:
+    """Move every number towards zero by `threshold`, stopping there."""
+    return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
+
+
+def spectral_norm(matrix: Square) -> Number:
+    return jnp.abs(jnp.linalg.eigvalsh(matrix)).max()
