@@ -15,7 +15,7 @@ from lrgan_jax.rpca.problem import Number, RobustPCA, Square, answer, dot, evalu
 @jax.jit
 def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> RobustPCA:
     problem = pose(gram, lam, jnp.ones_like(lam))
-    M, _, _, usable, _ = problem
+    M = problem.M
     norm, n = jnp.linalg.norm, len(M)
     mu = n**2 / (4 * jnp.abs(M).sum(0).max())
 
@@ -36,8 +36,8 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         return ~done & (k < max_steps)
 
     zeros, nan = jnp.zeros_like(M), jnp.full_like(mu, jnp.nan)
-    start = zeros, zeros, zeros, zeros[0], nan, nan, ~usable, jnp.zeros_like(max_steps)
+    start = zeros, zeros, zeros, zeros[0], nan, nan, ~problem.usable, jnp.zeros_like(max_steps)
     S, Y, L, values, primal, dual, done, k = lax.while_loop(unfinished, step, start)
     objective, gap = evaluate(problem, L, jnp.abs(values).sum(), Y)
     rank = jnp.sum(jnp.abs(values) > n * jnp.finfo(M.dtype).eps * jnp.abs(values).max())
-    return answer(problem, L, S, Y, rank, done, k, primal, dual, gap, objective)
+    return answer(problem, RobustPCA(L, S, rank, done, k, primal, dual, gap, objective, problem.trivial, Y))

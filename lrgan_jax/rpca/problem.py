@@ -40,39 +40,28 @@ class Problem(NamedTuple):
     lam: Number
     unit: Number
     usable: Bool[Array, ""]  # finite, symmetric, not zero, and lam not negative
-    trivial: Bool[Array, ""]  # Y = lam sign(M) is a dual certificate of L = 0, S = M, as |Y|_2 <= 1
+    trivial: Bool[Array, ""]  # Y = lam sign(M) proves that L = 0, S = M is the minimiser, for |Y|_2 <= 1
+    filler: Number  # what stands for the parts of an unusable M: 0 if it is zero (an empty region), else nan
 
 
 def pose(gram: Square, lam: Number, unit: Number) -> Problem:
     M, eps, size = gram / unit, jnp.finfo(gram.dtype).eps, jnp.abs(gram).mean()
-    skew = jnp.linalg.norm(M - M.T)
-    usable = jnp.isfinite(size) & (size > 0) & (lam >= 0) & (skew <= eps**0.5 * jnp.linalg.norm(M))
+    usable = jnp.isfinite(size) & (size > 0) & (lam >= 0) & (jnp.linalg.norm(M - M.T) <= eps**0.5 * jnp.linalg.norm(M))
     M = jnp.where(usable, (M + M.T) / 2, 0)
-    return Problem(M, lam, unit, usable, usable & (lam * spectral_norm(jnp.sign(M)) <= 1))
+    trivial = usable & (lam * spectral_norm(jnp.sign(M)) <= 1)
+    return Problem(M, lam, unit, usable, trivial, jnp.where(size == 0, 0, jnp.nan).astype(M.dtype))
 
 
-def answer(
-    problem: Problem,
-    L: Square,
-    S: Square,
-    Y: Square,
-    rank: Int[Array, ""],
-    done: Bool[Array, ""],
-    steps: Int[Array, ""],
-    primal: Number,
-    dual: Number,
-    gap: Number,
-    objective: Number,
-) -> RobustPCA:
-    """The result in the units of the Gram; nan where there was no question, but 0 for the parts of an empty region's zero matrix."""
-    M, _, unit, usable, trivial = problem
-    empty = ~usable & (unit == 0)
-    L, S, Y = (jnp.where(usable | empty, x, jnp.nan) for x in (L * unit, S * unit, Y))
-    return RobustPCA(L, S, rank, usable & done, steps, primal, dual, jnp.where(usable, gap, jnp.nan), objective * unit, trivial, Y)
+def answer(problem: Problem, split: RobustPCA) -> RobustPCA:
+    """A split of `problem.M` in the unit of the Gram, without what only looks like a result if M was not usable."""
+    unit, usable = problem.unit, problem.usable
+    L, S, Y = (jnp.where(usable, x, problem.filler) for x in (split.low_rank * unit, split.sparse * unit, split.dual))
+    gap, converged = jnp.where(usable, split.gap, jnp.nan), split.converged & usable
+    return split._replace(low_rank=L, sparse=S, dual=Y, gap=gap, converged=converged, objective=split.objective * unit)
 
 
 def evaluate(problem: Problem, L: Square, nuclear: Number, Y: Square) -> tuple[Number, Number]:
-    """Objective |L|_* + lam |M - L|_1 of L, its |L|_* given, and its relative distance from the bound <Y, M> / |Y|_2."""
+    """Objective |L|_* + lam |M - L|_1 of L, its |L|_* given, and its relative distance from the bound <Y, M> / max(1, |Y|_2)."""
     M, lam, *_ = problem
     objective = nuclear + lam * jnp.abs(M - L).sum()
     bound = jnp.sum(Y * M) / jnp.maximum(spectral_norm(Y), 1)
