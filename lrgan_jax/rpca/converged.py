@@ -21,7 +21,6 @@ eigh at all, but 20 to 30 products for every step instead of four.
 All loops nest in `lax.while_loop`, never in `lax.cond`, of which `vmap` would compute both branches.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -32,7 +31,7 @@ from jaxtyping import Array, Float, Int
 from lrgan_jax.rpca.problem import Number, Problem, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 RELAX = 1.6
-PATIENCE = 10  # steps for which the split has to stay exact before mu falls
+PATIENCE = 12  # steps for which the split has to stay exact before mu falls
 STRIDE = 5  # tracked steps between two looks at the residuals, which cost as much as the step itself
 TRACKED_STEPS = 100  # between two full eigh, of which each costs 10 to 15 tracked steps
 REUSED_STEPS = 8  # the same for a whole basis, which saves half of the time; more of them cost more steps than they save
@@ -62,43 +61,44 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], ini
     problem = pose(gram, lam, 4 * jnp.abs(gram).mean())
     M, trivial = problem.M, problem.trivial
     columns = len(M) // 16
-    measured = partial(_measure, problem, tol)
 
-    def eigh_step(state: State) -> State:
+    def eigh_step(state: State, goal: Number) -> State:
         values, U = jnp.linalg.eigh(_target(problem, state.V, state.mu))
-        return basis_step(state._replace(U=U[:, jnp.argsort(-jnp.abs(values))]))
+        return basis_step(state._replace(U=U[:, jnp.argsort(-jnp.abs(values))]), goal)
 
-    def basis_step(state: State) -> State:
+    def basis_step(state: State, goal: Number) -> State:
         A = _target(problem, state.V, state.mu)
-        return measured(state, state.V, A, *_shrink_by_basis(A, state.U, 1 / state.mu))
+        return _measure(problem, goal, state, state.V, A, *_shrink_by_basis(A, state.U, 1 / state.mu))
 
-    def tracked_steps(carry):
-        state, basis, ahead = carry
+    def tracked_steps(state: State, basis: Float[Array, "n k"], goal: Number):
         V, mu = state.V, state.mu
         for last in (False,) * (STRIDE - 1) + (True,):
             A = _target(problem, V, mu)
             L, values, basis = _shrink_by_tracking(A, basis, 1 / mu)
             V = V if last else _moved(problem, V, L, mu)
-        return measured(state, V, A, L, values, STRIDE), basis, ahead
+        return _measure(problem, goal, state, V, A, L, values, STRIDE), basis
 
     def unsettled(state: State, goal: Number, more: int = 1):
         """Whether to take `more` steps."""
-        settled = (state.primal <= tol) & (state.dual <= goal) | _at_rounding(state)
+        settled = (state.primal <= goal) & (state.dual <= 4 * goal) | _at_rounding(state)
         return ~settled & (state.steps + more <= max_steps)
 
     def advance(state: State, goal: Number) -> State:
         """Cheap steps as long as they are good for something, then one with a fresh eigh."""
 
         def low(carry):
-            state, _, stop = carry
-            return (begun > 0) & (4 * state.rank <= 3 * columns) & unsettled(state, goal, STRIDE + 1) & (state.steps < stop)
+            state, _ = carry
+            few = (begun > 0) & (4 * state.rank <= 3 * columns) & (state.steps < begun + TRACKED_STEPS)
+            return few & unsettled(state, goal, STRIDE + 1)
+
+        def reusable(state):
+            return (begun > 0) & (state.steps < begun + REUSED_STEPS) & unsettled(state, goal, 2)
 
         begun = state.steps
         if columns >= 4:  # below n = 64 an eigh is too cheap
-            state, *_ = lax.while_loop(low, tracked_steps, (state, state.U[:, :columns], begun + TRACKED_STEPS))
-        reuse = (begun > 0) & (state.steps == begun)
-        state = lax.while_loop(lambda s: reuse & unsettled(s, goal, 2) & (s.steps < begun + REUSED_STEPS), basis_step, state)
-        return eigh_step(state)
+            state, _ = lax.while_loop(low, lambda carry: tracked_steps(*carry, goal), (state, state.U[:, :columns]))
+        state = lax.while_loop(reusable, lambda state: basis_step(state, goal), state)
+        return eigh_step(state, goal)
 
     def prove(carry):
         state, goal, *_ = carry
@@ -113,7 +113,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], ini
     one, none, nan = jnp.ones_like(lam), jnp.zeros_like(max_steps), jnp.full_like(lam, jnp.nan)
     V = jnp.zeros_like(M) if init is None else init.sparse / problem.unit + jnp.clip(init.dual, -lam, lam)
     state = State(V, one, jnp.zeros_like(M), 0 * one, none, jnp.zeros_like(M), nan, nan, nan, none, none)
-    start = state, 4 * tol, nan, nan, trivial | ~problem.usable
+    start = state, tol, nan, nan, trivial | ~problem.usable
     state, _, objective, gap, done = lax.while_loop(unproven, prove, start)
     # What float32 cannot prove to tol it may prove to 1e3 tol: the rounding of L times mu is noise in Y.
     done &= jnp.abs(gap) <= jnp.where(_at_rounding(state), 1e3 * tol, tol)
@@ -172,14 +172,14 @@ def _shrink_by_tracking(A: Square, basis: Float[Array, "n k"], threshold: Number
     return dot(half * jnp.sign(values), half.T), values, basis
 
 
-def _measure(problem: Problem, tol: Number, state: State, V: Square, A: Square, L: Square, values: Values, stride: int = 1) -> State:
+def _measure(problem: Problem, goal: Number, state: State, V: Square, A: Square, L: Square, values: Values, stride: int = 1) -> State:
     """The state after the step from V by way of L, the last of `stride` steps, with the next mu."""
     M, lam, *_ = problem
     mu, norm = state.mu, jnp.linalg.norm
     S, C = _parts(problem, _moved(problem, V, L, mu), mu)
     size = norm(M)
     primal, shift, share = norm(M - L - S) / size, norm(A - L - C) / size, norm(C)
-    exact, steps = jnp.where(primal <= tol, state.exact + stride, 0), state.steps + stride
+    exact, steps = jnp.where(primal <= goal, state.exact + stride, 0), state.steps + stride
     balance = mu * share**2 / (lam * jnp.abs(S).sum()) * primal / shift
     next_mu = _next_penalty(mu, balance, exact > PATIENCE, steps, stride)
     nuclear, rank = jnp.abs(values).sum(), jnp.sum(values != 0).astype(steps.dtype)
