@@ -7,12 +7,11 @@ Principal component pursuit (Candes, Li, Ma and Wright 2011, arXiv:0912.3599, eq
 by alternating directions (their section 5), as LowRankGAN uses it (Zhu et al. 2021, arXiv:2106.04488). M is a Gram matrix
 J^T J / n, so eigh stands in for the SVD. There are two answers to the same question:
 
-  "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap.
-  "authors"    where the released code stops. It asks only whether L + S = M, and its penalty is up to n times the usual one, so
-               it may stop far from the minimum; its rank then says as much about the stopping rule as about M. To reproduce.
+  "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap.      (converged.py)
+  "authors"    where the released code stops, to reproduce it. It may be far from the minimum, and its rank then says as much
+               about the stopping rule as about M.                                                                  (authors.py)
 
-Symbols: L, S, M as above; Y the dual variable, of the opposite sign to the one in the authors' code; mu the penalty. |.| is the
-Frobenius norm, |.|_1 and |.|_inf are taken over the entries, |.|_* and |.|_2 are the sum and the largest of |eigenvalues|.
+`RobustPCA`, and the symbols, are explained in problem.py.
 """
 
 from contextlib import nullcontext
@@ -36,7 +35,6 @@ def robust_pca(
     *,
     tol: Scalar | None = None,
     max_steps: Int[ArrayLike, ""] = 10_000,
-    init: RobustPCA | None = None,
 ) -> RobustPCA:
     """Split a symmetric matrix into low rank plus sparse.
 
@@ -47,10 +45,10 @@ def robust_pca(
         minimiser, which is returned exactly and flagged as `trivial`.
       mode: "converged" computes in the dtype of `gram`; "authors" in float64 whatever jax_enable_x64 says, also under jit and vmap
         (but unless it is on, jit rounds a float64 argument to float32 before we see it).
-      tol: bound on both residuals; None is 1e-7, and 1e-5 in float32. Residuals that have sunk to rounding, 3 eps |M|, also count
-        as converged: a float32 split of a real Gram ends with a dual residual of 1e-5 to 5e-4, a gap of at most 2e-3, the rank of
-        the float64 split and its objective to 1e-6. Only where eigenvalues crowd at the threshold may its rank fall a few short.
-        A float64 split of low rank plus spikes plus a faint floor (lam near 0.4 / sqrt(n)) settles as 1 / steps: 1e-4 is enough.
+      tol: bound on the primal residual and on the duality gap; None is 1e-7, and 1e-5 in float32. Residuals that have sunk to
+        rounding, 3 eps |M|, also count as converged with a gap of up to 1e3 tol. A float32 split of a real Gram has the rank of the
+        float64 split and its objective to 1e-6. Low rank plus spikes plus a faint floor (lam near 0.4 / sqrt(n)) takes 140 steps
+        to 1e-5, and thousands to 1e-6.
       max_steps: 10,000 is the authors' limit.
     Returns:
       The split. A `gram` that is zero, not finite or not symmetric, or a negative lam, takes no step: `converged` is False, the
@@ -67,7 +65,7 @@ def robust_pca(
         lam = np.shape(gram)[0] ** -0.5 if lam is None else lam
         tol = (1e-5 if dtype == jnp.float32 else 1e-7) if tol is None else tol
         arguments = *(jnp.asarray(x, dtype) for x in (gram, lam, tol)), jnp.asarray(max_steps)
-        return authors.solve(*arguments) if mode == "authors" else converged.solve(*arguments, init)
+        return authors.solve(*arguments) if mode == "authors" else converged.solve(*arguments)
 
 
 def check(result: RobustPCA) -> RobustPCA:

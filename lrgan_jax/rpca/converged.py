@@ -1,24 +1,24 @@
 """Robust PCA to the minimum, with the proof: alternating directions whose penalty first rises and then falls.
 
-One step, with C = Y / mu and an over-relaxation of 1.6, which saves its factor in steps on every Gram tried:
+One step, with C = Y / mu and an over-relaxation of 1.6, which saves its factor in steps on most Grams tried:
 
-    L = eigenvalues of A = M - S + C shrunk by 1 / mu,    V = S + C + 1.6 (M - L - S),    S = V shrunk by lam / mu,    C = V - S.
+    L = M - S + C with its eigenvalues shrunk by 1 / mu,  V = S + C + 1.6 (M - L - S),  S = V shrunk by lam / mu,  C = V - S.
 
-**The penalty.** A high mu fits L and S to M soon and leaves Y far from a certificate, a low one the reverse; any fixed mu needs
-thousands of steps where a faint floor lies under the low rank (n = 512, lam = 1/60: a gap of 9e-5 after 4,000). So mu rises as
-long as the split is not exact, towards the balance of `_next_penalty`, and then falls, which pulls Y onto its certificate
-and hardly moves L: a gap of 1e-5 after 150 steps there. Anderson acceleration (5 or 15 vectors) saved no steps; an inner
-accelerated proximal gradient with the multiplier outside, and a penalty that only grows, stopped at a gap of 1e-3.
+The penalty. A high mu soon makes the split exact and leaves Y far from a certificate, a low one the reverse. Where a faint floor lies
+under the low rank no fixed mu will do (n = 512, lam = 1/60: a gap of 9e-5 after 4,000 steps). So mu rises towards the balance of
+`_next_penalty` until the split has been exact for a while, and then falls: that draws Y onto its certificate and hardly
+moves L. There it takes 140 steps to a gap of 1e-5, where a mu that only grows, or an accelerated proximal gradient with the
+multiplier outside, is at 1e-3. Anderson acceleration saved no steps, the answer for a lam 5 % away as a start a tenth to a third.
 
-**The eigenvectors.** A full eigh is most of a step, and there are two ways to use the last one again. If L has a low rank, a few
-columns are tracked by one power step and a Rayleigh-Ritz projection. Else the first-order formula of `_shrink_by_basis` takes U
-as it is: it is exact but for pairs of eigenvalues on both sides of the threshold. Either way a full eigh follows after a while, and
-before anything is called converged, so nothing that these overlook survives. Newton-Schulz iterations would need no
-eigh at all, but 20 to 30 products for every step instead of four.
+The eigenvectors. A full eigh is most of a step, so the last one serves again. If L has a low rank, a few columns are tracked by a
+power step and a Rayleigh-Ritz projection; else `_shrink_by_basis` takes U as it is. A full eigh follows after a while, and
+before anything is called converged, so that nothing these overlook survives. Matrix signs by Newton-Schulz need no eigh at
+all, but some ten iterations of two products each for a step that takes four products here.
 
-**The proof.** Small residuals only say when it is worth an eigvalsh to measure the duality gap, which decides.
+The proof. Small residuals only say when an eigvalsh is worth its time to measure the duality gap, which decides. Where it is still too
+wide, they have to be half as small.
 
-All loops nest in `lax.while_loop`, never in `lax.cond`, of which `vmap` would compute both branches.
+All this is nested `lax.while_loop`s and no `lax.cond`, of which `vmap` would compute both branches.
 """
 
 from typing import NamedTuple
@@ -26,17 +26,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from lrgan_jax.rpca.problem import Number, Problem, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 RELAX = 1.6
 PATIENCE = 12  # steps for which the split has to stay exact before mu falls
-STRIDE = 5  # tracked steps between two looks at the residuals, which cost as much as the step itself
-TRACKED_STEPS = 100  # between two full eigh, of which each costs 10 to 15 tracked steps
-REUSED_STEPS = 8  # the same for a whole basis, which saves half of the time; more of them cost more steps than they save
+STRIDE = 5  # tracked steps from one look at the residuals, which costs as much as half a step, to the next
+TRACKED_STEPS = 100  # from one full eigh, which costs as much as ten of them, to the next
+REUSED_STEPS = 8  # the same for a whole basis, which saves half of the time; with 12 or 16 the steps are more and no time is saved
 
+Flag = Bool[Array, ""]
 Values = Float[Array, " k"]
+Columns = Float[Array, "n k"]
 
 
 class State(NamedTuple):
@@ -56,7 +58,7 @@ class State(NamedTuple):
 
 
 @jax.jit
-def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], init: RobustPCA | None) -> RobustPCA:
+def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> RobustPCA:
     # In units of 4 |M|_1 / n^2 the usual penalty n^2 / (4 |M|_1) is 1, and nothing overflows.
     problem = pose(gram, lam, 4 * jnp.abs(gram).mean())
     M, trivial = problem.M, problem.trivial
@@ -70,7 +72,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], ini
         A = _target(problem, state.V, state.mu)
         return _measure(problem, goal, state, state.V, A, *_shrink_by_basis(A, state.U, 1 / state.mu))
 
-    def tracked_steps(state: State, basis: Float[Array, "n k"], goal: Number):
+    def tracked_steps(state: State, basis: Columns, goal: Number) -> tuple[State, Columns]:
         V, mu = state.V, state.mu
         for last in (False,) * (STRIDE - 1) + (True,):
             A = _target(problem, V, mu)
@@ -78,8 +80,8 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], ini
             V = V if last else _moved(problem, V, L, mu)
         return _measure(problem, goal, state, V, A, L, values, STRIDE), basis
 
-    def unsettled(state: State, goal: Number, more: int = 1):
-        """Whether to take `more` steps."""
+    def unsettled(state: State, goal: Number, more: int = 1) -> Flag:
+        """Whether to go on, and whether there are `more` steps left to do so."""
         settled = (state.primal <= goal) & (state.dual <= 4 * goal) | _at_rounding(state)
         return ~settled & (state.steps + more <= max_steps)
 
@@ -110,9 +112,8 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""], ini
         state, *_, done = carry
         return ~done & (state.steps < max_steps)
 
-    one, none, nan = jnp.ones_like(lam), jnp.zeros_like(max_steps), jnp.full_like(lam, jnp.nan)
-    V = jnp.zeros_like(M) if init is None else init.sparse / problem.unit + jnp.clip(init.dual, -lam, lam)
-    state = State(V, one, jnp.zeros_like(M), 0 * one, none, jnp.zeros_like(M), nan, nan, nan, none, none)
+    zeros, one, nan, none = jnp.zeros_like(M), jnp.ones_like(lam), jnp.full_like(lam, jnp.nan), jnp.zeros_like(max_steps)
+    state = State(zeros, one, zeros, 0 * one, none, zeros, nan, nan, nan, none, none)
     start = state, tol, nan, nan, trivial | ~problem.usable
     state, _, objective, gap, done = lax.while_loop(unproven, prove, start)
     # What float32 cannot prove to tol it may prove to 1e3 tol: the rounding of L times mu is noise in Y.
@@ -141,7 +142,7 @@ def _moved(problem: Problem, V: Square, L: Square, mu: Number) -> Square:
     return V + RELAX * (problem.M - L - _parts(problem, V, mu)[0])
 
 
-def _at_rounding(state: State):
+def _at_rounding(state: State) -> Flag:
     """Nothing moves any more, and a lower mu would not move it either."""
     return (jnp.maximum(state.primal, state.shift) <= 3 * jnp.finfo(state.V.dtype).eps) & (state.mu <= 1)
 
@@ -150,8 +151,9 @@ def _shrink_by_basis(A: Square, U: Square, threshold: Number) -> tuple[Square, V
     """A with its eigenvalues shrunk, and these, from a U that nearly diagonalises A. Four matrix products.
 
     To first order in what U^T A U has off its diagonal, a function f of the eigenvalues is U (F * (U^T A U)) U^T with F the divided
-    differences of f (Daleckii and Krein). Here f cuts at +-threshold, so that A - f(A) is the shrunk matrix: the large eigenvalues,
-    that is the large roundings, stay in A. That also mends the eigh of float32, off by 6 (n = 100) to 20 (n = 512) eps |A|.
+    differences of f (Daleckii and Krein). Here f cuts at +-threshold: between two eigenvalues below it, or two above, this is exact,
+    so that U may be old. A - f(A) is the shrunk matrix, and the large eigenvalues, that is the large roundings, stay in A; this also
+    mends the eigh of float32, off by 6 (n = 100) to 20 (n = 512) eps |A|.
     """
     inner = dot(U.T, dot(A, U))
     values = jnp.diagonal(inner)
@@ -162,7 +164,7 @@ def _shrink_by_basis(A: Square, U: Square, threshold: Number) -> tuple[Square, V
     return (L + L.T) / 2, values - cut  # else Y gathers the skew rounding, which no later step sees or undoes
 
 
-def _shrink_by_tracking(A: Square, basis: Float[Array, "n k"], threshold: Number) -> tuple[Square, Values, Float[Array, "n k"]]:
+def _shrink_by_tracking(A: Square, basis: Columns, threshold: Number) -> tuple[Square, Values, Columns]:
     """The same from the k leading eigenvectors of the last step's A, and these of this A."""
     Q, _ = jnp.linalg.qr(dot(A, basis))
     inner = dot(Q.T, dot(A, Q))
@@ -186,7 +188,7 @@ def _measure(problem: Problem, goal: Number, state: State, V: Square, A: Square,
     return State(S + C * (mu / next_mu), next_mu, L, nuclear, rank, state.U, primal, shift * size / share, shift, exact, steps)
 
 
-def _next_penalty(mu: Number, balance: Number, falling, steps: Int[Array, ""], stride: int) -> Number:
+def _next_penalty(mu: Number, balance: Number, falling: Flag, steps: Int[Array, ""], stride: int) -> Number:
     """Let mu fall, or move it towards the geometric mean of |Y|_1 / |S|_1 and mu primal / shift; ever less, so that it settles.
 
     `balance` is the product of the two ratios over mu^2, with |Y|^2 / lam for |Y|_1, as most of |Y| is lam. In other norms they are

@@ -23,10 +23,10 @@ class RobustPCA(NamedTuple):
     low_rank: Square  # L, symmetric
     sparse: Square  # S, with exact zeros; L + S = M up to primal_residual
     rank: Int[Array, ""]  # eigenvalues that survive the last shrink of L; "authors": numpy.linalg.matrix_rank's rule
-    converged: Bool[Array, ""]  # "authors": primal_residual <= tol, their own test; else all of the evidence below
+    converged: Bool[Array, ""]  # "authors": primal_residual <= tol, their own test; else the gap is <= tol as well
     num_steps: Int[Array, ""]
     primal_residual: Number  # |M - L - S| / |M|: is the split exact?
-    dual_residual: Number  # |Y - Y_L| / |Y|, Y_L the nearest subgradient of |L|_*; mu |S - S_previous| if not relaxed
+    dual_residual: Number  # |Y - Y_L| / |Y|, Y_L the nearest subgradient of |L|_*; small ones leave a small gap
     gap: Number  # (objective - <Y, M>) / objective, Y scaled so that |Y|_2 <= 1
     objective: Number  # |L|_* + lam |M - L|_1, in units of M: no split beats it by more than gap * objective
     trivial: Bool[Array, ""]  # L = 0 is proven to be the minimiser: lam is too small for this M
