@@ -348,15 +348,15 @@ def gap_in_numpy(split, gram, lam):
 
 
 @pytest.mark.parametrize("x64", [False, True])
-@pytest.mark.parametrize("lam", [0.04, 128**-0.5])
-def test_gap_is_what_numpy_computes(lam, x64):
+@pytest.mark.parametrize(("floor", "low"), [(3e-5, True), (1e-3, False)])
+def test_gap_is_what_numpy_computes(floor, low, x64):
     """Whether a few eigenvectors are tracked (the rank is 3) or all are used again, an independent bound confirms the answer."""
-    gram = layered_gram(128, 0, 3)
+    gram, lam = layered_gram(128, 0, 3, floor), 128**-0.5
     with jax.enable_x64(x64):
         split = robust_pca(gram.astype(np.float64 if x64 else np.float32), lam, tol=1e-5)
-    assert bool(split.converged) and (int(split.rank) == 3) == (lam == 0.04)
-    assert gap_in_numpy(split, gram, lam) < 1e-5 + (0 if x64 else 1e-5)  # rounding M to float32 moves it too
-    assert abs(float(split.gap) - gap_in_numpy(split, gram, lam)) < (1e-9 if x64 else 1e-5)
+    assert bool(split.converged) and (int(split.rank) == 3 if low else int(split.rank) > 50)
+    assert gap_in_numpy(split, gram, lam) < (1e-5 if x64 else 1.5e-5)  # rounding M to float32 moves it too
+    assert abs(float(split.gap) - gap_in_numpy(split, gram, lam)) < (1e-9 if x64 else 5e-6)
 
 
 def test_low_and_high_ranks_in_one_batch():
@@ -385,15 +385,17 @@ def test_low_rank_of_the_usual_size(shared, x64):
 
 
 def test_shrinking_by_other_means_than_eigh():
-    """The basis of a nearby matrix serves to second order in the distance; the tracked columns of one are a power step ahead."""
+    """The basis of a nearby matrix serves to second order in the distance, eight of its columns to first order."""
     random = np.random.default_rng(0)
     basis, _ = np.linalg.qr(random.standard_normal((32, 32)))
     values = np.concatenate([[9, 7, 5], random.uniform(-0.9, 0.9, 29)])
     A = (basis * values) @ basis.T
     expected = (basis[:, :3] * (values[:3] - 1)) @ basis[:, :3].T
     with jax.enable_x64(True):
-        for size, off in ((0, 1e-13), (1e-4, 1e-6)):
+        for size in (0, 1e-5, 1e-4):
             turn = random.standard_normal((32, 32)) * size
             near, _ = np.linalg.qr(basis @ (np.eye(32) + turn - turn.T))
-            for L, *_ in (_shrink_by_basis(A, near, 1.0), _shrink_by_tracking(A, near[:, :8], 1.0)):
-                np.testing.assert_allclose(L, expected, rtol=0, atol=100 * off if size else off * 10)
+            matrix, near, one = jnp.asarray(A), jnp.asarray(near), jnp.array(1.0)
+            by_basis, by_tracking = _shrink_by_basis(matrix, near, one)[0], _shrink_by_tracking(matrix, near[:, :8], one)[0]
+            np.testing.assert_allclose(by_basis, expected, rtol=0, atol=500 * size**2 + 1e-13)
+            np.testing.assert_allclose(by_tracking, expected, rtol=0, atol=3 * size + 1e-13)
