@@ -26,7 +26,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         values = shrink(values, 1 / mu)
         L = dot(U * values, U.T)
         L = (L + L.T) / 2
-        V = M - L + Y / mu
+        V = S + Y / mu + (M - L - S)
         S, Y = shrink(V, lam / mu), jnp.clip(mu * V, -lam, lam)  # Y + mu (M - L - S), but exactly within its bound
         primal, dual = norm(M - L - S) / norm(M), mu * norm(A - L - Y / mu) / norm(Y)
         return S, Y, L, values, primal, dual, primal <= tol, k + 1

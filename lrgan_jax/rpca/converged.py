@@ -7,7 +7,7 @@ One step, with C = Y / mu and an over-relaxation of 1.6, which saves its factor 
 The penalty. A high mu soon makes the split exact and leaves Y far from a certificate, a low one the reverse. Where a faint floor lies
 under the low rank no fixed mu will do (n = 512, lam = 1/60: a gap of 9e-5 after 4,000 steps). So mu rises towards the balance of
 `_next_penalty` until the split has been exact for a while, and then falls: that draws Y onto its certificate and hardly
-moves L. There it takes 140 steps to a gap of 1e-5, where a mu that only grows, or an accelerated proximal gradient with the
+moves L. There it takes 150 steps to a gap of 1e-5, where a mu that only grows, or an accelerated proximal gradient with the
 multiplier outside, is at 1e-3. Anderson acceleration saved no steps, the answer for a lam 5 % away as a start a tenth to a third.
 
 The eigenvectors. A full eigh is most of a step, so the last one serves again. If L has a low rank, a few columns are tracked by a
@@ -16,7 +16,7 @@ before anything is called converged, so that nothing these overlook survives. Ma
 all, but some ten iterations of two products each for a step that takes four products here.
 
 The proof. Small residuals only say when an eigvalsh is worth its time to measure the duality gap, which decides. Where it is still too
-wide, they have to be half as small.
+wide, they have to be smaller.
 
 All this is nested `lax.while_loop`s and no `lax.cond`, of which `vmap` would compute both branches.
 """
@@ -31,9 +31,9 @@ from jaxtyping import Array, Bool, Float, Int
 from lrgan_jax.rpca.problem import Number, Problem, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 RELAX = 1.6
-PATIENCE = 12  # steps for which the split has to stay exact before mu falls
+PATIENCE = 20  # steps for which the split has to stay exact before mu falls
 STRIDE = 5  # tracked steps from one look at the residuals, which costs as much as half a step, to the next
-TRACKED_STEPS = 100  # from one full eigh, which costs as much as ten of them, to the next
+TRACKED_STEPS = 200  # from one full eigh, which costs as much as ten of them, to the next
 REUSED_STEPS = 8  # the same for a whole basis, which saves half of the time; with 12 or 16 the steps are more and no time is saved
 
 Flag = Bool[Array, ""]
@@ -82,7 +82,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
 
     def unsettled(state: State, goal: Number, more: int = 1) -> Flag:
         """Whether to go on, and whether there are `more` steps left to do so."""
-        settled = (state.primal <= goal) & (state.dual <= 4 * goal) | _at_rounding(state)
+        settled = (state.primal <= goal) & (state.dual <= 4 * goal**2 / tol) | _at_rounding(state)
         return ~settled & (state.steps + more <= max_steps)
 
     def advance(state: State, goal: Number) -> State:
@@ -106,7 +106,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         state, goal, *_ = carry
         state = lax.while_loop(lambda s: unsettled(s, goal), lambda s: advance(s, goal), state)
         objective, gap = evaluate(problem, state.L, state.nuclear, _parts(problem, state.V, state.mu)[1] * state.mu)
-        return state, goal / 2, objective, gap, (gap <= tol) | _at_rounding(state)
+        return state, 0.7 * goal, objective, gap, (gap <= tol) | _at_rounding(state)
 
     def unproven(carry):
         state, *_, done = carry
