@@ -10,6 +10,7 @@ from reference import compile_quickly  # noqa: F401
 from tolerances import EXACT
 
 from lrgan_jax.rpca import check, robust_pca
+from lrgan_jax.rpca.converged import _shrink_by_basis, _shrink_by_tracking
 from lrgan_jax.subspaces import attribute_space, null_space, projected_directions
 
 
@@ -328,3 +329,73 @@ def test_wrong_shapes(shape, says):
 def test_wrong_mode():
     with pytest.raises((ValueError, TypeError), match="authors"):
         robust_pca(np.eye(3, dtype=np.float32), mode="fast")
+
+
+def layered_gram(n, seed, rank, floor=3e-5):
+    """What tracked eigenvectors are for: a strong low rank, rows and columns that spikes in the Jacobian fill, and a faint floor."""
+    random = np.random.default_rng(seed)
+    rows = random.standard_normal((rank, n)) / np.sqrt(rank)
+    cross = np.where(random.random((4 * n, n)) < 2e-3, random.standard_normal((4 * n, n)), 0) / n
+    jac = random.standard_normal((4 * n, rank)) @ rows / (2 * np.sqrt(n)) + cross + floor * random.standard_normal((4 * n, n))
+    return jac.T @ jac
+
+
+def gap_in_numpy(split, gram, lam):
+    """Weak duality in float64, from L and Y alone: both balls are asked for, whatever the solver says."""
+    L, Y = (np.asarray(x, np.float64) for x in (split.low_rank, split.dual))
+    scale = max(1, np.abs(np.linalg.eigvalsh(Y)).max(), np.abs(Y).max() / lam)
+    return 1 - (Y * gram).sum() / scale / objective(L, gram, lam)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize(("floor", "low"), [(3e-5, True), (1e-3, False)])
+def test_gap_is_what_numpy_computes(floor, low, x64):
+    """Whether a few eigenvectors are tracked (the rank is 3) or all are used again, an independent bound confirms the answer."""
+    gram, lam = layered_gram(128, 0, 3, floor), 128**-0.5
+    with jax.enable_x64(x64):
+        split = robust_pca(gram.astype(np.float64 if x64 else np.float32), lam, tol=1e-5)
+    assert bool(split.converged) and (int(split.rank) == 3 if low else int(split.rank) > 50)
+    assert gap_in_numpy(split, gram, lam) < (1e-5 if x64 else 1.5e-5)  # rounding M to float32 moves it too
+    assert abs(float(split.gap) - gap_in_numpy(split, gram, lam)) < (1e-9 if x64 else 5e-6)
+
+
+def test_low_and_high_ranks_in_one_batch():
+    """Each takes its own road, tracked or not, to what it finds alone; one stops long before the other."""
+    grams = np.stack([layered_gram(128, seed, rank) for seed, rank in ((1, 3), (2, 40), (3, 2))])
+    with jax.enable_x64(True):
+        batch = jax.jit(jax.vmap(partial(robust_pca, lam=0.05, tol=1e-5)))(grams)
+        singles = [robust_pca(gram, 0.05, tol=1e-5) for gram in grams]
+    assert batch.converged.all() and len(set(np.asarray(batch.num_steps).tolist())) == 3
+    for i, single in enumerate(singles):
+        assert int(batch.rank[i]) == int(single.rank) and abs(int(batch.num_steps[i]) - int(single.num_steps)) <= 5
+        assert abs(float(batch.objective[i]) / float(single.objective) - 1) < 2e-5  # both are within a gap of 1e-5
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_low_rank_of_the_usual_size(shared, x64):
+    """n = 512, lam = 1/60, where 4,000 steps at a fixed penalty leave a gap of 9e-5: below the authors' objective in float64."""
+    arrays, facts = stored(shared, "syn512")
+    gram, lam = unpack(arrays["M"]), facts["lam60_"]["lamb"]
+    with jax.enable_x64(x64):
+        split = robust_pca(gram.astype(np.float64 if x64 else np.float32), lam, tol=1e-5, max_steps=300)
+    theirs = objective(reference_low_rank(arrays, "lam60_"), gram, lam)
+    assert bool(split.converged) and int(split.rank) == facts["lam60_"]["rank"]
+    assert gap_in_numpy(split, gram, lam) < (1e-5 if x64 else 1.5e-5)  # rounding M to float32 moves it too
+    assert objective(np.asarray(split.low_rank, np.float64), gram, lam) <= theirs * (1 if x64 else 1 + 3e-6)  # 512 roundings in |L|_*
+
+
+def test_shrinking_by_other_means_than_eigh():
+    """The basis of a nearby matrix serves to second order in the distance, eight of its columns to first order."""
+    random = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(random.standard_normal((32, 32)))
+    values = np.concatenate([[9, 7, 5], random.uniform(-0.9, 0.9, 29)])
+    A = (basis * values) @ basis.T
+    expected = (basis[:, :3] * (values[:3] - 1)) @ basis[:, :3].T
+    with jax.enable_x64(True):
+        for size in (0, 1e-5, 1e-4):
+            turn = random.standard_normal((32, 32)) * size
+            near, _ = np.linalg.qr(basis @ (np.eye(32) + turn - turn.T))
+            matrix, near, one = jnp.asarray(A), jnp.asarray(near), jnp.array(1.0)
+            by_basis, by_tracking = _shrink_by_basis(matrix, near, one)[0], _shrink_by_tracking(matrix, near[:, :8], one)[0]
+            np.testing.assert_allclose(by_basis, expected, rtol=0, atol=500 * size**2 + 1e-13)
+            np.testing.assert_allclose(by_tracking, expected, rtol=0, atol=3 * size + 1e-13)
