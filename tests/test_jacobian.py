@@ -386,7 +386,7 @@ def test_precision_is_that_of_the_tangents_and_never_of_the_grams(precision):
 
 def test_the_chunk_grows_with_the_memory(monkeypatch):
     """Never below 1 or above the platform's or d, never less for more memory, and as many as another size of as many passes needs."""
-    monkeypatch.setattr(jacobian_memory, "AT_ONCE", {"cpu": 64})
+    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
     f = curved_function(dtype=np.float32, latent=(100,))
     w = jnp.zeros(100)
     sizes = [fitting_chunk(f, w, memory) for memory in (1, *(2**k for k in range(10, 34)))]
@@ -394,7 +394,7 @@ def test_the_chunk_grows_with_the_memory(monkeypatch):
     assert sizes == sorted(sizes) and len(set(sizes)) > 4
     assert all(-(-100 // size) < -(-100 // (size - 1)) for size in sizes if size > 1)
     assert fitting_chunk(curved_function(dtype=np.float32), jnp.zeros(D), 2**40) == D
-    monkeypatch.setattr(jacobian_memory, "AT_ONCE", {})
+    monkeypatch.setattr(jacobian_memory, "MOST", {})
     assert 1 <= fitting_chunk(f, w, free_memory()) <= 64  # whatever this machine has free
 
 
@@ -435,7 +435,7 @@ def test_the_compiled_program_keeps_to_the_memory():
 
 def test_larger_images_take_smaller_chunks(monkeypatch):
     """The estimate follows the function's largest result, also inside jit."""
-    monkeypatch.setattr(jacobian_memory, "AT_ONCE", {"cpu": 64})
+    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
     sizes = []
     for side in (4, 16, 64):
         f = curved_function(dtype=np.float32, shape=(side, side, 3), latent=(30,))
