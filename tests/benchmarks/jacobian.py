@@ -43,15 +43,15 @@ def seconds(run, repeats=3) -> float:
     return min(times)
 
 
-def ours(gen, w, columns):
-    """Seconds for all columns, and the first `columns` of them, [H, W, C, columns].
+def ours(gen, w, columns, channels):
+    """Seconds for all columns, and the first `columns` of them, [H, W, C or 1, columns].
 
     The image itself is computed once, however many columns follow, so a sample is scaled up by what its second half adds.
     """
     f = jax.tree_util.Partial(bench.along, image_function(gen), jnp.repeat(w[None], gen.num_ws, 0))
     mask = np.zeros((gen.resolution, gen.resolution))
     mask[gen.resolution // 2 : gen.resolution * 2 // 3, gen.resolution // 4 : gen.resolution // 2] = 1
-    call = functools.partial(region_grams, f, masks=mask, size=gen.resolution, channels="stack")
+    call = functools.partial(region_grams, f, masks=mask, size=gen.resolution, channels=channels)
     taken, half = (seconds(lambda n=n: jax.block_until_ready(call(jnp.zeros((1, n))))) for n in (columns, columns // 2))
     J = call(jnp.zeros((1, columns)), keep_jacobian=True).jacobian
     return taken + (gen.w_dim - columns) * (taken - half) / (columns - columns // 2), np.asarray(J)[0]
@@ -119,21 +119,22 @@ def main() -> None:
     gen = StyleGAN2(config, jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), config))
     w = np.random.default_rng(0).standard_normal(config.w_dim).astype(np.float32)
 
-    own, J = ours(gen, w, columns)
+    print(f"{options.size}x{options.size}, w of {config.w_dim}; {torch.get_num_threads()} threads; {columns} columns and "
+          f"{options.pixels} pixels timed, scaled to all")  # fmt: skip
+    gray, gray_J = ours(gen, w, columns, "mean")
+    colour, J = ours(gen, w, columns, "stack")
+    print(f"ours with Grams: gray {gray:.2f} s, all channels {colour:.2f} s", flush=True)
     f = in_torch(gen)
     reverse, rows, chosen = torch_reverse(f, w, options.pixels)
     forward, tangents = torch_forward(f, w, columns)
-    gray = J.mean(2).reshape(-1, columns)[chosen]
+    few = gray_J.reshape(-1, columns)[chosen]
     # In the norm: at single pixels a unit that is zero but for rounding has the one slope here and the other there.
-    differences = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in ((rows[:, :columns], gray), (tangents.transpose(2, 3, 1, 0), J))]
+    differences = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in ((rows[:, :columns], few), (tangents.transpose(2, 3, 1, 0), J))]
     print("relative difference from ours: reverse {:.1e}, forward {:.1e}".format(*differences))
-    print(f"{options.size}x{options.size}, w of {config.w_dim}; {torch.get_num_threads()} threads; {columns} columns and "
-          f"{options.pixels} pixels timed, scaled to all")  # fmt: skip
-    print(f"ours, all channels, with Grams           {own:9.2f} s")
-    for name, run in (
-        ("torch reverse mode, gray, per pixel", lambda: reverse),
-        ("torch.func forward mode, all channels", lambda: forward),
-        ("flaxmodels under jit and jax.jacfwd", lambda: flaxmodels_forward(config, columns)),
+    for name, own, run in (
+        ("torch reverse mode, gray, per pixel", gray, lambda: reverse),
+        ("torch.func forward mode, all channels", colour, lambda: forward),
+        ("flaxmodels under jit and jax.jacfwd", colour, lambda: flaxmodels_forward(config, columns)),
     ):
         taken = run()
         print(f"{name:40} {taken:9.2f} s, {taken / own:6.1f} times ours" if taken else f"{name:40} not installed", flush=True)
