@@ -40,9 +40,9 @@ def _candidates(tree: Any, keys: tuple[str, ...]) -> Iterator[Mapping]:
 
 def _own_settings(state: Mapping) -> dict[str, Any]:
     match state.attributes if isinstance(state, StateDict) else None:
-        case {"_metadata": {"": {"lrgan_jax": dict() as settings}}}:
-            for name, value in settings.items():
+        case {"_metadata": {"": dict() as versions}} if isinstance(versions.get(OWN), dict):
+            for name, value in versions[OWN].items():
                 if not isinstance(value, SETTINGS.get(name, ())):
                     raise CheckpointError(f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours")
-            return settings
+            return versions[OWN]
     return {}

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from convert.errors import CheckpointError
@@ -30,7 +31,8 @@ def verify(gen: Generator, path: str | Path) -> dict[str, float]:
     if not computed:
         raise CheckpointError(f"{path}: nothing to compare; it holds {', '.join(reference) or 'nothing'}, wanted z and img")
     try:
-        return {name: _worst(np.asarray(compute()), reference[name], name) for name, compute in computed.items()}
+        with jax.default_matmul_precision("highest"):  # or a GPU's TF32 would look like another network
+            return {name: _worst(np.asarray(compute()), reference[name], name) for name, compute in computed.items()}
     except ValueError as error:  # inputs or outputs of another model's shapes
         raise CheckpointError(f"{path} does not belong to this model: {error}") from error
 

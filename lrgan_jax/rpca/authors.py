@@ -14,6 +14,7 @@ from lrgan_jax.rpca.problem import Number, RobustPCA, Square, answer, dot, evalu
 
 @jax.jit
 def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> RobustPCA:
+    """Their iteration, penalty and stop; see `robust_pca` for the arguments."""
     problem = pose(gram, lam, jnp.ones_like(lam))
     M = problem.M
     norm, n = jnp.linalg.norm, len(M)

@@ -59,6 +59,7 @@ class State(NamedTuple):
 
 @jax.jit
 def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> RobustPCA:
+    """The minimum, or how near `max_steps` steps came to it; see `robust_pca` for the arguments."""
     # In units of 4 |M|_1 / n^2 the usual penalty n^2 / (4 |M|_1) is 1, and nothing overflows.
     problem = pose(gram, lam, 4 * jnp.abs(gram).mean())
     M, trivial = problem.M, problem.trivial
