@@ -111,7 +111,7 @@ def compare(gen: StyleGAN2, network: Network, checkout: Path) -> dict[str, float
 def _run_peer(peer: Peer, config: StyleGAN2Config, network: Network, checkout: Path, z, c) -> dict[str, np.ndarray]:
     """The outputs of the peer's layers by our names, the image last; all NCHW."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise CheckpointError("comparing layers needs PyTorch: pip install torch") from error
     arguments = peer.arguments(config)
