@@ -3,7 +3,7 @@
 The yardstick is column / forward: the time of one column of the Jacobian over that of one image in a batch as large as the chunk of
 tangents. Models too large to differentiate along all of their latent are timed on a sample of columns, and it is said so.
 """
-import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -115,7 +115,8 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     share = (gen.w_dim - num) / (num - num // 2)
     grams, some = seconds(run, mask), seconds(half, mask)
     # Pooled to 16 x 16 pixels the products cost next to nothing: what is left is the columns.
-    bare, some_bare = (seconds(lambda run=run: run(np.eye(16), size=16)) for run in (run, half))
+    few = min(gen.resolution, 16)
+    bare, some_bare = (seconds(lambda run=run: run(np.eye(few), size=few)) for run in (run, half))
     column = (bare - some_bare) / (num - num // 2)
     grams, jacobian = grams + share * (grams - some), bare + share * (bare - some_bare)
     found = run(mask)
@@ -147,7 +148,7 @@ def grows(name: str) -> bool:
     return isinstance(gen, StyleGAN2) and gen.config.architecture == "skip"
 
 
-def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, float]]:
+def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, Any]]:
     """For each block of a "skip" StyleGAN2: seconds of an image and of a column, GFLOP and MB, by growing the network block by block."""
     gen = model(name)
     before = {"forward": 0.0, "column": 0.0, "gflop": 0.0, "megabytes": 0.0}
@@ -192,7 +193,14 @@ def seconds(f: Callable, *args) -> float:
 def peak_memory() -> float:
     """Bytes: of the device where it tells, else of the process."""
     stats: dict[str, Any] | None = jax.local_devices()[0].memory_stats()
-    return float(stats["peak_bytes_in_use"] if stats else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    if stats:
+        return float(stats["peak_bytes_in_use"])
+    try:
+        import resource  # there is none on Windows, and the other commands need none
+    except ImportError:
+        return float("nan")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def _flops(compiled) -> float:
@@ -214,7 +222,7 @@ def table(rows: list[Measured]) -> str:
     )])  # fmt: skip
 
 
-def block_table(rows: list[dict[str, float]]) -> str:
+def block_table(rows: list[dict[str, Any]]) -> str:
     """A line per block."""
     head = "  size  forward ms  column ms    GFLOP       MB"
     return "\n".join([head, *(

@@ -36,15 +36,15 @@ def rounded(function, bits):
 
 
 def grams(gen, ws, masks, bits):
-    """Grams with every convolution, matmul and einsum of the generator rounded; traced anew for each precision."""
-    originals = lax.conv_general_dilated, jnp.matmul, jnp.einsum
+    """Grams with every convolution and matmul of the generator rounded; traced anew for each precision."""
+    originals = lax.conv_general_dilated, jnp.matmul
     jax.clear_caches()
     try:
         if bits < 23:
             lax.conv_general_dilated, jnp.matmul = rounded(originals[0], bits), rounded(originals[1], bits)
         return generator_grams(gen, ws, masks, channels="stack")
     finally:
-        lax.conv_general_dilated, jnp.matmul, jnp.einsum = originals
+        lax.conv_general_dilated, jnp.matmul = originals
         jax.clear_caches()
 
 
