@@ -19,7 +19,7 @@ AT_ONCE = 1024  # images whose patches are cut together
 
 
 def sliced_wasserstein(
-    a: Float[ArrayLike, "n h w c"], b: Float[ArrayLike, "n h w c"], *, seed: int = 0, directions: int = DIRECTIONS
+    a: Float[ArrayLike, "n h w c"], b: Float[ArrayLike, "m g v d"], *, seed: int = 0, directions: int = DIRECTIONS
 ) -> dict[int, float]:
     """Distance of two equally large sets of images by their 7x7 patches, at every level of the Laplacian pyramid down to 16 pixels.
 
@@ -90,7 +90,7 @@ def _distance(a: Float[np.ndarray, "p k"], b: Float[np.ndarray, "p k"], directio
     return float(np.concatenate(gaps).mean())
 
 
-def frechet_distance(a: Float[ArrayLike, "n k"], b: Float[ArrayLike, "m k"]) -> float:
+def frechet_distance(a: Float[ArrayLike, "n k"], b: Float[ArrayLike, "m j"]) -> float:
     """|mu_a - mu_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)) of two sets of features, in float64.
 
     Raises:

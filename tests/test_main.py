@@ -173,3 +173,26 @@ def test_convert_refuses(converter, shared, tmp_path):
         code, _, err = converter(*args)
         assert code == 1 and err.startswith("error: ") and err.count("\n") == 1 and says in err, err
         assert sorted((tmp_path / "here").iterdir()) == before
+
+
+def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_path):
+    """Two short runs of one command, on a folder; then a model that came out of it makes samples."""
+    for k in range(12):
+        pixels = np.random.default_rng(k).integers(0, 256, (8, 8, 3), np.uint8)
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "faces" / f"{k}.png")
+    common = ("train", tmp_path / "faces", "--batch", 4, "--channel-base", 32, "--latent", 6, "--mapping-layers", 1, "--path-weight", 0)
+    code, out, _ = lrgan(*common, "--kimg", 0.008)
+    assert code == 0 and "0.0 kimg" in out and "swd" in out and "wrote run" in out
+    code, out, _ = lrgan(*common, "--kimg", 0.012)
+    assert code == 0 and out.count("loss_g") == 1, "one more step, not three"
+    assert lrgan("sample", "--model", "run/models/000000012", "--num", 4)[0] == 0
+    for args, message in (
+        ((*common, "--seed", 1), "seed is 0, not 1"),
+        (("train", tmp_path / "nowhere"), "no model"),
+        (("train", tmp_path / "faces", "--batch", 64), "holds 12 images, fewer than a batch of 64"),
+        (("train", tmp_path / "faces", "--batch", 4, "--start", "faces-dcgan", "--out", "other"), "not a StyleGAN2"),
+    ):
+        code, out, err = lrgan(*args)
+        assert code == 1 and message in err and err.count("\n") == 1, err
+    assert not (tmp_path / "here" / "other").exists()

@@ -135,24 +135,25 @@ def upsample(x: Float[Array, "n h w c"], filter: Filter) -> Float[Array, "n 2*h 
 def blur(x: Float[Array, "n h w c"], filter: Filter, padding: tuple[int, int]) -> Float[Array, "n g v c"]:
     """Filter, gain 1, with so many zeros before and after the image on both axes."""
     total: Any = 0.0
-    for terms in _separable_terms(filter):
-        y = x
-        for axis, taps in zip((1, 2), terms, strict=True):
-            y = jnp.pad(y, [padding if a == axis else (0, 0) for a in range(y.ndim)])
-            size = y.shape[axis] - len(taps) + 1
-            shifted = [tap * lax.slice_in_dim(y, k, k + size, axis=axis) for k, tap in enumerate(reversed(taps)) if tap]
-            y = sum(shifted[1:], shifted[0])
-        total = total + y
+    x = jnp.pad(x, ((0, 0), padding, padding, (0, 0)))
+    for row_taps, column_taps in _separable_terms(filter):
+        total = total + _blur_axis(_blur_axis(x, row_taps, 1), column_taps, 2)
     return total
 
 
-def downsample(x: Float[Array, "n 2*h 2*w c"], filter: Filter) -> Float[Array, "n h w c"]:
+def _blur_axis(x, taps, axis):
+    size = x.shape[axis] - len(taps) + 1
+    shifted = [tap * lax.slice_in_dim(x, k, k + size, axis=axis) for k, tap in enumerate(reversed(taps)) if tap]
+    return sum(shifted[1:], shifted[0])
+
+
+def downsample(x: Float[Array, "n h w c"], filter: Filter) -> Float[Array, "n h//2 w//2 c"]:
     """Filter and keep every other pixel: the discriminator's residual branch."""
-    before, after = (len(filter) - 1) // 2, (len(filter) - 2) // 2
+    before, after = (len(filter) - 1) // 2, max(len(filter) - 2, 0) // 2
     return blur(x, filter, (before, after))[:, ::2, ::2]
 
 
-def down_conv(x: Float[Array, "n 2*h 2*w i"], kernel: Float[Array, "3 3 i o"], filter: Filter) -> Float[Array, "n h w o"]:
+def down_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter) -> Float[Array, "n h//2 w//2 o"]:
     """Filter, then a 3x3 convolution of stride 2: the mirror image of `up_conv`, by input phase.
 
     y[m] = b[2m] k[0] + b[2m+1] k[1] + b[2m+2] k[2] of the filtered b, so the even phase gives two taps and the odd one. Written as a

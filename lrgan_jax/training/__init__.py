@@ -1,1 +1,16 @@
-"""tmp"""
+"""Training a StyleGAN2, as its authors do: start reading at `step.py`.
+
+    losses.py, augment.py    pure functions: the losses, their regularisers, adaptive augmentation
+    discriminator.py         the other network
+    step.py                  one update of both networks, on one device or many
+    data.py, loop.py         a folder or a generator to learn from; the run's folder, snapshots, resuming
+"""
+from lrgan_jax.training.data import Data, DataError, folder, sampled
+from lrgan_jax.training.discriminator import DiscriminatorConfig
+from lrgan_jax.training.loop import Schedule, TrainingError, train
+from lrgan_jax.training.step import TrainConfig, TrainState, train_step
+
+__all__ = [
+    "Data", "DataError", "DiscriminatorConfig", "Schedule", "TrainConfig", "TrainState", "TrainingError", "folder", "sampled", "train",
+    "train_step",
+]  # fmt: skip

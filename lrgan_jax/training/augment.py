@@ -17,7 +17,7 @@ SIGN_DECAY = 0.75  # the overfitting sign is a mean over about four batches
 def augment(key: Array, image: Float[Array, "h w c"], p: Float[ArrayLike, ""]) -> Float[Array, "h w c"]:
     """One image in [-1, 1], transformed; p = 0 leaves it exactly alone."""
     key_geometry, key_colour = jax.random.split(key)
-    moved = warp(image, geometry(key_geometry, p, image.shape[:2]))
+    moved = warp(image, geometry(key_geometry, p, (image.shape[0], image.shape[1])))
     if image.shape[-1] != 3:  # hue and saturation belong to RGB
         return moved
     matrix, brightness = colour(key_colour, p)

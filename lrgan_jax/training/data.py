@@ -26,12 +26,13 @@ class Data(NamedTuple):
     """Images [N, H, W, C] in [-1, 1].
 
     Attributes:
-      batch: step -> the images of that step.
+      size: how many there are, None for data without end. batch: step -> the images of that step.
       reference: n -> n images to compare samples with: of a generator ones that no step shows, of a folder the first n of a fixed shuffle.
     """
 
     resolution: int
     img_channels: int
+    size: int | None
     batch: Callable[[int], Float[Array, "n h w c"]]
     reference: Callable[[int], Float[Array, "n h w c"]]
 
@@ -49,7 +50,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0) -> Data:
         parts = [images(jax.random.fold_in(held_out, k), batch) for k in range(-(-n // batch))]
         return jnp.concatenate(parts)[:n]
 
-    return Data(gen.resolution, channels, lambda step: images(jax.random.fold_in(training, step), batch), reference)
+    return Data(gen.resolution, channels, None, lambda step: images(jax.random.fold_in(training, step), batch), reference)
 
 
 def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirror: bool = False, seed: int = 0) -> Data:
@@ -89,7 +90,7 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
             raise DataError(f"{path} holds {len(everything)} images, fewer than the {n} to compare samples with")
         return _signed(everything[np.random.default_rng(seed).permutation(len(everything))[:n]])
 
-    return Data(height, channels, at_step, reference)
+    return Data(height, channels, len(everything), at_step, reference)
 
 
 def _signed(images) -> Float[Array, "n h w c"]:

@@ -57,7 +57,7 @@ class Block(nn.Module):
     index: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h/2 w/2 o"]:
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h//2 w//2 o"]:
         cfg, k, gain = self.config, self.index, float(np.sqrt(0.5))
         if k == len(cfg.channels) - 1:
             x = Conv(cfg.channels[k], size=1, name="fromrgb")(x)

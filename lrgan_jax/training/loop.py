@@ -11,6 +11,7 @@ whole one, and ends bit for bit as if it had never stopped.
 """
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ class Schedule:
 
     Attributes:
       images: real images to see in all. log_every, snapshot_every: in steps.
-      compared: samples in a snapshot's sliced Wasserstein distance, 0 for none.
+      compared: images in a snapshot's sliced Wasserstein distance, as far as the data have so many; 0 for none.
     """
 
     images: int
@@ -55,7 +56,7 @@ class Schedule:
 def train(
     config: TrainConfig,
     data: Data,
-    out: str | Path,
+    out: str | os.PathLike,
     schedule: Schedule,
     *,
     seed: int = 0,
@@ -63,7 +64,7 @@ def train(
     origin: dict[str, Any] | None = None,
     info: ModelInfo | None = None,
     features: Callable[[Any], Any] | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     report: Callable[[dict[str, Any]], Any] = lambda line: None,
 ) -> StyleGAN2:
     """Train, or go on training, in the folder `out`.
@@ -82,19 +83,20 @@ def train(
     """
     from orbax.checkpoint import v1 as ocp  # half a second that no other command needs
 
-    out = Path(out).resolve()  # Orbax fails on relative paths, sometimes only in the background
+    folder = Path(out).resolve()  # Orbax fails on relative paths, sometimes only in the background
     devices = list(jax.local_devices() if devices is None else devices)
     _check(config, data, len(devices))
-    _agree(out / "settings.json", {"config": dataclasses.asdict(config), "seed": seed, **(origin or {})})
+    _agree(folder / "settings.json", {"config": dataclasses.asdict(config), "seed": seed, **(origin or {})})
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
-    info = info or ModelInfo(out.name)
-    keep = ocp.training.preservation_policies.LatestN(2)
-    with ocp.training.Checkpointer(out / "state", preservation_policy=keep, cleanup_tmp_directories=True) as saved, stop_request() as stop:
+    info = info or ModelInfo(folder.name)
+    keep: Any = ocp.training.preservation_policies.LatestN(2)
+    store = ocp.training.Checkpointer(str(folder / "state"), preservation_policy=keep, cleanup_tmp_directories=True)
+    with store as saved, stop_request() as stop:
         state = steps.init(config, seed, start=start)
         if saved.latest is not None:
             state = saved.load(saved.latest.step, jax.tree.map(np.asarray, state))
         state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-        log = Log(out / "log.jsonl", int(state.step), report)
+        log = Log(folder / "log.jsonl", int(state.step), report)
         total = -(-schedule.images // config.batch)
         recent: list[steps.Metrics] = []
         began = time.perf_counter()
@@ -110,7 +112,7 @@ def train(
                 recent, began = [], time.perf_counter()
             if last or step % schedule.snapshot_every == 0:
                 gen = dataclasses.replace(steps.averaged(config, state), info=info)
-                log.write(count | _snapshot(gen, data, out, f"{count['images']:09d}", schedule.compared, features))
+                log.write(count | _snapshot(gen, data, folder, f"{count['images']:09d}", schedule.compared, features))
                 saved.save(step, jax.tree.map(np.asarray, state))
                 began = time.perf_counter()
             stop.raise_if_asked(f"stopped after step {step}, all kept; the same command goes on from there")
@@ -158,7 +160,8 @@ def _snapshot(gen: StyleGAN2, data: Data, out: Path, name: str, compared: int, f
     checkpoint.save(model, gen)
     if not compared:
         return {}
-    real, made = np.asarray(data.reference(compared)), made[:compared]
+    real = np.asarray(data.reference(min(compared, data.size or compared)))
+    made = made[: len(real)]
     found: dict[str, Any] = {"swd": sliced_wasserstein(made, real)}
     if features is not None:
         found["frechet"] = frechet_distance(features(made), features(real))
@@ -176,7 +179,8 @@ def _check(config: TrainConfig, data: Data, devices: int) -> None:
         ("discriminator", config.discriminator.resolution, config.discriminator.img_channels),
     ):
         if (size, channels) != (data.resolution, data.img_channels):
-            raise TrainingError(f"the {part} is for {size}x{size}x{channels}, the data are {data.resolution}x{data.resolution}x{data.img_channels}")
+            theirs = f"{data.resolution} pixels and {data.img_channels} channels"
+            raise TrainingError(f"the {part} is for images of {size} pixels and {channels} channels, the data are of {theirs}")
 
 
 def _agree(path: Path, settings: dict[str, Any]) -> None:

@@ -204,7 +204,7 @@ def _generate(config: TrainConfig, params, buffers, key) -> tuple[Float[Array, "
     """One image with noise of its own, and its w."""
     key_w, key_noise = jax.random.split(key)
     ws, w = _latent(config, params, buffers, key_w)
-    image = _synthesize(config, *_cast(config, (params, buffers)), key_noise, _cast(config, ws))
+    image = _synthesize(config, _cast(config, params), _cast(config, buffers), key_noise, _cast(config, ws))
     return image.astype(jnp.float32), w
 
 

@@ -1,0 +1,410 @@
+"""The trainer's pieces against oracles: finite differences in float64, plain loops, many devices against one, a kill against none."""
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from tolerances import EXACT, rounding, worst
+
+from lrgan_jax import checkpoint
+from lrgan_jax.generators import StyleGAN2Config, ops, stylegan2
+from lrgan_jax.training import (
+    DataError,
+    DiscriminatorConfig,
+    Schedule,
+    TrainConfig,
+    TrainingError,
+    discriminator,
+    folder,
+    losses,
+    sampled,
+    train,
+)
+from lrgan_jax.training import step as steps
+from lrgan_jax.training.augment import adapted, augment, colour, geometry, warp
+
+G = StyleGAN2Config(channels=(6, 5), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
+D = DiscriminatorConfig(channels=(6, 5), group=2)
+CONFIG = TrainConfig(G, D, batch=8, r1_every=2, path_every=2, average_images=50.0)
+DIFFERENCE = 1e-6  # relative error of a central difference in float64 of these functions, at steps of 1e-5
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder of 20 pictures of 8x8."""
+    path = tmp_path_factory.mktemp("faces")
+    for k in range(20):
+        Image.fromarray(np.random.default_rng(k).integers(0, 256, (8, 8, 3), np.uint8)).save(path / f"{k:02}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """float64 parameters of both networks; noise that shows."""
+    variables = stylegan2.init(jax.random.key(0), G)
+    params = jax.tree_util.tree_map_with_path(lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"])
+    with jax.enable_x64(True):
+        trees = (params, variables["buffers"], discriminator.init(jax.random.key(1), D))
+        return jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float64), trees)
+
+
+def along(f, params, key):
+    """The derivative of f along a random direction: by jax.grad, and by a central difference."""
+    leaves, tree = jax.tree.flatten(params)
+    direction = tree.unflatten([jax.random.normal(jax.random.fold_in(key, i), a.shape, a.dtype) for i, a in enumerate(leaves)])
+    slope = sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(jax.grad(f)(params)), jax.tree.leaves(direction), strict=True))
+    high, low = (f(jax.tree.map(lambda a, d, h=h: a + h * d, params, direction)) for h in (1e-5, -1e-5))
+    return float(slope), float((high - low) / 2e-5)
+
+
+def test_r1_is_the_squared_gradient_and_its_own_gradient_is_right(networks):
+    """The value by differences over all pixels of one image; the gradient by differences along random parameters."""
+    _, _, critic = networks
+    with jax.enable_x64(True):
+        images = jax.random.normal(jax.random.key(2), (2, 8, 8, 3), jnp.float64)
+        score = partial(discriminator.score, D)
+
+        @jax.jit
+        def total(flat):
+            return score(critic, flat.reshape(images.shape)).sum()
+
+        flat, h = images.ravel(), 1e-5
+        steps_ = h * jnp.eye(flat.size)
+        slopes = jax.vmap(lambda s: total(flat + s) - total(flat - s))(steps_) / (2 * h)
+        value = losses.r1(partial(score, critic), images)
+        np.testing.assert_allclose(value, jnp.square(slopes).sum() / 2, rtol=DIFFERENCE)
+        exact, estimate = along(jax.jit(lambda p: losses.r1(partial(score, p), images)), critic, jax.random.key(3))
+    assert exact == pytest.approx(estimate, rel=DIFFERENCE)
+
+
+def test_path_length_is_the_pulled_back_norm_and_its_gradient_is_right(networks):
+    params, buffers, _ = networks
+    with jax.enable_x64(True):
+        ws = jax.random.normal(jax.random.key(4), (G.num_ws, G.w_dim), jnp.float64)
+        y = jax.random.normal(jax.random.key(5), (8, 8, 3), jnp.float64)
+
+        def length(p):
+            f = lambda ws: stylegan2.synthesize(G, {"params": p, "buffers": buffers}, ws[None])[0]  # noqa: E731
+            return losses.path_length(f, ws, y)
+
+        J = jax.jacfwd(lambda ws: stylegan2.synthesize(G, {"params": params, "buffers": buffers}, ws[None])[0])(ws)
+        rows = np.einsum("hwc,hwcld->ld", np.asarray(y), np.asarray(J)) / 8  # 8 is the root of the pixels
+        np.testing.assert_allclose(length(params), np.sqrt(np.square(rows).sum(1).mean()), rtol=1e-9)
+        exact, estimate = along(jax.jit(lambda p: jnp.square(length(p) - 0.3)), params, jax.random.key(6))
+    assert exact == pytest.approx(estimate, rel=DIFFERENCE)
+
+
+def test_losses_are_the_cross_entropies_they_are_named_after():
+    real, fake = np.array([0.3, -2.0, 40.0]), np.array([-1.0, 0.5, 3.0])
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    expected = -np.log(sigmoid(real)).mean() - np.log(1 - sigmoid(fake)).mean()
+    np.testing.assert_allclose(losses.discriminator_loss(jnp.asarray(real), jnp.asarray(fake)), expected, rtol=1e-6)
+    np.testing.assert_allclose(losses.generator_loss(jnp.asarray(fake)), -np.log(sigmoid(fake)).mean(), rtol=1e-6)
+
+
+def filtered(x, filter, padding):
+    """A true convolution along both axes, in plain loops."""
+    x = np.pad(x, ((0, 0), padding, padding, (0, 0)))
+    taps, n = np.outer(filter, filter)[::-1, ::-1], len(filter)
+    out = np.zeros((len(x), x.shape[1] - n + 1, x.shape[2] - n + 1, x.shape[3]))
+    for i in range(n):
+        for j in range(n):
+            out += taps[i, j] * x[:, i : i + out.shape[1], j : j + out.shape[2]]
+    return out
+
+
+@pytest.mark.parametrize("filter", [(0.125, 0.375, 0.375, 0.125), (0.5, 0.3, 0.2), (1.0,)])
+def test_down_conv_filters_and_then_strides(filter):
+    """Against loops; an asymmetric filter tells a convolution from a correlation."""
+    random = np.random.default_rng(0)
+    x, kernel = random.standard_normal((2, 8, 6, 3)), random.standard_normal((3, 3, 3, 4))
+    n = len(filter)
+    b = filtered(x, filter, (n // 2, (n + 1) // 2))
+    expected = np.zeros((2, 4, 3, 4))
+    for i in range(4):
+        for j in range(3):
+            expected[:, i, j] = np.einsum("nhwi,hwio->no", b[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3], kernel)
+    with jax.enable_x64(True):
+        found = ops.down_conv(jnp.asarray(x), jnp.asarray(kernel), filter)
+        smaller = ops.downsample(jnp.asarray(x), filter)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(smaller, filtered(x, filter, ((n - 1) // 2, max(n - 2, 0) // 2 if n > 1 else 0))[:, ::2, ::2], atol=1e-12)
+
+
+@pytest.mark.parametrize("padding, taps", [("SAME", 3), ("VALID", 3), (((1, 1), (0, 0)), 2), ("SAME", 1)])
+def test_the_fast_kernel_gradient_is_the_plain_one(padding, taps):
+    """Reverse, forward and second derivatives of `ops.conv` against those of XLA's convolution."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    with jax.enable_x64(True):
+        x, k = jax.random.normal(keys[0], (2, 6, 5, 3), jnp.float64), jax.random.normal(keys[1], (taps, taps, 3, 4), jnp.float64)
+        dx, dk = jax.random.normal(keys[2], x.shape, jnp.float64), jax.random.normal(keys[3], k.shape, jnp.float64)
+
+        def plain(x, k):
+            return jax.lax.conv_general_dilated(x, k, (1, 1), padding, dimension_numbers=ops.NHWC)
+
+        def derivatives(conv):
+            loss = lambda x, k: jnp.sin(conv(x, k, padding) if conv is ops.conv else conv(x, k)).sum()  # noqa: E731
+            slopes = jax.grad(loss, (0, 1))
+            return slopes(x, k), jax.jvp(loss, (x, k), (dx, dk))[1], jax.jvp(slopes, (x, k), (dx, dk))[1], jax.grad(
+                lambda k: jnp.square(jax.grad(loss)(x, k)).sum())(k)  # fmt: skip
+
+        for found, expected in zip(jax.tree.leaves(derivatives(ops.conv)), jax.tree.leaves(derivatives(plain)), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_group_deviation_sees_only_its_own_group():
+    x = np.random.default_rng(0).standard_normal((4, 2, 2, 3)).astype(np.float32)
+    found = discriminator.group_deviation(jnp.asarray(x), 2)
+    for group in (0, 1):
+        part = x[2 * group : 2 * group + 2]
+        np.testing.assert_allclose(found[2 * group : 2 * group + 2], np.sqrt(part.var(0) + 1e-8).mean(), **rounding(np.float32, 12))
+    with pytest.raises(ValueError, match="groups of 3"):
+        discriminator.group_deviation(jnp.asarray(x), 3)
+
+
+# --- augmentation ---
+
+KEYS = 4000
+
+
+def test_p_zero_changes_nothing():
+    image = jax.random.uniform(jax.random.key(0), (8, 8, 3), minval=-1, maxval=1)
+    for k in range(5):
+        np.testing.assert_allclose(augment(jax.random.key(k), image, 0.0), image, **EXACT)
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_geometry_has_the_statistics_of_the_paper(p):
+    """Log of the area: two normals of 0.2 (isotropic, in both axes); determinant's sign: flipped half of the time that p allows."""
+    maps = np.asarray(jax.vmap(lambda key: geometry(key, p, (32, 32)))(jax.random.split(jax.random.key(1), KEYS)))
+    determinants = np.linalg.det(maps[:, :2, :2].astype(np.float64))
+    assert abs((determinants < 0).mean() - p / 2) < 4 * np.sqrt(0.25 / KEYS)
+    area = np.log2(np.abs(determinants))
+    assert np.sqrt(np.mean(area**2)) == pytest.approx(2 * 0.2 * np.sqrt(p), rel=0.1)
+    # The image's centre: whole and fractional shifts, of variance 0.25^2 / 12 and 0.125^2 of the size, and rounding to whole pixels.
+    moved = maps[:, :2, 2] / 32
+    assert np.mean(moved**2) == pytest.approx(p * (0.25**2 / 12 + 0.125**2), rel=0.15)
+    np.testing.assert_allclose(maps[:, 2], np.tile([0, 0, 1], (KEYS, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_colours_have_the_statistics_of_the_paper(p):
+    maps, brightness = (np.asarray(a) for a in jax.vmap(lambda key: colour(key, p))(jax.random.split(jax.random.key(2), KEYS)))
+    assert (brightness != 0).mean() == pytest.approx(p, abs=0.04)
+    assert brightness.std() == pytest.approx(0.2 * np.sqrt(p), rel=0.06)
+    grey = maps @ np.ones(3) / 3  # contrast times the luma flip, on every channel alike
+    np.testing.assert_allclose(grey, np.repeat(grey[:, :1], 3, 1), atol=1e-5)
+    contrast = 3 * grey[:, 0]
+    assert (contrast < 0).mean() == pytest.approx(p / 2, abs=0.04)
+    assert np.log2(np.abs(contrast)).std() == pytest.approx(0.5 * np.sqrt(p), rel=0.06)
+    red = np.array([2.0, -1.0, -1.0]) / 3  # a hue: turned about grey, and scaled by contrast and saturation
+    stretch = np.log2(np.linalg.norm(maps @ red, axis=1) / np.linalg.norm(red) / np.abs(contrast))
+    assert stretch.std() == pytest.approx(np.sqrt(p), rel=0.08)
+    turned = np.einsum("k,nk->n", red, maps @ red) / np.linalg.norm(maps @ red, axis=1) / np.linalg.norm(red)
+    assert (turned < 0.999).mean() == pytest.approx(p, abs=0.06)
+
+
+def test_warp_moves_whole_pixels_exactly_and_mirrors_the_border():
+    image = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
+    shift = jnp.eye(3).at[0, 2].set(1.0)  # each pixel reads the one below
+    np.testing.assert_allclose(warp(jnp.asarray(image), shift), image[[1, 2, 3, 2]], **EXACT)
+    turn = jnp.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(warp(jnp.asarray(image), turn)[..., 0], np.rot90(image[..., 0], -1), **EXACT)
+
+
+def test_p_follows_the_overfitting():
+    p = jnp.float32(0.5)
+    assert float(adapted(p, jnp.float32(0.9), 0.6, 5000)) == pytest.approx(0.51)
+    assert float(adapted(p, jnp.float32(0.2), 0.6, 5000)) == pytest.approx(0.49)
+    assert float(adapted(jnp.float32(0.0), jnp.float32(-1.0), 0.6, 5000)) == 0.0
+    assert float(adapted(jnp.float32(1.0), jnp.float32(1.0), 0.6, 5000)) == 1.0
+
+
+# --- data ---
+
+
+def test_a_folder_is_shown_whole_before_any_image_comes_again(faces):
+    data = folder(faces, 4, seed=3)
+    epoch = np.concatenate([np.asarray(data.batch(step)) for step in range(5)])
+    assert len(np.unique(epoch.reshape(20, -1), axis=0)) == 20
+    known = {np.asarray(Image.open(file)).tobytes() for file in faces.iterdir()}
+    assert {np.rint((image + 1) * 127.5).astype(np.uint8).tobytes() for image in epoch} == known
+    np.testing.assert_array_equal(data.batch(7), folder(faces, 4, seed=3).batch(7))
+    assert not np.array_equal(data.batch(0), data.batch(5))
+
+
+def test_mirroring_flips_about_half(faces):
+    plain, mirrored = folder(faces, 20, seed=3), folder(faces, 20, seed=3, mirror=True)
+    a, b = (np.concatenate([np.asarray(data.batch(step)) for step in range(10)]) for data in (plain, mirrored))
+    same, flipped = ((a == other).all((1, 2, 3)) for other in (b, b[:, :, ::-1]))
+    assert (same | flipped).all() and 60 < flipped.sum() < 140
+
+
+def test_samples_of_a_generator_are_fresh_and_the_reference_is_apart(small_dcgan):
+    data = sampled(small_dcgan, 4)
+    seen = np.concatenate([np.asarray(data.batch(step)) for step in range(3)] + [np.asarray(data.reference(6))])
+    assert seen.shape == (18, 16, 16, 3)
+    assert len(np.unique(seen.reshape(18, -1), axis=0)) == 18
+    np.testing.assert_array_equal(data.batch(1), sampled(small_dcgan, 4).batch(1))
+
+
+def test_bad_data_is_refused_in_one_line(faces, tmp_path):
+    with pytest.raises(DataError, match="holds 20 images, fewer than a batch of 32"):
+        folder(faces, 32)
+    for k, size in enumerate([(8, 8), (8, 9)]):
+        Image.new("RGB", size).save(tmp_path / f"{k}.png")
+    with pytest.raises(DataError, match="not square and of one size"):
+        folder(tmp_path, 2)
+    assert folder(tmp_path, 2, resolution=8).resolution == 8
+    (tmp_path / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"0\.png cannot be read"):
+        folder(tmp_path, 2)
+
+
+# --- steps ---
+
+
+def mesh(num):
+    devices = jax.devices()
+    if len(devices) < num:
+        pytest.skip(f"needs {num} devices")
+    return jax.make_mesh((num,), (steps.AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices[:num])
+
+
+def after(config, num_steps, num_devices=1, *, always=False):
+    state = steps.init(config, 0)
+    for k in range(num_steps):
+        reals = jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), minval=-1, maxval=1)
+        due = always or k % 2 == 1
+        state, metrics = steps.train_step(config, mesh(num_devices), state, reals, regularise_r1=due, regularise_path=due)
+    return jax.device_get((state, metrics))
+
+
+def test_a_step_moves_both_networks_and_the_averages():
+    state, metrics = after(CONFIG, 2)
+    fresh = jax.device_get(steps.init(CONFIG, 0))
+    for name in ("generator", "discriminator", "average"):
+        pairs = zip(jax.tree.leaves(getattr(state, name)), jax.tree.leaves(getattr(fresh, name)), strict=True)
+        assert np.mean([bool((a != b).any()) for a, b in pairs]) > 0.9, name
+    assert state.step == 2 and np.any(state.buffers["mapping"]["w_avg"])
+    assert 0 < state.path_mean < metrics["path_length"] and metrics["r1"] > 0
+    assert np.isfinite([*metrics.values()]).all()
+
+
+def test_the_first_average_is_near_the_weights_and_later_ones_lag():
+    """At first the half-life is 5 % of what was seen, so the average is the newest weights to 2^-20."""
+    state, _ = after(CONFIG, 1)
+    assert max(worst(a, b) for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.generator), strict=True) if b.any()) < 1e-4
+
+
+def test_four_devices_train_as_one(tmp_path):
+    """In a process that is given four: the same two steps, with regularisers and augmentation. Adam with b1 = 0 moves every weight by
+    about the learning rate whatever its gradient, so where a gradient is all rounding its sign may differ: hence a large epsilon here."""
+    program = (
+        "import sys, numpy as np, jax, optax, functools\n"
+        "import test_training as t\n"
+        "from lrgan_jax.training import step as steps\n"
+        "import dataclasses\n"
+        "steps.optax.adam = functools.partial(optax.adam, eps=1e-2)\n"
+        "config = dataclasses.replace(t.CONFIG, augment_target=-0.9)\n"
+        "for n in (1, 4):\n"
+        "    leaves = jax.tree.leaves(t.after(config, 2, n, always=True))\n"
+        "    np.savez(f'{sys.argv[1]}/{n}.npz', *leaves)\n"
+    )
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment, cwd=Path(__file__).parent, timeout=500)
+    one, four = (np.load(tmp_path / f"{n}.npz") for n in (1, 4))
+    assert len(one.files) > 50
+    for name in one.files:
+        np.testing.assert_allclose(four[name], one[name], rtol=2e-4, atol=2e-5)
+
+
+def test_low_precision_stays_close():
+    """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32."""
+    config = dataclasses.replace(CONFIG, precision="bfloat16")
+    state, metrics = after(config, 1)
+    _, expected = after(CONFIG, 1)
+    assert {leaf.dtype for leaf in jax.tree.leaves((state.generator, state.discriminator, state.average))} == {np.dtype("float32")}
+    assert metrics["loss_d"] == pytest.approx(float(expected["loss_d"]), rel=0.05)
+
+
+# --- runs ---
+
+
+def run_in(out, data, images=48):
+    lines = []
+    gen = train(CONFIG, data, out, Schedule(images, log_every=2, snapshot_every=2, compared=0), seed=1, report=lines.append)
+    return gen, lines
+
+
+def test_a_run_leaves_what_it_says_and_its_model_is_a_checkpoint(faces, tmp_path):
+    gen, lines = run_in(tmp_path / "run", folder(faces, 8))
+    assert [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()] == lines
+    assert [line["images"] for line in lines if "loss_g" in line] == [16, 32, 48]
+    assert all("r1" in line and "path_length" in line for line in lines if "loss_g" in line)
+    loaded = checkpoint.load(tmp_path / "run" / "models" / "000000048")
+    for a, b in zip(jax.tree.leaves(loaded.variables), jax.tree.leaves(gen.variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert {p.name for p in (tmp_path / "run" / "samples").iterdir()} == {"000000016.png", "000000032.png", "000000048.png"}
+
+
+def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
+    """A process that is killed with SIGKILL as soon as a snapshot is there, resumed twice, against one that never stopped: bit for bit."""
+    expected, _ = run_in(tmp_path / "whole", folder(faces, 8), images=80)
+    program = (
+        "import sys, os, signal\n"
+        "import test_training as t\n"
+        "count = 0\n"
+        "def report(line):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "    if count == 4: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "schedule = t.Schedule(80, log_every=2, snapshot_every=2, compared=0)\n"
+        "t.train(t.CONFIG, t.folder(sys.argv[1], 8), sys.argv[2], schedule, seed=1, report=report)\n"
+    )
+    command = [sys.executable, "-c", program, str(faces), str(tmp_path / "killed")]
+    done = subprocess.run(command, cwd=Path(__file__).parent, timeout=500)
+    assert done.returncode == -signal.SIGKILL
+    found, lines = run_in(tmp_path / "killed", folder(faces, 8), images=80)
+    assert lines[0]["step"] > 2, "it resumed"
+    for a, b in zip(jax.tree.leaves(found.variables), jax.tree.leaves(expected.variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "killed")]
+    without_speed = [[{k: v for k, v in json.loads(line).items() if k != "images_per_second"} for line in log] for log in logs]
+    assert without_speed[0] == without_speed[1]
+
+
+def test_a_run_goes_on_only_with_its_own_settings(faces, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="holds something else"):
+        run_in(tmp_path / "other", folder(faces, 8))
+    (tmp_path / "run").mkdir()
+    settings = {"config": dataclasses.asdict(CONFIG) | {"batch": 16}, "seed": 1}
+    (tmp_path / "run" / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(TrainingError, match=r"config\.batch is 16, not 8"):
+        run_in(tmp_path / "run", folder(faces, 8))
+
+
+def test_what_does_not_fit_is_refused(faces, tmp_path, small_dcgan):
+    schedule = Schedule(8)
+    for config, data, message in (
+        (dataclasses.replace(CONFIG, batch=7), folder(faces, 7), "whole groups of 2"),
+        (CONFIG, sampled(small_dcgan, 8), "for images of 8 pixels"),
+        (dataclasses.replace(CONFIG, generator=dataclasses.replace(G, c_dim=2)), folder(faces, 8), "without labels"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            train(config, data, tmp_path / "run", schedule)
+    assert not (tmp_path / "run").exists()
