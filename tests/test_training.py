@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from reference import compile_quickly  # noqa: F401
 from tolerances import EXACT, rounding, worst
 
 from lrgan_jax import checkpoint
@@ -35,6 +36,7 @@ from lrgan_jax.training.augment import adapted, augment, colour, geometry, warp
 G = StyleGAN2Config(channels=(6, 5), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 D = DiscriminatorConfig(channels=(6, 5), group=2)
 CONFIG = TrainConfig(G, D, batch=8, r1_every=2, path_every=2, average_images=50.0)
+QUICKLY = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as `compile_quickly`, for other processes
 DIFFERENCE = 1e-6  # relative error of a central difference in float64 of these functions, at steps of 1e-5
 
 
@@ -310,20 +312,18 @@ def test_the_first_average_is_near_the_weights_and_later_ones_lag():
 
 
 def test_four_devices_train_as_one(tmp_path):
-    """In a process that is given four: the same two steps, with regularisers and augmentation. Adam with b1 = 0 moves every weight by
+    """In a process that is given four: the same two steps, with regularisers. Adam with b1 = 0 moves every weight by
     about the learning rate whatever its gradient, so where a gradient is all rounding its sign may differ: hence a large epsilon here."""
     program = (
         "import sys, numpy as np, jax, optax, functools\n"
         "import test_training as t\n"
         "from lrgan_jax.training import step as steps\n"
-        "import dataclasses\n"
         "steps.optax.adam = functools.partial(optax.adam, eps=1e-2)\n"
-        "config = dataclasses.replace(t.CONFIG, augment_target=-0.9)\n"
         "for n in (1, 4):\n"
-        "    leaves = jax.tree.leaves(t.after(config, 2, n, always=True))\n"
+        "    leaves = jax.tree.leaves(t.after(t.CONFIG, 2, n, always=True))\n"
         "    np.savez(f'{sys.argv[1]}/{n}.npz', *leaves)\n"
     )
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
+    environment = QUICKLY | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment, cwd=Path(__file__).parent, timeout=500)
     one, four = (np.load(tmp_path / f"{n}.npz") for n in (1, 4))
     assert len(one.files) > 50
@@ -332,12 +332,13 @@ def test_four_devices_train_as_one(tmp_path):
 
 
 def test_low_precision_stays_close():
-    """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32."""
-    config = dataclasses.replace(CONFIG, precision="bfloat16")
+    """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32. Augmentation begins at p = 0, then rises."""
+    config = dataclasses.replace(CONFIG, precision="bfloat16", augment_target=-0.9)
     state, metrics = after(config, 1)
     _, expected = after(CONFIG, 1)
     assert {leaf.dtype for leaf in jax.tree.leaves((state.generator, state.discriminator, state.average))} == {np.dtype("float32")}
     assert metrics["loss_d"] == pytest.approx(float(expected["loss_d"]), rel=0.05)
+    assert state.augment_p == metrics["augment_p"] == np.float32(8 / 500_000)
 
 
 # --- runs ---
@@ -375,7 +376,7 @@ def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
         "t.train(t.CONFIG, t.folder(sys.argv[1], 8), sys.argv[2], schedule, seed=1, report=report)\n"
     )
     command = [sys.executable, "-c", program, str(faces), str(tmp_path / "killed")]
-    done = subprocess.run(command, cwd=Path(__file__).parent, timeout=500)
+    done = subprocess.run(command, env=QUICKLY, cwd=Path(__file__).parent, timeout=500)
     assert done.returncode == -signal.SIGKILL
     found, lines = run_in(tmp_path / "killed", folder(faces, 8), images=80)
     assert lines[0]["step"] > 2, "it resumed"
