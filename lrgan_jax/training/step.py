@@ -122,8 +122,7 @@ def train_step(
 def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, regularise: bool) -> tuple[TrainState, Metrics]:
     made, _ = jax.vmap(partial(_generate, config, state.generator, state.buffers))(keys)
     # Reals first, so that groups never mix the two.
-    images = _augmented(config, state, jnp.concatenate([jax.vmap(jax.random.fold_in, (0, None))(keys, k) for k in (1, 2)]),
-                        jnp.concatenate([reals, made]))  # fmt: skip
+    images = _augmented(config, state, jnp.concatenate([_derived(keys, 1), _derived(keys, 2)]), jnp.concatenate([reals, made]))
 
     def loss(params):
         real, fake = jnp.split(_score(config, params, images), 2)
@@ -151,7 +150,7 @@ def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, r
 def _update_generator(config: TrainConfig, state: TrainState, keys, regularise: bool) -> tuple[TrainState, Metrics]:
     def loss(params):
         images, w = jax.vmap(partial(_generate, config, params, state.buffers))(keys)
-        images = _augmented(config, state, jax.vmap(jax.random.fold_in, (0, None))(keys, 1), images)
+        images = _augmented(config, state, _derived(keys, 1), images)
         metrics = {"loss_g": losses.generator_loss(_score(config, state.discriminator, images))}
         total, path_mean = metrics["loss_g"], state.path_mean
         if regularise:
@@ -173,6 +172,11 @@ def _update_generator(config: TrainConfig, state: TrainState, keys, regularise: 
     average = jax.tree.map(lambda old, new: _towards(old, new, rate), state.average, params)
     state = state._replace(generator=params, average=average, buffers=buffers, generator_optimizer=optimizer, path_mean=path_mean)
     return state, metrics
+
+
+def _derived(keys, number: int):
+    """New keys, one from each."""
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
 
 
 def _towards(old, new, rate):

@@ -48,7 +48,7 @@ def pytorch(batch: int) -> float:
     generator = torch_stylegan2.Generator(config.z_dim, 0, config.w_dim, 64, 3, mapping, channels=config.channels)
     average = {name: p.detach().clone() for name, p in generator.named_parameters()}
     critic = torch_discriminator.Discriminator(CRITIC)
-    of_g, of_d = (torch.optim.Adam(net.parameters(), lr=2e-3, betas=(0, 0.99)) for net in (generator, critic))
+    of_g, of_d = (torch.optim.Adam(net.parameters(), lr=2e-3, betas=(0.0, 0.99)) for net in (generator, critic))
     reals = torch.rand(batch, 3, 64, 64) * 2 - 1
     path_mean = torch.zeros(())
 
