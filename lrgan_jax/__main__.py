@@ -15,9 +15,10 @@ from lrgan_jax import bench, checkpoint, demo, images, report
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
-from lrgan_jax.generators import Generator, Latent, StyleGAN2, StyleGAN2Config, render, sample_z, to_ws
+from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
 from lrgan_jax.pipeline import Method, find_directions
+from lrgan_jax.training.command import train_command
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
@@ -253,110 +254,6 @@ def bench_command(
     if out is not None:
         figures = {"machine": plain._asdict(), "precision": precision, "models": [row._asdict() for row in rows], "blocks": tables}
         print(f"wrote {write_whole(out, (json.dumps(figures, indent=1) + chr(10)).encode())}")
-
-
-def train_command(
-    data: Annotated[str, tyro.conf.Positional],
-    *,
-    out: Path = Path("run"),
-    kimg: float = 1000.0,
-    resolution: int | None = None,
-    mirror: bool = False,
-    start: Annotated[str | None, tyro.conf.arg(metavar="NAME|FOLDER")] = None,
-    channel_base: int = 4096,
-    channel_max: int = 512,
-    latent: int = 256,
-    mapping_layers: int = 4,
-    discriminator_base: int | None = None,
-    batch: int = 32,
-    learning_rate: float = 0.002,
-    discriminator_learning_rate: float = 0.002,
-    r1_gamma: float = 0.1,
-    path_weight: float = 2.0,
-    mixing: float = 0.9,
-    average_kimg: float = 10.0,
-    augment_target: float | None = None,
-    precision: Literal["float32", "bfloat16"] = "float32",
-    snapshot_kimg: float = 20.0,
-    seed: int = 0,
-) -> None:
-    """Train a StyleGAN2, on all devices. The same command goes on with a run that was stopped or killed.
-
-    Args:
-        data: a folder of images, or a model (its name or folder), whose samples are learnt from.
-        out: the run's folder: log.jsonl, samples/, models/ (each works as --model), and the state to resume from.
-        kimg: thousands of real images to see.
-        resolution: crop images (centred, square) and resize them to this; by default they must be square and of one size.
-        mirror: show images flipped, too.
-        start: a StyleGAN2 whose weights to begin with, and whose shape to keep.
-        channel_base: width of a layer is this over its resolution, at most channel_max. Half of it halves most of the time.
-        channel_max: see channel_base.
-        latent: size of z and w.
-        mapping_layers: of the mapping network.
-        discriminator_base: channel base of the discriminator; the generator's by default.
-        batch: images a step, over all devices.
-        learning_rate: of the generator.
-        discriminator_learning_rate: of the discriminator.
-        r1_gamma: weight of R1; lower for small images.
-        path_weight: weight of the path-length regularisation; 0 leaves it out.
-        mixing: share of images made from two latents.
-        average_kimg: half-life of the averaged generator, which is the one that is saved.
-        augment_target: augment adaptively, aiming at this mean sign of the discriminator on real images; 0.6 for small data sets.
-        precision: of the layers on GPUs and TPUs.
-        snapshot_kimg: thousands of images between two snapshots.
-        seed: of everything random.
-    """
-    from lrgan_jax import training  # other commands need not wait for it
-
-    try:
-        teacher = checkpoint.load(data)
-    except checkpoint.ModelError:
-        if not Path(data).is_dir():
-            raise
-        source = training.folder(data, batch, resolution=resolution, mirror=mirror, seed=seed)
-    else:
-        source = training.sampled(teacher, batch, seed=seed)
-    begin = None if start is None else checkpoint.load(start)
-    if begin is None:
-        network = StyleGAN2Config(
-            channels=_widths(channel_base, channel_max, source.resolution), z_dim=latent, w_dim=latent, img_channels=source.img_channels,
-            mapping_layers=mapping_layers, mapping_features=latent, embed_features=0,
-        )  # fmt: skip
-    elif isinstance(begin, StyleGAN2):
-        network = begin.config
-    else:
-        raise UsageError(f"--start {start} is not a StyleGAN2")
-    critic = training.DiscriminatorConfig(_widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels)
-    config = training.TrainConfig(
-        network, critic, batch=batch, learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate,
-        r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, average_images=1000 * average_kimg, augment_target=augment_target,
-        precision=precision,
-    )  # fmt: skip
-    schedule = training.Schedule(round(1000 * kimg), snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
-    origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
-    name = begin.info if begin is not None else None
-    with tqdm(total=schedule.images, unit="img", unit_scale=True, leave=False) as bar:
-
-        def report(line: dict[str, Any]) -> None:
-            bar.update(line["images"] - bar.n)
-            tqdm.write(_figures(line))
-
-        training.train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=name, report=report)
-    print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
-
-
-def _widths(base: int, most: int, resolution: int) -> tuple[int, ...]:
-    """Channels from 4x4 up."""
-    return tuple(max(1, min(base // size, most)) for size in (4 * 2**k for k in range((resolution // 4).bit_length())))
-
-
-def _figures(line: dict[str, Any]) -> str:
-    """A line of the log for a person."""
-    shown = {name: value for name, value in line.items() if name not in ("step", "images")}
-    if "swd" in shown:
-        shown["swd"] = "/".join(f"{value:.1f}" for value in shown["swd"].values())
-    figures = "  ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
-    return f"{line['images'] / 1000:.1f} kimg  {figures}"
 
 
 def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int | None) -> Latent:

@@ -13,13 +13,9 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """`number` is the signal that asked to stop, None as long as none did."""
+    """`number` is the signal that asked to stop, None as long as none did. It may come at any time: look once, then save, then stop."""
 
     number: int | None = None
-
-    def raise_if_asked(self, message: str) -> None:
-        if self.number is not None:
-            raise Interrupted(message, self.number)
 
 
 @contextmanager

@@ -68,14 +68,13 @@ def colour(key: Array, p: Float[ArrayLike, ""]) -> tuple[Float[Array, "3 3"], Fl
     saturation = jnp.exp2(jnp.where(on(), jax.random.normal(next(keys)), 0))
     grey = jnp.full((3, 3), 1 / 3)  # projects on the grey axis
     rest = jnp.eye(3) - grey
+    # Each step is the identity plus a change, so that without a change it is exactly the identity.
     across = jnp.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / jnp.sqrt(3.0)
-    hue = grey + jnp.cos(angle) * rest + jnp.sin(angle) * across  # Rodrigues
+    hue = jnp.eye(3) + (jnp.cos(angle) - 1) * rest + jnp.sin(angle) * across  # Rodrigues
     total = contrast * jnp.eye(3)
-    for step in (jnp.eye(3) - flip * grey, hue, grey + saturation * rest):
+    for step in (jnp.eye(3) - flip * grey, hue, jnp.eye(3) + (saturation - 1) * rest):
         total = jnp.matmul(step, total, precision="highest")
-    # 1/3 three times is not quite 1, and p = 0 must change nothing.
-    untouched = (contrast == 1) & (flip == 0) & (angle == 0) & (saturation == 1)
-    return jnp.where(untouched, jnp.eye(3), total), brightness
+    return total, brightness
 
 
 def warp(image: Float[Array, "h w c"], matrix: Float[Array, "3 3"]) -> Float[Array, "h w c"]:

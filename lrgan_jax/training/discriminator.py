@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -118,5 +117,3 @@ def score(config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]) 
     network: Any = Discriminator(config)
     return network.apply({"params": params}, images)
 
-
-jit_init = jax.jit(init, static_argnames="config")

@@ -26,7 +26,7 @@ from lrgan_jax import checkpoint, images
 from lrgan_jax.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
-from lrgan_jax.interrupt import stop_request
+from lrgan_jax.interrupt import Interrupted, stop_request
 from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data
 from lrgan_jax.training.step import AXIS, TrainConfig
@@ -105,7 +105,8 @@ def train(
             state, metrics = steps.train_step(config, mesh, state, reals, **_due(config, step))
             recent.append(metrics)
             count = {"step": step, "images": step * config.batch}
-            last = step == total or stop.number is not None
+            asked = stop.number
+            last = step == total or asked is not None
             if last or step % schedule.log_every == 0:
                 figures = _mean(recent)  # waits for the device, so the clock is read after it
                 log.write(count | figures | {"images_per_second": len(recent) * config.batch / (time.perf_counter() - began)})
@@ -115,7 +116,8 @@ def train(
                 log.write(count | _snapshot(gen, data, folder, f"{count['images']:09d}", schedule.compared, features))
                 saved.save(step, jax.tree.map(np.asarray, state))
                 began = time.perf_counter()
-            stop.raise_if_asked(f"stopped after step {step}, all kept; the same command goes on from there")
+            if asked is not None:
+                raise Interrupted(f"stopped after step {step}, all kept; the same command goes on from there", asked)
     return dataclasses.replace(steps.averaged(config, state), info=info)
 
 

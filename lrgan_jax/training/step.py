@@ -81,7 +81,7 @@ def init(config: TrainConfig, seed: int, *, start: StyleGAN2 | None = None) -> T
     key_g, key_d = jax.random.split(jax.random.key(seed))
     variables = jax.jit(stylegan2.init, static_argnums=1)(key_g, config.generator) if start is None else start.variables
     params, buffers = jax.tree.map(jnp.array, (variables["params"], variables["buffers"]))
-    critic = discriminator.jit_init(key_d, config.discriminator)
+    critic = jax.jit(discriminator.init, static_argnums=1)(key_d, config.discriminator)
     first, second = _optimizers(config)
     zeros = [jnp.zeros(()) for _ in range(3)]  # an array each: the state is donated
     return TrainState(

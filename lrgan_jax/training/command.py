@@ -1,0 +1,113 @@
+"""`lrgan train`: options to a config, data and a run."""
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tqdm import tqdm
+
+from lrgan_jax import checkpoint
+from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
+from lrgan_jax.training.data import DataError, folder, sampled
+from lrgan_jax.training.discriminator import DiscriminatorConfig
+from lrgan_jax.training.loop import Schedule, TrainingError, train
+from lrgan_jax.training.step import TrainConfig
+
+
+def train_command(
+    data: Annotated[str, tyro.conf.Positional],
+    *,
+    out: Path = Path("run"),
+    kimg: float = 1000.0,
+    resolution: int | None = None,
+    mirror: bool = False,
+    start: Annotated[str | None, tyro.conf.arg(metavar="NAME|FOLDER")] = None,
+    channel_base: int = 4096,
+    channel_max: int = 512,
+    latent: int = 256,
+    mapping_layers: int = 4,
+    discriminator_base: int | None = None,
+    batch: int = 32,
+    learning_rate: float = 0.002,
+    discriminator_learning_rate: float = 0.002,
+    r1_gamma: float = 0.1,
+    path_weight: float = 2.0,
+    mixing: float = 0.9,
+    average_kimg: float = 10.0,
+    augment_target: float | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    snapshot_kimg: float = 20.0,
+    seed: int = 0,
+) -> None:
+    """Train a StyleGAN2, on all devices. The same command goes on with a run that was stopped or killed.
+
+    Args:
+        data: a folder of images, or a model (its name or folder), whose samples are learnt from.
+        out: the run's folder: log.jsonl, samples/, models/ (each works as --model), and the state to resume from.
+        kimg: thousands of real images to see.
+        resolution: crop images (centred, square) and resize them to this; by default they must be square and of one size.
+        mirror: show images flipped, too.
+        start: a StyleGAN2 whose weights to begin with, and whose shape to keep.
+        channel_base: width of a layer is this over its resolution, at most channel_max. Half of it halves most of the time.
+        channel_max: see channel_base.
+        latent: size of z and w.
+        mapping_layers: of the mapping network.
+        discriminator_base: channel base of the discriminator; the generator's by default.
+        batch: images a step, over all devices.
+        learning_rate: of the generator.
+        discriminator_learning_rate: of the discriminator.
+        r1_gamma: weight of R1; lower for small images.
+        path_weight: weight of the path-length regularisation; 0 leaves it out.
+        mixing: share of images made from two latents.
+        average_kimg: half-life of the averaged generator, which is the one that is saved.
+        augment_target: augment adaptively, aiming at this mean sign of the discriminator on real images; 0.6 for small data sets.
+        precision: of the layers on GPUs and TPUs.
+        snapshot_kimg: thousands of images between two snapshots.
+        seed: of everything random.
+    """
+    if Path(data).is_dir() and not (Path(data) / checkpoint.DESCRIPTION).exists():
+        source = folder(data, batch, resolution=resolution, mirror=mirror, seed=seed)
+    elif mirror or resolution is not None:
+        raise DataError("--mirror and --resolution are for a folder of images")
+    else:
+        source = sampled(checkpoint.load(data), batch, seed=seed)
+    begin = None if start is None else checkpoint.load(start)
+    if begin is None:
+        network = StyleGAN2Config(
+            channels=_widths(channel_base, channel_max, source.resolution), z_dim=latent, w_dim=latent, img_channels=source.img_channels,
+            mapping_layers=mapping_layers, mapping_features=latent, embed_features=0,
+        )  # fmt: skip
+    elif isinstance(begin, StyleGAN2):
+        network = begin.config
+    else:
+        raise TrainingError(f"--start {start} is not a StyleGAN2")
+    critic = DiscriminatorConfig(_widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels)
+    config = TrainConfig(
+        network, critic, batch=batch, learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate,
+        r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, average_images=1000 * average_kimg, augment_target=augment_target,
+        precision=precision,
+    )  # fmt: skip
+    schedule = Schedule(round(1000 * kimg), snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
+    origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
+    info = None if begin is None else begin.info
+    with tqdm(total=schedule.images, unit="img", unit_scale=True, leave=False) as bar:
+
+        def report(line: dict[str, Any]) -> None:
+            bar.update(line["images"] - bar.n)
+            tqdm.write(_figures(line))
+
+        train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=info, report=report)
+    print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
+
+
+def _widths(base: int, most: int, resolution: int) -> tuple[int, ...]:
+    """Channels from 4x4 up."""
+    return tuple(max(1, min(base // size, most)) for size in (4 * 2**k for k in range((resolution // 4).bit_length())))
+
+
+def _figures(line: dict[str, Any]) -> str:
+    """A line of the log for a person."""
+    shown = {name: value for name, value in line.items() if name not in ("step", "images")}
+    if "swd" in shown:
+        shown["swd"] = "/".join(f"{value:.1f}" for value in shown["swd"].values())
+    figures = "  ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
+    return f"{line['images'] / 1000:.1f} kimg  {figures}"
