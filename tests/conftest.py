@@ -9,6 +9,13 @@ from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config,
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # checkpoints too large for the repository, where they are at hand
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then crashes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     if not SHARED.is_dir():
