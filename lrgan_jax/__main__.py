@@ -11,22 +11,16 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import bench, checkpoint, demo, images, report
+from lrgan_jax import bench, checkpoint, demo, images, report, sweep
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
+from lrgan_jax.options import Layers, Model, Text, UsageError, chosen_layers
 from lrgan_jax.pipeline import Method, find_directions
+from lrgan_jax.sweep.command import sweep_command
 from lrgan_jax.training.command import train_command
-
-Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
-Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
-Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
-
-
-class UsageError(ValueError):
-    """Options that do not fit together or the model; the message is one line for a person."""
 
 
 def demo_command(
@@ -57,7 +51,7 @@ def demo_command(
     if num_latents < 1:
         raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
     latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
-    result = demo.run(gen, latents, regions, layers=_layers(layers, gen), progress=lambda steps: tqdm(steps, "faces", unit="face"))
+    result = demo.run(gen, latents, regions, layers=chosen_layers(layers, gen), progress=lambda steps: tqdm(steps, "faces", unit="face"))
     note = f"The {num_latents} faces nearest to frontal of 512 random ones, seed {seed}, truncation {truncation:g}."
     write_whole(out, report.page(result, model=gen.info.name, note=note).encode())
     ratios = report.leak_ratios(result)
@@ -121,7 +115,7 @@ def directions(
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("directions.npz"),
-    image: int = 0,
+    image: int | None = None,
     average: int = 1,
     protect: Text = None,
     layers: Layers = None,
@@ -134,6 +128,7 @@ def directions(
     truncation: float = 1.0,
     label: int | None = None,
     seed: int = 0,
+    from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
 ) -> None:
     """Find directions that edit one region and leave the rest still, and save them.
 
@@ -141,7 +136,7 @@ def directions(
         region: a region's name (see `lrgan info MODEL`) or a PNG, white inside.
         model: a name or a folder.
         out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
-        image: number of the image in `lrgan sample` of the same seed.
+        image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
         protect: what must keep still, as a region; the whole rest by default.
         layers: the layers to differentiate and later to edit, such as 4-7; all by default.
@@ -154,17 +149,21 @@ def directions(
         truncation: below 1 pulls latents towards the mean.
         label: class of a conditional model.
         seed: of the random latents.
+        from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
     """
     if out.exists():
         raise FileExistsError(f"{out} exists already; choose another name or remove it")
     if out.suffix not in (".npz", ".npy"):
         raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
-    gen = checkpoint.load(model)
-    latents = _latents(gen, seed, image + average, truncation, label)[image:]
-    found = find_directions(
-        gen, latents, region, protect=protect, layers=_layers(layers, gen), method=method, num=num, lam=lam, mu=mu, num_relax=num_relax,
-        mode=mode,
-    )  # fmt: skip
+    if from_sweep is not None:
+        found = sweep.open(from_sweep).directions(region, image)[:num]
+    else:
+        gen, first = checkpoint.load(model), image or 0
+        latents = _latents(gen, seed, first + average, truncation, label)[first:]
+        found = find_directions(
+            gen, latents, region, protect=protect, layers=chosen_layers(layers, gen), method=method, num=num, lam=lam, mu=mu,
+            num_relax=num_relax, mode=mode,
+        )  # fmt: skip
     assert found.inside is not None and found.outside is not None and found.kept is not None
     for k, (a, b, kept) in enumerate(zip(found.inside, found.outside, found.kept, strict=True)):
         print(f"direction {k}: inside {a:.2e}, outside {b:.2e}, ratio {a / max(b, 1e-12):.1f}, attribute share {kept:.2f}")
@@ -215,7 +214,7 @@ def edit(
         print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
     ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label)[image:])
     low, high = chosen.step_range if reach is None else (-reach, reach)
-    moved = edit_latents(ws, chosen, np.linspace(low, high, steps), layers=_layers(layers, gen))
+    moved = edit_latents(ws, chosen, np.linspace(low, high, steps), layers=chosen_layers(layers, gen))
     strips = render(gen, moved).swapaxes(0, 1)
     enlarge = max(1, 128 // gen.resolution)
     if out.suffix == ".png":
@@ -270,22 +269,6 @@ def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int 
     return gen.mapping(z, c, truncation)
 
 
-def _layers(text: str | None, gen: Generator) -> list[int] | None:
-    """ "4-7,9" -> [4, 5, 6, 7, 9]."""
-    if text is None:
-        return None
-    chosen: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            chosen += range(int(first), int(last or first) + 1)
-    except ValueError as error:
-        raise UsageError(f"--layers {text}: write them as 4-7 or 4,6") from error
-    if not chosen or min(chosen) < 0 or max(chosen) >= gen.num_ws:
-        raise UsageError(f"--layers {text}: this model has layers 0 to {gen.num_ws - 1}")
-    return chosen
-
-
 def _png(path: Path) -> Path:
     if path.suffix != ".png":
         raise UsageError(f"{path}: pictures are written as .png")
@@ -294,7 +277,7 @@ def _png(path: Path) -> Path:
 
 COMMANDS: dict[str, Any] = {
     "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "train": train_command,
-    "bench": bench_command,
+    "sweep": sweep_command, "bench": bench_command,
 }  # fmt: skip
 
 

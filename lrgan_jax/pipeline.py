@@ -151,7 +151,6 @@ def to_directions(
     if not len(chosen):
         raise ValueError(_nothing_left(analysis, method))
     vectors, inside, outside, kept = (np.asarray(a)[chosen] for a in found[:4])
-    reach = float(np.sqrt(FULL_CHANGE / max(float(inside[0]), 1e-12)))
     settings = {
         "mu": float(analysis.mu),
         "rank_inside": int(analysis.inside.rank),
@@ -161,8 +160,14 @@ def to_directions(
     layers = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
     info = gen.info
     return Directions(
-        vectors, inside, outside, kept, layers, (-reach, reach), region, method, info.name, info.fingerprint, settings
+        vectors, inside, outside, kept, layers, full_range(inside), region, method, info.name, info.fingerprint, settings
     )
+
+
+def full_range(inside: Float[np.ndarray, " k"]) -> tuple[float, float]:
+    """Steps at which the first of some directions changes the region by `FULL_CHANGE`."""
+    reach = float(np.sqrt(FULL_CHANGE / max(float(inside[0]), 1e-12)))
+    return -reach, reach
 
 
 def _nothing_left(analysis: Analysis, method: str) -> str:

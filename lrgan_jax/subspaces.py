@@ -21,6 +21,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from lrgan_jax import linalg
+
 AnyArray = Array | np.ndarray  # what may be passed; what comes back is a JAX array
 HIGHEST = lax.Precision.HIGHEST
 
@@ -57,7 +59,7 @@ def spectrum(
     Args:
       by_magnitude: absolute values fall, as singular values do. A low-rank part has a few negative eigenvalues, which count too.
     """
-    values, vectors = jnp.linalg.eigh(matrix)
+    values, vectors = linalg.eigh(matrix)
     order = jnp.argsort(-jnp.abs(values) if by_magnitude else -values)
     values, rows = values[order], vectors.T[order]
     largest = jnp.take_along_axis(rows, jnp.argmax(jnp.abs(rows), axis=1, keepdims=True), axis=1)
@@ -145,7 +147,7 @@ def default_mu(
 
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
-    return jnp.linalg.eigvalsh(_whitened(inside, outside, tao)[0])[-1]
+    return linalg.eigvalsh(_whitened(inside, outside, tao)[0])[-1]
 
 
 def rayleigh_directions(
@@ -182,7 +184,7 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
 def _whitened(inside, outside, tao):
     """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
     c = tao * jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
-    factor = jnp.linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
+    factor = linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)
     whitened = jsl.solve_triangular(factor, half.T, lower=True)
     return (whitened + whitened.T) / 2, factor

@@ -14,7 +14,7 @@ import lrgan_jax
 ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
 ORDER = [
-    "files", "interrupt", "published", "regions", "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
+    "files", "settings", "interrupt", "linalg", "published", "regions", "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
     "memory", "jacobian",
     "subspaces",
     "directions",
@@ -25,7 +25,9 @@ ORDER = [
     "metrics",
     "pipeline",
     "baselines", "invert",
-    "sweep",
+    "options",
+    "sweep.errors", "sweep.latents", "sweep.block", "sweep.store", "sweep.plan", "sweep.population", "sweep.processes", "sweep.devices",
+    "sweep.run", "sweep.merge", "sweep.results", "sweep.command", "sweep",
     "images",
     "distances",
     "training.losses", "training.augment", "training.discriminator", "training.step", "training.data", "training.loop",

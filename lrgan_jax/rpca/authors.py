@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int
 
+from lrgan_jax import linalg
 from lrgan_jax.rpca.problem import Number, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 
@@ -23,7 +24,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
     def step(carry):
         S, Y, *_, k = carry
         A = M - S + Y / mu
-        values, U = jnp.linalg.eigh(A)
+        values, U = linalg.eigh(A)
         values = shrink(values, 1 / mu)
         L = dot(U * values, U.T)
         L = (L + L.T) / 2

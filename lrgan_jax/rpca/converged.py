@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from lrgan_jax import linalg
 from lrgan_jax.rpca.problem import Number, Problem, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 RELAX = 1.6
@@ -66,7 +67,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
     columns = len(M) // 16
 
     def eigh_step(state: State, goal: Number) -> State:
-        values, U = jnp.linalg.eigh(_target(problem, state.V, state.mu))
+        values, U = linalg.eigh(_target(problem, state.V, state.mu))
         return basis_step(state._replace(U=U[:, jnp.argsort(-jnp.abs(values))]), goal)
 
     def basis_step(state: State, goal: Number) -> State:
@@ -167,9 +168,9 @@ def _shrink_by_basis(A: Square, U: Square, threshold: Number) -> tuple[Square, V
 
 def _shrink_by_tracking(A: Square, basis: Columns, threshold: Number) -> tuple[Square, Values, Columns]:
     """The same from the k leading eigenvectors of the last step's A, and these of this A."""
-    Q, _ = jnp.linalg.qr(dot(A, basis))
+    Q, _ = linalg.qr(dot(A, basis))
     inner = dot(Q.T, dot(A, Q))
-    values, U = jnp.linalg.eigh((inner + inner.T) / 2)
+    values, U = linalg.eigh((inner + inner.T) / 2)
     basis, values = dot(Q, U), shrink(values, threshold)
     half = basis * jnp.sqrt(jnp.abs(values))
     return dot(half * jnp.sign(values), half.T), values, basis

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from lrgan_jax import linalg
+
 Square = Float[Array, "n n"]
 Number = Float[Array, ""]
 dot = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
@@ -74,4 +76,4 @@ def shrink(x: Float[Array, "..."], threshold: Number) -> Float[Array, "..."]:
 
 
 def spectral_norm(matrix: Square) -> Number:
-    return jnp.abs(jnp.linalg.eigvalsh(matrix)).max()
+    return jnp.abs(linalg.eigvalsh(matrix)).max()

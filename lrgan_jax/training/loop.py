@@ -27,6 +27,7 @@ from lrgan_jax.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, stop_request
+from lrgan_jax.settings import differences
 from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data
 from lrgan_jax.training.step import AXIS, TrainConfig
@@ -194,14 +195,7 @@ def _agree(path: Path, settings: dict[str, Any]) -> None:
         write_whole(path, text.encode())
         return
     now, before = json.loads(text), json.loads(path.read_text(encoding="utf-8"))
-    different = sorted(_differences(now, before))
+    different = list(differences(now, before))
     if different:
         raise TrainingError(f"{path.parent} holds a run with other settings: {'; '.join(different)}")
 
-
-def _differences(now: Any, before: Any, name: str = ""):
-    if isinstance(now, dict) and isinstance(before, dict):
-        for key in now.keys() | before.keys():
-            yield from _differences(now.get(key), before.get(key), f"{name}.{key}".lstrip("."))
-    elif now != before:
-        yield f"{name} is {before}, not {now}"

@@ -1,0 +1,47 @@
+"""Decompositions that may be vmapped anywhere.
+
+On CPUs, jaxlib spreads a batch of decompositions over the threads that wait for it: inside a loop, programs with several of them were seen
+to stop for good (jaxlib 0.10.2, two cores). There, batches are taken one by one, which costs no time; elsewhere as they are.
+"""
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def _one_by_one(decompose: Callable[..., Any]) -> Callable[..., Any]:
+    """`decompose` of one matrix, with a rule for batches."""
+    of_one = jax.custom_batching.custom_vmap(decompose)
+
+    @of_one.def_vmap
+    def of_batch(axis_size, batched, matrices):
+        found = lax.platform_dependent(matrices, cpu=lambda a: lax.map(of_one, a), default=jax.vmap(decompose))
+        return found, jax.tree.map(lambda _: True, found)
+
+    return of_one
+
+
+@_one_by_one
+def eigh(matrix):
+    """Eigenvalues, rising, and eigenvectors as columns of a symmetric matrix [n, n]."""
+    return tuple(jnp.linalg.eigh(matrix))
+
+
+@_one_by_one
+def eigvalsh(matrix):
+    """Eigenvalues, rising, of a symmetric matrix [n, n]."""
+    return jnp.linalg.eigvalsh(matrix)
+
+
+@_one_by_one
+def qr(matrix):
+    """Q and R of a matrix [m, n]."""
+    return tuple(jnp.linalg.qr(matrix))
+
+
+@_one_by_one
+def cholesky(matrix):
+    """The lower factor of a positive definite matrix [n, n]."""
+    return jnp.linalg.cholesky(matrix)

@@ -1,0 +1,37 @@
+"""From the sums of all blocks to the mean Gram of every region, and the directions that serve all latents."""
+from contextlib import suppress
+from functools import partial
+
+import jax
+import numpy as np
+
+from lrgan_jax.sweep.block import AXES, USABLE, Sums, factorise, symmetric
+from lrgan_jax.sweep.errors import Damaged, SweepError
+from lrgan_jax.sweep.plan import options_of
+from lrgan_jax.sweep.store import Store
+
+MEANS = {f"mean_{side}": ("region", "latent_dim", "other_latent_dim") for side in Sums._fields}
+
+
+def write(store: Store) -> None:
+    """Add up and factorise, unless that was done. In float64 from block to block, so that the number of latents does not matter.
+
+    Raises:
+      SweepError: if a block is missing, or no latent has finite results.
+    """
+    with suppress(Damaged):
+        if store.population() is not None:
+            return
+    if len(missing := np.flatnonzero(~store.committed())):
+        some = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
+        raise SweepError(f"{store.place}: {len(missing)} of {store.num_blocks} blocks are missing ({some}); all else is kept")
+    count = int((store.arrays["usable"].read().result() == USABLE).sum())
+    if not count:
+        raise SweepError(f"{store.place}: no latent has finite results")
+    means = []
+    for side in Sums._fields:
+        total = sum(store.arrays[f"sum_{side}"][block].read().result().astype(np.float64) for block in range(store.num_blocks))
+        means.append(symmetric((np.asarray(total) / count).astype(np.float32)))
+    results = jax.jit(jax.vmap(partial(factorise, options_of(store.manifest))))(*means)
+    arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))
+    store.write_population(arrays, {**AXES, **MEANS})

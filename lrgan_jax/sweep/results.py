@@ -1,0 +1,89 @@
+"""Reading a store: arrays that are read when they are looked at, and directions."""
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrgan_jax.directions import Directions
+from lrgan_jax.pipeline import full_range
+from lrgan_jax.sweep.block import AXES, USABLE
+from lrgan_jax.sweep.errors import SweepError
+from lrgan_jax.sweep.plan import options_of
+from lrgan_jax.sweep.store import Store, open_store
+
+
+class Sweep:
+    """A store, finished or not.
+
+    Attributes:
+      manifest: settings, model, versions. regions: names, in the order of the arrays' `region` axis.
+      arrays: name -> TensorStore array (see `block.AXES`); indexing is lazy, `np.asarray` reads. Latents that are not done read as 0.
+      population: the same names without the latent's axis, and mean_inside, mean_outside [R, d, d]; None until all latents are done.
+    """
+
+    def __init__(self, store: Store):
+        self._store = store
+        self.manifest: Mapping[str, Any] = store.manifest
+        self.regions: list[str] = store.manifest["regions"]
+        self.arrays: Mapping[str, Any] = {name: array for name, array in store.arrays.items() if name != "committed"}
+        self.population = store.population()
+
+    def __len__(self) -> int:
+        return self._store.num
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arrays[name]
+
+    def done(self) -> np.ndarray:
+        """Which latents are there, bool [N], usable or not."""
+        return np.repeat(self._store.committed(), self._store.size)[: len(self)]
+
+    def usable(self) -> np.ndarray:
+        """Which latents are there and have finite results, bool [N]."""
+        return self.done() & (np.asarray(self.arrays["usable"].read().result()) == USABLE)
+
+    def directions(self, region: str, latent: int | None = None) -> Directions:
+        """Those of one latent, or of the mean Gram over all: directions that serve all of them.
+
+        Raises:
+          SweepError: if there are none: another region, a latent that is not done or has no finite results, no direction left.
+        """
+        if region not in self.regions:
+            raise SweepError(f"no region {region!r} in this sweep: it has {', '.join(self.regions)}")
+        if latent is None and self.population is None:
+            raise SweepError(f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are")
+        if latent is not None and not 0 <= latent < len(self):
+            raise SweepError(f"no latent {latent} in this sweep: it has 0 to {len(self) - 1}")
+        found = self._of_region(self.regions.index(region), latent)
+        chosen = np.flatnonzero(found["valid"])
+        if not len(chosen):
+            raise SweepError(f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing")
+        vectors, inside, outside, kept = (found[name][chosen] for name in ("vectors", "inside", "outside", "kept"))
+        options, model = options_of(self.manifest), self.manifest["settings"]["model"]
+        settings: dict[str, Any] = {
+            "mu": float(found["mu"]), "rank_inside": int(found["rank_inside"]), "rank_outside": int(found["rank_outside"]),
+            "converged": bool(found["converged"]), "average": int(self.usable().sum()) if latent is None else 1,
+        }  # fmt: skip
+        return Directions(
+            vectors, inside, outside, kept, options.layers, full_range(inside), region, options.method, self.manifest["model"], model,
+            settings,
+        )  # fmt: skip
+
+    def _of_region(self, region: int, latent: int | None) -> dict[str, np.ndarray]:
+        names = [name for name, axes in AXES.items() if axes[:1] == ("region",) and name in self.arrays]
+        if latent is None:
+            assert self.population is not None
+            return {name: self.population[name][region] for name in names if name in self.population}
+        if not self.usable()[latent]:
+            raise SweepError(f"latent {latent} is not done, or has no finite results")
+        return {name: self.arrays[name][latent, region].read().result() for name in names}
+
+
+def open(path: str | Path) -> Sweep:  # noqa: A001, the name that file libraries give it
+    """A sweep's store, finished or not, from any machine.
+
+    Raises:
+      SweepError: if there is none, or it cannot be read.
+    """
+    return Sweep(open_store(path))

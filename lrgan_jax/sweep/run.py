@@ -1,0 +1,195 @@
+"""The sweep itself: blocks to the devices, results to the store, neither waiting for the other."""
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.interrupt import Interrupted, stop_request
+from lrgan_jax.memory import free_memory
+from lrgan_jax.pipeline import METHODS, Method
+from lrgan_jax.regions import region_mask
+from lrgan_jax.sweep import plan, population, processes
+from lrgan_jax.sweep.block import USABLE, Options
+from lrgan_jax.sweep.devices import Running, stream
+from lrgan_jax.sweep.errors import Damaged, SweepError
+from lrgan_jax.sweep.latents import Latents, given
+from lrgan_jax.sweep.processes import Share
+from lrgan_jax.sweep.store import Store, create, location, open_store
+
+WRITING = 2  # blocks that wait to be written at any time, or are: more would only take memory
+READERS = 4  # committed blocks looked through at once
+
+
+@dataclass
+class Progress:
+    """How far this process's share is.
+
+    Attributes:
+      total, done, failed: latents. damaged: blocks of an earlier call that are done again, and what was wrong with them.
+      computed, seconds, idle_seconds: of this call alone: latents, the time since its first block, and how much of it the devices had
+        nothing to do.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    damaged: dict[int, str] = field(default_factory=dict)
+    computed: int = 0
+    seconds: float = 0.0
+    idle_seconds: float = 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """At the rate of this call."""
+        return (self.total - self.done) * self.seconds / max(self.computed, 1)
+
+
+def run(
+    gen: Generator,
+    path: str | Path,
+    latents: Latents | Latent | np.ndarray,
+    regions: Sequence[str] | Mapping[str, Any],
+    *,
+    layers: Sequence[int] | None = None,
+    method: Method = "frontier",
+    num: int = 4,
+    lam: float | None = None,
+    mu: float | None = None,
+    num_relax: int = 0,
+    mode: Literal["converged", "authors"] = "converged",
+    channels: Literal["mean", "sum", "stack"] = "stack",
+    size: int | None = None,
+    grams: Literal["float32", "float16", "bfloat16"] | None = None,
+    splits: bool = False,
+    thumbnail: int = 64,
+    block: int = 32,
+    shard: Share = Share(),  # noqa: B008, a constant
+    max_failures: int | None = 100,
+    devices: Sequence[Any] | None = None,
+    report: Callable[[Progress], Any] = lambda progress: None,
+) -> None:
+    """Directions of every latent and region, into a store. The same call again goes on where the last one ended.
+
+    Args:
+      path: a folder, or a URL that TensorStore knows, such as gs://bucket/name.
+      latents: `seeded` or `given` ones, or an array of w or ws.
+      regions: names, or name -> anything that `region_mask` takes.
+      layers, method, num, lam, mu, num_relax, mode, channels, size: as in `find_directions`.
+      grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room.
+      thumbnail: side of the pictures kept, in pixels, at most.
+      block: latents computed and written together; best a multiple of the number of devices.
+      shard: do only this share of the blocks, in a store of its own or in a common one; `merge` brings the shares together.
+      max_failures: so many latents may have no finite results; None for any number.
+      devices: to share each block; all of this process by default. report: is told how far it is, at the start and after every block.
+    Raises:
+      SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed stays.
+      Interrupted: after SIGINT or SIGTERM, once the blocks at hand are committed.
+    """
+    latents = latents if isinstance(latents, Latents) else given(gen, latents)
+    regions = regions if isinstance(regions, Mapping) else {str(region): region for region in regions}
+    if method not in METHODS or min(num, block, thumbnail, len(regions)) < 1:
+        raise SweepError(f"a sweep wants at least one region, direction and latent a block, and a method of {', '.join(METHODS)}")
+    grid = size or min(gen.resolution, 256)
+    masks = {name: region_mask(region, grid, gen.info.regions) for name, region in regions.items()}
+    stacked = np.stack(list(masks.values()))
+    options = Options(
+        None if layers is None else tuple(sorted({int(layer) for layer in layers})), method, min(num, gen.w_dim), lam, mu, num_relax,
+        mode, channels, grams, splits, thumbnail, memory=1 << (free_memory() // 2).bit_length() - 1,
+    )  # fmt: skip
+    with processes.together():
+        if jax.process_index() == 0:
+            arrays = plan.layouts(gen, latents, stacked, options, block)
+            create(location(path), plan.manifest(gen, latents, masks, options, block), arrays, {"masks": stacked})
+    store, share = open_store(path), processes.own(shard)
+    options = plan.options_of(store.manifest)
+    devices = list(jax.local_devices() if devices is None else devices)
+    with stop_request() as stop, processes.together() as told:
+        todo, progress = _look_through(store, range(share.index, store.num_blocks, share.count))
+        report(progress)
+        if todo:
+            numbers = _until(lambda: stop.number is not None or told() is not None, todo)
+            _write_all(store, stream(gen, latents, stacked, options, block, devices, numbers), progress, max_failures, report)
+        if stop.number is not None:
+            raise Interrupted(f"stopped at {progress.done} of {progress.total} latents, all kept; the same command goes on", stop.number)
+    with processes.together():
+        if jax.process_index() == 0 and shard.count == 1:
+            population.write(store)
+
+
+def _until(ended: Callable[[], bool], numbers: Iterable[int]) -> Iterator[int]:
+    for number in numbers:
+        if ended():
+            return
+        yield number
+
+
+def _look_through(store: Store, numbers: Sequence[int]) -> tuple[list[int], Progress]:
+    """What is left to do of these blocks. Committed ones are read; those that are damaged are discarded."""
+    there = store.committed()
+    progress = Progress(sum(_length(store, block) for block in numbers))
+    known = [block for block in numbers if there[block]]
+
+    def unusable(block: int) -> int | Damaged:
+        try:
+            return _unusable(store.read(block)["usable"])
+        except Damaged as error:
+            return error
+
+    with ThreadPoolExecutor(READERS) as readers:
+        for block, found in zip(known, readers.map(unusable, known), strict=True):
+            if isinstance(found, Damaged):
+                store.discard(block)
+                progress.damaged[block] = str(found)
+            else:
+                progress.done += _length(store, block)
+                progress.failed += found
+    return [block for block in numbers if not there[block] or block in progress.damaged], progress
+
+
+def _write_all(store: Store, stream: Any, progress: Progress, max_failures: int | None, report) -> None:
+    """Commit block after block as they become ready, and keep count."""
+    writing: deque[tuple[Running, Future[int]]] = deque()
+    began = ended = None
+
+    def finish(running: Running, failed: Future[int]) -> None:
+        nonlocal began, ended
+        progress.failed += failed.result()
+        ready, length = running.ready.result(), _length(store, running.block)
+        began, before = began or running.started, ended or running.started
+        progress.idle_seconds += max(0.0, running.started - before)
+        progress.seconds, ended = ready - began, ready
+        progress.done, progress.computed = progress.done + length, progress.computed + length
+        report(progress)
+        if max_failures is not None and progress.failed > max_failures:
+            raise SweepError(f"{progress.failed} latents have no finite results; --max-failures {max_failures} allows for no more")
+
+    with closing(stream), ThreadPoolExecutor(1) as writer:
+        for running in stream:
+            writing.append((running, writer.submit(_write, store, running)))
+            if len(writing) > WRITING:
+                finish(*writing.popleft())
+        while writing:
+            finish(*writing.popleft())
+
+
+def _write(store: Store, running: Running) -> int:
+    """How many latents of the block are unusable."""
+    running.ready.result()
+    results = {name: np.asarray(result) for name, result in running.results.items()}
+    store.write(running.block, results)
+    return _unusable(results["usable"][: _length(store, running.block)])
+
+
+def _unusable(usable: np.ndarray) -> int:
+    return int((usable != USABLE).sum())
+
+
+def _length(store: Store, block: int) -> int:
+    return min(store.size, store.num - block * store.size)
