@@ -25,6 +25,7 @@ from lrgan_jax.sweep.store import open_store
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
+DIRECTIONS = {"vectors", "inside", "outside", "kept"}
 REGIONS = {"corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))), "middle": np.pad(np.ones((4, 4), np.float32), 6)}
 QUICKLY = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as `compile_quickly`, for other processes
 
@@ -61,7 +62,9 @@ def assert_equal_within(path, other):
     assert left.keys() == right.keys()
     for name in left:
         if left[name].dtype.kind == "f":
-            assert worst(left[name], right[name]) < SAME, name
+            # The mean's directions: eigenvectors magnify what rounding did to the sums.
+            bound = 2e-5 if name.startswith("population/") and name.rpartition("/")[2] in DIRECTIONS else SAME
+            assert worst(left[name], right[name]) < bound, name
         else:
             np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
@@ -329,8 +332,9 @@ def test_one_region_of_some_layers_with_classes(tmp_path):
             sweep.seeded(gen, 0, 3, labels=labels)
 
 
-@pytest.mark.parametrize("rows", [np.zeros((3, 7), np.float32), np.zeros((0, 10), np.float32), np.zeros((3, 10), int), np.zeros((3, 2, 10))])
-def test_rows_that_do_not_fit(small_dcgan, rows):
+@pytest.mark.parametrize("shape, dtype", [((3, 7), "f4"), ((0, 10), "f4"), ((3, 10), "i4"), ((3, 2, 10), "f4")])
+def test_rows_that_do_not_fit(small_dcgan, shape, dtype):
+    rows = np.zeros(shape, dtype)
     with pytest.raises(sweep.SweepError, match="of this model are floats"):
         sweep.given(small_dcgan, rows)
 

@@ -105,7 +105,7 @@ def sweep_command(
         raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
     random = partial(seeded, gen, seed, num_latents, labels=labels, truncation=truncation)
     rows = random() if latents is None else _rows(gen, latents, space, truncation)
-    with tqdm(total=rows.num, unit="latent", disable=log_json, position=jax.process_index()) as bar:
+    with tqdm(total=rows.num, unit="latent", delay=1, disable=log_json, position=jax.process_index()) as bar:
 
         def report(progress: Progress) -> None:
             if log_json:
