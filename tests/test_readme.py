@@ -3,20 +3,34 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tolerances import PARITY
 
+import lrgan_jax as lr
+from lrgan_jax import sweep
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_ten_lines_run(tmp_path, monkeypatch):
     """As printed, and with the shapes that their comments promise."""
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
-    exec(code, names)
+    exec(CODE[0], names)
     assert names["edited"].shape == (3, 1, 100) and names["images"].shape == (3, 64, 64, 3)
     assert np.abs(np.asarray(names["images"])).max() <= 1 and (tmp_path / "mouth.npz").exists()
     np.testing.assert_allclose(names["images"][1], names["gen"].synthesis(names["w"])[0], rtol=0, atol=PARITY)
+
+
+@pytest.mark.slow
+def test_the_sweeps_lines_run(tmp_path, monkeypatch):
+    """As printed, on a store of two latents."""
+    monkeypatch.chdir(tmp_path)
+    gen = lr.load("faces-dcgan")
+    sweep.run(gen, "store", sweep.seeded(gen, 0, 2), ["mouth"], block=2)
+    exec(CODE[1], {})
+    assert len(lr.Directions.load("mouth-of-all.npz")) == 4
 
 
 def test_links_lead_somewhere():

@@ -1,0 +1,41 @@
+"""Decompositions of a batch are those of its matrices, and a loop of them ends."""
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tolerances import rounding
+
+from lrgan_jax import linalg
+
+LOOP = """
+import jax, jax.numpy as jnp
+from lrgan_jax import analyse
+half = jax.random.normal(jax.random.key(0), (2, 4, 100, 130)) * jnp.arange(1.0, 131.0) ** -1.5
+grams = half @ half.swapaxes(-1, -2)
+found = jax.jit(jax.vmap(lambda a, b: analyse(a, b).candidates["frontier"]))
+for _ in range(4):
+    jax.block_until_ready(found(*grams))
+print("done")
+"""
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "qr", "cholesky"])
+def test_a_batch_is_its_matrices(name):
+    """vmap against a loop, twice nested too."""
+    half = jax.random.normal(jax.random.key(0), (2, 3, 6, 6))
+    matrices = half @ half.swapaxes(-1, -2) + jnp.eye(6)
+    decompose = getattr(linalg, name)
+    batched = jax.tree.leaves(jax.jit(jax.vmap(jax.vmap(decompose)))(matrices))
+    one_by_one = [jax.tree.leaves(decompose(matrix)) for matrix in matrices.reshape(6, 6, 6)]
+    for k, part in enumerate(batched):
+        np.testing.assert_allclose(part.reshape(6, *part.shape[2:]), [parts[k] for parts in one_by_one], **rounding(np.float32, 36))
+
+
+@pytest.mark.slow
+def test_a_batch_inside_a_loop_ends():
+    """Four splits at once, as a region each: with jaxlib's own batches this stops on two cores, sooner or later."""
+    done = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "done", done.stderr
