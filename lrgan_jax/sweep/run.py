@@ -153,7 +153,7 @@ def _look_through(store: Store, numbers: Sequence[int]) -> tuple[list[int], Prog
     return [block for block in numbers if not there[block] or block in progress.damaged], progress
 
 
-def _write_all(store: Store, stream: Any, progress: Progress, max_failures: int | None, report) -> None:
+def _write_all(store: Store, stream: Any, progress: Progress, max_failures: int | None, report: Callable[[Progress], Any]) -> None:
     """Commit block after block as they become ready, and keep count."""
     writing: deque[tuple[Running, Future[int]]] = deque()
     began = ended = None
