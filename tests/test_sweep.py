@@ -23,6 +23,7 @@ from lrgan_jax.generators import DCGAN, W, Z, image_function, stylegan2
 from lrgan_jax.sweep.block import compensated_sum, symmetric, upper_triangle
 from lrgan_jax.sweep.store import open_store
 
+sweep_run = sys.modules["lrgan_jax.sweep.run"]  # the module: the package has a function of that name
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
 DIRECTIONS = {"vectors", "inside", "outside", "kept"}
@@ -30,11 +31,19 @@ REGIONS = {"corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))), "m
 QUICKLY = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as `compile_quickly`, for other processes
 
 
+@pytest.fixture(autouse=True)
+def steady_memory(monkeypatch):
+    """What is free is written into a new store's manifest, and may change from test to test."""
+    monkeypatch.setattr(sweep_run, "free_memory", lambda: 2**32)
+
+
 @pytest.fixture(scope="module")
 def finished(small_dcgan, tmp_path_factory):
     """A store that nothing happened to, with all that can be kept."""
     path = tmp_path_factory.mktemp("sweep") / "store"
-    run(small_dcgan, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_run, "free_memory", lambda: 2**32)
+        run(small_dcgan, path)
     return path
 
 
