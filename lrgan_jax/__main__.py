@@ -17,8 +17,8 @@ from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
-from lrgan_jax.options import Layers, Model, Text, UsageError, chosen_layers
-from lrgan_jax.pipeline import Method, find_directions
+from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
+from lrgan_jax.pipeline import find_directions
 from lrgan_jax.sweep.command import sweep_command
 from lrgan_jax.training.command import train_command
 
@@ -45,9 +45,7 @@ def demo_command(
         seed: of the random latents.
     """
     gen = checkpoint.load(model)
-    regions = regions or tuple(gen.info.regions)[:4]
-    if not regions:
-        raise UsageError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
+    regions = regions_or_own(regions, gen)
     if num_latents < 1:
         raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
     latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
@@ -118,16 +116,10 @@ def directions(
     image: int | None = None,
     average: int = 1,
     protect: Text = None,
-    layers: Layers = None,
-    method: Method = "frontier",
-    num: int = 4,
-    lam: float | None = None,
-    mu: float | None = None,
-    num_relax: int = 0,
-    mode: Literal["converged", "authors"] = "converged",
     truncation: float = 1.0,
     label: int | None = None,
     seed: int = 0,
+    search: Annotated[Search, tyro.conf.OmitArgPrefixes] = Search(),  # noqa: B008, a constant
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
 ) -> None:
     """Find directions that edit one region and leave the rest still, and save them.
@@ -139,16 +131,10 @@ def directions(
         image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
         protect: what must keep still, as a region; the whole rest by default.
-        layers: the layers to differentiate and later to edit, such as 4-7; all by default.
-        method: frontier (ours), constrained, projected (the paper's), attribute (ignores the rest).
-        num: at most so many directions.
-        lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
-        mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
-        num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
-        mode: authors reproduces the authors' solver.
         truncation: below 1 pulls latents towards the mean.
         label: class of a conditional model.
         seed: of the random latents.
+        search: how to look for them.
         from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
     """
     if out.exists():
@@ -156,14 +142,11 @@ def directions(
     if out.suffix not in (".npz", ".npy"):
         raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
     if from_sweep is not None:
-        found = sweep.open(from_sweep).directions(region, image)[:num]
+        found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
         gen, first = checkpoint.load(model), image or 0
         latents = _latents(gen, seed, first + average, truncation, label)[first:]
-        found = find_directions(
-            gen, latents, region, protect=protect, layers=chosen_layers(layers, gen), method=method, num=num, lam=lam, mu=mu,
-            num_relax=num_relax, mode=mode,
-        )  # fmt: skip
+        found = find_directions(gen, latents, region, protect=protect, **search.arguments(gen))
     assert found.inside is not None and found.outside is not None and found.kept is not None
     for k, (a, b, kept) in enumerate(zip(found.inside, found.outside, found.kept, strict=True)):
         print(f"direction {k}: inside {a:.2e}, outside {b:.2e}, ratio {a / max(b, 1e-12):.1f}, attribute share {kept:.2f}")

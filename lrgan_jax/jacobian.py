@@ -23,7 +23,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.memory import even_parts, fitting_chunk, free_memory
+from lrgan_jax.memory import default_memory, even_parts, fitting_chunk
 
 Channels = Literal["mean", "sum", "stack"]
 Pooling = Literal["area", "nearest"]
@@ -99,8 +99,7 @@ def region_grams(
     masks = check_masks(masks, grid, len(latents))
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
     num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
-    if memory is None:
-        memory = 1 << (free_memory() // 2).bit_length() - 1  # a power of two: what is free changes from call to call, programs should not
+    memory = default_memory() if memory is None else memory
     plan = _plan(f, latents[0], num_rows * image.dtype.itemsize, num_rows, memory, chunk, whole=keep_jacobian)
     return _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian)
 
@@ -138,6 +137,7 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
         return (values if pixels is None else values.at[pixels].get(mode="clip")).reshape(-1), image
 
     def of_one(item):
+        """The Grams at one latent."""
         latent, masks = item
         with jax.default_matmul_precision(precision):
             values, push_forward, image = jax.linearize(rows, latent, has_aux=True)

@@ -23,6 +23,11 @@ def free_memory() -> int:
         return 4 * 2**30
 
 
+def default_memory() -> int:
+    """Half of what is free, as a power of two: what is free changes from call to call, programs should not."""
+    return 1 << (free_memory() // 2).bit_length() - 1
+
+
 def fitting_chunk(f: Callable, latent: Array, memory: int) -> int:
     """How many tangents of f to push at once: as many as fit in `memory` bytes, at most what the platform makes use of.
 

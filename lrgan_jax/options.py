@@ -1,9 +1,11 @@
 """Words that several commands of `lrgan` share."""
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from lrgan_jax.generators import Generator
+from lrgan_jax.pipeline import Method
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
@@ -12,6 +14,41 @@ Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
 
 class UsageError(ValueError):
     """Options that do not fit together or the model; the message is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How directions are looked for.
+
+    Attributes:
+      layers: the layers to differentiate and later to edit, such as 4-7; all by default.
+      method: frontier (ours), constrained, projected (the paper's), attribute (ignores the rest).
+      num: at most so many directions.
+      lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
+      mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
+      num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
+      mode: authors reproduces the authors' solver.
+    """
+
+    layers: Layers = None
+    method: Method = "frontier"
+    num: int = 4
+    lam: float | None = None
+    mu: float | None = None
+    num_relax: int = 0
+    mode: Literal["converged", "authors"] = "converged"
+
+    def arguments(self, gen: Generator) -> dict[str, Any]:
+        """As `find_directions` and `sweep.run` take them."""
+        return asdict(self) | {"layers": chosen_layers(self.layers, gen)}
+
+
+def regions_or_own(regions: tuple[str, ...], gen: Generator) -> tuple[str, ...]:
+    """The model's own first four where none are named."""
+    regions = regions or tuple(gen.info.regions)[:4]
+    if not regions:
+        raise UsageError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
+    return regions
 
 
 def chosen_layers(text: str | None, gen: Generator) -> list[int] | None:

@@ -1,6 +1,7 @@
 """Decompositions of a batch are those of its matrices, and a loop of them ends."""
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from tolerances import rounding
 
-from lrgan_jax import linalg
+from lrgan_jax import analyse, linalg
 
 LOOP = """
 import jax, jax.numpy as jnp
@@ -32,6 +33,18 @@ def test_a_batch_is_its_matrices(name):
     one_by_one = [jax.tree.leaves(decompose(matrix)) for matrix in matrices.reshape(6, 6, 6)]
     for k, part in enumerate(batched):
         np.testing.assert_allclose(part.reshape(6, *part.shape[2:]), [parts[k] for parts in one_by_one], **rounding(np.float32, 36))
+
+
+def test_batches_of_64_bits_inside_jit():
+    """The authors' solver asks for them only while it is traced; the batch is made later."""
+    half = jax.random.normal(jax.random.key(0), (2, 3, 8, 8))
+    grams = half @ half.swapaxes(-1, -2)
+    solve = partial(analyse, lam=0.3, mode="authors")
+    batched = jax.jit(jax.vmap(solve))(*grams)
+    for k in range(3):
+        alone = solve(grams[0, k], grams[1, k])
+        assert batched.inside.rank[k] == alone.inside.rank
+        np.testing.assert_allclose(batched.inside.low_rank[k], alone.inside.low_rank, **rounding(np.float32, 64))
 
 
 @pytest.mark.slow

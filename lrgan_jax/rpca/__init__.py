@@ -65,7 +65,14 @@ def robust_pca(
         lam = np.shape(gram)[0] ** -0.5 if lam is None else lam
         tol = (1e-5 if dtype == jnp.float32 else 1e-7) if tol is None else tol
         arguments = *(jnp.asarray(x, dtype) for x in (gram, lam, tol)), jnp.asarray(max_steps)
-        return authors.solve(*arguments) if mode == "authors" else converged.solve(*arguments)
+        return _authors_one_by_one(*arguments) if mode == "authors" else converged.solve(*arguments)
+
+
+@jax.custom_batching.sequential_vmap
+def _authors_one_by_one(*arguments) -> RobustPCA:
+    """Batches of what is inside jit are made after the 64 bits were switched off again, and would mix the two."""
+    with jax.enable_x64(True):
+        return authors.solve(*arguments)
 
 
 def check(result: RobustPCA) -> RobustPCA:

@@ -4,7 +4,7 @@
     sweep = open("store"); sweep["vectors"][:100].read().result(); sweep.directions("mouth")
 
 Read on in the order of the data: latents.py (which), block.py (what the devices compute), devices.py (keeping them busy), store.py
-(where it goes), run.py (the loop), population.py (what serves all latents), results.py (reading). plan.py is what a store remembers of
+(where it goes), loop.py (all together), population.py (what serves all latents), results.py (reading). plan.py is what a store remembers of
 the settings; processes.py and merge.py are for more machines than one.
 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=256`:
@@ -20,9 +20,9 @@ On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=
 """
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.latents import Latents, given, seeded
+from lrgan_jax.sweep.loop import Progress, run
 from lrgan_jax.sweep.merge import merge
 from lrgan_jax.sweep.processes import Share, join
 from lrgan_jax.sweep.results import Sweep, open  # noqa: A004
-from lrgan_jax.sweep.run import Progress, run
 
 __all__ = ["Latents", "Progress", "Share", "Sweep", "SweepError", "given", "join", "merge", "open", "run", "seeded"]

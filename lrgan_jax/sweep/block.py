@@ -85,9 +85,7 @@ def compute(
         per_latent = partial(one, options, gen, masks)
         results, grams = lax.map(per_latent, ws)
         usable = counts & (results["usable"] == USABLE)
-        # Two parts per sum: what rounding took from the first is in the second, so the error does not grow with the block.
-        sums = (lax.psum(compensated_sum(gram, usable), AXIS) for gram in grams)
-        return results, Sums(*(upper_triangle(high + low) for high, low in sums))
+        return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
 
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
     # The solver's loops begin with constants, which the checker of replication takes for another type than what they become.
@@ -155,6 +153,12 @@ def compensated_sum(terms: Float[Array, "n ..."], counted: Bool[Array, " n"]) ->
 
     zero = jnp.zeros(terms.shape[1:], terms.dtype)
     return lax.scan(add, (zero, zero), (terms, counted))[0]
+
+
+def _sum_over_devices(high: Float[Array, "..."], low: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Compensated too, where `psum` would round: so it hardly matters over how many devices a block was spread."""
+    parts = jnp.concatenate([lax.all_gather(high, AXIS), lax.all_gather(low, AXIS)])
+    return jnp.add(*compensated_sum(parts, jnp.ones(len(parts), bool)))
 
 
 def thumbnail(image: Float[Array, "h w c"], size: int) -> Array:

@@ -1,10 +1,12 @@
 """`lrgan sweep`: options to a job and a store."""
-import dataclasses
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
@@ -13,14 +15,37 @@ from tqdm import tqdm
 
 from lrgan_jax import checkpoint
 from lrgan_jax.generators import Generator
-from lrgan_jax.options import Layers, Model, UsageError, chosen_layers
-from lrgan_jax.pipeline import Method
+from lrgan_jax.options import Model, Search, UsageError, regions_or_own
 from lrgan_jax.sweep import processes
+from lrgan_jax.sweep.errors import Damaged
 from lrgan_jax.sweep.latents import SPACES, Latents, given, seeded
+from lrgan_jax.sweep.loop import Progress, run
 from lrgan_jax.sweep.merge import merge as merge_shares
 from lrgan_jax.sweep.processes import Share
 from lrgan_jax.sweep.results import open as open_sweep
-from lrgan_jax.sweep.run import Progress, run
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """This process as one of several.
+
+    Attributes:
+      distributed: one of several processes, as SLURM, Open MPI, Kubernetes or a TPU pod started them.
+      coordinator: one of several processes, this being where process 0 listens.
+      num_processes: how many there are, with --coordinator.
+      process_id: which one this is, with --coordinator.
+    """
+
+    distributed: bool = False
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS:PORT")] = None
+    num_processes: int | None = None
+    process_id: int | None = None
+
+    def join(self) -> None:
+        if self.distributed or self.coordinator is not None:
+            processes.join(self.coordinator, self.num_processes, self.process_id)
+        elif (self.num_processes, self.process_id) != (None, None):
+            raise UsageError("--num-processes and --process-id go with --coordinator")
 
 
 def sweep_command(
@@ -34,13 +59,7 @@ def sweep_command(
     latents: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None,
     space: Literal["z", "w", "ws"] = "w",
     truncation: float = 1.0,
-    layers: Layers = None,
-    method: Method = "frontier",
-    num: int = 4,
-    lam: float | None = None,
-    mu: float | None = None,
-    num_relax: int = 0,
-    mode: Literal["converged", "authors"] = "converged",
+    search: Annotated[Search, tyro.conf.OmitArgPrefixes] = Search(),  # noqa: B008, a constant
     grams: Literal["float32", "float16", "bfloat16"] | None = None,
     splits: bool = False,
     thumbnail: int = 64,
@@ -49,10 +68,7 @@ def sweep_command(
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None,
     merge: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="STORE")] = None,
     status: bool = False,
-    distributed: bool = False,
-    coordinator: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS:PORT")] = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
+    cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
     log_json: bool = False,
 ) -> None:
     """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was stopped or killed.
@@ -67,13 +83,7 @@ def sweep_command(
         latents: rows to take instead of random latents.
         space: what the rows are.
         truncation: below 1 pulls latents towards the mean.
-        layers: the layers to differentiate and later to edit, such as 4-7; all by default.
-        method: see `lrgan directions`.
-        num: at most so many directions of each latent and region.
-        lam: see `lrgan directions`.
-        mu: see `lrgan directions`.
-        num_relax: see `lrgan directions`.
-        mode: see `lrgan directions`.
+        search: how to look for them, at each latent and region.
         grams: keep every latent's Gram matrices, too, as numbers of this type.
         splits: keep the parts of the robust PCA, too.
         thumbnail: side of the pictures kept, in pixels, at most.
@@ -82,50 +92,53 @@ def sweep_command(
         shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the parts together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
-        distributed: one of several processes, as SLURM, Open MPI, Kubernetes or a TPU pod started them.
-        coordinator: one of several processes, this being where process 0 listens.
-        num_processes: how many there are, with --coordinator.
-        process_id: which one this is, with --coordinator.
+        cluster: one of several processes.
         log_json: progress as lines of JSON.
     """
     if merge is not None:
-        merge_shares(store, merge, report=lambda text: print(text, file=sys.stderr))
-    if merge is not None or status:
-        print(_status(store))
+        merge_shares(store, merge, report=partial(print, file=sys.stderr))
+    elif not status:
+        cluster.join()
+        gen = checkpoint.load(model)
+        if num_latents < 1:
+            raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
+        random = partial(seeded, gen, seed, num_latents, labels=labels, truncation=truncation)
+        rows = random() if latents is None else _rows(gen, latents, space, truncation)
+        with _shown(as_json=log_json) as report:
+            run(
+                gen, store, rows, regions_or_own(regions, gen), grams=grams, splits=splits, thumbnail=thumbnail, block=block,
+                shard=_share(shard), max_failures=max_failures, report=report, **search.arguments(gen),
+            )  # fmt: skip
+    print(_status(store))
+
+
+@contextmanager
+def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
+    """Progress as lines of JSON, or as a bar."""
+    if as_json:
+        more = {"process": jax.process_index()}
+        yield lambda progress: print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
         return
-    if coordinator is not None or distributed:
-        processes.join(coordinator, num_processes, process_id)
-    elif (num_processes, process_id) != (None, None):
-        raise UsageError("--num-processes and --process-id go with --coordinator")
-    gen = checkpoint.load(model)
-    regions = regions or tuple(gen.info.regions)[:4]
-    if not regions:
-        raise UsageError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
-    if num_latents < 1:
-        raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
-    random = partial(seeded, gen, seed, num_latents, labels=labels, truncation=truncation)
-    rows = random() if latents is None else _rows(gen, latents, space, truncation)
-    with tqdm(total=rows.num, unit="latent", delay=1, disable=log_json, position=jax.process_index()) as bar:
+    with tqdm(unit="latent", delay=1, position=jax.process_index()) as bar:
 
         def report(progress: Progress) -> None:
-            if log_json:
-                line = dataclasses.asdict(progress) | {"seconds_left": progress.seconds_left, "process": jax.process_index()}
-                print(json.dumps(line), flush=True)
-            bar.total, bar.n = progress.total, progress.done
-            bar.set_postfix(failed=progress.failed, idle=f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}")
+            if bar.total is None:
+                bar.total = progress.total
+                for block, reason in progress.damaged.items():
+                    tqdm.write(f"block {block} is done again: {reason}", file=sys.stderr)
+            bar.set_postfix(failed=progress.failed, idle=f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}", refresh=False)
+            bar.update(progress.done - bar.n)
 
-        run(
-            gen, store, rows, regions, layers=chosen_layers(layers, gen), method=method, num=num, lam=lam, mu=mu, num_relax=num_relax,
-            mode=mode, grams=grams, splits=splits, thumbnail=thumbnail, block=block, shard=_share(shard), max_failures=max_failures,
-            report=report,
-        )  # fmt: skip
-    print(_status(store))
+        yield report
 
 
 def _status(store: str) -> str:
     sweep = open_sweep(store)
     done, usable = int(sweep.done().sum()), int(sweep.usable().sum())
-    population = "there" if done == len(sweep) and sweep.population is not None else "not yet"
+    try:
+        population = "not yet" if sweep.population is None else "there"
+    except Damaged:
+        population = "damaged: the same command, or --merge, writes them again"
     return f"{store}: {done} of {len(sweep)} latents done, {done - usable} without finite results; population directions {population}"
 
 

@@ -1,7 +1,7 @@
 """Keeping the devices busy: the next block is always queued, and a thread notes when each one is ready."""
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import abc
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from lrgan_jax.generators import Generator
+from lrgan_jax.sweep.ahead import ahead
 from lrgan_jax.sweep.block import AXIS, Options, compute
 from lrgan_jax.sweep.latents import Latents
 
@@ -20,16 +21,16 @@ AHEAD = 2  # blocks that the devices have been given at any time: more would onl
 class Running(NamedTuple):
     """A block on its way. `started` and `ready` are times of `time.perf_counter`; the results may be fetched from then on."""
 
-    block: int
+    number: int
     results: dict[str, Any]
     started: float
-    ready: "Future[float]"
+    ready: Future[float]
 
 
 def stream(
     gen: Generator, latents: Latents, masks: Float[np.ndarray, "r h w"], options: Options, size: int, devices: Sequence[Any],
     numbers: Iterable[int],
-) -> Iterator[Running]:  # fmt: skip
+) -> abc.Generator[Running, None, None]:  # fmt: skip
     """The blocks of these numbers, in turn. Asks for a number only when a device has room for its block."""
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
     whole, split = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
@@ -40,18 +41,16 @@ def stream(
         counts = block * size + np.arange(padded) < min((block + 1) * size, latents.num)
         return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), masks
 
+    def start(block: int) -> Running:
+        results, sums = compute(options, mesh, *arguments(block))
+        started = time.perf_counter()  # the first call compiles, and comes back once that is done
+        results |= {f"sum_{side}": total[None] for side, total in sums._asdict().items()}
+        for result in results.values():
+            result.copy_to_host_async()
+        return Running(block, results, started, watcher.submit(_when_ready, results))
+
     with ThreadPoolExecutor(1) as watcher:
-        queue: deque[Running] = deque()
-        for block in numbers:
-            results, sums = compute(options, mesh, *arguments(block))
-            started = time.perf_counter()  # the first call compiles, and comes back once that is done
-            results |= {f"sum_{side}": total[None] for side, total in sums._asdict().items()}
-            for result in results.values():
-                result.copy_to_host_async()
-            queue.append(Running(block, results, started, watcher.submit(_when_ready, results)))
-            if len(queue) == AHEAD:
-                yield queue.popleft()
-        yield from queue
+        yield from ahead(numbers, start, AHEAD)
 
 
 def _when_ready(results) -> float:

@@ -3,8 +3,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lrgan_jax.sweep import population
 from lrgan_jax.sweep.errors import Damaged
 from lrgan_jax.sweep.store import Store, create, location, open_store
@@ -22,13 +20,21 @@ def merge(path: str | Path, shares: Sequence[str | Path] = (), *, report: Callab
     """
     sources = [open_store(share) for share in shares]
     for source in sources:
-        _copy(source, create(location(path), source.manifest, source.layouts, {"masks": source.arrays["masks"].read().result()}), report)
-    population.write(open_store(path))
+        create(location(path), source.manifest, source.layouts, {"masks": source.values("masks")})
+    target = open_store(path)
+    for block, found in target.look_through(range(target.num_blocks)):
+        if isinstance(found, Damaged):
+            report(f"{target.place}: block {block} is discarded: {found}")
+    for source in sources:
+        _copy(source, target, report)
+    population.write(target)
 
 
 def _copy(source: Store, target: Store, report: Callable[[str], Any]) -> None:
-    for block in np.flatnonzero(source.committed() & ~target.committed()):
+    missing = [block for block, there in enumerate(target.committed()) if not there]
+    for block, there in zip(missing, source.committed(missing), strict=True):
         try:
-            target.write(int(block), source.read(int(block)))
+            if there:
+                target.write(block, source.read(block))
         except Damaged as error:
             report(f"{source.place}: block {block} is left out: {error}")

@@ -45,7 +45,7 @@ def options_of(manifest: Mapping[str, Any]) -> Options:
 def layouts(gen: Generator, latents: Latents, masks: Float[np.ndarray, "r h w"], options: Options, block: int) -> dict[str, Layout]:
     """The arrays of a store."""
     ws = jax.ShapeDtypeStruct((gen.num_ws, gen.w_dim), np.float32)
-    results, grams = jax.eval_shape(partial(one, options, gen, masks), ws)
+    results, _ = jax.eval_shape(partial(one, options, gen, masks), ws)
     found = {
         name: Layout((latents.num, *result.shape), result.dtype.name, ("latent", *AXES[name]), block) for name, result in results.items()
     }

@@ -19,18 +19,17 @@ def write(store: Store) -> None:
     Raises:
       SweepError: if a block is missing, or no latent has finite results.
     """
-    with suppress(Damaged):
-        if store.population() is not None:
-            return
     if len(missing := np.flatnonzero(~store.committed())):
         some = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
         raise SweepError(f"{store.place}: {len(missing)} of {store.num_blocks} blocks are missing ({some}); all else is kept")
-    count = int((store.arrays["usable"].read().result() == USABLE).sum())
+    with suppress(Damaged):
+        if store.population() is not None:
+            return
+    count, means = int((store.values("usable") == USABLE).sum()), []
     if not count:
         raise SweepError(f"{store.place}: no latent has finite results")
-    means = []
     for side in Sums._fields:
-        total = sum(store.arrays[f"sum_{side}"][block].read().result().astype(np.float64) for block in range(store.num_blocks))
+        total = sum(store.values(f"sum_{side}", block).astype(np.float64) for block in range(store.num_blocks))
         means.append(symmetric((np.asarray(total) / count).astype(np.float32)))
     results = jax.jit(jax.vmap(partial(factorise, options_of(store.manifest))))(*means)
     arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))

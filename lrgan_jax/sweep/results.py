@@ -1,5 +1,6 @@
 """Reading a store: arrays that are read when they are looked at, and directions."""
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from lrgan_jax.directions import Directions
 from lrgan_jax.pipeline import full_range
-from lrgan_jax.sweep.block import AXES, USABLE
+from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import options_of
 from lrgan_jax.sweep.store import Store, open_store
+
+OF_DIRECTIONS = ("vectors", "inside", "outside", "kept", "valid", "mu", "rank_inside", "rank_outside", "converged")
 
 
 class Sweep:
@@ -19,15 +22,22 @@ class Sweep:
     Attributes:
       manifest: settings, model, versions. regions: names, in the order of the arrays' `region` axis.
       arrays: name -> TensorStore array (see `block.AXES`); indexing is lazy, `np.asarray` reads. Latents that are not done read as 0.
-      population: the same names without the latent's axis, and mean_inside, mean_outside [R, d, d]; None until all latents are done.
     """
 
     def __init__(self, store: Store):
         self._store = store
         self.manifest: Mapping[str, Any] = store.manifest
         self.regions: list[str] = store.manifest["regions"]
-        self.arrays: Mapping[str, Any] = {name: array for name, array in store.arrays.items() if name != "committed"}
-        self.population = store.population()
+        self.arrays: Mapping[str, Any] = {name: store.arrays[name] for name in store.layouts}
+
+    @cached_property
+    def population(self) -> dict[str, np.ndarray] | None:
+        """The results' names without the latent's axis, and mean_inside, mean_outside [R, d, d]; None until all latents are done.
+
+        Raises:
+          Damaged: if it cannot be read; the sweep's own command writes it again.
+        """
+        return self._store.population()
 
     def __len__(self) -> int:
         return self._store.num
@@ -41,7 +51,7 @@ class Sweep:
 
     def usable(self) -> np.ndarray:
         """Which latents are there and have finite results, bool [N]."""
-        return self.done() & (np.asarray(self.arrays["usable"].read().result()) == USABLE)
+        return self.done() & (self._store.values("usable") == USABLE)
 
     def directions(self, region: str, latent: int | None = None) -> Directions:
         """Those of one latent, or of the mean Gram over all: directions that serve all of them.
@@ -51,11 +61,9 @@ class Sweep:
         """
         if region not in self.regions:
             raise SweepError(f"no region {region!r} in this sweep: it has {', '.join(self.regions)}")
-        if latent is None and self.population is None:
-            raise SweepError(f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are")
         if latent is not None and not 0 <= latent < len(self):
             raise SweepError(f"no latent {latent} in this sweep: it has 0 to {len(self) - 1}")
-        found = self._of_region(self.regions.index(region), latent)
+        found = self._found(self.regions.index(region), latent)
         chosen = np.flatnonzero(found["valid"])
         if not len(chosen):
             raise SweepError(f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing")
@@ -70,14 +78,16 @@ class Sweep:
             settings,
         )  # fmt: skip
 
-    def _of_region(self, region: int, latent: int | None) -> dict[str, np.ndarray]:
-        names = [name for name, axes in AXES.items() if axes[:1] == ("region",) and name in self.arrays]
+    def _found(self, region: int, latent: int | None) -> dict[str, np.ndarray]:
         if latent is None:
-            assert self.population is not None
-            return {name: self.population[name][region] for name in names if name in self.population}
-        if not self.usable()[latent]:
+            population = self.population
+            if population is None:
+                raise SweepError(f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are")
+            return {name: population[name][region] for name in OF_DIRECTIONS}
+        there = self._store.committed([latent // self._store.size])[0]
+        if not there or self._store.values("usable", latent) != USABLE:
             raise SweepError(f"latent {latent} is not done, or has no finite results")
-        return {name: self.arrays[name][latent, region].read().result() for name in names}
+        return {name: self._store.values(name, (latent, region)) for name in OF_DIRECTIONS}
 
 
 def open(path: str | Path) -> Sweep:  # noqa: A001, the name that file libraries give it

@@ -12,7 +12,8 @@ a process ends, nothing committed is written again, and no two processes need to
 """
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ FORMAT = "lrgan_jax sweep 1"
 COMMITTED = "committed"
 POPULATION = "population"
 MANIFEST = "zarr.json"
+READERS = 4  # blocks looked through at once
 
 
 class Layout(NamedTuple):
@@ -45,7 +47,7 @@ class Store:
         self.place, self.manifest = place, manifest
         self.num, self.size = manifest["settings"]["latents"]["num"], manifest["settings"]["block"]
         self.num_blocks = -(-self.num // self.size)
-        with _plainly(place):
+        with plainly(place):
             self.root = ts.KvStore.open(place).result()
             self.layouts = {name: Layout(*layout) for name, layout in manifest["arrays"].items()}
             self.arrays: dict[str, Any] = {name: self._open(name) for name in (*self.layouts, COMMITTED)}
@@ -57,7 +59,7 @@ class Store:
         """Write everything of a block, then commit it. What is past the last latent is padding, and dropped."""
         places = self._places(block)
         parts = {name: results[name][: place.stop - place.start] for name, place in places.items()}
-        with _plainly(self.place):
+        with plainly(self.place):
             for writing in [self.arrays[name][places[name]].write(part) for name, part in parts.items()]:
                 writing.result()
             self.arrays[COMMITTED][block].write(_checksum(parts)).result()
@@ -79,21 +81,42 @@ class Store:
             raise Damaged("the checksum is another one")
         return parts
 
+    def values(self, name: str, index: Any = ...) -> np.ndarray:
+        """Part of one array."""
+        with plainly(self.place):
+            return self.arrays[name][index].read().result()
+
     def discard(self, block: int) -> None:
         """Make a block absent again, the commit first."""
-        with _plainly(self.place):
+        with plainly(self.place):
             for name in (COMMITTED, *self._places(block)):
                 corner = (block, *[0] * (self.arrays[name].rank - 1))
                 self.root.write(f"{name}/c/{'/'.join(map(str, corner))}", None).result()
 
-    def committed(self) -> np.ndarray:
-        """Which blocks are there, bool [blocks]. A commit that cannot be read counts: reading its block will tell."""
-        reads = [self.arrays[COMMITTED][block].read() for block in range(self.num_blocks)]
-        return np.array([read.exception() is not None or read.result() != 0 for read in reads])
+    def committed(self, blocks: Sequence[int] | None = None) -> np.ndarray:
+        """Which of these blocks, or of all, are there. A commit that cannot be read counts: reading its block will tell."""
+        reads = [self.arrays[COMMITTED][block].read() for block in (range(self.num_blocks) if blocks is None else blocks)]
+        return np.array([read.exception() is not None or read.result() != 0 for read in reads], bool)
+
+    def look_through(self, blocks: Sequence[int]) -> Iterator[tuple[int, dict[str, np.ndarray] | Damaged]]:
+        """What is there of these blocks, each with its contents, or with what is wrong with it. The damaged are discarded."""
+
+        def contents(block: int) -> dict[str, np.ndarray] | Damaged:
+            try:
+                return self.read(block)
+            except Damaged as error:
+                self.discard(block)
+                return error
+
+        there = [block for block, known in zip(blocks, self.committed(blocks), strict=True) if known]
+        with ThreadPoolExecutor(READERS) as readers:
+            for k in range(0, len(there), READERS):  # not all at once: the contents take memory
+                some = there[k : k + READERS]
+                yield from zip(some, readers.map(contents, some), strict=True)
 
     def write_population(self, results: Mapping[str, np.ndarray], axes: Mapping[str, tuple[str, ...]]) -> None:
         """Arrays without a latent's axis, as a group of their own, whose `zarr.json` commits them."""
-        with _plainly(self.place):
+        with plainly(self.place):
             for name, value in results.items():
                 layout = Layout(value.shape, value.dtype.name, axes[name], value.shape[0])
                 _create(f"{self.place}{POPULATION}/{name}/", layout).write(value).result()
@@ -119,10 +142,14 @@ class Store:
             raise Damaged("the checksum is another one")
         return parts
 
+    def length(self, block: int) -> int:
+        """How many latents it holds."""
+        return min(self.size, self.num - block * self.size)
+
     def _places(self, block: int) -> dict[str, slice]:
         """Where in each array a block lies."""
-        latents, itself = slice(block * self.size, min((block + 1) * self.size, self.num)), slice(block, block + 1)
-        kinds = {"latent": latents, "block": itself}
+        first = block * self.size
+        kinds = {"latent": slice(first, first + self.length(block)), "block": slice(block, block + 1)}
         return {name: kinds[layout.axes[0]] for name, layout in self.layouts.items() if layout.axes[0] in kinds}
 
 
@@ -141,7 +168,7 @@ def create(place: str, manifest: dict[str, Any], arrays: Mapping[str, Layout], c
       SweepError: on a store with other settings, on something else at this place, or where nothing can be written.
     """
     manifest = {"format": FORMAT, **manifest, "arrays": arrays}
-    with _plainly(place):
+    with plainly(place):
         root = ts.KvStore.open(place).result()
         before = _manifest(root)
         if before is None:
@@ -156,7 +183,8 @@ def create(place: str, manifest: dict[str, Any], arrays: Mapping[str, Layout], c
             _create(f"{place}{name}/", layout)
         store = Store(place, manifest)
         for name, value in constants.items():
-            store.arrays[name].write(value).result()
+            if not _holds(store.arrays[name], value):
+                store.arrays[name].write(value).result()
     return store
 
 
@@ -167,7 +195,7 @@ def open_store(path: str | Path) -> Store:
       SweepError: if there is none, or it cannot be read.
     """
     place = location(path)
-    with _plainly(place):
+    with plainly(place):
         manifest = _manifest(ts.KvStore.open(place).result())
     if manifest is None:
         raise SweepError(f"{path} holds no sweep: there is no {MANIFEST}")
@@ -191,6 +219,13 @@ def _agree(place: str, now: dict[str, Any], before: dict[str, Any]) -> None:
     different = list(differences(json.loads(json.dumps(now["settings"])), before["settings"]))
     if different:
         raise SweepError(f"{place} holds a sweep with other settings: {'; '.join(different)}")
+
+
+def _holds(array: Any, value: np.ndarray) -> bool:
+    try:
+        return np.array_equal(array.read().result(), value)
+    except ValueError:  # damaged
+        return False
 
 
 def _group(attributes: dict[str, Any]) -> bytes:
@@ -225,8 +260,8 @@ def _checksum(parts: Mapping[str, np.ndarray]) -> np.uint32:
 
 
 @contextmanager
-def _plainly(place: str) -> Iterator[None]:
-    """TensorStore raises ValueError for whatever went wrong with a disk or a network."""
+def plainly(place: str) -> Iterator[None]:
+    """TensorStore raises ValueError for whatever went wrong with a disk or a network: a `SweepError` of one line."""
     try:
         yield
     except SweepError:

@@ -198,4 +198,3 @@ def _agree(path: Path, settings: dict[str, Any]) -> None:
     different = list(differences(now, before))
     if different:
         raise TrainingError(f"{path.parent} holds a run with other settings: {'; '.join(different)}")
-

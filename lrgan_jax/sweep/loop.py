@@ -1,21 +1,22 @@
 """The sweep itself: blocks to the devices, results to the store, neither waiting for the other."""
-from collections import deque
+from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.interrupt import Interrupted, stop_request
-from lrgan_jax.memory import free_memory
+from lrgan_jax.jacobian import check_layers
+from lrgan_jax.memory import default_memory
 from lrgan_jax.pipeline import METHODS, Method
 from lrgan_jax.regions import region_mask
 from lrgan_jax.sweep import plan, population, processes
+from lrgan_jax.sweep.ahead import ahead
 from lrgan_jax.sweep.block import USABLE, Options
 from lrgan_jax.sweep.devices import Running, stream
 from lrgan_jax.sweep.errors import Damaged, SweepError
@@ -23,12 +24,10 @@ from lrgan_jax.sweep.latents import Latents, given
 from lrgan_jax.sweep.processes import Share
 from lrgan_jax.sweep.store import Store, create, location, open_store
 
-WRITING = 2  # blocks that wait to be written at any time, or are: more would only take memory
-READERS = 4  # committed blocks looked through at once
+WRITING = 3  # blocks that wait to be written at any time, or are: more would only take memory
 
 
-@dataclass
-class Progress:
+class Progress(NamedTuple):
     """How far this process's share is.
 
     Attributes:
@@ -40,7 +39,7 @@ class Progress:
     total: int
     done: int = 0
     failed: int = 0
-    damaged: dict[int, str] = field(default_factory=dict)
+    damaged: Mapping[int, str] = {}
     computed: int = 0
     seconds: float = 0.0
     idle_seconds: float = 0.0
@@ -100,8 +99,8 @@ def run(
     masks = {name: region_mask(region, grid, gen.info.regions) for name, region in regions.items()}
     stacked = np.stack(list(masks.values()))
     options = Options(
-        None if layers is None else tuple(sorted({int(layer) for layer in layers})), method, min(num, gen.w_dim), lam, mu, num_relax,
-        mode, channels, grams, splits, thumbnail, memory=1 << (free_memory() // 2).bit_length() - 1,
+        None if layers is None else check_layers(layers, gen.num_ws), method, min(num, gen.w_dim), lam, mu, num_relax,
+        mode, channels, grams, splits, thumbnail, memory=default_memory(),
     )  # fmt: skip
     with processes.together():
         if jax.process_index() == 0:
@@ -113,9 +112,9 @@ def run(
     with stop_request() as stop, processes.together() as told:
         todo, progress = _look_through(store, range(share.index, store.num_blocks, share.count))
         report(progress)
-        if todo:
-            numbers = _until(lambda: stop.number is not None or told() is not None, todo)
-            _write_all(store, stream(gen, latents, stacked, options, block, devices, numbers), progress, max_failures, report)
+        numbers = _until(lambda: stop.number is not None or told() is not None, todo)
+        running = stream(gen, latents, stacked, options, block, devices, numbers)
+        progress = _write_all(store, running, progress, max_failures, report)
         if stop.number is not None:
             raise Interrupted(f"stopped at {progress.done} of {progress.total} latents, all kept; the same command goes on", stop.number)
     with processes.together():
@@ -131,65 +130,48 @@ def _until(ended: Callable[[], bool], numbers: Iterable[int]) -> Iterator[int]:
 
 
 def _look_through(store: Store, numbers: Sequence[int]) -> tuple[list[int], Progress]:
-    """What is left to do of these blocks. Committed ones are read; those that are damaged are discarded."""
-    there = store.committed()
-    progress = Progress(sum(_length(store, block) for block in numbers))
-    known = [block for block in numbers if there[block]]
-
-    def unusable(block: int) -> int | Damaged:
-        try:
-            return _unusable(store.read(block)["usable"])
-        except Damaged as error:
-            return error
-
-    with ThreadPoolExecutor(READERS) as readers:
-        for block, found in zip(known, readers.map(unusable, known), strict=True):
-            if isinstance(found, Damaged):
-                store.discard(block)
-                progress.damaged[block] = str(found)
-            else:
-                progress.done += _length(store, block)
-                progress.failed += found
-    return [block for block in numbers if not there[block] or block in progress.damaged], progress
+    """What is left to do of these blocks."""
+    failed: dict[int, int] = {}
+    damaged: dict[int, str] = {}
+    for block, found in store.look_through(numbers):
+        if isinstance(found, Damaged):
+            damaged[block] = str(found)
+        else:
+            failed[block] = _unusable(found["usable"])
+    done = sum(store.length(block) for block in failed)
+    progress = Progress(sum(map(store.length, numbers)), done, sum(failed.values()), damaged)
+    return [block for block in numbers if block not in failed], progress
 
 
-def _write_all(store: Store, stream: Any, progress: Progress, max_failures: int | None, report: Callable[[Progress], Any]) -> None:
+def _write_all(
+    store: Store, running: abc.Generator[Running, None, None], progress: Progress, max_failures: int | None,
+    report: Callable[[Progress], Any],
+) -> Progress:  # fmt: skip
     """Commit block after block as they become ready, and keep count."""
-    writing: deque[tuple[Running, Future[int]]] = deque()
     began = ended = None
-
-    def finish(running: Running, failed: Future[int]) -> None:
-        nonlocal began, ended
-        progress.failed += failed.result()
-        ready, length = running.ready.result(), _length(store, running.block)
-        began, before = began or running.started, ended or running.started
-        progress.idle_seconds += max(0.0, running.started - before)
-        progress.seconds, ended = ready - began, ready
-        progress.done, progress.computed = progress.done + length, progress.computed + length
-        report(progress)
-        if max_failures is not None and progress.failed > max_failures:
-            raise SweepError(f"{progress.failed} latents have no finite results; --max-failures {max_failures} allows for no more")
-
-    with closing(stream), ThreadPoolExecutor(1) as writer:
-        for running in stream:
-            writing.append((running, writer.submit(_write, store, running)))
-            if len(writing) > WRITING:
-                finish(*writing.popleft())
-        while writing:
-            finish(*writing.popleft())
+    with closing(running), ThreadPoolExecutor(1) as writer:
+        for block, writing in ahead(running, lambda block: (block, writer.submit(_write, store, block)), WRITING):
+            failed, ready, length = writing.result(), block.ready.result(), store.length(block.number)
+            began = block.started if began is None else began
+            idle = 0 if ended is None else max(0, block.started - ended)
+            ended = ready
+            progress = progress._replace(
+                done=progress.done + length, failed=progress.failed + failed, computed=progress.computed + length,
+                seconds=ended - began, idle_seconds=progress.idle_seconds + idle,
+            )  # fmt: skip
+            report(progress)
+            if max_failures is not None and progress.failed > max_failures:
+                raise SweepError(f"{progress.failed} latents have no finite results; --max-failures {max_failures} allows for no more")
+    return progress
 
 
 def _write(store: Store, running: Running) -> int:
     """How many latents of the block are unusable."""
     running.ready.result()
     results = {name: np.asarray(result) for name, result in running.results.items()}
-    store.write(running.block, results)
-    return _unusable(results["usable"][: _length(store, running.block)])
+    store.write(running.number, results)
+    return _unusable(results["usable"][: store.length(running.number)])
 
 
 def _unusable(usable: np.ndarray) -> int:
     return int((usable != USABLE).sum())
-
-
-def _length(store: Store, block: int) -> int:
-    return min(store.size, store.num - block * store.size)
