@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax.distances import _distance, frechet_distance, laplacian_pyramid, sliced_wasserstein
+from lrgan_jax.metrics.distances import _distance, frechet_distance, laplacian_pyramid, sliced_wasserstein
 
 
 def test_the_pyramid_adds_up_to_the_image():

@@ -23,10 +23,10 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lrgan_jax import checkpoint, images
-from lrgan_jax.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, stop_request
+from lrgan_jax.metrics import frechet_distance, sliced_wasserstein
 from lrgan_jax.settings import differences
 from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data
