@@ -1,18 +1,16 @@
 """What `lrgan demo` shows: local edits of a few faces, and how much less they leak than edits that ignore the rest of the image."""
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from lrgan_jax.generators import Generator, Latent, image_function, render, sample_z, to_ws
 from lrgan_jax.jacobian import check_layers
-from lrgan_jax.metrics import Step, spread_over_layers, step_for_change
+from lrgan_jax.metrics import Step, spread_over_layers, steps_for_change
 from lrgan_jax.pipeline import METHODS, Analysis, analyse, generator_grams
 from lrgan_jax.regions import region_mask
 
@@ -84,15 +82,14 @@ def run(
     masks = np.stack([region_mask(region, min(gen.resolution, 256), gen.info.regions) for region in regions])
     image_masks = jnp.stack([region_mask(region, gen.resolution, gen.info.regions) for region in regions])
     edits, leaks, reached = [], [], []
-    signs = jnp.array([-1, 1])[:, None, None]
     for latent in progress(list(ws)):
         grams = generator_grams(gen, latent[None], masks, layers=layers, channels="stack")  # the change is measured per channel too
         assert grams.outside is not None
         analyses = [analyse(*pair) for pair in zip(grams.inside[0], grams.outside[0], strict=True)]
         best = jnp.stack([a.candidates[m].vectors[0] for a in analyses for m in METHODS])
-        moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), 1, *latent.shape) * signs
-        compared = _steps(f, latent, moves, image_masks, COMPARED)
-        shown = _steps(f, latent, moves[:, [OURS, PLAIN]], image_masks, SHOWN)
+        moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), *latent.shape)
+        compared = steps_for_change(f, latent, moves, image_masks, COMPARED)
+        shown = steps_for_change(f, latent, moves[:, [OURS, PLAIN]], image_masks, SHOWN)
         edits.append([
             _edit(gen, latent, moves[r], jax.tree.map(operator.itemgetter(r), compared), shown.size[r], analysis)
             for r, analysis in enumerate(analyses)
@@ -102,24 +99,15 @@ def run(
     return Demo(tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers)
 
 
-@jax.jit
-def _steps(f: Partial, latent, moves, masks, change) -> Step:
-    """`step_for_change` for every region, method and sign: [R, M, 2]."""
-    over_signs = jax.vmap(partial(step_for_change, f), (None, 0, None, None))
-    over_methods = jax.vmap(over_signs, (None, 0, None, None))
-    return jax.vmap(over_methods, (None, 0, 0, None))(latent, moves, masks, change)
-
-
 def _edit(gen: Generator, latent, moves, compared: Step, shown, analysis: Analysis) -> Edit:
     """The strip of the frontier direction and its figures, for one region.
 
     Args:
-      moves, compared: [M, 2, ...], of every method, both ways. shown: [2, 2], step sizes of the frontier and the plain direction.
+      moves: [M, ...], of every method; compared: [M, 2], both ways. shown: [2, 2], step sizes of the frontier and the plain direction.
     """
 
-    def path(ends, sizes, fractions):
-        negative, positive = (end * size for end, size in zip(ends, sizes, strict=True))
-        return render(gen, np.stack([latent + (negative if t < 0 else positive) * abs(t) for t in fractions]))
+    def path(move, sizes, fractions):
+        return render(gen, np.stack([latent + move * (t * sizes[int(t > 0)]) for t in fractions]))
 
     frames = path(moves[OURS], shown[0], np.linspace(-1, 1, FRAMES))
     plain_frames = path(moves[PLAIN], shown[1], np.linspace(-1, 1, 3))

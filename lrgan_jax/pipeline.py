@@ -7,7 +7,8 @@
 
 Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
 """
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -90,8 +91,9 @@ def find_directions(
 
     Args:
       w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these latents.
-      region: a name ("mouth"), the path of a mask, or an array; see `regions.region_mask`.
-      protect: what must keep still, as a region; None for everything outside `region`.
+      region: a name ("mouth"), the path of a mask, or an array, soft ones too; see `regions.region_mask`.
+      protect: what must keep still: a region, a list of them, or names with weights, {"eyes": 1.0, "nose": 0.5}. What is neither in it
+        nor in `region` may do as it likes. None protects everything outside `region`.
       layers: rows of ws to differentiate and later to edit; None for all.
       method: see `subspaces`. num: at most so many directions.
       lam, mu, num_relax, mode: see `analyse`. size: see `jacobian.region_grams`.
@@ -106,14 +108,49 @@ def find_directions(
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
     if num < 1:
         raise ValueError(f"num must be at least 1, got {num}")
-    grid = size or min(gen.resolution, 256)
-    masks = [region_mask(r, grid, gen.info.regions) for r in (region, protect) if r is not None]
-    grams = generator_grams(gen, w, np.stack(masks), layers=layers, channels=channels, rest=protect is None)
-    inside = grams.inside[:, 0].mean(0)
-    outside = (grams.inside[:, 1] if grams.outside is None else grams.outside[:, 0]).mean(0)
-    analysis = analyse(inside, outside, lam, mu, num_relax, mode)
+    inside, outside = protected_grams(gen, w, region, protect, layers=layers, size=size, channels=channels)
+    analysis = analyse(inside.mean(0), outside.mean(0), lam, mu, num_relax, mode)
     where = region if isinstance(region, str) else "mask"
     return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
+
+
+def protected_grams(
+    gen: Generator,
+    w: ArrayLike | Latent,
+    region: Any,
+    protect: Any = None,
+    *,
+    layers: Sequence[int] | None = None,
+    size: int | None = None,
+    channels: Literal["mean", "sum", "stack"] = "stack",
+) -> tuple[Float[Array, "n d d"], Float[Array, "n d d"]]:
+    """M_A of the region and M_B of what must keep still, at every latent; arguments as in `find_directions`.
+
+    Of several protected regions M_B is the weighted sum, so a direction that changes A more than mu times as much as M_B says does so
+    beside each of them.
+    """
+    kept, weights = _kept_still(protect)
+    grid = size or min(gen.resolution, 256)
+    masks = np.stack([region_mask(r, grid, gen.info.regions) for r in (region, *kept)])
+    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, rest=not kept)
+    if grams.outside is not None:
+        return grams.inside[:, 0], grams.outside[:, 0]
+    return grams.inside[:, 0], jnp.tensordot(grams.inside[:, 1:], jnp.asarray(weights, grams.inside.dtype), (1, 0))
+
+
+def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
+    """Regions and their weights: of none, one, several, or several with weights."""
+    if protect is None:
+        return [], []
+    if isinstance(protect, Mapping):
+        if not protect or not all(weight > 0 for weight in protect.values()):
+            raise ValueError("protect wants at least one region, and weights above 0")
+        return [*protect], [float(weight) for weight in protect.values()]
+    several = isinstance(protect, list | tuple) and all(isinstance(r, str | os.PathLike) or np.ndim(r) == 2 for r in protect)
+    regions = list(protect) if several else [protect]
+    if not regions:
+        raise ValueError("protect is empty: leave it out to protect everything outside the region")
+    return regions, [1.0] * len(regions)
 
 
 def generator_grams(

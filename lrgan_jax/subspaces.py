@@ -137,6 +137,22 @@ def frontier_directions(
     return _measured(vectors, values > noise, inside, outside, kept)
 
 
+def nearest_local_direction(
+    vector: Float[AnyArray, " d"], inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], mu: Float[ArrayLike, ""]
+) -> Float[Array, " d"]:
+    """The unit vector of the mu-local subspace nearest to `vector`; where that space is empty, the frontier's best, turned its way.
+
+    So a direction found elsewhere is made local here and keeps its meaning.
+    """
+    local = frontier_directions(inside, outside, mu)
+    rows = local.vectors * local.mask[:, None]
+    projected = jnp.matmul(jnp.matmul(rows, vector, precision=HIGHEST), rows, precision=HIGHEST)
+    best = local.vectors[0]
+    best = jnp.where(jnp.vdot(best, vector) < 0, -best, best)
+    length = jnp.linalg.norm(projected)
+    return jnp.where(length > 1e-3 * jnp.linalg.norm(vector), projected / jnp.maximum(length, 1e-30), best)
+
+
 def default_mu(
     inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = 1e-3
 ) -> Float[Array, ""]:

@@ -5,7 +5,7 @@ and ReLU; the last one by tanh. Nothing lies between z and the layers, so z itse
 
 Source: Radford et al. 2016, arXiv:1511.06434.
 """
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -111,3 +111,9 @@ class DCGAN:
         check_noise(noise, key)
         z = w.array if isinstance(w, Z) else w  # here z is the latent to edit
         return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim)[:, 0])
+
+    def style_weights(self, layers: Sequence[int] | None = None) -> Float[Array, "k d"]:
+        """Rows of the projection of z to the first features, one per feature; they are what SeFa factorises here."""
+        if layers is not None and [*layers] != [0]:
+            raise ValueError(f"layers must be among 0 to 0, got {list(layers)}")
+        return jnp.moveaxis(self.variables["params"]["project"], 2, -1).reshape(-1, self.z_dim)

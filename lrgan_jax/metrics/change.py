@@ -91,6 +91,21 @@ def _step_for_change(f, latent, direction, mask, target) -> Step:
     return Step(high, reached, jnp.abs(reached.inside - target) <= 0.01 * target)
 
 
+@jax.jit
+def steps_for_change(
+    f: Partial,
+    latent: Float[AnyArray, "*layers d"],
+    moves: Float[AnyArray, "r k *layers d"],
+    masks: Float[AnyArray, "r h w"],
+    target: Float[ArrayLike, ""],
+) -> Step:
+    """`step_for_change` at one latent for every region r, k directions each, both ways: each result is [R, K, 2], the positive way last."""
+    both = moves[:, :, None] * jnp.reshape(jnp.array([-1.0, 1.0]), (2,) + (1,) * jnp.ndim(latent))
+    over_ways = jax.vmap(partial(step_for_change, f), (None, 0, None, None))
+    over_directions = jax.vmap(over_ways, (None, 0, None, None))
+    return jax.vmap(over_directions, (None, 0, 0, None))(latent, both, masks, target)
+
+
 @partial(jax.jit, static_argnames="layers")
 def spread_over_layers(vectors: Float[Array, "k d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
     """Directions [k, d] as moves of ws, [k, L, d]: the vector on the chosen layers, zero on the others."""

@@ -1,0 +1,38 @@
+"""The same method asked otherwise: at another latent, over all of them, or for a region drawn a little differently."""
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lrgan_jax.compare.setup import AROUND, Setup
+from lrgan_jax.pipeline import analyse
+from lrgan_jax.subspaces import Candidates
+
+NEXT, ALL = "another image's", "all images' mean"
+VARIANTS = (NEXT, ALL, *AROUND)
+
+
+def variants(setup: Setup, method: Callable[[Array, Array], Candidates]) -> dict[str, Float[Array, "n r d"]]:
+    """Directions to be used at each latent and region, from Grams that are not its own."""
+    a, b = setup.inside, setup.outside
+    grams = {NEXT: (jnp.roll(a, -1, 0), jnp.roll(b, -1, 0)), ALL: tuple(jnp.broadcast_to(m.mean(0), m.shape) for m in (a, b))}
+    grams |= {name: (setup.inside_around[:, p], setup.outside_around[:, p]) for p, name in enumerate(AROUND)}
+    of_all = jax.jit(jax.vmap(jax.vmap(lambda a, b: method(a, b).vectors[0])))
+    return {name: of_all(*pair) for name, pair in grams.items()}
+
+
+def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s n r"]]:
+    """Ranks of the low-rank parts, and their share of the Grams' traces, for lambda = scale / sqrt(d)."""
+
+    def of_one(inside, outside, scale):
+        split = analyse(inside, outside, scale / len(inside) ** 0.5)
+        return {
+            "rank inside": split.inside.rank,
+            "rank outside": split.outside.rank,
+            "energy inside": jnp.trace(split.inside.low_rank) / jnp.trace(inside),
+            "energy outside": jnp.trace(split.outside.low_rank) / jnp.trace(outside),
+        }
+
+    over = jax.vmap(jax.vmap(of_one, (0, 0, None)), (0, 0, None))
+    return jax.jit(jax.vmap(over, (None, None, 0)))(setup.inside, setup.outside, scales)
