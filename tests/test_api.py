@@ -22,7 +22,7 @@ ORDER = [
     "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
     "editing",
     "checkpoint",
-    "metrics.change", "metrics.distances", "metrics",
+    "metrics.change", "metrics.distances", "metrics.layers", "metrics.networks", "metrics.lpips", "metrics.faces", "metrics",
     "pipeline",
     "baselines", "invert",
     "options",

@@ -17,7 +17,7 @@ from lrgan_jax.subspaces import AnyArray
 
 
 class Change(NamedTuple):
-    """Mean squared difference per pixel and channel."""
+    """How much of a change lies in a region: the mean squared difference per pixel and channel, or another measure that says so."""
 
     inside: Float[Array, ""]
     outside: Float[Array, ""]
