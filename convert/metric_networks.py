@@ -27,7 +27,7 @@ LARGEST = 2**28  # bytes of an archive once inflated; LPIPS' has 69 million, fac
 
 LPIPS_RULES = (
     Rule(r"(AlexNet|VGG16)_0/Conv_(\d+)/(kernel|bias)", r"conv\2/\3", "as it is"),
-    Rule(r"NetLinLayer_(\d)/Conv_0/kernel", r"weights\1", "a 1x1 convolution to one channel: a weight per channel", lambda a: a.reshape(a.shape[2])),
+    Rule(r"NetLinLayer_(\d)/Conv_0/kernel", r"weights\1", "a 1x1 convolution to one channel", lambda a: a.reshape(a.shape[2])),
 )
 FACE_RULES = (Rule(r".*", r"\g<0>", "as it is"),)
 
@@ -60,7 +60,8 @@ def read_manifest(manifest: bytes, data: bytes) -> dict[str, np.ndarray]:
         if end > len(data) or name in tensors:
             raise CheckpointError(f"{name} is listed twice, or its {end - position} bytes at {position} are not there")
         values = np.frombuffer(data[position:end], code).reshape(shape)
-        tensors[name] = (values * np.float64(scale) + least).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # `rename` tells of infinite weights
+            tensors[name] = (values * np.float64(scale) + least).astype(np.float32)
         position = end
     if position != len(data):
         raise CheckpointError(f"{len(data) - position} bytes belong to no tensor")
@@ -96,9 +97,10 @@ def _face(name: str) -> Kind:
     return Kind(members, read_manifest, FACE_RULES, "@vladmandic/face-api, after V. Muehler's face-api.js and D. King's dlib", "MIT")
 
 
+FACE_STEMS = {"face_recognition": "face_recognition", "face_expression": "face_expression", "face_landmarks": "face_landmark_68"}
 PACKAGES = (
     {"lpips_alexnet": _lpips("alexnet"), "lpips_vgg16": _lpips("vgg16")},
-    {"face_recognition": _face("face_recognition"), "face_expression": _face("face_expression"), "face_landmarks": _face("face_landmark_68")},
+    {name: _face(stem) for name, stem in FACE_STEMS.items()},
 )
 
 
@@ -118,10 +120,10 @@ def _convert(archive: Path) -> dict[str, bytes]:
     """Name of each network -> its file."""
     try:
         data = containers.bytes_of(archive)
-        members = _members(data)
+        members, digest = _members(data), hashlib.sha256(data).hexdigest()
         return {
             name: safetensors.numpy.save(
-                _network(name, kind, members), {"origin": kind.origin, "licence": kind.licence, "archive_sha256": hashlib.sha256(data).hexdigest()}
+                _network(name, kind, members), {"origin": kind.origin, "licence": kind.licence, "archive_sha256": digest}
             )
             for name, kind in _package(members).items()
         }

@@ -20,7 +20,7 @@ from lrgan_jax.metrics.layers import conv, depthwise, max_pool, mean_pool, norm,
 from lrgan_jax.metrics.networks import RECOGNITION_BLOCKS
 from lrgan_jax.subspaces import AnyArray
 
-Params = Mapping[str, Array]
+Params = Mapping[str, AnyArray]
 Images = Float[AnyArray, "n h w c"]
 
 SAME_PERSON = 0.6  # identity changes above it are usually taken for another person

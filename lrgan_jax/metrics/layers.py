@@ -7,11 +7,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from lrgan_jax.subspaces import AnyArray
+
 
 def conv(
     x: Float[Array, "n h w i"],
-    kernel: Float[Array, "k l i o"],
-    bias: Float[Array, " o"],
+    kernel: Float[AnyArray, "k l i o"],
+    bias: Float[AnyArray, " o"],
     *,
     stride: int = 1,
     padding: str | int = "SAME",
@@ -24,7 +26,7 @@ def conv(
     return out + bias
 
 
-def depthwise(x: Float[Array, "n h w c"], kernel: Float[Array, "k l c 1"], *, stride: int = 1) -> Float[Array, "n g v c"]:
+def depthwise(x: Float[Array, "n h w c"], kernel: Float[AnyArray, "k l c 1"], *, stride: int = 1) -> Float[Array, "n g v c"]:
     """Each channel with a kernel of its own, SAME padding. A sum of shifted arrays: XLA's depthwise convolution is slow on CPUs."""
     sides = kernel.shape[:2]
     pads = lax.padtype_to_pads(x.shape[1:3], sides, (stride, stride), "SAME")
@@ -54,7 +56,7 @@ def norm(x: Float[Array, "*n c"]) -> Float[Array, "*n"]:
     return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
 
 
-def three_channels(images: Float[Array, "n h w c"]) -> Float[Array, "n h w 3"]:
+def three_channels(images: Float[AnyArray, "n h w c"]) -> Float[Array, "n h w 3"]:
     """Grey images in colour.
 
     Raises:

@@ -17,7 +17,7 @@ from lrgan_jax.metrics.change import Change
 from lrgan_jax.metrics.layers import conv, max_pool, norm, three_channels
 from lrgan_jax.subspaces import AnyArray
 
-Params = Mapping[str, Array]
+Params = Mapping[str, AnyArray]
 
 # ImageNet's mean and standard deviation of pixels in [-1, 1], as the authors round them.
 SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
@@ -27,7 +27,7 @@ SMALLEST = {"AlexNet": 31, "VGG16": 16}  # pixels on a side of which the last la
 
 
 @jax.jit
-def lpips(params: Params, a: Float[AnyArray, "n h w c"], b: Float[AnyArray, "n h w c"]) -> Float[Array, " n"]:
+def lpips(params: Params, a: Float[AnyArray, "n h w c"], b: Float[AnyArray, "m g v d"]) -> Float[Array, " n"]:
     """Distance of each image of `a` from the one of `b` in its place.
 
     Args:

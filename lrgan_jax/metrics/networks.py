@@ -65,7 +65,8 @@ def _lpips(channels: tuple[int, ...], sides: tuple[int, ...], compared: tuple[in
 
 def _recognition() -> Shapes:
     def layer(name: str, side: int, inputs: int, outputs: int) -> Shapes:
-        return _conv(f"{name}/conv", side, inputs, outputs, "filters") | {f"{name}/scale/{part}": (outputs,) for part in ("weights", "biases")}
+        scale = {f"{name}/scale/{part}": (outputs,) for part in ("weights", "biases")}
+        return _conv(f"{name}/conv", side, inputs, outputs, "filters") | scale
 
     shapes, inputs = layer("conv32_down", 7, 3, 32), 32
     for name in RECOGNITION_BLOCKS:
