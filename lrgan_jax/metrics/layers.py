@@ -21,7 +21,7 @@ def conv(
     """Correlation plus bias. Padding is SAME (TensorFlow's: of an odd number of zeros the one more comes last), VALID or a number."""
     pads = padding if isinstance(padding, str) else [(padding, padding)] * 2
     out = lax.conv_general_dilated(
-        x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision.HIGHEST
+        x, jnp.asarray(kernel), (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision.HIGHEST
     )
     return out + bias
 

@@ -3,7 +3,7 @@
 Features of five layers, each scaled to unit length over the channels; their squared difference, weighted by channel as people judged,
 averaged over the pixels and summed over the layers.
 
-Source: Zhang et al. 2018, arXiv:1801.03924, version 0.1 of the weights (`networks.load("lpips_alexnet")` or "lpips_vgg16").
+Source: Zhang et al. 2018, arXiv:1801.03924, version 0.1 of the weights (`load("lpips_alexnet")` or "lpips_vgg16" of `networks`).
 """
 from collections.abc import Iterator, Mapping
 
