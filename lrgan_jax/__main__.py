@@ -12,6 +12,7 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax import bench, checkpoint, demo, images, report, sweep
+from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
@@ -260,7 +261,7 @@ def _png(path: Path) -> Path:
 
 COMMANDS: dict[str, Any] = {
     "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "train": train_command,
-    "sweep": sweep_command, "bench": bench_command,
+    "sweep": sweep_command, "compare": compare_command, "bench": bench_command,
 }  # fmt: skip
 
 

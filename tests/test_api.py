@@ -21,7 +21,7 @@ ORDER = [
     "generators.latents", "generators.windows", "generators.protocol",
     "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
     "checkpoint",
-    "metrics.change", "metrics.distances", "metrics",
+    "metrics.change", "metrics.angles", "metrics.strips", "metrics.distances", "metrics.layers", "metrics.networks", "metrics.lpips", "metrics.faces", "metrics",
     "pipeline",
     "editing",
     "baselines", "invert",
@@ -33,7 +33,8 @@ ORDER = [
     "training.command", "training",
     "bench",
     "demo", "report",
-    "compare.setup", "compare.methods", "compare.measure", "compare",
+    "compare.setup", "compare.methods", "compare.measure", "compare.effects", "compare.variants", "compare.walks", "compare.statistics",
+    "compare.experiment", "compare.summary", "compare.plane", "compare.page", "compare.command", "compare",
     "__init__",
     "__main__",
 ]  # fmt: skip

@@ -8,8 +8,15 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.generators import image_function
-from lrgan_jax.metrics import MetricsError, expression_change, identity_change, landmark_change, load_network, lpips_change
-from lrgan_jax.metrics import spread_over_layers
+from lrgan_jax.metrics import (
+    MetricsError,
+    expression_change,
+    identity_change,
+    landmark_change,
+    load,
+    lpips_change,
+    spread_over_layers,
+)
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
@@ -29,7 +36,7 @@ def networks() -> dict[str, dict[str, Array]]:
     found = {}
     for name in NEEDED:
         try:
-            found[name] = load_network(name)
+            found[name] = load(name)
         except MetricsError:
             continue
     return found

@@ -13,35 +13,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.measure import Measured, measure, rates
 from lrgan_jax.compare.methods import KNOWING, directions_of_all, frontier_at, frontier_curve
-from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.setup import Setup, over_all, prepare
 from lrgan_jax.compare.variants import ranks, variants
 from lrgan_jax.compare.walks import Walks, compare_walks
 from lrgan_jax.generators import Generator
 from lrgan_jax.subspaces import default_mu
 
-CURVE = np.geomspace(1e-2, 1e2, 7)  # mu of the frontier's curve, in units of the default
+CURVE = np.geomspace(0.03, 8.0, 7)  # mu of the frontier's curve, in units of the default
 ASKED = ("projected", "frontier")  # methods of which the variants are tried
 SCALES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])  # of lambda
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """M methods, N latents, R regions. `rates_*` are first-order changes per squared unit of step, in units of the region's largest."""
+    """M methods, N latents, R regions."""
 
     setup: Setup
     methods: tuple[str, ...]
     vectors: Float[np.ndarray, "m n r d"]
     measured: Measured  # [M, N, R]
-    rates_inside: Float[np.ndarray, "m n r"]
-    rates_outside: Float[np.ndarray, "m n r"]
-    scale: Float[np.ndarray, "n r"]  # the region's largest first-order change per squared unit of step
     seconds: dict[str, float]  # of the methods that know the region: per latent and region, the Jacobian apart
     curve: Measured  # [G, N, R], of the frontier at CURVE
-    curve_inside: Float[np.ndarray, "g n r"]
-    curve_outside: Float[np.ndarray, "g n r"]
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
     variants: dict[str, Measured]  # method -> [V, N, R], in the order of VARIANTS
     ranks: dict[str, Float[np.ndarray, "s n r"]]
@@ -72,16 +67,12 @@ def run(
     vectors = jnp.stack(list(found.values()))
     a, b, mu = setup.inside, setup.outside, over_all(default_mu)(setup.inside, setup.outside)
     along_curve = jnp.moveaxis(over_all(frontier_curve)(a, b, mu[..., None] * jnp.asarray(CURVE, a.dtype)), 2, 0)
-    inside, outside = rates(vectors, a), rates(vectors, b)
-    matched = jnp.stack([over_all(frontier_at)(a, b, change) for change in inside])
+    matched = jnp.stack([over_all(frontier_at)(a, b, change) for change in rates(vectors, a)])
     asked = {name: jnp.stack(list(variants(setup, KNOWING[name]).values())) for name in ASKED}
-    groups = [vectors, along_curve, matched, *asked.values()]
-    of_methods, of_curve, of_matched, *of_asked = measure(setup, groups, progress=progress)
+    of_methods, of_curve, of_matched, *of_asked = measure(setup, [vectors, along_curve, matched, *asked.values()], progress=progress)
     frontier = list(found).index("frontier")
-    scale = over_all(lambda a: jnp.linalg.eigvalsh(a)[-1])(a)
     return Comparison(
-        setup, tuple(found), np.asarray(vectors), of_methods, inside / scale, outside / scale, np.asarray(scale), seconds,
-        of_curve, rates(along_curve, a) / scale, rates(along_curve, b) / scale, of_matched, dict(zip(asked, of_asked, strict=True)),
+        setup, tuple(found), np.asarray(vectors), of_methods, seconds, of_curve, of_matched, dict(zip(asked, of_asked, strict=True)),
         jax.tree.map(np.asarray, ranks(setup, jnp.asarray(SCALES, a.dtype))),
         compare_walks(setup, vectors[frontier], of_methods.size[frontier], min(num_walked, num_latents)),
         effects(setup, vectors, of_methods.size),

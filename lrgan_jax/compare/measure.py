@@ -19,6 +19,8 @@ AT_ONCE = 14  # directions of every region that move together: one compiled prog
 class Measured(NamedTuple):
     """K directions at N latents and R regions. Mean over the two ways but for `size`."""
 
+    first_inside: Float[np.ndarray, "k n r"]  # first-order change of the region per squared unit of step
+    first_outside: Float[np.ndarray, "k n r"]
     size: Float[np.ndarray, "k n r 2"]  # of the step, latent units; backwards first
     inside: Float[np.ndarray, "k n r"]  # mean squared change: what was asked for, unless no step gives it
     outside: Float[np.ndarray, "k n r"]
@@ -28,6 +30,10 @@ class Measured(NamedTuple):
     def leak(self) -> Float[np.ndarray, "k n r"]:
         """Change outside over change inside; infinite for a direction that does not exist."""
         return np.nan_to_num(self.outside / np.maximum(self.inside, 1e-12), nan=np.inf)
+
+    def of(self, k: Any) -> "Measured":
+        """The chosen directions only."""
+        return Measured(*(a[k] for a in self))
 
 
 def measure(
@@ -49,9 +55,11 @@ def measure(
         parts = [steps_for_change(f, latent, moves[:, k : k + AT_ONCE], masks, change) for k in range(0, len(vectors), AT_ONCE)]
         found.append(jax.tree.map(lambda *steps: np.concatenate(steps, axis=1).swapaxes(0, 1), *parts))
     steps: Step = jax.tree.map(lambda *of_latents: np.stack(of_latents, axis=1), *found)  # [K, N, R, 2]
-    all_of_them = Measured(steps.size, steps.change.inside.mean(-1), steps.change.outside.mean(-1), steps.reached.all(-1))
+    change_inside, change_outside = (a.mean(-1) for a in steps.change)
+    first = [np.asarray(rates(vectors, grams)) for grams in (setup.inside, setup.outside)]
+    everything = Measured(*first, steps.size, change_inside, change_outside, steps.reached.all(-1))
     starts = np.cumsum([0, *counts[:-1]])
-    return [Measured(*(a[start : start + count] for a in all_of_them)) for start, count in zip(starts, counts, strict=True)]
+    return [everything.of(slice(start, start + count)) for start, count in zip(starts, counts, strict=True)]
 
 
 @jax.jit

@@ -34,5 +34,5 @@ def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s
             "energy outside": jnp.trace(split.outside.low_rank) / jnp.trace(outside),
         }
 
-    over = jax.vmap(jax.vmap(of_one, (0, 0, None)), (0, 0, None))
-    return jax.jit(jax.vmap(over, (None, None, 0)))(setup.inside, setup.outside, scales)
+    over_all = jax.vmap(jax.vmap(of_one, (0, 0, None)), (0, 0, None))
+    return jax.jit(lambda a, b: jax.lax.map(lambda scale: over_all(a, b, scale), scales))(setup.inside, setup.outside)

@@ -1,5 +1,4 @@
 """Straight edits against walks at growing strength: how much each leaks when the region has changed by the same amount."""
-from functools import partial
 from typing import NamedTuple
 
 import jax

@@ -1,12 +1,34 @@
 """Measuring: what an edit does to a picture, and how far one set of pictures is from another.
 
     change      mean squared change inside a region and outside, and the step that gives a wanted change
+    strips      steps of equal size to the eye
+    angles      how far two subspaces are apart
     distances   sliced Wasserstein and Frechet distance between sets of images
+    lpips       how different two pictures look, as a whole or inside a region and outside
+    faces       how far a face changes its identity, its expression and the places of its parts
+    networks    the pretrained networks of the last two: where they come from, and `load`
+    layers      what these are made of
 """
+from lrgan_jax.metrics.angles import principal_angles
 from lrgan_jax.metrics.change import Change, Step, region_change, spread_over_layers, step_for_change, steps_for_change
 from lrgan_jax.metrics.distances import frechet_distance, sliced_wasserstein
+from lrgan_jax.metrics.faces import (
+    EXPRESSIONS,
+    LANDMARKS,
+    SAME_PERSON,
+    expression_change,
+    face_descriptor,
+    face_expressions,
+    face_landmarks,
+    identity_change,
+    landmark_change,
+)
+from lrgan_jax.metrics.lpips import lpips, lpips_change
+from lrgan_jax.metrics.networks import MetricsError, load
+from lrgan_jax.metrics.strips import equal_steps
 
 __all__ = [
-    "Change", "Step", "frechet_distance", "region_change", "sliced_wasserstein", "spread_over_layers", "step_for_change",
-    "steps_for_change",
+    "EXPRESSIONS", "LANDMARKS", "SAME_PERSON", "Change", "MetricsError", "Step", "equal_steps", "expression_change", "face_descriptor",
+    "face_expressions", "face_landmarks", "frechet_distance", "identity_change", "landmark_change", "load", "lpips", "lpips_change",
+    "principal_angles", "region_change", "sliced_wasserstein", "spread_over_layers", "step_for_change", "steps_for_change",
 ]  # fmt: skip

@@ -1,0 +1,78 @@
+"""The picture that tells it: every method as a point in the plane of change inside and leak outside, as SVG."""
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Float
+
+from lrgan_jax.compare.experiment import Comparison
+from lrgan_jax.compare.measure import Measured
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 420, 340, 46, 34
+OURS = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
+
+
+def letters(methods: Sequence[str]) -> dict[str, str]:
+    """By which the methods are named in the picture: A, B, ..."""
+    return {method: chr(ord("A") + k) for k, method in enumerate(methods)}
+
+
+def plane(comparison: Comparison, region: str) -> str:
+    """One region. Mean changes per squared unit of step over the latents, each in units of the region's largest: to first order hollow,
+    at real steps filled; and through them the frontier's curve, first order solid and real steps dashed.
+
+    Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below the solid line.
+    """
+    c, r = comparison, comparison.setup.regions.index(region)
+    scale = np.linalg.eigvalsh(np.asarray(c.setup.inside[:, r], np.float64))[:, -1]
+    points = {kind: _rates(c.measured, r, scale, real) for kind, real in (("first", False), ("real", True))}
+    curves = {kind: _rates(c.curve, r, scale, real) for kind, real in (("first", False), ("real", True))}
+    everything = np.concatenate([*points.values(), *curves.values()], axis=1)
+    everything = everything[:, np.isfinite(everything).all(0) & (everything > 0).all(0)]
+    low, high = np.log10(everything.min(1)) - 0.1, np.log10(everything.max(1)) + 0.1
+
+    def place(pairs: Float[np.ndarray, "2 k"]) -> Float[np.ndarray, "k 2"]:
+        share = (np.log10(np.maximum(pairs, 1e-12)) - low[:, None]) / (high - low)[:, None]
+        return np.stack([LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1)
+
+    parts = _axes(low, high, place)
+    for kind, curve in curves.items():
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in place(curve[:, np.isfinite(curve).all(0)]))
+        parts.append(f'<polyline class="frontier {kind}" points="{path}"/>')
+    for method, letter, first, real in zip(
+        c.methods, letters(c.methods).values(), place(points["first"]), place(points["real"]), strict=True
+    ):
+        kind = OURS.get(method, "other")
+        parts.append(
+            f'<g class="{kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
+            f'y2="{real[1]:.1f}"/><circle class="first" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.5"/>'
+            f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/><text x="{real[0] + 6:.1f}" y="{real[1] - 4:.1f}">{letter}</text></g>'
+        )
+    about = f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, leak outside"'
+    return f"<svg {about}>{''.join(parts)}</svg>"
+
+
+def _rates(measured: Measured, r: int, scale: Float[np.ndarray, " n"], real: bool) -> Float[np.ndarray, "2 k"]:
+    """Mean change inside and outside per squared unit of step."""
+    if real:
+        squared = np.square(measured.size[:, :, r]).mean(-1)
+        pair = measured.inside[:, :, r] / squared, measured.outside[:, :, r] / squared
+    else:
+        pair = measured.first_inside[:, :, r], measured.first_outside[:, :, r]
+    return np.stack([(a / scale).mean(1) for a in pair])
+
+
+def _axes(low, high, place) -> list[str]:
+    parts = [f'<path class="axis" d="M{LEFT} 12V{HEIGHT - BOTTOM}H{WIDTH - 10}"/>']
+    for power in range(int(np.ceil(low[0])), int(np.floor(high[0])) + 1):
+        x, _ = place(np.array([[10.0**power], [10.0 ** low[1]]]))[0]
+        parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="12" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{10.0**power:g}</text>')
+    for power in range(int(np.ceil(low[1])), int(np.floor(high[1])) + 1):
+        _, y = place(np.array([[10.0 ** low[0]], [10.0**power]]))[0]
+        parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{10.0**power:g}</text>')
+    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">change inside per squared step</text>')
+    middle = (HEIGHT - BOTTOM) / 2
+    parts.append(f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">change outside per squared step</text>')
+    return parts
