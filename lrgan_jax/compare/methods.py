@@ -21,16 +21,16 @@ OFFERED = 10  # directions of a method that does not know the region
 SAMPLES = 4096  # latents behind GANSpace
 TAO = 1e-3
 EXPLAINED = {
-    "random": "random directions",
-    "GANSpace": "GANSpace",
-    "SeFa": "SeFa",
-    "Local Basis": "Local Basis",
-    "attribute": "attribute direction, unprojected",
-    "authors": "projected on the null space (the paper, its authors' solver)",
-    "projected": "projected on the null space (the paper, solved to convergence)",
-    "ReSeFa": "ReSeFa (plain quotient)",
-    "constrained": "constrained to the null space",
-    "frontier": "frontier (ours)",
+    "random": "orthonormal, drawn at random",
+    "GANSpace": "principal components of w, or of images carried over to z",
+    "SeFa": "what the weights behind the latent amplify most",
+    "Local Basis": "how w moves most when z does",
+    "attribute": "the region's leading eigenvector, whatever it does elsewhere",
+    "authors": "the paper's projection on the null space of the rest, by its authors' solver",
+    "projected": "the same, solved to convergence",
+    "ReSeFa": "the largest quotient of change inside to change outside",
+    "constrained": "the best direction inside the paper's null space",
+    "frontier": "ours, with mu set from the Jacobian",
 }
 KNOWING: dict[str, Callable[[Array, Array], Candidates]] = {  # the region: from M_A and M_B
     "attribute": lambda a, b: analyse(a, b).candidates["attribute"],

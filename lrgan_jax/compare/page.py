@@ -24,7 +24,8 @@ EFFECTS = {  # measure -> heading, factor, digits
     "landmarks": ("landmarks, % of the image", 100, 2),
 }
 MORE_STYLE = """
-.planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem 2rem } .planes figcaption { text-transform: capitalize }
+.planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem 2rem }
+.planes figcaption { text-transform: capitalize; font-size: .9rem }
 svg.plane circle { stroke-width: 1.3 } svg.plane .first { fill: var(--paper) } svg.plane g line { stroke-width: .8; opacity: .6 }
 svg.plane g text { font-weight: 600 }
 svg.plane .other circle, svg.plane .other line { stroke: var(--soft) } svg.plane .other circle { fill: var(--soft) }
@@ -32,7 +33,8 @@ svg.plane .paper circle, svg.plane .paper line { stroke: var(--rest) } svg.plane
 svg.plane .ours circle, svg.plane .ours line { stroke: var(--inside) } svg.plane .ours circle { fill: var(--inside) }
 svg.plane g circle.first { fill: var(--paper) } svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 }
 svg.plane .frontier.real { stroke-dasharray: 5 3 } svg.plane line.axis, svg.plane path.axis { stroke-width: .6 }
-td small { color: var(--soft); font-size: .75rem; margin-left: .35rem } th b { display: inline-block; width: 1.2rem; color: var(--soft) }
+td small { display: block; color: var(--soft); font-size: .72rem; line-height: 1.1; white-space: nowrap }
+th b { display: inline-block; width: 1.2rem; color: var(--soft) }
 .strips { display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center; font-size: .85rem }
 .strips img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: 2px } .strips .best { font-weight: 600 }
 @media (max-width: 40rem) { .strips { grid-template-columns: 1fr } }
@@ -51,21 +53,22 @@ def page(comparison: Comparison, figures: dict[str, Any], *, model: str, note: s
 grey levels). What has changed outside by then is its leak.</p>
 <p class="soft">{escape(note)}</p>
 <h2>How much leaks?</h2>
-<p>Change outside over change inside, in percent, median over {figures["latents"]} latents with its 95 % confidence interval. Methods that do
-not know the region choose, at each latent, the best of their first ten directions.</p>
+<p>Change outside over change inside, in percent, median over {figures["latents"]} latents with its 95 % confidence interval. Methods
+that do not know the region choose, at each latent, the best of their first ten directions.</p>
 {_leak_table(figures)}
+{_legend(figures)}
 {_effect_table(figures)}
 <h2>Inside against outside</h2>
-<p>What a direction changes inside and outside per squared unit of step, mean over the latents: hollow to first order, filled at the real
-step. Down and right is better. The line is the frontier, below which no hollow point can lie; dashed, the same directions at real steps.</p>
+<p>What a direction changes inside and outside per squared unit of step, mean over the latents: hollow to first order, filled at the
+real step. Down and right is better. The line is the frontier, below which no hollow point can lie; dashed, the same at real steps.</p>
 <div class="planes">{planes}</div>
 <h2>Does the frontier win at real steps, too?</h2>
 <p>Against each method stands the frontier's direction that changes the region as much per unit of step, to first order. It leaks at most as
 much, by theory; at real steps curvature has its say.</p>
 {_dominance_table(figures)}
 <h2>Asked otherwise</h2>
-<p>Leak in percent of a direction found for another image, for all images together, or for a region drawn differently; measured at each image
-on the region as it is, geometric mean over the regions.</p>
+<p>Leak in percent of a direction found for another image, for all images together, or for a region drawn differently; measured at
+each image on the region as it is, geometric mean over the regions.</p>
 {_variants_table(figures)}
 <h2>Rank and lambda</h2>
 <p>Median ranks of the low-rank parts of {len(comparison.vectors[0, 0, 0])}-dimensional Grams and their share of the trace; lambda in units
@@ -101,7 +104,11 @@ def with_interval(interval: dict[str, float], factor: float = 1, digits: int = 1
 
 
 def _named(figures: dict[str, Any], method: str) -> str:
-    return f"<b>{letters(figures['methods'])[method]}</b>{EXPLAINED[method]}"
+    return f"<b>{letters(figures['methods'])[method]}</b>{method}"
+
+
+def _legend(figures: dict[str, Any]) -> str:
+    return f"<p class='soft'>{'; '.join(f'<b>{m}</b>: {EXPLAINED[m]}' for m in figures['methods'] if m != EXPLAINED[m])}.</p>"
 
 
 def _leak_table(figures: dict[str, Any]) -> str:
@@ -163,7 +170,7 @@ def _strips(comparison: Comparison, r: int) -> str:
         tiles = [_ends(c, k, n, r) for n in range(min(SHOWN, len(c.setup.ws)))]
         best = " class='best'" if method == "frontier" else ""
         picture = images.data_uri(np.concatenate(tiles, axis=1))
-        parts.append(f"<div{best}>{EXPLAINED[method]}</div><img alt='{escape(method)}, {escape(c.setup.regions[r])}' src='{picture}'>")
+        parts.append(f"<div{best}>{method}</div><img alt='{escape(method)}, {escape(c.setup.regions[r])}' src='{picture}'>")
     return f"<h2 class='region'>{escape(c.setup.regions[r])}</h2><div class='strips'>{''.join(parts)}</div>"
 
 

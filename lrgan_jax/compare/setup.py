@@ -12,7 +12,7 @@ from lrgan_jax.pipeline import generator_grams
 from lrgan_jax.regions import region_mask
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
-    "taller and wider": (0.0, 0.0, 1.25),
+    "larger": (0.0, 0.0, 1.25),
     "smaller": (0.0, 0.0, 0.8),
     "higher": (-0.15, 0.0, 1.0),
     "lower": (0.15, 0.0, 1.0),
