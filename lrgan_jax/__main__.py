@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from tqdm import tqdm
@@ -16,8 +17,10 @@ from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
-from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
+from lrgan_jax.generators import Generator, Latent, image_function, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
+from lrgan_jax.jacobian import check_layers
+from lrgan_jax.metrics import equal_steps, spread_over_layers
 from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
 from lrgan_jax.pipeline import find_directions
@@ -168,6 +171,7 @@ def edit(
     num_images: int = 1,
     steps: int = 7,
     reach: float | None = None,
+    even: bool = False,
     layers: Layers = None,
     truncation: float = 1.0,
     label: int | None = None,
@@ -185,6 +189,7 @@ def edit(
         num_images: how many images from there on, one strip each.
         steps: pictures in a strip.
         reach: the strip runs from -reach to +reach; the file's suggestion by default.
+        even: choose the steps between so that each changes the picture by as much as the next, image by image.
         layers: the layers to move, such as 4-7; the file's own by default.
         truncation: below 1 pulls latents towards the mean.
         label: class of a conditional model.
@@ -202,8 +207,10 @@ def edit(
         print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
     ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label)[image:])
     low, high = chosen.step_range if reach is None else (-reach, reach)
-    moved = edit_latents(ws, chosen, np.linspace(low, high, steps), layers=chosen_layers(layers, gen))
-    strips = render(gen, moved).swapaxes(0, 1)
+    moving = chosen_layers(layers, gen) or chosen.layers
+    moved = [edit_latents(ws[n : n + 1], chosen, _steps(gen, w, chosen, moving, low, high, steps, even), layers=moving).array[:, 0]
+             for n, w in enumerate(ws.array)]  # fmt: skip
+    strips = render(gen, np.stack(moved))
     enlarge = max(1, 128 // gen.resolution)
     if out.suffix == ".png":
         images.save(out, images.grid(list(strips)), enlarge=enlarge)
@@ -255,6 +262,14 @@ def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int 
         raise UsageError(f"this model is conditional: choose --label 0 to {gen.c_dim - 1}")
     c = None if label is None else np.eye(gen.c_dim, dtype=np.float32)[[label] * num]
     return gen.mapping(z, c, truncation)
+
+
+def _steps(gen: Generator, w, chosen: Directions, layers, low: float, high: float, num: int, even: bool) -> Any:
+    """Evenly spaced by their length, or by what they change."""
+    if not even:
+        return np.linspace(low, high, num)
+    (move,) = spread_over_layers(jnp.asarray(chosen.vectors), w, None if layers is None else check_layers(layers, gen.num_ws))
+    return equal_steps(image_function(gen), w, move, low, high, num)
 
 
 def _number(text: str) -> int:

@@ -74,7 +74,8 @@ def main(model: str) -> None:
         leak = [round(float(x), 4) for x in median_interval(leaks)]
         record: dict[str, Any] = {
             "meaning": recipe.meaning, "leak": leak[0], "leak_interval": leak[1:], **effects,
-            "found_on": FOUND_ON, "measured_on": MEASURED_ON, "index": recipe.index, "truncation": truncation, "mu": round(float(found.settings["mu"]), 3),
+            "found_on": FOUND_ON, "measured_on": MEASURED_ON, "index": recipe.index, "truncation": truncation,
+            "mu": round(float(found.settings["mu"]), 3),
         }  # fmt: skip
         path: Path = folder / f"{name}.npz"
         path.unlink(missing_ok=True)
