@@ -253,7 +253,7 @@ def test_where_the_image_is_linear_a_walk_is_straight(linear):
     found = Directions(known.AXES[:1].astype(np.float32), layers=(0, 2))
     points = walk(linear, WS(jnp.asarray(ws)), found, "top", length=2.0, num_steps=4)
     assert isinstance(points, WS) and points.shape == (5, 2, 3, 12)
-    np.testing.assert_allclose(points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=2e-5)  # eigenvectors, once a step
+    np.testing.assert_allclose(points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=3e-4)  # eps times mu |M_B|, 2,000
     np.testing.assert_allclose(points.array[0], ws, **EXACT)
     np.testing.assert_allclose(points.array[:, :, 1], np.broadcast_to(ws[:, 1], (5, 2, 12)), **EXACT)  # the layer that stays
     other = walk(linear, ws, found, "top", length=2.0, num_steps=1, layers=[1])

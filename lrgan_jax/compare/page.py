@@ -97,7 +97,7 @@ def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str], bool]]) 
     return f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def with_interval(interval: dict[str, float], factor: float = 1, digits: int = 1) -> str:
+def with_interval(interval: dict[str, float], factor: int = 1, digits: int = 1) -> str:
     """Median, and the interval small."""
     median, low, high = (f"{factor * interval[name]:.{digits}f}" for name in ("median", "low", "high"))
     return f"{median}<small>{low}&ndash;{high}</small>"
