@@ -46,7 +46,7 @@ def dense():
 LATENT = np.zeros((1, WIDTH), np.float32)
 
 
-@pytest.mark.parametrize("tao", [0.0, 1e-3, 0.1])
+@pytest.mark.parametrize("tao", [0.0, 0.1])
 def test_resefa_finds_the_stationary_points_of_the_quotient(dense, tao):
     """SciPy's generalised eigenproblem M_A v = q (M_B + tao trace(M_B) I) v: the same vectors, best first, and what each changes."""
     gen, inside, outside = dense

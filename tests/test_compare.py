@@ -12,14 +12,15 @@ import pytest
 
 import lrgan_jax.__main__ as main
 from lrgan_jax import checkpoint
+from lrgan_jax.baselines import local_basis
 from lrgan_jax.compare import command, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.measure import CHANGE, measure
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import letters
-from lrgan_jax.compare.setup import AROUND, prepare, redrawn
+from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.statistics import median_interval
 from lrgan_jax.compare.variants import ALL, NEXT, VARIANTS, variants
-from lrgan_jax.generators import DCGAN, ModelInfo, StyleGAN2, W
+from lrgan_jax.generators import DCGAN, ModelInfo, sample_z, to_ws
 from lrgan_jax.subspaces import default_mu
 from tests.reference import compile_quickly as compile_quickly
 from tests.tolerances import EXACT, rounding
@@ -28,7 +29,7 @@ BOXES = {"upper": [2, 3, 4, 6], "lower": [9, 5, 5, 7]}
 INFO = ModelInfo("small", "", {name: {"size": 16, "boxes": [box]} for name, box in BOXES.items()})
 MASKS = np.zeros((2, 16, 16), np.float32)
 MASKS[0, 2:6, 3:9], MASKS[1, 9:14, 5:12] = 1, 1
-LATENTS, REGIONS, WALKED = 3, 2, 1
+LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
 WITHOUT_MAPPING = [name for name in methods.EXPLAINED if name != "Local Basis"]
 # Images are float32 with errors of about 1e-6, changes inside have a root mean square of 0.14 and outside one of 0.02 at least.
 RENDERED = 1e-3
@@ -42,6 +43,7 @@ def written(tmp_path_factory, small_dcgan):
     kept = []
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setattr(effects, "networks", dict)
+        patch.setattr(methods, "SAMPLES", SAMPLES)
         patch.setattr(command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1])
         patch.setattr("sys.argv", ["lrgan", "compare", "--model", str(folder / "model"), "--out", str(folder / "out"),
                                    "--num-latents", str(LATENTS), "--num-walked", str(WALKED), "--regions", *BOXES])  # fmt: skip
@@ -257,6 +259,7 @@ def test_best_of_picks_the_best():
 def test_the_same_key_gives_the_same_directions(compared, monkeypatch):
     """A second time, bit for bit; another key gives other random ones. (RPCA is left out, which compiles long and draws nothing.)"""
     monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})
+    monkeypatch.setattr(methods, "SAMPLES", SAMPLES)
     key_latents, key_methods = jax.random.split(jax.random.key(0))
     np.testing.assert_array_equal(jax.random.normal(key_latents, (LATENTS, 10)), compared.setup.z)
     found, seconds = methods.directions_of_all(compared.setup, key_methods)
@@ -270,16 +273,16 @@ def test_a_mapping_network_adds_its_local_basis(small_stylegan2, monkeypatch):
     """On StyleGAN2 all methods offer directions, in the order in which they are explained, unit rows of w."""
     monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})
     monkeypatch.setattr(methods, "SAMPLES", 64)
-    gen = StyleGAN2(small_stylegan2.config, small_stylegan2.variables, INFO)
-    setup = prepare(gen, jax.random.key(1), 2, tuple(BOXES), layers=[3, 1, 1], truncation=0.5)
-    assert setup.layers == (1, 3)
-    np.testing.assert_allclose(setup.ws[:, 0], np.asarray(gen.mapping(setup.z, None, 0.5)), rtol=0, atol=1e-6)
+    z, grams = sample_z(small_stylegan2, jax.random.key(1), 2), jnp.broadcast_to(jnp.diag(jnp.arange(1.0, 13.0)), (2, 2, 12, 12))
+    ws = to_ws(small_stylegan2, small_stylegan2.mapping(z)).array
+    setup = Setup(small_stylegan2, (1, 3), tuple(BOXES), MASKS, z.array, ws, grams, grams[..., ::-1, ::-1], grams[:, None], grams[:, None])
     found, _ = methods.directions_of_all(setup, jax.random.key(2))
     assert [*found] == ["random", "GANSpace", "SeFa", "Local Basis", "frontier"]
     for vectors in found.values():
         assert vectors.shape == (2, 2, 12)
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=0, atol=1e-5)
-    assert isinstance(gen.mapping(setup.z), W)
+    (local,) = local_basis(small_stylegan2, z[:1], num=methods.OFFERED).vectors[None]
+    assert np.abs(found["Local Basis"][0, 0] - local).max(1).min() < 1e-6  # one of its rows, at the very latent
 
 
 # Asked otherwise
