@@ -15,7 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.directions import Directions, DirectionsError
-from lrgan_jax.editing import edit
+from lrgan_jax.editing import edit, walk
 from lrgan_jax.generators import (
     DCGAN,
     WS,
@@ -32,7 +32,8 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
-from lrgan_jax.metrics import region_change, step_for_change
+from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
+from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.pipeline import Analysis, analyse, find_directions, to_directions
 from lrgan_jax.regions import RegionError, region_mask
 from lrgan_jax.rpca import RobustPCA, robust_pca
@@ -51,7 +52,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "ModelError", "ModelInfo",
     "RegionError", "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space", "constrained_directions",
-    "default_mu", "edit", "embedded_models", "find_directions", "frontier_directions", "image_function", "load", "null_space",
-    "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z",
-    "save", "step_for_change", "to_directions", "to_ws", "weight_directions",
+    "default_mu", "edit", "embedded_models", "equal_steps", "find_directions", "frontier_directions", "image_function", "load",
+    "named_direction", "named_directions", "null_space", "principal_angles", "projected_directions", "rayleigh_directions",
+    "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z", "save", "step_for_change", "to_directions",
+    "to_ws", "walk", "weight_directions",
 ]  # fmt: skip

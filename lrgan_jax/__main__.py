@@ -18,6 +18,7 @@ from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import Generator, Latent, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
+from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.sweep.command import sweep_command
@@ -76,7 +77,9 @@ def info(model: Annotated[Model | None, tyro.conf.Positional] = None, *, card: b
     gen = checkpoint.load(model)
     print(json.dumps({
         "name": gen.info.name, "resolution": gen.resolution, "z_dim": gen.z_dim, "w_dim": gen.w_dim, "c_dim": gen.c_dim,
-        "layers": gen.num_ws, "regions": list(gen.info.regions), "fingerprint": gen.info.fingerprint,
+        "layers": gen.num_ws, "regions": list(gen.info.regions),
+        "directions": {name: found.settings.get("meaning", "") for name, found in named_directions(model).items()},
+        "fingerprint": gen.info.fingerprint,
         "config": dataclasses.asdict(gen.config), "provenance": dict(gen.info.provenance),
     }, indent=1))  # fmt: skip
     if card:
@@ -156,11 +159,11 @@ def directions(
 
 
 def edit(
-    file: Annotated[Path, tyro.conf.Positional],
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None,
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("edit.png"),
-    direction: int = 0,
+    direction: Annotated[str, tyro.conf.arg(metavar="NAME|NUMBER")] = "0",
     image: int = 0,
     num_images: int = 1,
     steps: int = 7,
@@ -170,13 +173,14 @@ def edit(
     label: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Apply a saved direction, or an .npy of the authors, to images and write strips (.png) or an animation (.gif, .webp).
+    """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such as
+    `--direction smile`, or one of a file.
 
     Args:
-        file: directions saved by `lrgan directions`, or rows in an .npy.
+        file: directions saved by `lrgan directions`, or rows in an .npy, such as the authors publish.
         model: a name or a folder.
         out: the picture to write.
-        direction: which of the directions in the file.
+        direction: which one: a name that `lrgan info MODEL` lists, or with a file its number there.
         image: number of the first image in `lrgan sample` of the same seed.
         num_images: how many images from there on, one strip each.
         steps: pictures in a strip.
@@ -191,7 +195,7 @@ def edit(
     if steps < 2:
         raise UsageError(f"--steps must be at least 2, got {steps}")
     gen = checkpoint.load(model)
-    chosen = Directions.load(file)[direction]
+    chosen = named_direction(model, direction) if file is None else Directions.load(file)[_number(direction)]
     if chosen.vectors.shape[1] != gen.w_dim:
         raise UsageError(f"{file} holds directions of {chosen.vectors.shape[1]} numbers, {gen.info.name} has latents of {gen.w_dim}")
     if chosen.fingerprint not in ("", gen.info.fingerprint):
@@ -251,6 +255,12 @@ def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int 
         raise UsageError(f"this model is conditional: choose --label 0 to {gen.c_dim - 1}")
     c = None if label is None else np.eye(gen.c_dim, dtype=np.float32)[[label] * num]
     return gen.mapping(z, c, truncation)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"--direction {text}: directions in a file have numbers, from 0; names are those of the model, without a file")
+    return int(text)
 
 
 def _png(path: Path) -> Path:

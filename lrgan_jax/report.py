@@ -8,11 +8,13 @@ from lrgan_jax.demo import COMPARED, SHOWN, Demo, Edit
 
 HEAT_SCALE = 0.5  # change, on [-1, 1], that the heat map shows white: a quarter of the whole range
 
-STYLE = """
+COLOURS = """
 :root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1c1d20; --soft: #6b6e76; --line: #dcdcd6; --inside: #c2410c; --rest: #3b6ea5;
   --best: #1c1d200d; }
 @media (prefers-color-scheme: dark) { :root { --paper: #17181b; --ink: #e8e8e4; --soft: #9a9da6; --line: #34363c; --inside: #fb923c;
   --rest: #7fb0e0; --best: #ffffff12; } }
+"""
+STYLE = COLOURS + """
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 74rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }

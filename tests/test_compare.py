@@ -4,6 +4,7 @@ import io
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from lrgan_jax.baselines import local_basis
 from lrgan_jax.compare import command, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.measure import CHANGE, measure
 from lrgan_jax.compare.page import page
-from lrgan_jax.compare.plane import letters
+from lrgan_jax.compare.plane import letters, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.statistics import median_interval
 from lrgan_jax.compare.variants import ALL, NEXT, VARIANTS, variants
@@ -422,7 +423,7 @@ def test_summary_by_hand(compared, figures):
 def test_command_writes_figures_and_a_page(written, figures):
     """figures.json is the summary and says of what model, index.html stands alone, the output holds the table."""
     code, out, folder, _ = written
-    assert code == 0 and sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html"]
+    assert code == 0 and sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html", "plane.svg"]
     stored = json.loads((folder / "figures.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
     about = {"model": "small", "fingerprint": stored["fingerprint"], "layers": None, "truncation": 1.0, "seed": 0}
     assert stored == json.loads(json.dumps(about | figures)) and len(stored["fingerprint"]) == 64
@@ -481,6 +482,16 @@ def test_page_shows_every_method_and_region(written, compared):
     assert not any("nan" in value for _, about in found.tags for value in about.values() if value and "base64" not in value)
 
 
+def test_picture_is_a_file_of_its_own(written, compared):
+    """plane.svg is XML without scripts: every region's name, every method's, and two dots for each in each region."""
+    text = (written[2] / "plane.svg").read_text()
+    tags = [element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()]
+    assert tags[0] == "svg" and "script" not in tags and "nan" not in text
+    assert tags.count("circle") == 2 * len(compared.methods) * REGIONS
+    shown = " ".join(ElementTree.fromstring(text).itertext())
+    assert all(name in shown for name in (*BOXES, *compared.methods))
+
+
 def test_names_cannot_break_the_page(compared, figures):
     """Regions, models and notes that look like markup are shown as they are."""
     evil = ["<b>&\"'</b>", "</td><script>alert(1)</script>"]
@@ -490,6 +501,7 @@ def test_names_cannot_break_the_page(compared, figures):
     found = read(text)
     assert "<i>model" not in text and "<u>" not in text and "<script" not in text and not {"i", "u"} & {tag for tag, _ in found.tags}
     assert all("".join(found.text).count(name) >= 3 for name in evil)
+    assert evil[0] in ElementTree.fromstring(picture(experiment.dataclasses.replace(compared, setup=renamed), "")).itertext()
     assert "Methods compared on <i>model</i>" in found.text and "seed & <u>co</u>" in found.text
 
 

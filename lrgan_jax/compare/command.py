@@ -10,9 +10,11 @@ from tqdm import tqdm
 from lrgan_jax import checkpoint
 from lrgan_jax.compare.experiment import run
 from lrgan_jax.compare.page import page
+from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.summary import summary
 from lrgan_jax.files import write_whole
 from lrgan_jax.options import Layers, Model, UsageError, chosen_layers, regions_or_own
+from lrgan_jax.report import COLOURS
 
 
 def compare_command(
@@ -30,7 +32,7 @@ def compare_command(
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
-        out: the folder to write: index.html and figures.json.
+        out: the folder to write: index.html, plane.svg and figures.json.
         num_latents: how many random latents. 64 take half an hour on a CPU.
         num_walked: walks are compared with straight edits from so many of them.
         regions: names of regions; four of the model's own by default.
@@ -53,6 +55,7 @@ def compare_command(
     which = "all layers" if layers is None else f"layers {layers}"
     note = f"{num_latents} random latents, seed {seed}, truncation {truncation:g}, {which}."
     write_whole(out / "figures.json", (json.dumps(_or_null(figures), indent=1, allow_nan=False) + "\n").encode())
+    write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
     print("change outside over change inside at the same change inside, in percent (median):")
     print(f"  {'':12}" + "".join(f"{name:>9}" for name in ("all", *regions)))

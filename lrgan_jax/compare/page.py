@@ -11,6 +11,7 @@ from lrgan_jax import images
 from lrgan_jax.compare.experiment import ASKED, Comparison
 from lrgan_jax.compare.measure import CHANGE
 from lrgan_jax.compare.methods import EXPLAINED
+from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
 from lrgan_jax.compare.plane import letters, plane
 from lrgan_jax.generators import render
 from lrgan_jax.metrics import spread_over_layers
@@ -26,13 +27,6 @@ EFFECTS = {  # measure -> heading, factor, digits
 MORE_STYLE = """
 .planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem 2rem }
 .planes figcaption { text-transform: capitalize; font-size: .9rem }
-svg.plane circle { stroke-width: 1.3 } svg.plane .first { fill: var(--paper) } svg.plane g line { stroke-width: .8; opacity: .6 }
-svg.plane g text { font-weight: 600 }
-svg.plane .other circle, svg.plane .other line { stroke: var(--soft) } svg.plane .other circle { fill: var(--soft) }
-svg.plane .paper circle, svg.plane .paper line { stroke: var(--rest) } svg.plane .paper circle { fill: var(--rest) }
-svg.plane .ours circle, svg.plane .ours line { stroke: var(--inside) } svg.plane .ours circle { fill: var(--inside) }
-svg.plane g circle.first { fill: var(--paper) } svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 }
-svg.plane .frontier.real { stroke-dasharray: 5 3 } svg.plane line.axis, svg.plane path.axis { stroke-width: .6 }
 td small { display: block; color: var(--soft); font-size: .72rem; line-height: 1.1; white-space: nowrap }
 th b { display: inline-block; width: 1.2rem; color: var(--soft) }
 .strips { display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center; font-size: .85rem }
@@ -47,7 +41,7 @@ def page(comparison: Comparison, figures: dict[str, Any], *, model: str, note: s
     strips = "".join(_strips(comparison, r) for r in range(len(comparison.setup.regions)))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Methods compared on {escape(model)}</title><style>{STYLE}{MORE_STYLE}</style></head><body>
+<title>Methods compared on {escape(model)}</title><style>{STYLE}{PLANE_STYLE}{MORE_STYLE}</style></head><body>
 <h1>Methods compared on {escape(model)}</h1>
 <p>Every method moves every latent along one direction, both ways, until the mean squared change inside the region is {CHANGE} (18 of 255
 grey levels). What has changed outside by then is its leak.</p>

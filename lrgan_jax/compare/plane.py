@@ -9,12 +9,43 @@ from lrgan_jax.compare.experiment import Comparison
 from lrgan_jax.compare.measure import Measured
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 420, 340, 46, 34
-OURS = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
+KIND = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
+STYLE = """
+svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) } svg.plane text.head { font-size: 13px; font-weight: 600 }
+svg.plane .axis { stroke: var(--line); stroke-width: .6; fill: none }
+svg.plane circle { stroke-width: 1.3 } svg.plane g line { stroke-width: .8; opacity: .6 } svg.plane g text { font-weight: 600 }
+svg.plane .other circle, svg.plane .other line { stroke: var(--soft); fill: var(--soft) }
+svg.plane .paper circle, svg.plane .paper line { stroke: var(--rest); fill: var(--rest) }
+svg.plane .ours circle, svg.plane .ours line { stroke: var(--inside); fill: var(--inside) }
+svg.plane g circle.first { fill: var(--paper) }
+svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 } svg.plane .frontier.real { stroke-dasharray: 5 3 }
+"""
 
 
 def letters(methods: Sequence[str]) -> dict[str, str]:
     """By which the methods are named in the picture: A, B, ..."""
     return {method: chr(ord("A") + k) for k, method in enumerate(methods)}
+
+
+def picture(comparison: Comparison, colours: str) -> str:
+    """All regions in one SVG file, two in a row, with the methods' names below.
+
+    Args:
+      colours: CSS that sets --paper, --line, --soft, --rest and --inside, light and dark.
+    """
+    regions, methods = comparison.setup.regions, comparison.methods
+    panels = "".join(
+        f'<g transform="translate({k % 2 * WIDTH} {k // 2 * (HEIGHT + 24)})"><text class="head" x="{LEFT}" y="14">{escape(region)}</text>'
+        f'<g transform="translate(0 20)">{_drawing(comparison, region)}</g></g>'
+        for k, region in enumerate(regions)
+    )
+    height = -(-len(regions) // 2) * (HEIGHT + 24) + 24
+    names = "&#160;&#160; ".join(f"{letter} {escape(method)}" for method, letter in letters(methods).items())
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plane" viewBox="0 0 {2 * WIDTH} {height}" width="{2 * WIDTH}">'
+        f'<style>{colours}{STYLE}</style><rect width="100%" height="100%" fill="var(--paper)"/>{panels}'
+        f'<text x="{LEFT}" y="{height - 8}">{names}</text></svg>\n'
+    )
 
 
 def plane(comparison: Comparison, region: str) -> str:
@@ -24,6 +55,11 @@ def plane(comparison: Comparison, region: str) -> str:
     Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below the solid line. A
     method that lacks a direction at some latent has no mean and no point.
     """
+    about = f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, leak outside"'
+    return f"<svg {about}>{_drawing(comparison, region)}</svg>"
+
+
+def _drawing(comparison: Comparison, region: str) -> str:
     c, r = comparison, comparison.setup.regions.index(region)
     scale = np.linalg.eigvalsh(np.asarray(c.setup.inside[:, r], np.float64))[:, -1]
     points = {kind: _rates(c.measured, r, scale, real) for kind, real in (("first", False), ("real", True))}
@@ -45,14 +81,13 @@ def plane(comparison: Comparison, region: str) -> str:
     ):
         if not np.isfinite([first, real]).all():
             continue
-        kind = OURS.get(method, "other")
+        kind = KIND.get(method, "other")
         parts.append(
             f'<g class="{kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
             f'y2="{real[1]:.1f}"/><circle class="first" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.5"/>'
             f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/><text x="{real[0] + 6:.1f}" y="{real[1] - 4:.1f}">{letter}</text></g>'
         )
-    about = f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, leak outside"'
-    return f"<svg {about}>{''.join(parts)}</svg>"
+    return "".join(parts)
 
 
 def _rates(measured: Measured, r: int, scale: Float[np.ndarray, " n"], real: bool) -> Float[np.ndarray, "2 k"]:

@@ -1,0 +1,35 @@
+"""Directions that come with a model under a name, such as `smile`: files in its folder's `directions/`.
+
+`Directions.save(folder / "directions" / "smile.npz")` adds one to a model of your own. Those of the embedded models were found by this
+library over many faces, named by looking, and measured on others (`tests/benchmarks/named.py`); what they do is in their `settings`.
+"""
+import os
+from pathlib import Path
+
+from lrgan_jax import checkpoint
+from lrgan_jax.directions import Directions, DirectionsError
+
+
+def named_directions(model: str | os.PathLike) -> dict[str, Directions]:
+    """All of a model's own, by name, in alphabetical order.
+
+    Args:
+      model: a name that `embedded_models` lists, or a folder.
+    Raises:
+      ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged.
+    """
+    folder = checkpoint.find(model) / "directions"
+    return {path.stem: Directions.load(path) for path in sorted(folder.glob("*.npz"))}
+
+
+def named_direction(model: str | os.PathLike, name: str) -> Directions:
+    """The one of that name, of which a positive step does what the name says.
+
+    Raises:
+      DirectionsError: if the model has none of that name; the message lists those it has.
+    """
+    path: Path = checkpoint.find(model) / "directions" / f"{name}.npz"
+    known = sorted(other.stem for other in path.parent.glob("*.npz"))
+    if name not in known:
+        raise DirectionsError(f"{model} has no direction {name!r}; it has {', '.join(known) or 'none of its own'}")
+    return Directions.load(path)
