@@ -347,6 +347,9 @@ def test_walks_are_cut_at_the_same_change(compared):
     np.testing.assert_allclose(inside[w.reached], w.inside[w.reached], rtol=0.01)
     np.testing.assert_allclose(outside, w.walked, rtol=RENDERED)
     np.testing.assert_array_equal(np.isnan(w.ratio), ~w.reached)
+    straight, walked = w.images[0, :, :, :, 0], w.images[0, :, :, :, 1]
+    far, near = (np.square(walked - other).mean((-1, -2, -3)) for other in (straight[:, :, ::-1], straight))
+    assert (near < far).all()  # the same way, not the other
     np.testing.assert_allclose(w.ratio[w.reached], (outside / w.straight)[w.reached], rtol=2 * RENDERED)
 
 

@@ -433,9 +433,9 @@ def test_where_nothing_is_local_the_best_is_taken(k):
 
 
 def test_a_vector_at_right_angles_to_the_local_subspace_falls_back():
-    """Its projection is rounding, which must not be blown up to unit length."""
+    """What it has there, 1e-5, may be rounding and must not be blown up to unit length: the best is taken, which is another."""
     inside, outside = np.diag([3.0, 1, 0, 0]), np.diag([0.0, 0, 2, 1])
-    found = nearest([0.0, 0, 1, 1e-9], (inside, outside), 1.0)
+    found = nearest([0.0, 1e-5, 1, 0], (inside, outside), 1.0)
     np.testing.assert_allclose(np.abs(found), [1, 0, 0, 0], **SPECTRAL)
 
 
