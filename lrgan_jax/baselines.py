@@ -18,6 +18,7 @@ from lrgan_jax import linalg
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
 from lrgan_jax.generators.latents import check_z
+from lrgan_jax.jacobian import check_layers
 from lrgan_jax.pipeline import full_range, generator_grams
 from lrgan_jax.regions import region_mask
 from lrgan_jax.subspaces import AnyArray, rayleigh_directions, spectrum, weight_directions
@@ -133,6 +134,6 @@ def _small_images(gen: Generator, latents: Latent) -> Float[np.ndarray, "n k"]:
 
 
 def _directions(gen: Generator, vectors: ArrayLike, method: str, layers: Sequence[int] | None, **record: Any) -> Directions:
-    layers = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
+    layers = None if layers is None else check_layers(layers, gen.num_ws)
     about = {"step_range": (-REACH, REACH)} | record
     return Directions(np.asarray(vectors), layers=layers, method=method, model=gen.info.name, fingerprint=gen.info.fingerprint, **about)

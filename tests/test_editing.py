@@ -1,4 +1,6 @@
-"""Edits: ws + sum of steps times directions, on the chosen layers, in the type that came in."""
+"""Edits: ws + sum of steps times directions, on the chosen layers, in the type that came in; and walks, on curves that are known."""
+import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +8,12 @@ import numpy as np
 import pytest
 
 from lrgan_jax.directions import Directions
-from lrgan_jax.editing import edit
-from lrgan_jax.generators import WS, W, Z
+from lrgan_jax.editing import edit, walk
+from lrgan_jax.generators import WS, ModelInfo, W, Z
+from lrgan_jax.generators.latents import check_ws
+from lrgan_jax.regions import RegionError
+from tests import linear as known
+from tests.reference import compile_quickly as compile_quickly
 from tests.tolerances import EXACT, rounding
 
 N, L, D, K = 2, 4, 5, 3
@@ -156,3 +162,130 @@ def test_editing_can_be_compiled_and_mapped():
 def test_what_does_not_fit_is_refused(arguments, layers, match):
     with pytest.raises(ValueError, match=match):
         edit(*arguments, layers=layers)
+
+
+# Walks
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=(), meta_fields=())
+@dataclasses.dataclass(frozen=True)
+class Polar:
+    """The upper half shows the angle of w in its first two coordinates, the lower half its squared radius: circles keep it still."""
+
+    info = ModelInfo()
+    z_dim = w_dim = 3
+    c_dim = 0
+    num_ws = 2
+    resolution = 4
+
+    def mapping(self, z, c=None, truncation=1.0, cutoff=None):
+        return W(jnp.asarray(z))
+
+    def synthesis(self, w, noise="const", key=None):
+        x, y, _ = jnp.moveaxis(check_ws(w, 2, 3).mean(1), -1, 0)
+        halves = jnp.stack([jnp.arctan2(y, x), x**2 + y**2], axis=-1)
+        return jnp.broadcast_to(jnp.repeat(halves, 2, axis=-1)[:, :, None, None], (len(x), 4, 4, 3))
+
+
+UPPER = np.repeat([1.0, 0.0], 2)[:, None].astype(np.float32) * np.ones((1, 4), np.float32)
+AROUND = np.array([0.0, 1.0, 0.0], np.float32)  # the way round at START, its third coordinate moving nothing
+START = np.array([[1.0, 0.0, 0.3]], np.float32)
+
+
+def radius_and_angle(points):
+    """Of the mean over the layers, [..., N]."""
+    x, y, _ = np.moveaxis(np.asarray(points, np.float64).mean(-2), -1, 0)
+    return np.hypot(x, y), np.arctan2(y, x)
+
+
+@pytest.mark.parametrize("num_steps", [4, 8, 16])
+def test_a_walk_goes_round_the_circle(num_steps):
+    """Each step is a tangent, which leaves the circle by its square: after k steps of h the squared radius is exactly 1 + k h^2.
+
+    So the drift of a walk of length 1 is 1 / num_steps, halved by twice the steps (first order, as Euler's method), where the straight
+    line's is 1; on the way the angle grows by atan(h / r) a step.
+    """
+    h = 1.0 / num_steps
+    points = walk(Polar(), START, AROUND, UPPER, length=1.0, num_steps=num_steps)
+    radius, angle = radius_and_angle(points)
+    exact = np.sqrt(1 + np.arange(num_steps + 1) * h**2)
+    np.testing.assert_allclose(radius[:, 0], exact, rtol=2e-6 * num_steps)  # float32 eigenvectors, once a step
+    np.testing.assert_allclose(angle[:, 0], np.concatenate([[0], np.cumsum(np.arctan(h / exact[:-1]))]), rtol=2e-6 * num_steps)
+    straight, _ = radius_and_angle(edit(np.repeat(START[:, None], 2, 1), AROUND, 1.0))
+    np.testing.assert_allclose(straight**2, 2, rtol=1e-6)
+
+
+def test_a_walk_leaves_out_what_is_not_local():
+    """A direction that also points outwards and where nothing changes: its tangent part, at full length, is walked."""
+    tilted = walk(Polar(), START, np.array([0.5, 1.0, 0.7], np.float32), UPPER, length=1.0, num_steps=4)
+    plain = walk(Polar(), START, AROUND, UPPER, length=1.0, num_steps=4)
+    np.testing.assert_allclose(tilted.array, plain.array, rtol=0, atol=1e-5)
+
+
+def test_a_negative_length_walks_the_other_way():
+    """Mirrored: the same radii, the angles' signs turned."""
+    forth, back = (radius_and_angle(walk(Polar(), START, AROUND, UPPER, length=s, num_steps=4)) for s in (0.8, -0.8))
+    np.testing.assert_allclose(back[0], forth[0], rtol=1e-5)
+    np.testing.assert_allclose(back[1], -forth[1], rtol=1e-5)
+
+
+def test_every_latent_has_its_direction_and_length():
+    """Three walks together = one at a time."""
+    latents = np.array([[1, 0, 0], [0, 2, 1], [-0.6, 0.8, 0]], np.float32)
+    rows, lengths = np.array([[0, 1, 0], [1, 0, 0], [0.8, 0.6, 0]], np.float32), np.array([0.5, -1.0, 2.0], np.float32)
+    together = walk(Polar(), latents, rows, UPPER, length=lengths, num_steps=4)
+    for k in range(3):
+        alone = walk(Polar(), latents[k : k + 1], rows[k], UPPER, length=float(lengths[k]), num_steps=4)
+        np.testing.assert_allclose(together.array[:, k], alone.array[:, 0], rtol=0, atol=1e-5)
+        pieces = np.linalg.norm(np.diff(alone.array[:, 0, 0], axis=0), axis=-1)
+        np.testing.assert_allclose(pieces, abs(lengths[k]) / 4, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """q0 and q1 move the top alone, q2 the top and the middle."""
+    return known.linear(top={0: 1.5, 1: 1.0, 2: 2.0}, middle={2: 2.0, 3: 1.0}, bottom={4: 1.0, 1: 0.01})
+
+
+def test_where_the_image_is_linear_a_walk_is_straight(linear):
+    """A direction that is local already is not turned, whatever its layers: the points of an edit, and its type."""
+    ws = np.random.default_rng(5).standard_normal((2, 3, 12)).astype(np.float32)
+    found = Directions(known.AXES[:1].astype(np.float32), layers=(0, 2))
+    points = walk(linear, WS(jnp.asarray(ws)), found, "top", length=2.0, num_steps=4)
+    assert isinstance(points, WS) and points.shape == (5, 2, 3, 12)
+    np.testing.assert_allclose(points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=3e-4)  # eps times mu |M_B|, 2,000
+    np.testing.assert_allclose(points.array[0], ws, **EXACT)
+    np.testing.assert_allclose(points.array[:, :, 1], np.broadcast_to(ws[:, 1], (5, 2, 12)), **EXACT)  # the layer that stays
+    other = walk(linear, ws, found, "top", length=2.0, num_steps=1, layers=[1])
+    np.testing.assert_allclose(other.array[:, :, [0, 2]], np.broadcast_to(ws[:, [0, 2]], (2, 2, 2, 12)), **EXACT)
+    assert np.abs(other.array[1, :, 1] - ws[:, 1]).max() > 0.1
+
+
+def test_a_walk_protects_what_it_is_told_to(linear):
+    """q0 + q2 at mu 2: with the middle protected q2 is dropped, with the bottom it stays, since it moves the top alone there."""
+    mixed = (known.AXES[0] + known.AXES[2]).astype(np.float32) / 2**0.5
+    start = np.zeros((1, 12), np.float32)
+    for protect, expected in (("middle", known.AXES[0]), ("bottom", mixed), (["middle", "bottom"], known.AXES[0]), (None, known.AXES[0])):
+        points = walk(linear, start, mixed, "top", length=1.0, num_steps=1, protect=protect, mu=2.0)
+        np.testing.assert_allclose(points.array[1, 0, 0], expected, rtol=0, atol=1e-4, err_msg=str(protect))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        (dict(num_steps=0), ValueError, "num_steps must be at least 1, got 0"),
+        (dict(direction=np.eye(3, 12, dtype=np.float32)), ValueError, r"one for each of the 2 latents, of 12 numbers, got \[3, 12\]"),
+        (dict(direction=np.ones(7, np.float32)), ValueError, r"of 12 numbers, got \[1, 7\]"),
+        (dict(direction=Directions(np.eye(3, 12, dtype=np.float32))), ValueError, r"got \[3, 12\]"),
+        (dict(layers=[3]), ValueError, r"layers must be among 0 to 2, got \[3\]"),
+        (dict(region="tail"), RegionError, "no region 'tail'"),
+        (dict(protect=[]), ValueError, "protect is empty"),
+        (dict(w=np.zeros((2, 7), np.float32)), ValueError, r"w of shape \[N, 12\]"),
+    ],
+)
+def test_walks_that_do_not_fit_are_refused(linear, options, error, match):
+    """In one line."""
+    arguments = {"w": np.zeros((2, 12), np.float32), "direction": np.ones(12, np.float32), "region": "top"} | options
+    with pytest.raises(error, match=match) as caught:
+        walk(linear, length=1.0, **arguments)
+    assert "\n" not in str(caught.value)

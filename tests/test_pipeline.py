@@ -1,9 +1,7 @@
 """The whole method on generators whose right answer is known, and on small real ones."""
 
-import dataclasses
 import importlib.util
 import warnings
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,58 +11,17 @@ import pytest
 from lrgan_jax import pipeline
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit
-from lrgan_jax.generators import ModelInfo, W, Z, image_function, sample_z, to_ws
-from lrgan_jax.generators.latents import check_ws
+from lrgan_jax.generators import W, Z, image_function, sample_z, to_ws
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.metrics import region_change
-from lrgan_jax.pipeline import METHODS, analyse, find_directions
+from lrgan_jax.pipeline import METHODS, analyse, find_directions, protected_grams
 from lrgan_jax.regions import RegionError, region_mask
 from lrgan_jax.subspaces import default_mu
+from tests.linear import AXES, REGIONS, SIDE, D, Linear, linear
+from tests.tolerances import rounding
 
-SIDE, D = 8, 12
 # Eigenvectors of float32 Grams of norm about 1 whose eigenvalues are 0.3 apart: eps over the gap times a solver of tolerance 1e-5.
 CLOSE = 1e-4
-BANDS = {"top": (0, 4), "middle": (4, 6), "bottom": (6, 8)}
-REGIONS = {name: {"size": SIDE, "boxes": [[start, 0, end - start, SIDE]]} for name, (start, end) in BANDS.items()}
-REGIONS["rest"] = {"size": SIDE, "boxes": [[4, 0, 4, SIDE]]}
-
-
-@partial(jax.tree_util.register_dataclass, data_fields=("maps",), meta_fields=("info", "num_ws"))
-@dataclasses.dataclass(frozen=True)
-class Linear:
-    """A generator whose image is linear in w (in the mean of ws): its Jacobian is `maps` [H, W, C, d], everywhere."""
-
-    maps: jax.Array
-    info: ModelInfo = ModelInfo("linear", "f00d", REGIONS)
-    num_ws: int = 3
-    z_dim = w_dim = D
-    c_dim = 0
-    resolution = SIDE
-
-    def mapping(self, z, c=None, truncation=1.0, cutoff=None):
-        return W(jnp.asarray(z) * truncation)
-
-    def synthesis(self, w, noise="const", key=None):
-        return jnp.einsum("hvcd,nd->nhvc", self.maps, check_ws(w, self.num_ws, D).mean(1), precision="highest")
-
-
-AXES = np.linalg.qr(np.random.default_rng(0).standard_normal((D, D)))[0]  # row k: the latent direction called q_k below
-
-
-def linear(**strengths):
-    """A generator in which q_k moves a band by as much: `top={0: 2.0}` means a mean square of 4 in the top band per unit of q_0.
-
-    Directions move a band in orthogonal patterns, so the Gram of the band is the sum of s^2 q q^T.
-    """
-    maps = np.zeros((SIDE, SIDE, 3, D))
-    random = np.random.default_rng(1)
-    for band, moved in strengths.items():
-        start, end = BANDS[band]
-        patterns = np.linalg.qr(random.standard_normal(((end - start) * SIDE * 3, len(moved))))[0].T
-        for pattern, (k, strength) in zip(patterns, moved.items(), strict=True):
-            unit = pattern.reshape(end - start, SIDE, 3) * pattern.size**0.5  # mean square 1
-            maps[start:end] += strength * unit[..., None] * AXES[k]
-    return Linear(jnp.array(maps, jnp.float32))
 
 
 def latents(num=1):
@@ -210,6 +167,136 @@ def test_all_fields_are_filled(disjoint, tmp_path):
     loaded = Directions.load(found.save(tmp_path / "a.npz"))
     np.testing.assert_array_equal(loaded.vectors, found.vectors)
     assert dict(loaded.settings) == settings and loaded.layers == (0, 2)
+
+
+# What must keep still
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """Every band reacts to every direction, the top most; and the Gram of any weights of the pixels, in float64."""
+    maps = np.random.default_rng(5).standard_normal((SIDE, SIDE, 3, D)).astype(np.float32)
+    maps[:4] *= 2
+
+    def gram(weights):
+        rows = maps.astype(np.float64)
+        return np.einsum("hv,hvci,hvcj->ij", weights, rows, rows) / (3 * np.sum(weights))
+
+    return Linear(jnp.array(maps)), gram
+
+
+def band(name):
+    return region_mask(name, SIDE, REGIONS)
+
+
+SUMS = rounding(np.float32, 3 * SIDE * SIDE)  # of a Gram of norm about 10
+SOFT = np.random.default_rng(6).random((SIDE, SIDE)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "protect",
+    ["middle", ["middle"], ("middle",), {"middle": 1.0}, band("middle"), [band("middle")], 0.5 * band("middle")],
+    ids=["name", "list", "tuple", "weights", "array", "arrays", "soft"],
+)
+def test_one_protected_region_in_any_form(dense, protect):
+    """The same Gram by name or as a mask, alone or in a list; half the weight everywhere is no other mean."""
+    gen, gram = dense
+    inside, outside = protected_grams(gen, latents(), "top", protect)
+    np.testing.assert_allclose(inside[0], gram(band("top")), **SUMS)
+    np.testing.assert_allclose(outside[0], gram(band("middle")), **SUMS)
+
+
+def test_a_list_of_rows_is_one_mask():
+    """Nested lists are a mask, or a list of masks one level deeper. (The tests' type checks let no list into `region_mask` itself.)"""
+    rows = band("middle").tolist()
+    assert pipeline._kept_still(rows) == ([rows], [1.0])
+    assert pipeline._kept_still([rows, rows, "top"]) == ([rows, rows, "top"], [1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("protect", "weights"),
+    [
+        (None, {"rest": 1.0}),
+        (["middle", "bottom"], {"middle": 1.0, "bottom": 1.0}),
+        ({"middle": 1.0, "bottom": 0.5}, {"middle": 1.0, "bottom": 0.5}),
+        ({"bottom": 3, "rest": 0.25}, {"bottom": 3.0, "rest": 0.25}),
+    ],
+)
+def test_protected_regions_add_up_by_weight(dense, protect, weights):
+    """M_B is the weighted sum of their Grams, each a mean over its own pixels, summed here by hand; M_A does not change."""
+    gen, gram = dense
+    inside, outside = protected_grams(gen, latents(2), "top", protect)
+    expected = sum(weight * gram(band(name)) for name, weight in weights.items())
+    for k in range(2):
+        np.testing.assert_allclose(inside[k], gram(band("top")), **SUMS)
+        np.testing.assert_allclose(outside[k], expected, rtol=0, atol=SUMS["atol"] * np.abs(expected).max())
+
+
+def test_soft_masks_count_by_weight(dense):
+    """Pixels of a protected picture count as much as they are white."""
+    gen, gram = dense
+    _, outside = protected_grams(gen, latents(), "top", [SOFT, "bottom"])
+    np.testing.assert_allclose(outside[0], gram(SOFT) + gram(band("bottom")), **SUMS)
+
+
+def test_the_frontier_keeps_its_promise_beside_each_protected_region(dense):
+    """Every direction found, and 500 of their span, changes the top more than mu times as much as the middle, and as the bottom."""
+    gen, gram = dense
+    mu = 1.5
+    found = find(gen, "top", protect=["middle", "bottom"], mu=mu, num=D)
+    assert 2 <= len(found) < D
+    span = np.random.default_rng(7).standard_normal((500, len(found))) @ found.vectors
+    for v in (*found.vectors, *span):
+        inside = v @ gram(band("top")) @ v
+        for name in ("middle", "bottom"):
+            assert inside > mu * (v @ gram(band(name)) @ v)
+        assert inside > mu * (v @ (gram(band("middle")) + gram(band("bottom"))) @ v)  # of both together, which is more
+
+
+def test_what_is_not_protected_may_do_as_it_likes():
+    """q0 leaks into the bottom alone and q1 into the middle: with both rows of the middle protected q0 is found, its leak unseen."""
+    gen = linear(top={0: 1.5, 1: 1.2}, middle={1: 2.0}, bottom={0: 3.0})
+    rows = [np.float32(np.arange(SIDE)[:, None] == row) * np.ones((1, SIDE), np.float32) for row in (4, 5)]
+    found = find(gen, "top", protect=rows, mu=2.0)
+    assert_found(found, [0])
+    np.testing.assert_allclose(found.outside, [0], rtol=0, atol=CLOSE)
+    with pytest.raises(ValueError, match="no direction changes the region 2 times more"):
+        find(gen, "top", mu=2.0)
+
+
+@pytest.mark.parametrize(
+    ("protect", "match"),
+    [
+        ([], "protect is empty"),
+        ((), "protect is empty"),
+        ({}, "at least one region"),
+        ({"middle": 0.0}, "weights above 0"),
+        ({"middle": 1.0, "bottom": -1.0}, "weights above 0"),
+        ({"middle": float("nan")}, "weights above 0"),
+        (["middle", "tail"], "no region 'tail'"),
+        (["middle", np.zeros((SIDE, SIDE))], "empty"),
+    ],
+)
+def test_keep_sets_that_say_nothing_are_refused(protect, match):
+    one_line(match, protect=protect)
+
+
+def test_edits_of_two_regions_do_not_disturb_each_other():
+    """Two directions, each with the other's region protected, both spilling into what neither protects: in either order the same latents,
+    and each region looks as if its own direction alone had moved. The image is linear, so first order is all there is."""
+    gen = linear(top={0: 1.5, 2: 1.0}, middle={1: 1.2, 2: 2.0}, bottom={0: 1.0, 1: 2.0})
+    top, middle = find(gen, "top", protect="middle", mu=2.0)[0], find(gen, "middle", protect="top", mu=10.0)[0]
+    assert_found(top, [0])
+    assert_found(middle, [1])
+    ws = to_ws(gen, latents(2))
+    one, other = edit(edit(ws, top, 0.7), middle, -1.3), edit(edit(ws, middle, -1.3), top, 0.7)
+    np.testing.assert_allclose(one.array, other.array, **rounding(np.float32, 2))
+    edited = {"both": one, "top": edit(ws, top, 0.7), "middle": edit(ws, middle, -1.3)}
+    images = {name: np.asarray(gen.synthesis(latent)) for name, latent in edited.items()}
+    before = np.asarray(gen.synthesis(ws))
+    for name, (start, end) in (("top", (0, 4)), ("middle", (4, 6))):
+        np.testing.assert_allclose(images["both"][:, start:end], images[name][:, start:end], rtol=0, atol=CLOSE)
+        assert np.abs(images["both"] - before)[:, start:end].max() > 0.1
 
 
 # Small real generators

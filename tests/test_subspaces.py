@@ -395,6 +395,50 @@ def test_default_mu_in_float32_agrees_with_float64(pair):
     np.testing.assert_allclose(mu, exact, rtol=1e-3)
 
 
+# The nearest local direction
+
+
+def nearest(vector, pair, mu):
+    return np.asarray(subspaces.nearest_local_direction(jnp.array(vector), *map(jnp.array, pair), mu))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_the_nearest_local_direction_is_local_and_nearest(pair, share):
+    """A unit vector of the mu-local subspace, and none of 2,000 others there has a larger product with the vector; once there it stays."""
+    mu = share * float(subspaces.default_mu(*map(jnp.array, pair)))
+    rows = basis(frontier(pair, mu))
+    assert len(rows)
+    for vector in sphere(5, seed=3) * np.array([[1.0], [1.0], [5.0], [0.1], [1.0]]):
+        found = nearest(vector, pair, mu)
+        np.testing.assert_allclose(np.linalg.norm(found), 1, **SPECTRAL)
+        np.testing.assert_allclose(rows.T @ (rows @ found), found, **SPECTRAL)
+        assert found @ pair[0] @ found > mu * (found @ pair[1] @ found)
+        inner = sphere(2000, len(rows), seed=4) @ rows
+        assert (inner @ vector).max() <= found @ vector + SLACK
+        np.testing.assert_allclose(found @ vector, np.linalg.norm(rows @ vector), rtol=1e-10)  # no vector there can have more
+        np.testing.assert_allclose(nearest(found, pair, mu), found, **SPECTRAL)
+        np.testing.assert_allclose(nearest(-vector, pair, mu), -found, **SPECTRAL)
+
+
+@pytest.mark.parametrize("k", range(3))
+def test_where_nothing_is_local_the_best_is_taken(k):
+    """Past the largest quotient the subspace is empty: the frontier's first direction, turned the way the vector points."""
+    pair = PAIRS[k]
+    mu = 1.01 * scipy.linalg.eigh(*pair, eigvals_only=True)[-1]
+    found = frontier(pair, mu)
+    assert not found.mask.any()
+    for vector in sphere(4, seed=5):
+        best = np.asarray(found.vectors[0])
+        np.testing.assert_allclose(nearest(vector, pair, mu), best if best @ vector >= 0 else -best, **SPECTRAL)
+
+
+def test_a_vector_at_right_angles_to_the_local_subspace_falls_back():
+    """What it has there, 1e-5, may be rounding and must not be blown up to unit length: the best is taken, which is another."""
+    inside, outside = np.diag([3.0, 1, 0, 0]), np.diag([0.0, 0, 2, 1])
+    found = nearest([0.0, 1e-5, 1, 0], (inside, outside), 1.0)
+    np.testing.assert_allclose(np.abs(found), [1, 0, 0, 0], **SPECTRAL)
+
+
 # Units and transformations
 
 

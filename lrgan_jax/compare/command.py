@@ -1,6 +1,8 @@
 """`lrgan compare`: options to an experiment, its tables and its page."""
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -52,7 +54,7 @@ def compare_command(
     figures = settings | summary(comparison)
     which = "all layers" if layers is None else f"layers {layers}"
     note = f"{num_latents} random latents, seed {seed}, truncation {truncation:g}, {which}."
-    write_whole(out / "figures.json", (json.dumps(figures, indent=1) + "\n").encode())
+    write_whole(out / "figures.json", (json.dumps(_or_null(figures), indent=1, allow_nan=False) + "\n").encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
     print("change outside over change inside at the same change inside, in percent (median):")
@@ -60,3 +62,10 @@ def compare_command(
     for method, leaks in figures["leaks"].items():
         print(f"  {method:12}" + "".join(f"{100 * leak['median']:9.1f}" for leak in leaks.values()))
     print(f"open {out / 'index.html'}")
+
+
+def _or_null(figures: Any) -> Any:
+    """JSON knows neither NaN nor infinity, which stand for what a method lacks."""
+    if isinstance(figures, dict):
+        return {name: _or_null(value) for name, value in figures.items()}
+    return None if isinstance(figures, float) and not math.isfinite(figures) else figures

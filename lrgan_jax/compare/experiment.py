@@ -67,7 +67,8 @@ def run(
     vectors = jnp.stack(list(found.values()))
     a, b, mu = setup.inside, setup.outside, over_all(default_mu)(setup.inside, setup.outside)
     along_curve = jnp.moveaxis(over_all(frontier_curve)(a, b, mu[..., None] * jnp.asarray(CURVE, a.dtype)), 2, 0)
-    matched = jnp.stack([over_all(frontier_at)(a, b, change) for change in rates(vectors, a)])
+    at = over_all(frontier_at)  # compiled once
+    matched = jnp.stack([at(a, b, change) for change in rates(vectors, a)])
     asked = {name: jnp.stack(list(variants(setup, KNOWING[name]).values())) for name in ASKED}
     of_methods, of_curve, of_matched, *of_asked = measure(setup, [vectors, along_curve, matched, *asked.values()], progress=progress)
     frontier = list(found).index("frontier")

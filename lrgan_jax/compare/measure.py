@@ -17,7 +17,7 @@ AT_ONCE = 14  # directions of every region that move together: one compiled prog
 
 
 class Measured(NamedTuple):
-    """K directions at N latents and R regions. Mean over the two ways but for `size`."""
+    """K directions (or one, by `of`) at N latents and R regions. Mean over the two ways but for `size`."""
 
     first_inside: Float[np.ndarray, "k n r"]  # first-order change of the region per squared unit of step
     first_outside: Float[np.ndarray, "k n r"]
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
     reached: Bool[np.ndarray, "k n r"]  # both ways
 
     @property
-    def leak(self) -> Float[np.ndarray, "k n r"]:
+    def leak(self) -> Float[np.ndarray, "*k n r"]:
         """Change outside over change inside; infinite for a direction that does not exist."""
         return np.nan_to_num(self.outside / np.maximum(self.inside, 1e-12), nan=np.inf)
 
@@ -37,7 +37,7 @@ class Measured(NamedTuple):
 
 
 def measure(
-    setup: Setup, groups: Sequence[Float[Array, "k n r d"]], *, change: float = CHANGE, progress: Callable[[Any], Any] = lambda steps: steps
+    setup: Setup, groups: Sequence[Float[Array, "_ n r d"]], *, change: float = CHANGE, progress: Callable[[Any], Any] = lambda steps: steps
 ) -> list[Measured]:
     """Move every direction of every group by the step that changes its region by `change`; a result for each group.
 

@@ -91,8 +91,10 @@ def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str], bool]]) 
     return f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def with_interval(interval: dict[str, float], factor: float = 1, digits: int = 1) -> str:
+def with_interval(interval: dict[str, float], factor: int = 1, digits: int = 1) -> str:
     """Median, and the interval small."""
+    if not np.isfinite(interval["median"]):
+        return "none"
     median, low, high = (f"{factor * interval[name]:.{digits}f}" for name in ("median", "low", "high"))
     return f"{median}<small>{low}&ndash;{high}</small>"
 
@@ -170,7 +172,7 @@ def _strips(comparison: Comparison, r: int) -> str:
 
 def _ends(c: Comparison, k: int, n: int, r: int) -> np.ndarray:
     """Backward end, image, forward end and where that differs, of one edit, as a picture with a gap after it."""
-    ws, back, forth = c.setup.ws[n], *c.measured.size[k, n, r]
+    ws, back, forth = c.setup.ws[n], *np.nan_to_num(c.measured.size[k, n, r])
     (move,) = spread_over_layers(jnp.nan_to_num(c.vectors[k, n, r])[None], ws, c.setup.layers)
     frames = render(c.setup.gen, jnp.stack([ws - back * move, ws, ws + forth * move]))
     heat = images.heat_map(np.sqrt(np.square(frames[2] - frames[1]).mean(-1)), HEAT_SCALE)

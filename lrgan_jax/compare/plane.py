@@ -52,7 +52,8 @@ def plane(comparison: Comparison, region: str) -> str:
     """One region. Mean changes per squared unit of step over the latents, each in units of the region's largest: to first order hollow,
     at real steps filled; and through them the frontier's curve, first order solid and real steps dashed.
 
-    Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below the solid line.
+    Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below the solid line. A
+    method that lacks a direction at some latent has no mean and no point.
     """
     about = f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, leak outside"'
     return f"<svg {about}>{_drawing(comparison, region)}</svg>"
@@ -78,6 +79,8 @@ def _drawing(comparison: Comparison, region: str) -> str:
     for method, letter, first, real in zip(
         c.methods, letters(c.methods).values(), place(points["first"]), place(points["real"]), strict=True
     ):
+        if not np.isfinite([first, real]).all():
+            continue
         kind = KIND.get(method, "other")
         parts.append(
             f'<g class="{kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '

@@ -65,11 +65,11 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
     centre = (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
 
     def source(size, middle, shift):
-        place = (np.arange(size) - middle - shift) / scale + middle
-        return np.clip(np.rint(place).astype(int), 0, size - 1)
+        place = np.rint((np.arange(size) - middle - shift) / scale + middle).astype(int)
+        return np.where((place >= 0) & (place < size), place, size)  # past the end: the padding
 
-    moved = mask[source(mask.shape[0], centre[0], down * height)][:, source(mask.shape[1], centre[1], right * width)]
-    return np.ascontiguousarray(moved)
+    padded = np.pad(mask, (0, 1))
+    return padded[np.ix_(source(mask.shape[0], centre[0], down * height), source(mask.shape[1], centre[1], right * width))]
 
 
 def over_all(function: Callable[..., Any]) -> Callable[..., Any]:

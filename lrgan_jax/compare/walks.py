@@ -40,18 +40,23 @@ def compare_walks(
     ways = jnp.array([-1.0, 1.0])
     latents = jnp.repeat(setup.ws[:num], 2, axis=0)  # [2N, L, d]: both ways of the first latent, of the second, ...
     found = []
-    for r, mask in enumerate(setup.masks):
+    for r, (region, mask) in enumerate(zip(setup.regions, setup.masks, strict=True)):
         rows = (vectors[:num, r, None] * ways[:, None]).reshape(2 * num, -1)
         usual = jnp.asarray(sizes[:num, r]).reshape(-1)
-        points = walk(gen, latents, rows, mask, length=REACH * usual, num_steps=NUM_STEPS, layers=setup.layers).array
+        points = walk(gen, latents, rows, region, length=REACH * usual, num_steps=NUM_STEPS, layers=setup.layers).array
         moves = usual[:, None, None] * jax.vmap(lambda row, ws: spread_over_layers(row[None], ws, setup.layers)[0])(rows, latents)
-        over_walkers = jax.lax.map(lambda item, mask=mask: _of_one(f, *item, jnp.asarray(mask)), (latents, moves, points.swapaxes(0, 1)))
+        over_walkers = _of_all(f, latents, moves, points.swapaxes(0, 1), mask)
         found.append(jax.tree.map(lambda a: np.asarray(a).reshape(num, 2, *a.shape[1:]), over_walkers))
     joined = jax.tree.map(lambda *of_regions: np.moveaxis(np.stack(of_regions, 1), 3, 0), *found)  # [S, N, R, 2, ...]
     return Walks(*joined)
 
 
 @jax.jit
+def _of_all(f, latents, moves, points, mask):
+    """One walker after the other; the mask is an argument, so one program serves all regions."""
+    return jax.lax.map(lambda walker: _of_one(f, *walker, mask), (latents, moves, points))
+
+
 def _of_one(f, latent, move, points, mask):
     """The two edits of one latent at all strengths, fields as in `Walks`."""
     before = f(latent)

@@ -1,0 +1,266 @@
+"""What others find: their closed forms, by NumPy and SciPy in float64, on generators whose Grams, weights or Jacobians are known."""
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from lrgan_jax import baselines
+from lrgan_jax.editing import edit
+from lrgan_jax.generators import ModelInfo, W, Z, dcgan, sample_z
+from lrgan_jax.pipeline import FULL_CHANGE, find_directions
+from lrgan_jax.regions import region_mask
+from tests import reference
+from tests.linear import REGIONS, SIDE, Linear, linear
+from tests.linear import D as WIDTH
+from tests.reference import compile_quickly as compile_quickly
+from tests.tolerances import rounding
+
+KEY = jax.random.key(0)
+# Eigenvectors and quadratic forms in float32, relative to the matrix's norm: a few hundred eps.
+FLOAT32 = 3e-5
+
+
+def assert_leading_eigenvectors(rows, matrix, num):
+    """Orthonormal rows in which the matrix is diagonal with its largest eigenvalues, falling: then they are its eigenvectors."""
+    rows = np.asarray(rows, np.float64)
+    assert len(rows) == num
+    np.testing.assert_allclose(rows @ rows.T, np.eye(num), rtol=0, atol=FLOAT32)
+    values = np.linalg.eigvalsh(matrix)[::-1]
+    np.testing.assert_allclose(rows @ matrix @ rows.T, np.diag(values[:num]), rtol=0, atol=FLOAT32 * values[0])
+
+
+# ReSeFa
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """A linear generator of full rank everywhere, and its two Grams for the top band, in float64."""
+    maps = np.random.default_rng(0).standard_normal((SIDE, SIDE, 3, WIDTH)).astype(np.float32)
+    mask = region_mask("top", SIDE, REGIONS) > 0
+    inside, outside = (maps[where].reshape(-1, WIDTH).astype(np.float64) for where in (mask, ~mask))
+    return Linear(jnp.array(maps)), inside.T @ inside / len(inside), outside.T @ outside / len(outside)
+
+
+LATENT = np.zeros((1, WIDTH), np.float32)
+
+
+@pytest.mark.parametrize("tao", [0.0, 0.1])
+def test_resefa_finds_the_stationary_points_of_the_quotient(dense, tao):
+    """SciPy's generalised eigenproblem M_A v = q (M_B + tao trace(M_B) I) v: the same vectors, best first, and what each changes."""
+    gen, inside, outside = dense
+    priced = outside + tao * np.trace(outside) * np.eye(WIDTH)
+    quotients, vectors = scipy.linalg.eigh(inside, priced)
+    vectors = vectors.T[::-1][:4] / np.linalg.norm(vectors.T[::-1][:4], axis=1, keepdims=True)
+    found = baselines.resefa(gen, LATENT, "top", tao=tao)
+    overlap = np.abs(np.sum(found.vectors * vectors, axis=1))
+    np.testing.assert_allclose(overlap, 1, rtol=0, atol=1e-5)  # (eps times the condition of M_B, 10, over gaps of 0.1) squared
+    for name, gram in (("inside", inside), ("outside", outside)):
+        np.testing.assert_allclose(getattr(found, name), np.einsum("ki,ij,kj->k", vectors, gram, vectors), rtol=1e-3)
+    priced_change = found.outside + tao * np.trace(outside)
+    np.testing.assert_allclose(found.inside / priced_change, quotients[::-1][:4], rtol=1e-4)
+    reach = (FULL_CHANGE / found.inside[0]) ** 0.5
+    np.testing.assert_allclose(found.step_range, (-reach, reach), rtol=1e-5)
+    assert found.region == "top" and dict(found.settings) == {"tao": tao}
+
+
+def test_resefas_first_direction_is_the_frontiers(dense):
+    """At tao = 1e-3, the default of both; up to sign."""
+    gen, *_ = dense
+    ours, theirs = find_directions(gen, LATENT, "top", num=1), baselines.resefa(gen, LATENT, "top", num=1)
+    np.testing.assert_allclose(np.abs(np.sum(ours.vectors * theirs.vectors)), 1, rtol=0, atol=1e-5)
+
+
+def test_resefa_without_full_rank():
+    """The rest moves along two directions of twelve: the plain quotient is refused in one line, the priced one is found."""
+    gen = linear(top={0: 1.5, 1: 1.0}, middle={2: 1.0}, bottom={1: 0.5})
+    with pytest.raises(ValueError, match="lacks full rank.*tao=1e-3") as caught:
+        baselines.resefa(gen, LATENT, "top", tao=0.0)
+    assert "\n" not in str(caught.value)
+    found = baselines.resefa(gen, LATENT, "top", num=2)
+    assert np.isfinite(found.vectors).all() and abs(found.outside[0]) < 1e-6
+
+
+# SeFa
+
+
+@pytest.mark.parametrize("layers", [None, (0,), (2, 1), (3, 4)])
+def test_sefa_is_what_the_normalised_weights_amplify(small_stylegan2, layers):
+    """NumPy on the affine maps of the chosen layers, read by name: rows of unit length, then the eigenvectors of their sum."""
+    names = {0: ("b4", "conv1"), 1: ("b8", "conv0"), 2: ("b8", "conv1"), 3: ("b16", "conv0"), 4: ("b16", "conv1")}
+    blocks = small_stylegan2.variables["params"]["synthesis"]
+    chosen = [names[layer] for layer in (names if layers is None else layers)]
+    rows = np.concatenate([np.asarray(blocks[block][conv]["affine"]["kernel"], np.float64).T for block, conv in chosen])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = baselines.sefa(small_stylegan2, layers=layers, num=4)
+    assert_leading_eigenvectors(found.vectors, rows.T @ rows, 4)
+    assert found.layers == (None if layers is None else tuple(sorted(layers)))
+
+
+def test_dcgans_style_weights_are_its_first_layer(small_dcgan):
+    """Pushed through the network, z gives features (before batch norm, which is undone here) that are these rows times z."""
+    z = jnp.asarray(np.random.default_rng(1).standard_normal((2, 10)), jnp.float32)
+    network, variables = dcgan.Network(small_dcgan.config), small_dcgan.variables
+    _, state = network.apply(variables, z, capture_intermediates=lambda module, _: isinstance(module, nn.BatchNorm))
+    after = np.asarray(state["intermediates"]["norm0"]["__call__"][0], np.float64)
+    norm, running = variables["params"]["norm0"], variables["batch_stats"]["norm0"]
+    features = (after - norm["bias"]) / norm["scale"] * np.sqrt(np.asarray(running["var"]) + 1e-5) + running["mean"]
+    by_hand = np.asarray(z) @ np.asarray(small_dcgan.style_weights()).T
+    np.testing.assert_allclose(by_hand.reshape(features.shape), features, **rounding(np.float32, 10))
+    np.testing.assert_array_equal(small_dcgan.style_weights([0]), small_dcgan.style_weights())
+    weights = np.asarray(small_dcgan.style_weights(), np.float64)
+    rows = weights / np.linalg.norm(weights, axis=1, keepdims=True)
+    assert_leading_eigenvectors(baselines.sefa(small_dcgan, num=3).vectors, rows.T @ rows, 3)
+
+
+@pytest.mark.parametrize("layers", [[1], [0, 1], []])
+def test_dcgan_has_one_layer(small_dcgan, layers):
+    """Others are refused in one line."""
+    with pytest.raises(ValueError, match="layers must be among 0 to 0"):
+        baselines.sefa(small_dcgan, layers=layers)
+
+
+# GANSpace
+
+
+def test_components_of_the_latents_themselves():
+    """With the latents for features: their principal components, largest variance first."""
+    random = np.random.default_rng(2)
+    turned = np.linalg.qr(random.standard_normal((7, 7)))[0]
+    latents = (random.standard_normal((300, 7)) * np.linspace(1, 2, 7) @ turned + 3).astype(np.float32)
+    covariance = np.cov(latents.astype(np.float64).T, bias=True)
+    assert_leading_eigenvectors(baselines.regressed_components(latents, latents), covariance, 7)
+
+
+def singular_map(d, k, singular):
+    """A map [k, d] with these singular values and random vectors, and its right singular vectors."""
+    random = np.random.default_rng(3)
+    left, right = (np.linalg.qr(random.standard_normal((n, n)))[0][: len(singular)] for n in (k, d))
+    return (left.T * singular) @ right, right
+
+
+@pytest.mark.parametrize("white", [True, False], ids=["whitened", "drawn"])
+def test_components_carried_over_to_the_latents(white):
+    """Features are a linear map of isotropic latents: its right singular vectors, in order.
+
+    Exactly so where the sample is whitened first. Else the sample's covariance differs from the identity by n^-1/2 = 1/64 per entry and
+    mixes vectors by as much times s t / (s^2 - t^2) <= 1.2: overlaps fall by half of the square sum over five others, five sigma below
+    0.02.
+    """
+    A, right = singular_map(6, 9, [5.0, 3.0, 2.0, 1.0])
+    latents = np.random.default_rng(4).standard_normal((4096, 6))
+    if white:
+        latents -= latents.mean(0)
+        latents = latents @ np.linalg.inv(np.linalg.cholesky(latents.T @ latents / len(latents))).T
+    found = baselines.regressed_components(latents.astype(np.float32), (latents @ A.T).astype(np.float32))
+    overlap = np.abs(np.sum(np.asarray(found)[:4] * right, axis=1))
+    np.testing.assert_allclose(overlap, 1, rtol=0, atol=FLOAT32 if white else 0.02)
+
+
+def test_ganspace_is_the_principal_components_of_w(small_stylegan2):
+    """Of the very latents that the key gives, by NumPy."""
+    w = np.asarray(small_stylegan2.mapping(sample_z(small_stylegan2, KEY, 500)), np.float64)
+    found = baselines.ganspace(small_stylegan2, KEY, num=3, samples=500)
+    assert_leading_eigenvectors(found.vectors, np.cov(w.T, bias=True), 3)
+
+
+@pytest.mark.parametrize(("num", "given"), [(3, 3), (50, 10)])
+def test_ganspace_through_images(small_dcgan, num, given):
+    """Where the latent is z: as many unit rows as asked, but no more than z has dimensions."""
+    found = baselines.ganspace(small_dcgan, KEY, num=num, samples=100)
+    assert found.vectors.shape == (given, 10)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, **rounding(np.float32, 10))
+
+
+def test_ganspaces_first_direction_moves_the_images(small_dcgan):
+    """It explains more of the images' variance by regression than nine of ten random directions do."""
+    z = np.asarray(sample_z(small_dcgan, KEY, 400))
+    images = np.asarray(small_dcgan.synthesis(Z(jnp.asarray(z)))).reshape(400, -1)
+    (first,) = baselines.ganspace(small_dcgan, KEY, num=1, samples=400).vectors
+    rivals = np.random.default_rng(5).standard_normal((100, 10))
+
+    def explained(row):
+        along = z @ row / np.std(z @ row)
+        return np.square((images - images.mean(0)).T @ (along - along.mean())).sum()
+
+    assert sum(explained(first) > explained(rival) for rival in rivals) >= 90
+
+
+# Local Basis
+
+
+def test_local_basis_is_the_mappings_jacobian(small_stylegan2):
+    """Finite differences, in float64, of the NumPy mapping network: the leading eigenvectors of J J^T."""
+    gen, h = small_stylegan2, 1e-6
+    z = np.asarray(sample_z(gen, jax.random.key(7), 1))
+    moved = z + h * np.concatenate([np.eye(10), -np.eye(10)])
+    w = reference.mapping(gen.config, gen.variables, moved)
+    J = (w[:10] - w[10:]).T / (2 * h)  # [w, z]
+    found = baselines.local_basis(gen, z, num=4)
+    assert_leading_eigenvectors(found.vectors, J @ J.T, 4)
+    other = baselines.local_basis(gen, sample_z(gen, jax.random.key(8), 1), num=4)
+    assert np.abs(other.vectors - found.vectors).max() > 0.1
+
+
+def test_local_basis_needs_a_mapping_and_one_latent(small_stylegan2, small_dcgan):
+    """Both refusals in one line."""
+    with pytest.raises(ValueError, match="no mapping network, so it has no local basis"):
+        baselines.local_basis(small_dcgan, np.zeros((1, 10), np.float32))
+    with pytest.raises(ValueError, match="belongs to one latent, got 2"):
+        baselines.local_basis(small_stylegan2, np.zeros((2, 10), np.float32))
+    with pytest.raises(TypeError, match="already mapped"):
+        baselines.local_basis(small_stylegan2, W(jnp.zeros((1, 10))))
+
+
+# Random ones, and what all have in common
+
+
+def test_random_directions_are_orthonormal_and_the_keys(small_stylegan2):
+    """The same key the same rows, another key others."""
+    one, again, other = (baselines.random_directions(small_stylegan2, jax.random.key(k), num=5).vectors for k in (0, 0, 1))
+    np.testing.assert_allclose(one @ one.T, np.eye(5), rtol=0, atol=1e-6)  # a few eps
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.1
+
+
+def test_random_directions_favour_no_axis(small_stylegan2):
+    """Uniform over the sphere: each coordinate has mean square 1/d, and mean 0, over 200 keys of five rows.
+
+    A coordinate's square has a standard deviation of about sqrt(2)/d; over 1,000 rows four sigma are 0.18 of its mean.
+    """
+    draw = jax.jit(lambda key: jnp.linalg.qr(jax.random.normal(key, (12, 5)))[0].T)
+    same = baselines.random_directions(small_stylegan2, jax.random.key(3), num=5).vectors
+    np.testing.assert_allclose(draw(jax.random.key(3)), same, rtol=0, atol=1e-6)
+    rows = np.concatenate([draw(jax.random.key(k)) for k in range(200)])
+    np.testing.assert_allclose(12 * np.square(rows).mean(0), 1, rtol=0, atol=0.18)
+
+
+METHODS = {
+    "SeFa": lambda gen, **options: baselines.sefa(gen, **options),
+    "GANSpace": lambda gen, **options: baselines.ganspace(gen, KEY, samples=50, **options),
+    "Local Basis": lambda gen, **options: baselines.local_basis(gen, sample_z(gen, KEY, 1), **options),
+    "random": lambda gen, **options: baselines.random_directions(gen, KEY, **options),
+    "ReSeFa": lambda gen, **options: baselines.resefa(gen, gen.mapping(sample_z(gen, KEY, 1)), np.eye(16, dtype=np.float32), **options),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_all_are_records_that_edit(small_stylegan2, name):
+    """Layers in order and once each, the method's name, the model's; unit rows; and an edit moves those layers alone."""
+    gen = small_stylegan2.__class__(small_stylegan2.config, small_stylegan2.variables, ModelInfo("small", "beef"))
+    found = METHODS[name](gen, layers=[3, 1, 3], num=2)
+    assert (found.layers, found.method, found.model, found.fingerprint, len(found)) == ((1, 3), name, "small", "beef", 2)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=0, atol=1e-6)
+    assert type(found.vectors) is np.ndarray and found.step_range[0] < 0 < found.step_range[1]
+    ws = np.zeros((1, 6, 12), np.float32)
+    moved = np.asarray(edit(ws, found[0], 2.0))
+    np.testing.assert_allclose(moved[0, [1, 3]], 2 * np.stack([found.vectors[0]] * 2), rtol=1e-6)
+    assert (moved[0, [0, 2, 4, 5]] == 0).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_layers_that_the_model_lacks_are_refused(small_stylegan2, name):
+    """Even beside others that it has: a record with them could not edit."""
+    with pytest.raises(ValueError, match="layers must be among 0 to 5"):
+        METHODS[name](small_stylegan2, layers=[1, 9])

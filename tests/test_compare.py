@@ -1,0 +1,569 @@
+"""The comparison of methods: one run of the command on a small network, and everything that must hold of its figures."""
+import contextlib
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lrgan_jax.__main__ as main
+from lrgan_jax import checkpoint
+from lrgan_jax.baselines import local_basis
+from lrgan_jax.compare import command, effects, experiment, methods, summary, walks
+from lrgan_jax.compare.measure import CHANGE, measure
+from lrgan_jax.compare.page import page
+from lrgan_jax.compare.plane import letters, picture
+from lrgan_jax.compare.setup import AROUND, Setup, redrawn
+from lrgan_jax.compare.statistics import median_interval
+from lrgan_jax.compare.variants import ALL, NEXT, VARIANTS, variants
+from lrgan_jax.generators import DCGAN, ModelInfo, sample_z, to_ws
+from lrgan_jax.subspaces import default_mu
+from tests.reference import compile_quickly as compile_quickly
+from tests.tolerances import EXACT, rounding
+
+BOXES = {"upper": [2, 3, 4, 6], "lower": [9, 5, 5, 7]}
+INFO = ModelInfo("small", "", {name: {"size": 16, "boxes": [box]} for name, box in BOXES.items()})
+MASKS = np.zeros((2, 16, 16), np.float32)
+MASKS[0, 2:6, 3:9], MASKS[1, 9:14, 5:12] = 1, 1
+LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
+WITHOUT_MAPPING = [name for name in methods.EXPLAINED if name != "Local Basis"]
+# Images are float32 with errors of about 1e-6, changes inside have a root mean square of 0.14 and outside one of 0.02 at least.
+RENDERED = 1e-3
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, small_dcgan):
+    """`lrgan compare` in an empty folder, without metric networks: exit code, output, the folder, and the comparison behind it all."""
+    folder = tmp_path_factory.mktemp("compare")
+    checkpoint.save(folder / "model", DCGAN(small_dcgan.config, small_dcgan.variables, INFO))
+    kept = []
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(effects, "networks", dict)
+        patch.setattr(methods, "SAMPLES", SAMPLES)
+        patch.setattr(command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1])
+        patch.setattr("sys.argv", ["lrgan", "compare", "--model", str(folder / "model"), "--out", str(folder / "out"),
+                                   "--num-latents", str(LATENTS), "--num-walked", str(WALKED), "--regions", *BOXES])  # fmt: skip
+        code = main.main()
+    return code, out.getvalue(), folder / "out", kept[0]
+
+
+@pytest.fixture(scope="module")
+def compared(written):
+    return written[-1]
+
+
+@pytest.fixture(scope="module")
+def figures(compared):
+    return summary(compared)
+
+
+def images_at(setup, moves):
+    """Images [..., H, W, C] of the setup's latents [N] moved by [..., N, d], in float64."""
+    latents = np.asarray(setup.ws)[:, 0] + np.asarray(moves)
+    images = np.asarray(setup.gen.synthesis(jnp.asarray(latents.reshape(-1, latents.shape[-1]), jnp.float32)))
+    return images.reshape(*latents.shape[:-1], *images.shape[1:]).astype(np.float64)
+
+
+def mean_squares(before, after, masks):
+    """Inside and outside each region, for images [..., R, 2, H, W, C]: [..., R, 2]."""
+    squared = np.square(after - before).mean(-1)
+    weights = masks[:, None]
+    return tuple(np.sum(squared * m, (-1, -2)) / np.sum(m, (-1, -2)) for m in (weights, 1 - weights))
+
+
+# Setup
+
+
+def test_latents_regions_and_methods(compared):
+    """What was asked for; without a mapping network there is no Local Basis, and nothing else is left out."""
+    setup = compared.setup
+    assert (setup.regions, compared.methods) == (tuple(BOXES), tuple(WITHOUT_MAPPING))
+    assert setup.ws.shape == (LATENTS, 1, 10) and np.abs(np.asarray(setup.ws)[:, 0] - setup.z).max() == 0
+    np.testing.assert_allclose(setup.masks, MASKS, **EXACT)
+    np.testing.assert_allclose(np.linalg.norm(compared.vectors, axis=-1), 1, rtol=0, atol=1e-5)
+
+
+def test_grams_predict_small_steps(compared):
+    """Central differences along every method's direction, over every region, as it is and drawn otherwise: v^T M v inside and outside."""
+    setup, h = compared.setup, 1e-3
+    steps = np.moveaxis(compared.vectors, 1, 2) * h  # [M, R, N, d]
+    slope = np.moveaxis((images_at(setup, steps) - images_at(setup, -steps)) / (2 * h), 2, 1)  # [M, N, R, H, W, C]
+    drawn = [(setup.inside, setup.outside, MASKS)]
+    for p, change in enumerate(AROUND.values()):
+        drawn.append((setup.inside_around[:, p], setup.outside_around[:, p], np.stack([redrawn(mask, *change) for mask in MASKS])))
+    for inside, outside, masks in drawn:
+        found = mean_squares(0, slope[:, :, :, None], masks)
+        for gram, change in zip((inside, outside), found, strict=True):
+            expected = np.einsum("mnri,nrij,mnrj->mnr", *(np.asarray(a, np.float64) for a in (compared.vectors, gram, compared.vectors)))
+            # A pixel's difference has an error of 1e-7 / 2h, of a slope of 1e-2; ReLUs that turn within 2h add some where they do.
+            np.testing.assert_allclose(change[..., 0], expected, rtol=0.02, atol=1e-3 * expected.max())
+    for name, gram in (("first_inside", setup.inside), ("first_outside", setup.outside)):
+        expected = np.einsum("mnri,nrij,mnrj->mnr", compared.vectors, gram, compared.vectors)
+        np.testing.assert_allclose(getattr(compared.measured, name), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "box"),
+    [
+        ((0.0, 0.0, 1.0), (4, 8, 5, 10)),
+        ((0.5, 0.0, 1.0), (6, 10, 5, 10)),
+        ((-0.25, 0.4, 1.0), (3, 7, 7, 12)),
+        ((0.0, 0.0, 2.0), (2, 10, 2, 13)),
+        ((0.0, 0.0, 0.5), (5, 7, 6, 9)),
+        ((2.5, 0.0, 1.0), (14, 16, 5, 10)),
+        ((0.0, -1.4, 1.0), (4, 8, 0, 3)),
+    ],
+)
+def test_regions_are_redrawn(change, box):
+    """A box of 4 x 5, shifted by shares of its own size, scaled about its centre, and cut off where it leaves the image."""
+    mask, expected = np.zeros((2, 16, 14), np.float32)
+    mask[4:8, 5:10] = 1
+    top, bottom, left, right = box
+    expected[top:bottom, left:right] = 1
+    moved = redrawn(mask, *change)
+    rows, columns = (np.flatnonzero(moved.any(axis)) for axis in (1, 0))
+    if change[2] == 1:
+        np.testing.assert_array_equal(moved, expected)
+    else:  # nearest pixels: a side may be one pixel off
+        assert np.abs(np.array([rows[0] - top, rows[-1] + 1 - bottom, columns[0] - left, columns[-1] + 1 - right])).max() <= 1
+        assert moved.sum() == len(rows) * len(columns) and set(np.unique(moved)) == {0, 1}
+
+
+def test_a_region_at_the_border_leaves_it():
+    """Moved inwards it keeps its size, and scaled down it shrinks: what comes in from beyond the border is outside."""
+    mask = np.zeros((10, 10), np.float32)
+    mask[:4, 6:] = 1
+    down = redrawn(mask, 0.5, -0.25, 1.0)
+    np.testing.assert_array_equal(np.argwhere(down)[[0, -1]], [[2, 5], [5, 8]])
+    assert down.sum() == 16
+    assert redrawn(mask, 0.0, 0.0, 0.5).sum() == 4
+    np.testing.assert_array_equal(redrawn(0.5 * mask, 0.0, 0.0, 1.0), 0.5 * mask)  # soft weights go along
+
+
+# Measuring
+
+
+def test_every_edit_changes_its_region_as_asked(compared):
+    """Rendered once more at the steps found: the change inside is the one asked for, backwards and forwards, the one outside as said."""
+    setup, measured = compared.setup, compared.measured
+    assert measured.reached.mean() > 0.9
+    steps = np.stack([-measured.size[..., 0], measured.size[..., 1]])[..., None] * compared.vectors  # [2, M, N, R, d]
+    after = images_at(setup, np.moveaxis(steps, 2, 3))
+    after = np.moveaxis(after, (0, 3), (3, 1))  # [M, N, R, 2, H, W, C]
+    before = images_at(setup, np.zeros(10))[:, None, None]
+    inside, outside = mean_squares(before, after, MASKS)
+    assert (measured.size > 0).all()
+    np.testing.assert_allclose(inside[measured.reached], CHANGE, rtol=0.01)  # what `reached` promises
+    np.testing.assert_allclose(np.median(inside), CHANGE, rtol=RENDERED)
+    np.testing.assert_allclose(measured.inside, inside.mean(-1), rtol=RENDERED)
+    np.testing.assert_allclose(measured.outside, outside.mean(-1), rtol=RENDERED)
+    np.testing.assert_allclose(measured.leak, outside.mean(-1) / inside.mean(-1), rtol=2 * RENDERED)
+
+
+def test_groups_do_not_matter(compared):
+    """Two groups measured together = each alone, in the order given."""
+    groups = [jnp.asarray(compared.vectors[:2]), jnp.asarray(compared.vectors[5:6])]
+    for together, group in zip(measure(compared.setup, groups), groups, strict=True):
+        (alone,) = measure(compared.setup, [group])
+        for one, other in zip(together, alone, strict=True):
+            assert one.shape[0] == len(group)
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    (again,) = measure(compared.setup, groups[:1])
+    np.testing.assert_allclose(again.outside, compared.measured.outside[:2], rtol=1e-4)
+
+
+def test_a_direction_that_does_not_exist_leaks_without_end(compared):
+    """NaN in, infinite leak and not reached out; its neighbours are not harmed."""
+    vectors = jnp.asarray(compared.vectors[-2:]).at[0].set(jnp.nan)
+    (measured,) = measure(compared.setup, [vectors])
+    assert np.isinf(measured.leak[0]).all() and not measured.reached[0].any()
+    np.testing.assert_allclose(measured.leak[1], compared.measured.leak[-1], rtol=1e-4)
+
+
+# First-order theory
+
+# Quadratic forms of float32 vectors, relative to the largest: and bisection in log mu to 2^-24 of 20.
+FIRST_ORDER = 1e-4
+
+
+def test_the_frontier_dominates_to_first_order(compared):
+    """At each method's own first-order change inside, the frontier's direction leaks at most as much; both equal where it is reachable."""
+    method, matched = compared.measured, compared.matched
+    np.testing.assert_allclose(matched.first_inside, method.first_inside, rtol=1e-3)  # eigenvectors turn fast at avoided crossings
+    slack = FIRST_ORDER * compared.measured.first_outside.max() + 1e-3 * method.first_outside
+    assert (matched.first_outside <= method.first_outside + slack).all()
+    loose = [k for k, name in enumerate(compared.methods) if name in ("random", "attribute", "SeFa")]
+    assert (matched.first_outside[loose] < 0.99 * method.first_outside[loose]).any()
+
+
+def test_no_method_lies_beyond_the_curve(compared):
+    """a - mu b of every direction is at most that of the curve's for the same mu, which is what the frontier maximises."""
+    mus = np.asarray(jax.vmap(jax.vmap(default_mu))(compared.setup.inside, compared.setup.outside)) * experiment.CURVE[:, None, None]
+    curve, others = compared.curve, [compared.measured, compared.matched, *compared.variants.values()]
+    top = curve.first_inside - mus * curve.first_outside  # [G, N, R]
+    for measured in others:
+        balance = measured.first_inside[:, None] - mus * measured.first_outside[:, None]
+        scale = measured.first_inside[:, None] + mus * measured.first_outside[:, None]
+        assert (balance <= top + 1e-5 * (scale + top.max())).all()
+    assert (np.diff(curve.first_inside, axis=0) <= FIRST_ORDER * curve.first_inside.max()).all()
+    assert (np.diff(curve.first_outside, axis=0) <= FIRST_ORDER * curve.first_outside.max()).all()
+
+
+def test_the_frontier_has_the_best_priced_quotient(compared):
+    """a / (b + tao trace(M_B)): of all methods', curves' and variants' directions, by the choice of its mu."""
+    price = 1e-3 * np.trace(np.asarray(compared.setup.outside), axis1=-2, axis2=-1)
+
+    def quotient(measured):
+        return measured.first_inside / (measured.first_outside + price)
+
+    best = quotient(compared.measured)[compared.methods.index("frontier")]
+    for measured in (compared.measured, compared.curve, compared.matched, *compared.variants.values()):
+        assert (quotient(measured) <= best * (1 + 1e-3)).all()
+    np.testing.assert_allclose(quotient(compared.measured)[compared.methods.index("ReSeFa")].max(), best.max(), rtol=0.1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_frontier_at_a_given_change(share):
+    """Between the quietest direction's change inside and the largest there is; and none of 20,000 directions does better."""
+    rng = np.random.default_rng(0)
+    inside, outside = (m.T @ m / 10 for m in rng.standard_normal((2, 10, 4)).astype(np.float32))
+    quietest = np.linalg.eigh(outside)[1][:, 0]
+    low, high = quietest @ inside @ quietest, np.linalg.eigvalsh(inside)[-1]
+    change = low + share * (high - low)
+    found = np.asarray(jax.jit(methods.frontier_at)(inside, outside, change))
+    np.testing.assert_allclose(np.linalg.norm(found), 1, rtol=1e-5)
+    np.testing.assert_allclose(found @ inside @ found, change, rtol=FIRST_ORDER)
+    rivals = rng.standard_normal((20_000, 4))
+    rivals /= np.linalg.norm(rivals, axis=1, keepdims=True)
+    a, b = (np.einsum("ki,ij,kj->k", rivals, m, rivals) for m in (inside, outside))
+    assert b[a >= change].min() >= (found @ outside @ found) * (1 - FIRST_ORDER)
+
+
+# Methods
+
+
+def test_best_of_picks_the_best():
+    """The row with the largest priced quotient, by NumPy; also where the rest does not move along a row."""
+    rng = np.random.default_rng(1)
+    inside, outside = (m.T @ m for m in rng.standard_normal((2, 4, 6)).astype(np.float32))
+    rows = rng.standard_normal((10, 6)).astype(np.float32)
+    a, b = (np.einsum("ki,ij,kj->k", rows, m, rows) for m in (inside, outside))
+    expected = rows[np.argmax(a / (b + methods.TAO * np.trace(outside)))]
+    np.testing.assert_array_equal(methods.best_of(jnp.array(rows), jnp.array(inside), jnp.array(outside)), expected)
+
+
+def test_the_same_key_gives_the_same_directions(compared, monkeypatch):
+    """A second time, bit for bit; another key gives other random ones. (RPCA is left out, which compiles long and draws nothing.)"""
+    monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})
+    monkeypatch.setattr(methods, "SAMPLES", SAMPLES)
+    key_latents, key_methods = jax.random.split(jax.random.key(0))
+    np.testing.assert_array_equal(jax.random.normal(key_latents, (LATENTS, 10)), compared.setup.z)
+    found, seconds = methods.directions_of_all(compared.setup, key_methods)
+    assert [*seconds] == ["frontier"] and seconds["frontier"] > 0
+    for name, vectors in found.items():
+        np.testing.assert_array_equal(vectors, compared.vectors[compared.methods.index(name)], err_msg=name)
+    assert {*compared.seconds} == {"attribute", "authors", "projected", "ReSeFa", "constrained", "frontier"}
+
+
+def test_a_mapping_network_adds_its_local_basis(small_stylegan2, monkeypatch):
+    """On StyleGAN2 all methods offer directions, in the order in which they are explained, unit rows of w."""
+    monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})
+    monkeypatch.setattr(methods, "SAMPLES", 64)
+    z, grams = sample_z(small_stylegan2, jax.random.key(1), 2), jnp.broadcast_to(jnp.diag(jnp.arange(1.0, 13.0)), (2, 2, 12, 12))
+    ws = to_ws(small_stylegan2, small_stylegan2.mapping(z)).array
+    setup = Setup(small_stylegan2, (1, 3), tuple(BOXES), MASKS, z.array, ws, grams, grams[..., ::-1, ::-1], grams[:, None], grams[:, None])
+    found, _ = methods.directions_of_all(setup, jax.random.key(2))
+    assert [*found] == ["random", "GANSpace", "SeFa", "Local Basis", "frontier"]
+    for vectors in found.values():
+        assert vectors.shape == (2, 2, 12)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=0, atol=1e-5)
+    (local,) = local_basis(small_stylegan2, z[:1], num=methods.OFFERED).vectors[None]
+    assert np.abs(found["Local Basis"][0, 0] - local).max(1).min() < 1e-6  # one of its rows, at the very latent
+
+
+# Asked otherwise
+
+
+def test_variants_are_the_method_at_other_grams(compared):
+    """The next image's direction is that of the next image; a region drawn otherwise gives the direction of its own Grams."""
+    setup, frontier = compared.setup, methods.KNOWING["frontier"]
+    found = variants(setup, frontier)
+    assert tuple(found) == VARIANTS
+    own = compared.vectors[compared.methods.index("frontier")]
+    np.testing.assert_allclose(found[NEXT], np.roll(own, -1, axis=0), rtol=0, atol=1e-5)
+    one = frontier(setup.inside_around[2, 3, 1], setup.outside_around[2, 3, 1]).vectors[0]
+    np.testing.assert_allclose(found[[*AROUND][3]][2, 1], one, rtol=0, atol=1e-4)
+    assert np.abs(found[ALL] - found[ALL][:1]).max() == 0  # one direction for all images
+    same = setup._replace(**{name: jnp.broadcast_to(getattr(setup, name)[:1], setup.inside.shape) for name in ("inside", "outside")})
+    of_same = variants(same, frontier)
+    np.testing.assert_allclose(of_same[ALL], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-4)  # the mean of equals is one of them
+    np.testing.assert_allclose(of_same[NEXT], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-5)
+
+
+def test_ranks_over_lambda(compared):
+    """At lambda 4/sqrt(10) > 1 all is low rank, at 1/4/sqrt(10) < 1/10 nothing is, by the dual of the problem; between, the low-rank part
+    grows, since its norm does (it is the trace, where no eigenvalue is negative)."""
+    ranks = compared.ranks
+    for side in ("inside", "outside"):
+        rank, energy = ranks[f"rank {side}"], ranks[f"energy {side}"]
+        assert rank.shape == energy.shape == (5, LATENTS, REGIONS)
+        assert (rank[0] == 0).all() and (rank[-1] == 10).all()
+        np.testing.assert_allclose(energy[0], 0, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(energy[-1], 1, rtol=1e-4)
+        assert (np.diff(energy, axis=0) > -1e-3).all()
+
+
+# Walks
+
+
+def test_straight_edits_are_what_they_say(compared):
+    """At one, two and four times the usual step, rendered by hand; at the usual one, the figures of the frontier's measurement."""
+    w, setup, frontier = compared.walks, compared.setup, compared.methods.index("frontier")
+    assert w.inside.shape == (3, WALKED, REGIONS, 2) and w.images.shape == (3, WALKED, REGIONS, 2, 2, 16, 16, 3)
+    size = compared.measured.size[frontier, 0] * np.array([-1, 1])  # [R, 2]
+    before = images_at(setup, np.zeros(10))[0]
+    for s, strength in enumerate(walks.STRENGTHS):
+        moves = strength * size[..., None] * compared.vectors[frontier, 0][:, None]  # [R, 2, d]
+        after = np.stack([images_at(setup, move)[0] for move in moves.reshape(-1, 10)]).reshape(REGIONS, 2, 16, 16, 3)
+        np.testing.assert_allclose(w.images[s, 0, :, :, 0], after, rtol=0, atol=1e-5)
+        inside, outside = mean_squares(before, after, MASKS)
+        np.testing.assert_allclose(w.inside[s, 0], inside, rtol=RENDERED)
+        np.testing.assert_allclose(w.straight[s, 0], outside, rtol=RENDERED)
+    np.testing.assert_allclose(w.inside[0], CHANGE, rtol=RENDERED)
+    np.testing.assert_allclose(w.straight[0, 0].mean(-1), compared.measured.outside[frontier, 0], rtol=RENDERED)
+
+
+def test_walks_are_cut_at_the_same_change(compared):
+    """Where the walk came so far, its image has changed inside as much as the straight edit's; the ratio is of what changed outside."""
+    w = compared.walks
+    before = images_at(compared.setup, np.zeros(10))[0]
+    inside, outside = mean_squares(before, w.images[:, :, :, :, 1].astype(np.float64), MASKS)
+    assert w.reached[0].all()
+    np.testing.assert_allclose(inside[w.reached], w.inside[w.reached], rtol=0.01)
+    np.testing.assert_allclose(outside, w.walked, rtol=RENDERED)
+    np.testing.assert_array_equal(np.isnan(w.ratio), ~w.reached)
+    straight, walked = w.images[0, :, :, :, 0], w.images[0, :, :, :, 1]
+    far, near = (np.square(walked - other).mean((-1, -2, -3)) for other in (straight[:, :, ::-1], straight))
+    assert (near < far).all()  # the same way, not the other
+    np.testing.assert_allclose(w.ratio[w.reached], (outside / w.straight)[w.reached], rtol=2 * RENDERED)
+
+
+def test_along_a_path():
+    """Piecewise linear through its points, on past the end along the last piece."""
+    points = np.random.default_rng(2).standard_normal((5, 2, 3)).astype(np.float32)
+    places = [*np.linspace(0, 1, 5), 0.1, 0.6, 1.25]
+    expected = [*points, 0.6 * points[0] + 0.4 * points[1], 0.6 * points[2] + 0.4 * points[3], 2 * points[4] - points[3]]
+    found = [walks._along(lambda w: w, jnp.array(points), jnp.array([place], jnp.float32)) for place in places]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+# Medians
+
+
+def test_constant_values_leave_no_doubt():
+    """An interval of no width, in every column its own."""
+    interval = median_interval(np.full((9, 2), [3.0, -1.0]))
+    for a in interval:
+        np.testing.assert_array_equal(a, [3, -1])
+
+
+def test_intervals_move_and_stretch_with_the_values():
+    """Of 2 x - 5 the interval is that; the same values give the same one, another seed another."""
+    values = np.random.default_rng(3).standard_normal(40)
+    one = median_interval(values)
+    assert one.low < one.median < one.high and one.median == np.median(values)
+    np.testing.assert_allclose(median_interval(2 * values - 5), 2 * np.array(one) - 5, rtol=1e-12)
+    np.testing.assert_array_equal(median_interval(values), one)
+    assert not np.array_equal(median_interval(values, seed=1), one)
+
+
+def test_missing_values_are_left_out():
+    """The median is that of the others, the interval finite and about theirs; the next column is not touched."""
+    values = np.random.default_rng(4).standard_normal((30, 2))
+    holes = values.copy()
+    holes[::3, 0] = np.nan
+    whole, found = median_interval(values), median_interval(holes)
+    assert found.median[0] == np.median(values[np.arange(30) % 3 > 0, 0])
+    assert found.low[0] < found.median[0] < found.high[0]
+    assert all(np.isfinite(a).all() for a in found)
+    np.testing.assert_array_equal([a[1] for a in found], [a[1] for a in whole])
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch):
+    """200 samples of 25 normal numbers: 95 % hold the median 0; binomial noise is 1.5 %, four sigma of it 6 %."""
+    monkeypatch.setattr("lrgan_jax.compare.statistics.RESAMPLES", 400)
+    interval = median_interval(np.random.default_rng(5).standard_normal((25, 200)))
+    covered = np.mean((interval.low <= 0) & (interval.high >= 0))
+    assert 0.89 <= covered < 1
+
+
+# Summary, page, command
+
+
+def test_summary_by_hand(compared, figures):
+    """Medians of leaks over the latents, "all" of geometric means over the regions; and every method has its row everywhere."""
+    leak = compared.measured.leak
+    for k, name in enumerate(compared.methods):
+        for r, region in enumerate(BOXES):
+            np.testing.assert_allclose(figures["leaks"][name][region]["median"], np.median(leak[k, :, r]), rtol=1e-6)
+        np.testing.assert_allclose(figures["leaks"][name]["all"]["median"], np.median(np.sqrt(leak[k, :, 0] * leak[k, :, 1])), rtol=1e-5)
+        for interval in figures["leaks"][name].values():
+            assert leak[k].min() * 0.999 <= interval["low"] <= interval["median"] <= interval["high"] <= leak[k].max() * 1.001
+    assert [*figures["dominance"]] == [m for m in compared.methods if m != "frontier"]
+    for d in figures["dominance"].values():
+        assert d["first order, largest"] <= 1.01 and 0 <= d["real steps, at most 1"] <= d["real steps, at most 1.1"] <= 1
+    assert [*figures["variants"]["projected"]] == ["its own", *VARIANTS]
+    assert figures["variants"]["frontier"]["its own"] == figures["leaks"]["frontier"]["all"]
+    assert [*figures["walks"]] == ["1", "2", "4"] and [*figures["ranks"]] == ["0.25", "0.5", "1", "2", "4"]
+    assert all(effect == {} for effect in figures["effects"].values())
+
+
+def test_command_writes_figures_and_a_page(written, figures):
+    """figures.json is the summary and says of what model, index.html stands alone, the output holds the table."""
+    code, out, folder, _ = written
+    assert code == 0 and sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html", "plane.svg"]
+    stored = json.loads((folder / "figures.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    about = {"model": "small", "fingerprint": stored["fingerprint"], "layers": None, "truncation": 1.0, "seed": 0}
+    assert stored == json.loads(json.dumps(about | figures)) and len(stored["fingerprint"]) == 64
+    rows = {line[2:14].strip(): line[14:].split() for line in out.splitlines() if line.startswith("  ") and "upper" not in line}
+    assert [*rows] == WITHOUT_MAPPING
+    for name, cells in rows.items():
+        expected = [100 * leak["median"] for leak in figures["leaks"][name].values()]
+        np.testing.assert_allclose([float(cell) for cell in cells], expected, rtol=0, atol=0.051)  # one decimal
+    text = (folder / "index.html").read_text()
+    assert text.rstrip().endswith("</html>") and "http" not in text and "3 random latents, seed 0" in text
+
+
+class Reader(HTMLParser):
+    """Keeps the tags and the text, and fails where an element is closed that is not open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(text):
+    """The page taken apart: whole, without scripts and without anything from elsewhere."""
+    found = Reader(text)
+    assert not any(tag == "script" or any(name.startswith("on") for name in about) for tag, about in found.tags)
+    assert all(about["src"].startswith("data:image/") for tag, about in found.tags if tag == "img")
+    return found
+
+
+def test_page_shows_every_method_and_region(written, compared):
+    """A row of the first table for every method, a plane and strips for every region, a dot for every method in each plane."""
+    found = read((written[2] / "index.html").read_text())
+    assert [about["aria-label"].split(":")[0] for tag, about in found.tags if tag == "svg"] == [*BOXES]
+    labels = [about["alt"] for tag, about in found.tags if tag == "img"]
+    assert {f"{method}, {region}" for method in compared.methods for region in BOXES} < {*labels}
+    assert sum(tag == "circle" for tag, _ in found.tags) == 2 * len(compared.methods) * REGIONS
+    assert sum(tag == "polyline" for tag, _ in found.tags) == 2 * REGIONS
+    names = letters(compared.methods)
+    assert len({*names.values()}) == len(compared.methods)
+    assert all(found.text.count(name) >= 3 for name in compared.methods)
+    assert not any("nan" in value for _, about in found.tags for value in about.values() if value and "base64" not in value)
+
+
+def test_picture_is_a_file_of_its_own(written, compared):
+    """plane.svg is XML without scripts: every region's name, every method's, and two dots for each in each region."""
+    text = (written[2] / "plane.svg").read_text()
+    tags = [element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()]
+    assert tags[0] == "svg" and "script" not in tags and "nan" not in text
+    assert tags.count("circle") == 2 * len(compared.methods) * REGIONS
+    shown = " ".join(ElementTree.fromstring(text).itertext())
+    assert all(name in shown for name in (*BOXES, *compared.methods))
+
+
+def test_names_cannot_break_the_page(compared, figures):
+    """Regions, models and notes that look like markup are shown as they are."""
+    evil = ["<b>&\"'</b>", "</td><script>alert(1)</script>"]
+    renamed = compared.setup._replace(regions=tuple(evil))
+    shown = jax.tree.map(lambda a: a, figures) | {"regions": evil}
+    text = page(experiment.dataclasses.replace(compared, setup=renamed), shown, model="<i>model</i>", note="seed & <u>co</u>")
+    found = read(text)
+    assert "<i>model" not in text and "<u>" not in text and "<script" not in text and not {"i", "u"} & {tag for tag, _ in found.tags}
+    assert all("".join(found.text).count(name) >= 3 for name in evil)
+    assert evil[0] in ElementTree.fromstring(picture(experiment.dataclasses.replace(compared, setup=renamed), "")).itertext()
+    assert "Methods compared on <i>model</i>" in found.text and "seed & <u>co</u>" in found.text
+
+
+def test_a_method_without_a_direction_is_shown_as_such(compared):
+    """The plain quotient may not exist: the figures are JSON all the same, and the page and its picture hold no NaN."""
+    k = compared.methods.index("ReSeFa")
+    vectors = compared.vectors.copy()
+    vectors[k, 0] = np.nan
+    (measured,) = measure(compared.setup, [jnp.asarray(vectors)])
+    lacking = experiment.dataclasses.replace(compared, vectors=vectors, measured=measured)
+    found = summary(lacking)
+    assert found["reached"]["ReSeFa"] < 1 and found["leaks"]["frontier"] == summary(compared)["leaks"]["frontier"]
+    shown = read(page(lacking, found, model="small", note=""))
+    assert not any("nan" in value for _, about in shown.tags for value in about.values() if value and "base64" not in value)
+    json.dumps(command._or_null(found), allow_nan=False)
+    lacking_one = {"method": {"leak": {"median": np.inf, "low": 1.0}}, "names": ["inf"], "count": 3}
+    assert command._or_null(lacking_one) == {"method": {"leak": {"median": None, "low": 1.0}}, "names": ["inf"], "count": 3}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--model", "PLAIN"), "no named regions"),
+        (("--model", "PLAIN", "--regions", "elbow"), "no region 'elbow'"),
+        (("--model", "MODEL", "--regions", "elbow"), "no region 'elbow'; this model has upper, lower"),
+        (("--model", "MODEL", "--num-latents", "1"), "at least 2 latents"),
+        (("--model", "MODEL", "--num-walked", "0"), "1 walked from"),
+        (("--model", "MODEL", "--layers", "0-3"), "layers 0 to 0"),
+        (("--model", "nowhere"), "no model 'nowhere'"),
+    ],
+)
+def test_bad_input_ends_in_one_line(written, small_dcgan, monkeypatch, tmp_path, capsys, args, says):
+    """One line on stderr, exit code 1, and nothing on disk."""
+    checkpoint.save(tmp_path / "plain", small_dcgan)
+    places = {"PLAIN": str(tmp_path / "plain"), "MODEL": str(Path(written[2]).parent / "model")}
+    monkeypatch.setattr("sys.argv", ["lrgan", "compare", "--out", str(tmp_path / "out"), *(places.get(arg, arg) for arg in args)])
+    assert main.main() == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and says in err
+    assert not (tmp_path / "out").exists()
+
+
+# What networks see
+
+
+def test_effects_without_networks(compared):
+    """None of each, not zeros."""
+    assert all(a is None for a in compared.effects)
+
+
+def test_effects_are_means_over_both_ways(compared, monkeypatch):
+    """With a stand-in for one network, whose answer is the mean difference: as rendered by hand; the others stay None."""
+    monkeypatch.setattr(effects, "networks", lambda: {"face_expression": {"scale": jnp.float32(3)}})
+    monkeypatch.setattr(effects, "expression_change", lambda network, a, b: network["scale"] * jnp.abs(a - b).mean((1, 2, 3)))
+    vectors, sizes = jnp.asarray(compared.vectors[:2]), compared.measured.size[:2]
+    found = effects.effects(compared.setup, vectors, sizes)
+    assert [name for name, a in found._asdict().items() if a is not None] == ["expression"]
+    before = images_at(compared.setup, np.zeros(10))
+    for k, n, r in np.ndindex(2, LATENTS, REGIONS):
+        moves = np.array([-1, 1])[:, None] * sizes[k, n, r][:, None] * compared.vectors[k, n, r]
+        expected = np.mean([3 * np.abs(images_at(compared.setup, move)[n] - before[n]).mean() for move in moves])
+        np.testing.assert_allclose(found.expression[k, n, r], expected, **{**rounding(np.float32), "rtol": 1e-4})
