@@ -21,9 +21,9 @@ from lrgan_jax.generators.latents import check_z
 from lrgan_jax.jacobian import check_layers
 from lrgan_jax.pipeline import full_range, generator_grams
 from lrgan_jax.regions import region_mask
-from lrgan_jax.subspaces import AnyArray, rayleigh_directions, spectrum, weight_directions
+from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
 
-REACH = 3.0  # steps that these methods' authors show, either way
+AUTHORS_REACH = 3.0  # steps that these methods' authors show, either way
 FEATURES = 16  # side of the images that stand for an early layer's features
 
 
@@ -34,7 +34,7 @@ def resefa(
     *,
     layers: Sequence[int] | None = None,
     num: int = 4,
-    tao: float = 1e-3,
+    tao: float = TAO,
     size: int | None = None,
     channels: Literal["mean", "sum", "stack"] = "stack",
 ) -> Directions:
@@ -98,7 +98,7 @@ def regressed_components(latents: Float[AnyArray, "n d"], features: Float[AnyArr
     _, components = spectrum(jnp.matmul(x.T, x, precision="highest") / len(x))
     coordinates = jnp.matmul(x, components[: z.shape[1]].T, precision="highest")
     rows = jnp.matmul(coordinates.T, z, precision="highest")
-    return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] | None = None, num: int = 4) -> Directions:
@@ -135,5 +135,5 @@ def _small_images(gen: Generator, latents: Latent) -> Float[np.ndarray, "n k"]:
 
 def _directions(gen: Generator, vectors: ArrayLike, method: str, layers: Sequence[int] | None, **record: Any) -> Directions:
     layers = None if layers is None else check_layers(layers, gen.num_ws)
-    about = {"step_range": (-REACH, REACH)} | record
+    about: dict[str, Any] = {"step_range": (-AUTHORS_REACH, AUTHORS_REACH)} | record
     return Directions(np.asarray(vectors), layers=layers, method=method, model=gen.info.name, fingerprint=gen.info.fingerprint, **about)

@@ -25,6 +25,7 @@ from lrgan_jax import linalg
 
 AnyArray = Array | np.ndarray  # what may be passed; what comes back is a JAX array
 HIGHEST = lax.Precision.HIGHEST
+TAO = 1e-3  # price of a step's length, over the trace of M_B; ReSeFa's released code takes the same
 
 
 class Subspace(NamedTuple):
@@ -154,7 +155,7 @@ def nearest_local_direction(
 
 
 def default_mu(
-    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = 1e-3
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = TAO
 ) -> Float[Array, ""]:
     """The mu that prices a step's length: the greatest a / (b + c) with c = tao * trace(M_B).
 
@@ -167,7 +168,7 @@ def default_mu(
 
 
 def rayleigh_directions(
-    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = 1e-3
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = TAO
 ) -> Candidates:
     """ReSeFa's closed form: the stationary points of a / (b + c), c = tao * trace(M_B), the largest quotient first.
 

@@ -45,7 +45,7 @@ def compare_command(
         raise UsageError("at least 2 latents are compared, and 1 walked from")
     if gen.c_dim:
         raise UsageError("conditional models are not compared yet: their latents need labels")
-    regions = regions_or_own(regions, gen)
+    regions = tuple(dict.fromkeys(regions_or_own(regions, gen)))
     comparison = run(
         gen, jax.random.key(seed), regions, num_latents=num_latents, num_walked=num_walked, layers=chosen_layers(layers, gen),
         truncation=truncation, progress=lambda steps: tqdm(steps, "latents", unit="latent"),

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.generators import image_function
-from lrgan_jax.metrics import Step, spread_over_layers, steps_for_change
+from lrgan_jax.metrics import spread_over_layers, steps_for_change
 from lrgan_jax.subspaces import energies
 
 CHANGE = 0.02  # mean squared change inside: a root mean square of 18 grey levels
@@ -29,7 +29,7 @@ class Measured(NamedTuple):
     @property
     def leak(self) -> Float[np.ndarray, "*k n r"]:
         """Change outside over change inside; infinite for a direction that does not exist."""
-        return np.nan_to_num(self.outside / np.maximum(self.inside, 1e-12), nan=np.inf)
+        return np.where(np.isnan(self.outside), np.inf, self.outside / np.maximum(self.inside, 1e-12))
 
     def of(self, k: Any) -> "Measured":
         """The chosen directions only."""
@@ -54,10 +54,10 @@ def measure(
         moves = moves.reshape(len(vectors), len(masks), *latent.shape).swapaxes(0, 1)  # [R, K, L, d]
         parts = [steps_for_change(f, latent, moves[:, k : k + AT_ONCE], masks, change) for k in range(0, len(vectors), AT_ONCE)]
         found.append(jax.tree.map(lambda *steps: np.concatenate(steps, axis=1).swapaxes(0, 1), *parts))
-    steps: Step = jax.tree.map(lambda *of_latents: np.stack(of_latents, axis=1), *found)  # [K, N, R, 2]
+    steps: Any = jax.tree.map(lambda *of_latents: np.stack(of_latents, axis=1), *found)  # [K, N, R, 2]
     change_inside, change_outside = (a.mean(-1) for a in steps.change)
-    first = [np.asarray(rates(vectors, grams)) for grams in (setup.inside, setup.outside)]
-    everything = Measured(*first, steps.size, change_inside, change_outside, steps.reached.all(-1))
+    first_inside, first_outside = (np.asarray(rates(vectors, grams)) for grams in (setup.inside, setup.outside))
+    everything = Measured(first_inside, first_outside, steps.size, change_inside, change_outside, steps.reached.all(-1))
     starts = np.cumsum([0, *counts[:-1]])
     return [everything.of(slice(start, start + count)) for start, count in zip(starts, counts, strict=True)]
 

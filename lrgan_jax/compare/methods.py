@@ -15,11 +15,10 @@ from lrgan_jax import baselines
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.generators import W
 from lrgan_jax.pipeline import analyse
-from lrgan_jax.subspaces import Candidates, default_mu, energies, frontier_directions, rayleigh_directions
+from lrgan_jax.subspaces import TAO, Candidates, default_mu, energies, frontier_directions, rayleigh_directions
 
 OFFERED = 10  # directions of a method that does not know the region
 SAMPLES = 4096  # latents behind GANSpace
-TAO = 1e-3
 EXPLAINED = {
     "random": "orthonormal, drawn at random",
     "GANSpace": "principal components of w, or of images carried over to z",

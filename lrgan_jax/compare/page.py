@@ -58,7 +58,7 @@ real step. Down and right is better. The line is the frontier, below which no ho
 <div class="planes">{planes}</div>
 <h2>Does the frontier win at real steps, too?</h2>
 <p>Against each method stands the frontier's direction that changes the region as much per unit of step, to first order. It leaks at most as
-much, by theory; at real steps curvature has its say.</p>
+much, by theory, where the frontier changes as much; at real steps curvature has its say.</p>
 {_dominance_table(figures)}
 <h2>Asked otherwise</h2>
 <p>Leak in percent of a direction found for another image, for all images together, or for a region drawn differently; measured at

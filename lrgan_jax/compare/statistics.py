@@ -1,4 +1,5 @@
 """Medians over latents, and how far to trust them."""
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,13 @@ def median_interval(values: Float[np.ndarray, "n ..."], seed: int = 0) -> Interv
     """Over the first axis, by resampling it: the percentile bootstrap (Efron 1979). Seeded, so the same values give the same interval."""
     n = len(values)
     rng = np.random.default_rng(seed)
-    medians = np.nanmedian(values[rng.integers(0, n, (RESAMPLES, n))], axis=1)
-    low, high = np.nanpercentile(medians, (2.5, 97.5), axis=0)
-    return Interval(np.nanmedian(values, axis=0), low, high)
+    medians = nan_median(values[rng.integers(0, n, (RESAMPLES, n))], 1)
+    low, high = np.nanpercentile(medians, (2.5, 97.5), axis=0, method="nearest")  # between infinities nothing can be interpolated
+    return Interval(nan_median(values, 0), low, high)
+
+
+def nan_median(values: Float[np.ndarray, "..."], axis: int | tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Of what is there, NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmedian(values, axis=axis)

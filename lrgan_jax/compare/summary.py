@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax.compare.experiment import ASKED, SCALES, Comparison
-from lrgan_jax.compare.statistics import Interval, median_interval
+from lrgan_jax.compare.statistics import Interval, median_interval, nan_median
 from lrgan_jax.compare.variants import VARIANTS
 from lrgan_jax.compare.walks import STRENGTHS
 
@@ -42,7 +42,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
             f"{strength:g}": {
                 "inside": float(np.median(c.walks.inside[s])),
                 "straight": _interval(_over_regions((c.walks.straight[s] / c.walks.inside[s]).mean(-1))),
-                "ratio": _interval(median_interval(np.nanmean(c.walks.ratio[s], axis=(1, 2)))),
+                "ratio": _interval(median_interval(nan_median(c.walks.ratio[s], (1, 2)))),
                 "reached": float(c.walks.reached[s].mean()),
             }
             for s, strength in enumerate(STRENGTHS)
@@ -58,9 +58,9 @@ def _dominance(c: Comparison, k: int) -> dict[str, Any]:
     first = frontier.first_outside / np.maximum(method.first_outside, 1e-30)
     real = frontier.leak / method.leak
     return {
-        "first order, largest": float(np.nanmax(first)),
-        "first order": _interval(median_interval(np.nanmedian(first, axis=1))),
-        "real steps": _interval(median_interval(np.nanmedian(real, axis=1))),
+        "first order, largest": float(np.max(first, initial=0, where=~np.isnan(first))),
+        "first order": _interval(median_interval(nan_median(first, 1))),
+        "real steps": _interval(median_interval(nan_median(real, 1))),
         "real steps, at most 1": float((real <= 1).mean()),
         "real steps, at most 1.1": float((real <= 1.1).mean()),
     }
@@ -77,4 +77,3 @@ def _over_regions(leak: Float[np.ndarray, "n r"]) -> Interval:
 
 def _interval(interval: Interval) -> dict[str, float]:
     return {name: float(value) for name, value in interval._asdict().items()}
-

@@ -48,13 +48,18 @@ def compare_walks(
         over_walkers = _of_all(f, latents, moves, points.swapaxes(0, 1), mask)
         found.append(jax.tree.map(lambda a: np.asarray(a).reshape(num, 2, *a.shape[1:]), over_walkers))
     joined = jax.tree.map(lambda *of_regions: np.moveaxis(np.stack(of_regions, 1), 3, 0), *found)  # [S, N, R, 2, ...]
-    return Walks(*joined)
+    return Walks._make(joined)
 
 
 @jax.jit
 def _of_all(f, latents, moves, points, mask):
     """One walker after the other; the mask is an argument, so one program serves all regions."""
-    return jax.lax.map(lambda walker: _of_one(f, *walker, mask), (latents, moves, points))
+
+    def of_walker(walker):
+        latent, move, path = walker
+        return _of_one(f, latent, move, path, mask)
+
+    return jax.lax.map(of_walker, (latents, moves, points))
 
 
 def _of_one(f, latent, move, points, mask):

@@ -25,6 +25,7 @@ from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z
 from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
 from lrgan_jax.generators.windows import Window, crop, needed
+from lrgan_jax.jacobian import check_layers
 
 
 @dataclass(frozen=True)
@@ -337,7 +338,8 @@ class StyleGAN2:
         """Rows of the affine maps that turn these rows of ws into styles, one per channel; without toRGB's. None takes all layers."""
         blocks = self.variables["params"]["synthesis"]
         names = {0: "b4/conv1"} | {2 * k - 1 + i: f"b{r}/conv{i}" for k, r in enumerate(self.config.resolutions) if k for i in (0, 1)}
-        chosen = [names[layer].split("/") for layer in (names if layers is None else layers) if layer in names]
+        wanted = [*names] if layers is None else check_layers(layers, self.num_ws)
+        chosen = [names[layer].split("/") for layer in wanted if layer in names]
         if not chosen:
-            raise ValueError(f"layers must be among 0 to {self.num_ws - 2}, got {list(layers or ())}")
+            raise ValueError(f"layers must be among 0 to {self.num_ws - 2}, got {list(wanted)}")
         return jnp.concatenate([blocks[block][conv]["affine"]["kernel"].T for block, conv in chosen])
