@@ -23,9 +23,9 @@ def faces():
 
 
 def test_the_models_have_them():
-    """A small set each, the smile among them."""
-    assert {model for model, name in NAMED if name == "smile"} == set(embedded_models())
+    """A small set each; the smile is the better model's."""
     assert all(len(named_directions(model)) >= 5 for model in embedded_models())
+    assert "smile" in named_directions("faces-dcgan")
 
 
 @pytest.mark.parametrize(("model", "name"), NAMED)

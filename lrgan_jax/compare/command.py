@@ -33,7 +33,7 @@ def compare_command(
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
         out: the folder to write: index.html, plane.svg and figures.json.
-        num_latents: how many random latents. 64 take half an hour on a CPU.
+        num_latents: how many random latents. 64 take an hour on two CPU cores.
         num_walked: walks are compared with straight edits from so many of them.
         regions: names of regions; four of the model's own by default.
         layers: the layers to differentiate and edit, such as 4-7; all by default.

@@ -21,7 +21,8 @@ def median_interval(values: Float[np.ndarray, "n ..."], seed: int = 0) -> Interv
     n = len(values)
     rng = np.random.default_rng(seed)
     medians = nan_median(values[rng.integers(0, n, (RESAMPLES, n))], 1)
-    low, high = np.nanpercentile(medians, (2.5, 97.5), axis=0, method="nearest")  # between infinities nothing can be interpolated
+    # "nearest", since between infinities nothing can be interpolated.
+    low, high = map(np.asarray, np.nanpercentile(medians, (2.5, 97.5), axis=0, method="nearest"))
     return Interval(nan_median(values, 0), low, high)
 
 
@@ -29,4 +30,4 @@ def nan_median(values: Float[np.ndarray, "..."], axis: int | tuple[int, ...]) ->
     """Of what is there, NaN where nothing is."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmedian(values, axis=axis)
+        return np.asarray(np.nanmedian(values, axis=axis))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image, ImageDraw
 
 from lrgan_jax import checkpoint, demo, images
 from lrgan_jax.compare.effects import networks
@@ -53,6 +54,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "mouth_open": Recipe("the mouth opens", "mouth"),
         "smile": Recipe("the mouth widens to a smile", "mouth", 2, mu=5.0),
     },
+    "faces64": {
+        "brows_dark": Recipe("the brows darken", "brows", 0, -1, layers=(3, 4, 5, 6)),
+        "eyes_dark": Recipe("eyes and lids darken", "eyes", layers=(3, 4, 5, 6)),
+        "hair_dark": Recipe("the hair darkens", "hair", 0, -1, layers=(3, 4, 5, 6)),
+        "mouth_dark": Recipe("lips and moustache darken", "mouth", layers=(3, 4, 5, 6)),
+        "mouth_open": Recipe("the mouth opens, dimly", "mouth", 1, mu=3.0, layers=(0, 1, 2, 3)),
+    },
 }
 TRUNCATION = {"faces-dcgan": 1.0, "faces64": 0.7}
 
@@ -86,7 +94,18 @@ def main(model: str) -> None:
         shown = to_ws(gen, shown_on).array
         move = spread_over_layers(jnp.asarray(recipe.sign * found.vectors), shown[0], recipe.layers)[0]
         rows.append(render(gen, jnp.stack([w + t * move for w in shown for t in (low, 0.0, high)])))
-    images.save(folder / "strips.png", images.grid(rows), enlarge=1)
+    sheet(rows, sorted(RECIPES[model])).save(folder / "strips.webp", quality=90)
+
+
+def sheet(rows, names: list[str]) -> Image.Image:
+    """Strips below one another, each with its name before it."""
+    strips, margin = images.grid(rows), 84
+    picture = Image.new("RGB", (strips.shape[1] + margin, strips.shape[0]), "white")
+    picture.paste(Image.fromarray(strips), (margin, 0))
+    draw, height = ImageDraw.Draw(picture), (strips.shape[0] + images.GAP) / len(names)
+    for k, name in enumerate(names):
+        draw.text((0, (k + 0.5) * height - 6), name.replace("_", " "), fill="#444")
+    return picture
 
 
 def _mask(gen, region: str):
