@@ -270,6 +270,7 @@ def test_the_same_key_gives_the_same_directions(compared, monkeypatch):
     assert {*compared.seconds} == {"attribute", "authors", "projected", "ReSeFa", "constrained", "frontier"}
 
 
+@pytest.mark.slow
 def test_a_mapping_network_adds_its_local_basis(small_stylegan2, monkeypatch):
     """On StyleGAN2 all methods offer directions, in the order in which they are explained, unit rows of w."""
     monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})

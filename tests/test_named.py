@@ -58,7 +58,7 @@ def test_edit_by_name(tmp_path, capsys):
     strips = []
     for more in ([], ["--even"]):
         out = tmp_path / f"smile{len(more)}.png"
-        assert run(["edit", "--direction", "smile", "--image", "3", "--steps", "4", *more, "--out", str(out)]) == 0
+        assert run(["edit", "--direction", "smile", "--image", "3", "--reach", "9", "--steps", "4", *more, "--out", str(out)]) == 0
         assert "steps" in capsys.readouterr().out
         strips.append(np.asarray(Image.open(out)).astype(int))
     plain, even = strips
