@@ -5,6 +5,7 @@ of change inside to change outside, a step's length priced as in `default_mu`, i
 """
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lrgan_jax import baselines
-from lrgan_jax.compare.setup import Setup
+from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.generators import W
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.subspaces import TAO, Candidates, default_mu, energies, frontier_directions, rayleigh_directions
@@ -52,7 +53,7 @@ def directions_of_all(setup: Setup, key: Array) -> tuple[dict[str, Float[Array, 
     for name, rows in _offers(setup, key).items():
         found[name] = jax.jit(jax.vmap(jax.vmap(best_of, (None, 0, 0))))(rows, setup.inside, setup.outside)
     for name, method in KNOWING.items():
-        found[name], seconds[name] = _timed(jax.vmap(jax.vmap(_first(method))), setup.inside, setup.outside)
+        found[name], seconds[name] = _timed(over_all(_first(method)), setup.inside, setup.outside)
     return {name: found[name] for name in EXPLAINED if name in found}, seconds
 
 
@@ -109,9 +110,9 @@ def _first(method: Callable[[Array, Array], Candidates]) -> Callable[[Array, Arr
     return of_one
 
 
-def _timed(function: Callable, *arguments: Array) -> tuple[Array, float]:
+def _timed(function: Any, *arguments: Array) -> tuple[Array, float]:
     """The result, and seconds per entry of its first two axes, without compilation."""
-    compiled = jax.jit(function).lower(*arguments).compile()
+    compiled = function.lower(*arguments).compile()
     start = time.perf_counter()
     found = jax.block_until_ready(compiled(*arguments))
     return found, (time.perf_counter() - start) / (found.shape[0] * found.shape[1])

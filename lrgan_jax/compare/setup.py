@@ -73,5 +73,8 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
 
 
 def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of a Gram pair, compiled, for every latent and region."""
-    return jax.jit(jax.vmap(jax.vmap(function)))
+    """`function` of a Gram pair, and more of the same axes, compiled, for every latent and region.
+
+    One after the other: solvers stop when they are done, where a batch would wait for its slowest.
+    """
+    return jax.jit(lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs))

@@ -5,12 +5,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lrgan_jax.compare.setup import AROUND, Setup
+from lrgan_jax.compare.setup import AROUND, Setup, over_all
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.subspaces import Candidates
 
 NEXT, ALL = "another image's", "all images' mean"
 VARIANTS = (NEXT, ALL, *AROUND)
+RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
 
 
 def variants(setup: Setup, method: Callable[[Array, Array], Candidates]) -> dict[str, Float[Array, "n r d"]]:
@@ -18,12 +19,12 @@ def variants(setup: Setup, method: Callable[[Array, Array], Candidates]) -> dict
     a, b = setup.inside, setup.outside
     grams = {NEXT: (jnp.roll(a, -1, 0), jnp.roll(b, -1, 0)), ALL: tuple(jnp.broadcast_to(m.mean(0), m.shape) for m in (a, b))}
     grams |= {name: (setup.inside_around[:, p], setup.outside_around[:, p]) for p, name in enumerate(AROUND)}
-    of_all = jax.jit(jax.vmap(jax.vmap(lambda a, b: method(a, b).vectors[0])))
+    of_all = over_all(lambda a, b: method(a, b).vectors[0])
     return {name: of_all(*pair) for name, pair in grams.items()}
 
 
 def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s n r"]]:
-    """Ranks of the low-rank parts, and their share of the Grams' traces, for lambda = scale / sqrt(d)."""
+    """Ranks of the low-rank parts, and their share of the Grams' traces, for lambda = scale / sqrt(d), at the first latents."""
 
     def of_one(inside, outside, scale):
         split = analyse(inside, outside, scale / len(inside) ** 0.5)
@@ -34,5 +35,7 @@ def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s
             "energy outside": jnp.trace(split.outside.low_rank) / jnp.trace(outside),
         }
 
-    over_all = jax.vmap(jax.vmap(of_one, (0, 0, None)), (0, 0, None))
-    return jax.jit(lambda a, b: jax.lax.map(lambda scale: over_all(a, b, scale), scales))(setup.inside, setup.outside)
+    few = setup.inside[:RANKED], setup.outside[:RANKED]
+    of_all = over_all(of_one)
+    found = [of_all(*few, jnp.full(few[0].shape[:2], scale)) for scale in scales]
+    return jax.tree.map(lambda *of_scales: jnp.stack(of_scales), *found)
