@@ -23,6 +23,7 @@ from lrgan_jax.generators import Generator
 from lrgan_jax.subspaces import default_mu
 
 CURVE = np.geomspace(0.03, 8.0, 7)  # mu of the frontier's curve, in units of the default
+LINE = np.geomspace(CURVE[0], CURVE[-1], 49)  # where it is only drawn: chords between few points would cut the curve
 ASKED = ("projected", "frontier")  # methods of which the variants are tried
 SCALES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])  # of lambda
 
@@ -37,6 +38,7 @@ class Comparison:
     measured: Measured  # [M, N, R]
     seconds: dict[str, float]  # of the methods that know the region: per latent and region, the Jacobian apart
     curve: Measured  # [G, N, R], of the frontier at CURVE
+    line: tuple[Float[np.ndarray, "l n r"], Float[np.ndarray, "l n r"]]  # its first-order changes inside and outside, at LINE
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
     variants: dict[str, Measured]  # method -> [V, N, R], in the order of VARIANTS
     ranks: dict[str, Float[np.ndarray, "s n r"]]
@@ -66,14 +68,17 @@ def run(
     found, seconds = directions_of_all(setup, key_methods)
     vectors = jnp.stack(list(found.values()))
     a, b, mu = setup.inside, setup.outside, over_all(default_mu)(setup.inside, setup.outside)
-    along_curve = jnp.moveaxis(over_all(frontier_curve)(a, b, mu[..., None] * jnp.asarray(CURVE, a.dtype)), 2, 0)
+    along_curve, along_line = (
+        jnp.moveaxis(over_all(frontier_curve)(a, b, mu[..., None] * jnp.asarray(mus, a.dtype)), 2, 0) for mus in (CURVE, LINE)
+    )
+    line = np.asarray(rates(along_line, a)), np.asarray(rates(along_line, b))
     at = over_all(frontier_at)  # compiled once
     matched = jnp.stack([at(a, b, change) for change in rates(vectors, a)])
     asked = {name: jnp.stack(list(variants(setup, KNOWING[name]).values())) for name in ASKED}
     of_methods, of_curve, of_matched, *of_asked = measure(setup, [vectors, along_curve, matched, *asked.values()], progress=progress)
     frontier = list(found).index("frontier")
     return Comparison(
-        setup, tuple(found), np.asarray(vectors), of_methods, seconds, of_curve, of_matched, dict(zip(asked, of_asked, strict=True)),
+        setup, tuple(found), np.asarray(vectors), of_methods, seconds, of_curve, line, of_matched, dict(zip(asked, of_asked, strict=True)),
         jax.tree.map(np.asarray, ranks(setup, jnp.asarray(SCALES, a.dtype))),
         compare_walks(setup, vectors[frontier], of_methods.size[frontier], min(num_walked, num_latents)),
         effects(setup, vectors, of_methods.size),

@@ -8,16 +8,16 @@ from jaxtyping import Float
 from lrgan_jax.compare.experiment import Comparison
 from lrgan_jax.compare.measure import Measured
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 420, 340, 46, 34
+WIDTH, HEIGHT, LEFT, BOTTOM = 430, 340, 62, 34
 KIND = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
 STYLE = """
 svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) } svg.plane text.head { font-size: 13px; font-weight: 600 }
 svg.plane .axis { stroke: var(--line); stroke-width: .6; fill: none }
-svg.plane circle { stroke-width: 1.3 } svg.plane g line { stroke-width: .8; opacity: .6 } svg.plane g text { font-weight: 600 }
+svg.plane circle { stroke-width: 1.3 } svg.plane .method line { stroke-width: .8; opacity: .6 } svg.plane .method text { font-weight: 600 }
 svg.plane .other circle, svg.plane .other line { stroke: var(--soft); fill: var(--soft) }
 svg.plane .paper circle, svg.plane .paper line { stroke: var(--rest); fill: var(--rest) }
 svg.plane .ours circle, svg.plane .ours line { stroke: var(--inside); fill: var(--inside) }
-svg.plane g circle.first { fill: var(--paper) }
+svg.plane .method circle.first { fill: var(--paper) }
 svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 } svg.plane .frontier.real { stroke-dasharray: 5 3 }
 """
 
@@ -63,7 +63,8 @@ def _drawing(comparison: Comparison, region: str) -> str:
     c, r = comparison, comparison.setup.regions.index(region)
     scale = np.linalg.eigvalsh(np.asarray(c.setup.inside[:, r], np.float64))[:, -1]
     points = {kind: _rates(c.measured, r, scale, real) for kind, real in (("first", False), ("real", True))}
-    curves = {kind: _rates(c.curve, r, scale, real) for kind, real in (("first", False), ("real", True))}
+    line = np.stack([(a[:, :, r] / scale).mean(1) for a in c.line])
+    curves = {"first": line, "real": _rates(c.curve, r, scale, True)}
     everything = np.concatenate([*points.values(), *curves.values()], axis=1)
     everything = everything[:, np.isfinite(everything).all(0) & (everything > 0).all(0)]
     low, high = np.log10(everything.min(1)) - 0.1, np.log10(everything.max(1)) + 0.1
@@ -83,7 +84,7 @@ def _drawing(comparison: Comparison, region: str) -> str:
             continue
         kind = KIND.get(method, "other")
         parts.append(
-            f'<g class="{kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
+            f'<g class="method {kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
             f'y2="{real[1]:.1f}"/><circle class="first" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.5"/>'
             f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/><text x="{real[0] + 6:.1f}" y="{real[1] - 4:.1f}">{letter}</text></g>'
         )
