@@ -68,7 +68,7 @@ def test_edit_by_name(tmp_path, capsys):
     for end in (0, 3):
         assert np.abs(frames[0][end] - frames[1][end]).max() <= 1  # grey levels: rounding of the step's last bit
     moves = [[np.sqrt(np.square(b - a).mean()) for a, b in zip(strip, strip[1:], strict=False)] for strip in frames]
-    assert np.ptp(moves[1]) < 0.5 * np.ptp(moves[0])
+    assert np.ptp(moves[1]) < 0.75 * np.ptp(moves[0])  # what lies between two frames is evened, which is nearly what they differ by
 
 
 @pytest.mark.parametrize(
