@@ -202,7 +202,8 @@ def edit(
     gen = checkpoint.load(model)
     chosen = named_direction(model, direction) if file is None else Directions.load(file)[_number(direction)]
     if chosen.vectors.shape[1] != gen.w_dim:
-        raise UsageError(f"{file} holds directions of {chosen.vectors.shape[1]} numbers, {gen.info.name} has latents of {gen.w_dim}")
+        length = chosen.vectors.shape[1]
+        raise UsageError(f"{file or direction} holds directions of {length} numbers, {gen.info.name} has latents of {gen.w_dim}")
     if chosen.fingerprint not in ("", gen.info.fingerprint):
         print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
     ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label)[image:])

@@ -19,8 +19,7 @@ from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
 from lrgan_jax.generators.latents import check_z
 from lrgan_jax.jacobian import check_layers
-from lrgan_jax.pipeline import full_range, generator_grams
-from lrgan_jax.regions import region_mask
+from lrgan_jax.pipeline import full_range, masks_to_keep, protected_grams
 from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
 
 AUTHORS_REACH = 3.0  # steps that these methods' authors show, either way
@@ -47,10 +46,9 @@ def resefa(
       ValueError: if M_B lacks full rank and tao is 0.
     Source: Zhu et al. 2022, arXiv:2202.09649.
     """
-    mask = region_mask(region, size or min(gen.resolution, 256), gen.info.regions)
-    grams = generator_grams(gen, w, mask[None], layers=layers, channels=channels)
-    assert grams.outside is not None
-    found = rayleigh_directions(grams.inside[:, 0].mean(0), grams.outside[:, 0].mean(0), tao)
+    masks, _ = masks_to_keep(gen, region, size=size)
+    inside, outside = protected_grams(gen, w, masks, layers=layers, channels=channels)
+    found = rayleigh_directions(inside.mean(0), outside.mean(0), tao)
     if not np.all(found.mask[:num]):
         raise ValueError("the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3")
     vectors, inside, outside, kept = (np.asarray(a)[:num] for a in found[:4])

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
 from lrgan_jax.jacobian import check_layers, layer_weights
-from lrgan_jax.pipeline import protected_grams
+from lrgan_jax.pipeline import masks_to_keep, protected_grams
 from lrgan_jax.subspaces import default_mu, nearest_local_direction
 
 
@@ -69,8 +69,8 @@ def walk(
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 
     A straight edit is local only as long as the Jacobian stays what it was. Here the Grams are computed again at every step, and the
-    direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its meaning; far edits leak a half to a
-    quarter of what straight ones do (README). Costs a Jacobian a step.
+    direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its meaning; the farther an edit,
+    the more that saves (README). Costs a Jacobian a step.
 
     Args:
       w: w [N, w_dim] or ws [N, num_ws, w_dim].
@@ -96,9 +96,10 @@ def walk(
     rows = jnp.broadcast_to(rows, (len(point), gen.w_dim))
     moved = layer_weights(None if layers is None else check_layers(layers, gen.num_ws), gen.num_ws, point.dtype)
     stride = jnp.broadcast_to(jnp.asarray(length, point.dtype) / num_steps, len(point))[:, None, None] * moved[:, None]
+    masks, weights = masks_to_keep(gen, region, protect)
     points = [point]
     for _ in range(num_steps):
-        rows = _turned(rows, *protected_grams(gen, points[-1], region, protect, layers=layers), mu)
+        rows = _turned(rows, *protected_grams(gen, points[-1], masks, weights, layers=layers), mu)
         points.append(points[-1] + stride * rows[:, None])
     return WS(jnp.stack(points))
 

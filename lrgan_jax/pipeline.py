@@ -108,31 +108,40 @@ def find_directions(
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
     if num < 1:
         raise ValueError(f"num must be at least 1, got {num}")
-    inside, outside = protected_grams(gen, w, region, protect, layers=layers, size=size, channels=channels)
+    masks, weights = masks_to_keep(gen, region, protect, size)
+    inside, outside = protected_grams(gen, w, masks, weights, layers=layers, channels=channels)
     analysis = analyse(inside.mean(0), outside.mean(0), lam, mu, num_relax, mode)
     where = region if isinstance(region, str) else "mask"
     return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
 
 
+def masks_to_keep(
+    gen: Generator, region: Any, protect: Any = None, size: int | None = None
+) -> tuple[Float[np.ndarray, "r h w"], list[float]]:
+    """The masks of a region and of each protected one after it, and the weights of the latter; arguments as in `find_directions`."""
+    kept, weights = _kept_still(protect)
+    grid = size or min(gen.resolution, 256)
+    return np.stack([region_mask(r, grid, gen.info.regions) for r in (region, *kept)]), weights
+
+
 def protected_grams(
     gen: Generator,
     w: ArrayLike | Latent,
-    region: Any,
-    protect: Any = None,
+    masks: Float[np.ndarray, "r h w"],
+    weights: Sequence[float] = (),
     *,
     layers: Sequence[int] | None = None,
-    size: int | None = None,
     channels: Literal["mean", "sum", "stack"] = "stack",
 ) -> tuple[Float[Array, "n d d"], Float[Array, "n d d"]]:
-    """M_A of the region and M_B of what must keep still, at every latent; arguments as in `find_directions`.
+    """M_A of the first mask and M_B of what must keep still, at every latent.
 
     Of several protected regions M_B is the weighted sum, so a direction that changes A more than mu times as much as M_B says does so
     beside each of them.
+
+    Args:
+      masks, weights: as `masks_to_keep` gives them; without weights all the rest keeps still.
     """
-    kept, weights = _kept_still(protect)
-    grid = size or min(gen.resolution, 256)
-    masks = np.stack([region_mask(r, grid, gen.info.regions) for r in (region, *kept)])
-    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, rest=not kept)
+    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, rest=not weights)
     if grams.outside is not None:
         return grams.inside[:, 0], grams.outside[:, 0]
     return grams.inside[:, 0], jnp.tensordot(grams.inside[:, 1:], jnp.asarray(weights, grams.inside.dtype), (1, 0))

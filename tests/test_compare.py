@@ -20,7 +20,7 @@ from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import letters, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.statistics import median_interval
-from lrgan_jax.compare.variants import ALL, NEXT, VARIANTS, variants
+from lrgan_jax.compare.variants import VARIANTS, variants
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z, to_ws
 from lrgan_jax.subspaces import default_mu
 from tests.reference import compile_quickly as compile_quickly
@@ -263,7 +263,7 @@ def test_the_same_key_gives_the_same_directions(compared, monkeypatch):
     monkeypatch.setattr(methods, "SAMPLES", SAMPLES)
     key_latents, key_methods = jax.random.split(jax.random.key(0))
     np.testing.assert_array_equal(jax.random.normal(key_latents, (LATENTS, 10)), compared.setup.z)
-    found, seconds = methods.directions_of_all(compared.setup, key_methods)
+    found, seconds = methods.directions_of_all(compared.setup, methods.finders(compared.setup), key_methods)
     assert [*seconds] == ["frontier"] and seconds["frontier"] > 0
     for name, vectors in found.items():
         np.testing.assert_array_equal(vectors, compared.vectors[compared.methods.index(name)], err_msg=name)
@@ -278,7 +278,7 @@ def test_a_mapping_network_adds_its_local_basis(small_stylegan2, monkeypatch):
     z, grams = sample_z(small_stylegan2, jax.random.key(1), 2), jnp.broadcast_to(jnp.diag(jnp.arange(1.0, 13.0)), (2, 2, 12, 12))
     ws = to_ws(small_stylegan2, small_stylegan2.mapping(z)).array
     setup = Setup(small_stylegan2, (1, 3), tuple(BOXES), MASKS, z.array, ws, grams, grams[..., ::-1, ::-1], grams[:, None], grams[:, None])
-    found, _ = methods.directions_of_all(setup, jax.random.key(2))
+    found, _ = methods.directions_of_all(setup, methods.finders(setup), jax.random.key(2))
     assert [*found] == ["random", "GANSpace", "SeFa", "Local Basis", "frontier"]
     for vectors in found.values():
         assert vectors.shape == (2, 2, 12)
@@ -290,20 +290,21 @@ def test_a_mapping_network_adds_its_local_basis(small_stylegan2, monkeypatch):
 # Asked otherwise
 
 
-def test_variants_are_the_method_at_other_grams(compared):
+def test_variants_are_the_method_at_other_grams(compared, monkeypatch):
     """The next image's direction is that of the next image; a region drawn otherwise gives the direction of its own Grams."""
     setup, frontier = compared.setup, methods.KNOWING["frontier"]
-    found = variants(setup, frontier)
-    assert tuple(found) == VARIANTS
+    monkeypatch.setattr(methods, "KNOWING", {"frontier": frontier})
+    finder = methods.finders(setup)["frontier"]
+    found = dict(zip(VARIANTS, variants(setup, finder), strict=True))
     own = compared.vectors[compared.methods.index("frontier")]
-    np.testing.assert_allclose(found[NEXT], np.roll(own, -1, axis=0), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found[VARIANTS[0]], np.roll(own, -1, axis=0), rtol=0, atol=1e-5)
     one = frontier(setup.inside_around[2, 3, 1], setup.outside_around[2, 3, 1]).vectors[0]
     np.testing.assert_allclose(found[[*AROUND][3]][2, 1], one, rtol=0, atol=1e-4)
-    assert np.abs(found[ALL] - found[ALL][:1]).max() == 0  # one direction for all images
+    assert np.abs(found[VARIANTS[1]] - found[VARIANTS[1]][:1]).max() == 0  # one direction for all images
     same = setup._replace(**{name: jnp.broadcast_to(getattr(setup, name)[:1], setup.inside.shape) for name in ("inside", "outside")})
-    of_same = variants(same, frontier)
-    np.testing.assert_allclose(of_same[ALL], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-4)  # the mean of equals is one of them
-    np.testing.assert_allclose(of_same[NEXT], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-5)
+    of_same = dict(zip(VARIANTS, variants(same, finder), strict=True))
+    np.testing.assert_allclose(of_same[VARIANTS[1]], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-4)  # of equals
+    np.testing.assert_allclose(of_same[VARIANTS[0]], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-5)
 
 
 def test_ranks_over_lambda(compared):

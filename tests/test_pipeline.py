@@ -14,7 +14,7 @@ from lrgan_jax.editing import edit
 from lrgan_jax.generators import W, Z, image_function, sample_z, to_ws
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.metrics import region_change
-from lrgan_jax.pipeline import METHODS, analyse, find_directions, protected_grams
+from lrgan_jax.pipeline import METHODS, analyse, find_directions, masks_to_keep, protected_grams
 from lrgan_jax.regions import RegionError, region_mask
 from lrgan_jax.subspaces import default_mu
 from tests.linear import AXES, REGIONS, SIDE, D, Linear, linear
@@ -201,7 +201,7 @@ SOFT = np.random.default_rng(6).random((SIDE, SIDE)).astype(np.float32)
 def test_one_protected_region_in_any_form(dense, protect):
     """The same Gram by name or as a mask, alone or in a list; half the weight everywhere is no other mean."""
     gen, gram = dense
-    inside, outside = protected_grams(gen, latents(), "top", protect)
+    inside, outside = protected_grams(gen, latents(), *masks_to_keep(gen, "top", protect))
     np.testing.assert_allclose(inside[0], gram(band("top")), **SUMS)
     np.testing.assert_allclose(outside[0], gram(band("middle")), **SUMS)
 
@@ -225,7 +225,7 @@ def test_a_list_of_rows_is_one_mask():
 def test_protected_regions_add_up_by_weight(dense, protect, weights):
     """M_B is the weighted sum of their Grams, each a mean over its own pixels, summed here by hand; M_A does not change."""
     gen, gram = dense
-    inside, outside = protected_grams(gen, latents(2), "top", protect)
+    inside, outside = protected_grams(gen, latents(2), *masks_to_keep(gen, "top", protect))
     expected = sum(weight * gram(band(name)) for name, weight in weights.items())
     for k in range(2):
         np.testing.assert_allclose(inside[k], gram(band("top")), **SUMS)
@@ -235,7 +235,7 @@ def test_protected_regions_add_up_by_weight(dense, protect, weights):
 def test_soft_masks_count_by_weight(dense):
     """Pixels of a protected picture count as much as they are white."""
     gen, gram = dense
-    _, outside = protected_grams(gen, latents(), "top", [SOFT, "bottom"])
+    _, outside = protected_grams(gen, latents(), *masks_to_keep(gen, "top", [SOFT, "bottom"]))
     np.testing.assert_allclose(outside[0], gram(SOFT) + gram(band("bottom")), **SUMS)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.measure import Measured, measure, rates
-from lrgan_jax.compare.methods import KNOWING, directions_of_all, frontier_at, frontier_curve
+from lrgan_jax.compare.methods import directions_of_all, finders, frontier_at, frontier_curve
 from lrgan_jax.compare.setup import Setup, over_all, prepare
 from lrgan_jax.compare.variants import ranks, variants
 from lrgan_jax.compare.walks import Walks, compare_walks
@@ -65,7 +65,8 @@ def run(
     """
     key_latents, key_methods = jax.random.split(key)
     setup = prepare(gen, key_latents, num_latents, regions, layers=layers, truncation=truncation)
-    found, seconds = directions_of_all(setup, key_methods)
+    knowing = finders(setup)
+    found, seconds = directions_of_all(setup, knowing, key_methods)
     vectors = jnp.stack(list(found.values()))
     a, b, mu = setup.inside, setup.outside, over_all(default_mu)(setup.inside, setup.outside)
     along_curve, along_line = (
@@ -74,7 +75,7 @@ def run(
     line = np.asarray(rates(along_line, a)), np.asarray(rates(along_line, b))
     at = over_all(frontier_at)  # compiled once
     matched = jnp.stack([at(a, b, change) for change in rates(vectors, a)])
-    asked = {name: jnp.stack(list(variants(setup, KNOWING[name]).values())) for name in ASKED}
+    asked = {name: variants(setup, knowing[name]) for name in ASKED}
     of_methods, of_curve, of_matched, *of_asked = measure(setup, [vectors, along_curve, matched, *asked.values()], progress=progress)
     frontier = list(found).index("frontier")
     return Comparison(

@@ -5,7 +5,6 @@ of change inside to change outside, a step's length priced as in `default_mu`, i
 """
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,9 +41,21 @@ KNOWING: dict[str, Callable[[Array, Array], Candidates]] = {  # the region: from
 }
 
 
-def directions_of_all(setup: Setup, key: Array) -> tuple[dict[str, Float[Array, "n r d"]], dict[str, float]]:
+Finder = Callable[[Array, Array], Array]  # Grams of all latents and regions -> directions [N, R, d], NaN where there is none
+
+
+def finders(setup: Setup) -> dict[str, Finder]:
+    """The first direction of each method that knows the region, compiled for Grams of this setup's shape."""
+    return {name: over_all(_first(method)).lower(setup.inside, setup.outside).compile() for name, method in KNOWING.items()}
+
+
+def directions_of_all(
+    setup: Setup, knowing: dict[str, Finder], key: Array
+) -> tuple[dict[str, Float[Array, "n r d"]], dict[str, float]]:
     """Unit directions of every method that this generator has, and what each takes.
 
+    Args:
+      knowing: as `finders` makes them.
     Returns:
       Method -> directions, NaN where a method has none; and for the methods that know the region, seconds per latent and region without
       the Jacobian, compiled.
@@ -52,8 +63,10 @@ def directions_of_all(setup: Setup, key: Array) -> tuple[dict[str, Float[Array, 
     seconds, found = {}, {}
     for name, rows in _offers(setup, key).items():
         found[name] = jax.jit(jax.vmap(jax.vmap(best_of, (None, 0, 0))))(rows, setup.inside, setup.outside)
-    for name, method in KNOWING.items():
-        found[name], seconds[name] = _timed(over_all(_first(method)), setup.inside, setup.outside)
+    for name, finder in knowing.items():
+        start = time.perf_counter()
+        found[name] = jax.block_until_ready(finder(setup.inside, setup.outside))
+        seconds[name] = (time.perf_counter() - start) / (len(setup.ws) * len(setup.regions))
     return {name: found[name] for name in EXPLAINED if name in found}, seconds
 
 
@@ -108,11 +121,3 @@ def _first(method: Callable[[Array, Array], Candidates]) -> Callable[[Array, Arr
         return jnp.where(candidates.mask[0], candidates.vectors[0], jnp.nan).astype(inside.dtype)
 
     return of_one
-
-
-def _timed(function: Any, *arguments: Array) -> tuple[Array, float]:
-    """The result, and seconds per entry of its first two axes, without compilation."""
-    compiled = function.lower(*arguments).compile()
-    start = time.perf_counter()
-    found = jax.block_until_ready(compiled(*arguments))
-    return found, (time.perf_counter() - start) / (found.shape[0] * found.shape[1])

@@ -1,26 +1,23 @@
 """The same method asked otherwise: at another latent, over all of them, or for a region drawn a little differently."""
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lrgan_jax.compare.methods import Finder
 from lrgan_jax.compare.setup import AROUND, Setup, over_all
 from lrgan_jax.pipeline import analyse
-from lrgan_jax.subspaces import Candidates
 
-NEXT, ALL = "another image's", "all images' mean"
-VARIANTS = (NEXT, ALL, *AROUND)
+VARIANTS = ("another image's", "all images' mean", *AROUND)
 RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
 
 
-def variants(setup: Setup, method: Callable[[Array, Array], Candidates]) -> dict[str, Float[Array, "n r d"]]:
-    """Directions to be used at each latent and region, from Grams that are not its own."""
+def variants(setup: Setup, finder: Finder) -> Float[Array, "v n r d"]:
+    """Directions to be used at each latent and region, from Grams that are not its own, in the order of VARIANTS."""
     a, b = setup.inside, setup.outside
-    grams = {NEXT: (jnp.roll(a, -1, 0), jnp.roll(b, -1, 0)), ALL: tuple(jnp.broadcast_to(m.mean(0), m.shape) for m in (a, b))}
-    grams |= {name: (setup.inside_around[:, p], setup.outside_around[:, p]) for p, name in enumerate(AROUND)}
-    of_all = over_all(lambda a, b: method(a, b).vectors[0])
-    return {name: of_all(*pair) for name, pair in grams.items()}
+    of_next = jnp.roll(a, -1, 0), jnp.roll(b, -1, 0)
+    of_mean = jnp.broadcast_to(a.mean(0), a.shape), jnp.broadcast_to(b.mean(0), b.shape)
+    around = [(setup.inside_around[:, p], setup.outside_around[:, p]) for p in range(len(AROUND))]
+    return jnp.stack([finder(*pair) for pair in (of_next, of_mean, *around)])
 
 
 def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s n r"]]:

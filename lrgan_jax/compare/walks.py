@@ -44,7 +44,7 @@ def compare_walks(
         rows = (vectors[:num, r, None] * ways[:, None]).reshape(2 * num, -1)
         usual = jnp.asarray(sizes[:num, r]).reshape(-1)
         points = walk(gen, latents, rows, region, length=REACH * usual, num_steps=NUM_STEPS, layers=setup.layers).array
-        moves = usual[:, None, None] * jax.vmap(lambda row, ws: spread_over_layers(row[None], ws, setup.layers)[0])(rows, latents)
+        moves = usual[:, None, None] * spread_over_layers(rows, latents[0], setup.layers)
         over_walkers = _of_all(f, latents, moves, points.swapaxes(0, 1), mask)
         found.append(jax.tree.map(lambda a: np.asarray(a).reshape(num, 2, *a.shape[1:]), over_walkers))
     joined = jax.tree.map(lambda *of_regions: np.moveaxis(np.stack(of_regions, 1), 3, 0), *found)  # [S, N, R, 2, ...]
