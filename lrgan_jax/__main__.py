@@ -23,6 +23,7 @@ from lrgan_jax.jacobian import check_layers
 from lrgan_jax.metrics import equal_steps, spread_over_layers
 from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
+from lrgan_jax.panel.command import explore_command
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.sweep.command import sweep_command
 from lrgan_jax.training.command import train_command
@@ -286,8 +287,8 @@ def _png(path: Path) -> Path:
 
 
 COMMANDS: dict[str, Any] = {
-    "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "train": train_command,
-    "sweep": sweep_command, "compare": compare_command, "bench": bench_command,
+    "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "explore": explore_command,
+    "train": train_command, "sweep": sweep_command, "compare": compare_command, "bench": bench_command,
 }  # fmt: skip
 
 

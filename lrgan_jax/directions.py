@@ -76,16 +76,21 @@ class Directions:
             raise DirectionsError(f"{path}: directions are saved as .npz (everything) or .npy (vectors alone)")
         if path.exists():
             raise FileExistsError(f"{path} exists already; choose another name or remove it")
+        if path.suffix == ".npz":
+            return write_whole(path, self.to_bytes())
         buffer = io.BytesIO()
-        if path.suffix == ".npy":
-            np.save(buffer, self.vectors)
-        else:
-            arrays = {name: a for name in ARRAYS if (a := getattr(self, name)) is not None}
-            fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
-            record = {"format": FORMAT} | {name: getattr(self, name) for name in fields}
-            record["settings"] = dict(self.settings)
-            np.savez(buffer, record=np.array(json.dumps(record)), **arrays)
+        np.save(buffer, self.vectors)
         return write_whole(path, buffer.getvalue())
+
+    def to_bytes(self) -> bytes:
+        """The content of the `.npz`."""
+        buffer = io.BytesIO()
+        arrays = {name: a for name in ARRAYS if (a := getattr(self, name)) is not None}
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
+        record = {"format": FORMAT} | {name: getattr(self, name) for name in fields}
+        record["settings"] = dict(self.settings)
+        np.savez(buffer, record=np.array(json.dumps(record)), **arrays)
+        return buffer.getvalue()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":

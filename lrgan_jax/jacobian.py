@@ -31,7 +31,7 @@ REVERSE = 3  # a row by reverse mode takes up to so many times as long as a colu
 
 
 class RegionGrams(NamedTuple):
-    """Units: (image value per unit of latent) squared."""
+    """Grams J^T J / n of N latents and R regions; units: (image value per unit of latent) squared."""
 
     inside: Float[Array, "n r d d"]
     outside: Float[Array, "n r d d"] | None  # of the rest of the image, zeros where a region covers all; None if not wanted

@@ -61,7 +61,7 @@ def chosen_layers(text: str | None, gen: Generator) -> list[int] | None:
             first, _, last = part.partition("-")
             chosen += range(int(first), int(last or first) + 1)
     except ValueError as error:
-        raise UsageError(f"--layers {text}: write them as 4-7 or 4,6") from error
+        raise UsageError(f"layers {text}: write them as 4-7 or 4,6") from error
     if not chosen or min(chosen) < 0 or max(chosen) >= gen.num_ws:
-        raise UsageError(f"--layers {text}: this model has layers 0 to {gen.num_ws - 1}")
+        raise UsageError(f"layers {text}: this model has layers 0 to {gen.num_ws - 1}")
     return chosen

@@ -4,6 +4,7 @@ Everything is counted in pixels, rows downwards: `top, left, height, width`. The
 centre; they are scaled to the size asked for. Sources, as in the authors' released code: Zhu et al. 2021, arXiv:2106.04488 ("ffhq",
 also good for MetFaces), and Zhu et al. 2022 (ReSeFa), arXiv:2202.09649 (its eyebrow box and the other tables).
 """
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,14 +102,16 @@ def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tu
     return check(mask if size is None else resize_mask(mask, size, soft=False), f"labels {list(labels)}")
 
 
-def load_mask(path: str | os.PathLike, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
+def load_mask(path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
     """A mask from a picture (PNG, ...): white is inside, black outside; transparency is ignored.
 
     Args:
+      path: of the file, or its content.
       soft: keep grey levels as weights; otherwise half and above is inside.
     Raises:
       RegionError: if the file is no picture, or nothing or everything is white.
     """
+    what = str(path) if isinstance(path, str | os.PathLike) else "mask"
     try:
         with Image.open(path) as picture:
             if picture.mode.startswith("I"):  # 16 bits, which convert("L") would clip
@@ -116,11 +119,11 @@ def load_mask(path: str | os.PathLike, size: int | tuple[int, int] | None = None
             else:
                 mask = np.asarray(picture.convert("L"), np.float32) / 255
     except FileNotFoundError as error:
-        raise RegionError(f"{path}: no such file") from error
+        raise RegionError(f"{what}: no such file") from error
     except Exception as error:  # Pillow raises half a dozen kinds for a damaged file
-        raise RegionError(f"{path}: not a readable picture") from error
+        raise RegionError(f"{what}: not a readable picture") from error
     mask = mask if size is None else resize_mask(mask, size, soft=True)
-    return check(mask if soft else (mask >= 0.5).astype(np.float32), str(path))
+    return check(mask if soft else (mask >= 0.5).astype(np.float32), what)
 
 
 def resize_mask(mask: ArrayLike, size: int | tuple[int, int], *, soft: bool = False) -> Mask:
@@ -179,8 +182,13 @@ def region_mask(
     table = table or "ffhq"
     if table in TABLES and name in TABLES[table] and not (named and "/" not in str(region)):
         return table_mask(name, size, table)
-    known = [*named] or [*TABLES["ffhq"]]
-    raise RegionError(f"no region {str(region)!r}; this model has {', '.join(known)}, or give the path of a black and white PNG")
+    known = ", ".join(known_regions(named))
+    raise RegionError(f"no region {str(region)!r}; this model has {known}, or give the path of a black and white PNG")
+
+
+def known_regions(named: Mapping[str, Any]) -> list[str]:
+    """The names that a model's regions go by: its own, or the papers' for faces aligned as FFHQ's are."""
+    return [*named] or [*TABLES["ffhq"]]
 
 
 def check(mask: Float[np.ndarray, "..."], what: str = "mask", size: int | tuple[int, int] | None = None) -> Mask:

@@ -105,7 +105,7 @@ def test_info_names_every_model(lrgan):
         (("directions", "gone.png", "--model", "MODEL"), "no such file"),
         (("directions", "notes.png", "--model", "MODEL"), "not a readable picture"),
         (("directions", "mouth", "--model", "MODEL", "--layers", "2-9"), "layers 0 to 5"),
-        (("directions", "mouth", "--model", "MODEL", "--layers", "two"), "--layers two"),
+        (("directions", "mouth", "--model", "MODEL", "--layers", "two"), "layers two"),
         (("directions", "mouth", "--model", "MODEL", "--mu", "1e9"), "lower mu"),
         (("edit", "gone.npz", "--model", "MODEL"), "no such file"),
         (("edit", "notes.txt", "--model", "MODEL"), "not a directions file"),

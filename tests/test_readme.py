@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from api_index import index
 from tolerances import PARITY
 
 import lrgan_jax as lr
@@ -43,3 +44,8 @@ def test_the_two_lines_are_there():
     """.ci/run looks for them by their ends."""
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert [line.split()[-1] for line in lines] == ["demo", ".venv/bin/pytest"]
+
+
+def test_the_index_is_of_today():
+    """Every public name with its docstring's first sentence; `python -m tests.api_index` writes it."""
+    assert index() in README

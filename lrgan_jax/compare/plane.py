@@ -9,6 +9,7 @@ from lrgan_jax.compare.experiment import Comparison
 from lrgan_jax.compare.measure import Measured
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 430, 340, 62, 34
+SAME = 4  # pixels between points that are drawn as one
 KIND = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
 STYLE = """
 svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) } svg.plane text.head { font-size: 13px; font-weight: 600 }
@@ -74,21 +75,47 @@ def _drawing(comparison: Comparison, region: str) -> str:
         return np.stack([LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1)
 
     parts = _axes(low, high, place)
-    for kind, curve in curves.items():
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in place(curve[:, np.isfinite(curve).all(0)]))
+    drawn = {kind: place(curve[:, np.isfinite(curve).all(0)]) for kind, curve in curves.items()}
+    for kind, curve in drawn.items():
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in curve)
         parts.append(f'<polyline class="frontier {kind}" points="{path}"/>')
-    for method, letter, first, real in zip(
-        c.methods, letters(c.methods).values(), place(points["first"]), place(points["real"]), strict=True
-    ):
+    firsts, reals = place(points["first"]), place(points["real"])
+    labels = _labels(list(letters(c.methods).values()), reals)
+    spots = _free_spots(reals, np.concatenate([firsts, (firsts + reals) / 2, reals, *drawn.values()]))
+    for method, label, first, real, (x, y) in zip(c.methods, labels, firsts, reals, spots, strict=True):
         if not np.isfinite([first, real]).all():
             continue
         kind = KIND.get(method, "other")
         parts.append(
             f'<g class="method {kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
             f'y2="{real[1]:.1f}"/><circle class="first" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.5"/>'
-            f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/><text x="{real[0] + 6:.1f}" y="{real[1] - 4:.1f}">{letter}</text></g>'
+            f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/>'
+            f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle">{label}</text></g>'
         )
     return "".join(parts)
+
+
+def _labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]:
+    """The letters that stand at each point: of methods that coincide there, all at the first."""
+    labels = list(names)
+    for k in range(len(points)):
+        for j in range(k):
+            if labels[j] and np.hypot(*(points[k] - points[j])) < SAME:
+                labels[j], labels[k] = labels[j] + labels[k], ""
+                break
+    return labels
+
+
+def _free_spots(points: Float[np.ndarray, "k 2"], marks: Float[np.ndarray, "m 2"]) -> list[Float[np.ndarray, " 2"]]:
+    """For each point's letter the place around it that is farthest from all marks and from the letters before it."""
+    angles = np.arange(8) * np.pi / 4
+    around, taken = 11 * np.stack([np.cos(angles), np.sin(angles)], axis=1), list(marks[np.isfinite(marks).all(1)])
+    spots = []
+    for point in points:
+        room = np.min([np.hypot(*(point + around - mark).T) for mark in taken if (mark != point).any()], axis=0)
+        spots.append(point + around[np.argmax(room.round(1))])
+        taken.append(spots[-1])
+    return spots
 
 
 def _rates(measured: Measured, r: int, scale: Float[np.ndarray, " n"], real: bool) -> Float[np.ndarray, "2 k"]:

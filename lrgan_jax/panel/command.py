@@ -1,0 +1,89 @@
+"""`lrgan explore`: the panel in a browser, for people without a notebook."""
+import os
+import secrets
+import threading
+import webbrowser
+
+import jax
+
+from lrgan_jax import checkpoint
+from lrgan_jax.demo import near_frontal
+from lrgan_jax.generators import Generator
+from lrgan_jax.options import Layers, Model, UsageError, chosen_layers
+from lrgan_jax.panel.masks import pack
+from lrgan_jax.panel.server import Server
+from lrgan_jax.panel.studio import Studio
+from lrgan_jax.pipeline import Method
+from lrgan_jax.regions import box_mask
+
+
+def explore_command(
+    *,
+    model: Model = "faces-dcgan",
+    num_faces: int = 12,
+    layers: Layers = None,
+    method: Method = "frontier",
+    num: int = 4,
+    truncation: float = 1.0,
+    seed: int = 0,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    no_browser: bool = False,
+) -> None:
+    """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ends with Ctrl-C.
+
+    The page is served to this machine only, under an address with a secret token. From another machine, forward the port:
+    ssh -L 8765:localhost:8765.
+
+    Args:
+        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        num_faces: how many faces to choose from. Near-frontal ones are picked out of 512.
+        layers: the layers to differentiate and edit, such as 4-7; all by default; the page can change it.
+        method: frontier (ours), constrained, projected (the paper's), attribute; the page can change it.
+        num: at most so many sliders a region.
+        truncation: below 1 pulls latents towards the mean face.
+        seed: of the random latents.
+        host: a loopback address to listen on.
+        port: of the page; 0 takes a free one.
+        no_browser: only print the address.
+    """
+    gen = checkpoint.load(model)
+    if min(num_faces, num) < 1:
+        raise UsageError("--num-faces and --num must be at least 1")
+    chosen = chosen_layers(layers, gen)
+    faces = near_frontal(gen, jax.random.key(seed), num_faces, truncation=truncation)
+    source = "\n".join((
+        "import jax", "from lrgan_jax.demo import near_frontal", "",
+        f"gen = lr.load({model!r})",
+        f"faces = near_frontal(gen, jax.random.key({seed}), {num_faces}, truncation={truncation})",
+    ))  # fmt: skip
+    studio = Studio(gen, faces, layers=chosen, method=method, num=num, source=source)
+    try:
+        server = Server(studio, secrets.token_urlsafe(16), host=host, port=port)
+    except OSError as error:
+        raise UsageError(f"--port {port}: {error.strerror or error}; another program listens there? --port 0 takes a free one") from error
+    warming = threading.Thread(target=_warm, args=(gen, studio), daemon=True)
+    warming.start()
+    print(f"open {server.url}\nCtrl-C ends it", flush=True)
+    if not no_browser:
+        webbrowser.open(server.url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print(flush=True)
+    finally:
+        server.server_close()
+    if warming.is_alive():
+        os._exit(0)  # a compilation cannot be stopped, and crashes when Python goes down around it
+
+
+def _warm(gen: Generator, studio: Studio) -> None:
+    """Compile while the person looks at the first face, with a studio of its own so that nothing is found by it."""
+    middle = studio.grid // 3
+    own = Studio(gen, studio.faces, num=studio.num)
+    layers = ",".join(map(str, studio.layers or ()))
+    mask = pack(box_mask(middle, middle, middle, middle, studio.grid))
+    found = own.reply({"kind": "find", "face": 0, "mask": mask, "layers": layers, "method": studio.method})
+    if "found" in found:
+        own.reply({"kind": "render", "face": 0, "edits": [[0, [1.0] * len(found["leaks"])]]})
+        own.reply({"kind": "ends", "found": 0, "index": 0})

@@ -1,0 +1,447 @@
+// The region painter and its sliders, for notebooks (anywidget) and for the page of `lrgan explore` alike. Whoever shows it hands over a
+// `model` with send(request) and on("msg:custom", listener); studio.py lists the requests and their replies.
+
+const TOOLS = {
+  box: "Drag a box; with Shift it is added to what is there",
+  brush: "Paint over the region",
+  eraser: "Take away from the region",
+  polygon: "Click the corners, or drag a line around the region; a click on the first corner, or Enter, closes it",
+};
+const NOTCHES = 100; // of a slider, from the middle to either end
+const SCREEN = 512; // pixels that the drawing over the image has, about, whatever the image has
+
+/** Questions to Python: ask({kind, ...}) resolves to the reply, or rejects with its one line. */
+function connect(model) {
+  const view = Math.random().toString(36).slice(2); // several views of one widget hear each other's replies
+  const waiting = new Map();
+  let count = 0;
+  const listen = (reply) => {
+    const { resolve, reject } = waiting.get(reply.id) ?? {};
+    if (!resolve) return;
+    waiting.delete(reply.id);
+    reply.error === undefined ? resolve(reply) : reject(new Error(reply.error));
+  };
+  model.on("msg:custom", listen);
+  const ask = (request) =>
+    new Promise((resolve, reject) => {
+      const id = `${view}-${count++}`;
+      waiting.set(id, { resolve, reject });
+      model.send({ id, ...request });
+    });
+  return [ask, () => model.off("msg:custom", listen)];
+}
+
+/** Run the job with the newest arguments, one run at a time: what comes in meanwhile replaces what waits. */
+function latest(job) {
+  let running = false;
+  let next = null;
+  return async (...args) => {
+    next = args;
+    if (running) return;
+    running = true;
+    while (next) {
+      const now = next;
+      next = null;
+      await job(...now);
+    }
+    running = false;
+  };
+}
+
+/** An element with properties and children; data- and aria- names become attributes. */
+function make(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-")) node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** Bits, rows first, as base64; and back to one number a pixel. */
+const packed = (mask) => {
+  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
+  mask.forEach((inside, i) => (bytes[i >> 3] |= inside << (7 - (i & 7))));
+  return btoa(String.fromCharCode(...bytes));
+};
+const unpacked = (text, length) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return Uint8Array.from({ length }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
+};
+
+/** A mask of grid x grid pixels and its changes. Corners and positions are [x, y] in pixels. */
+class Mask {
+  constructor(grid, pixels = new Uint8Array(grid * grid)) {
+    this.grid = grid;
+    this.pixels = pixels;
+  }
+  copy = () => new Mask(this.grid, this.pixels.slice());
+  at = (x, y) => x >= 0 && y >= 0 && x < this.grid && y < this.grid && this.pixels[y * this.grid + x] === 1;
+  isEmpty = () => !this.pixels.includes(1);
+
+  /** Set the pixels whose centre [x, y] the rule accepts. */
+  fill(rule, value = 1) {
+    for (let y = 0; y < this.grid; y++)
+      for (let x = 0; x < this.grid; x++) if (rule(x + 0.5, y + 0.5)) this.pixels[y * this.grid + x] = value;
+    return this;
+  }
+  /** Every pixel that the box touches. */
+  box([x0, y0], [x1, y1]) {
+    const [left, right] = [Math.floor(Math.min(x0, x1)), Math.max(x0, x1)];
+    const [top, bottom] = [Math.floor(Math.min(y0, y1)), Math.max(y0, y1)];
+    return this.fill((x, y) => x > left && x - 0.5 < right && y > top && y - 0.5 < bottom);
+  }
+  /** A round brush along a line. */
+  stroke([x0, y0], [x1, y1], width, value) {
+    const [dx, dy] = [x1 - x0, y1 - y0];
+    return this.fill((x, y) => {
+      const along = Math.min(Math.max(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy || 1), 0), 1);
+      return Math.hypot(x - x0 - along * dx, y - y0 - along * dy) <= width / 2;
+    }, value);
+  }
+  /** The inside of a polygon: an odd number of edges lies to the right. */
+  polygon(corners) {
+    return this.fill((x, y) =>
+      corners.reduce((inside, [x1, y1], i) => {
+        const [x0, y0] = corners.at(i - 1);
+        return y0 > y !== y1 > y && x < x0 + ((y - y0) * (x1 - x0)) / (y1 - y0) ? !inside : inside;
+      }, false),
+    );
+  }
+}
+
+/** Drawing on the canvas. `finished(mask)` hears of every completed drawing. */
+function painter(canvas, grid, finished) {
+  const scale = Math.max(1, Math.round(SCREEN / grid));
+  const context = canvas.getContext("2d");
+  canvas.width = canvas.height = grid * scale;
+  let mask = new Mask(grid); // as it was before the drawing under way
+  let draft = null; // and with it
+  let from = null; // where the pointer went down, or was last
+  let corners = []; // of the polygon under way
+  let dragged = false;
+  let hover = null; // where the polygon's next corner would be
+  const tool = { name: "box", width: Math.max(2, Math.round(grid / 12)) };
+
+  const position = (event) => {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    return [((event.clientX - left) / width) * grid, ((event.clientY - top) / height) * grid];
+  };
+  const near = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0) < grid / 24;
+
+  function draw() {
+    const shown = draft ?? mask;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    const edges = new Path2D();
+    for (let y = 0; y < grid; y++)
+      for (let x = 0; x < grid; x++) {
+        if (!shown.at(x, y)) continue;
+        if (draft) {
+          context.fillStyle = "rgb(255 140 60 / 35%)";
+          context.fillRect(x * scale, y * scale, scale, scale);
+        }
+        for (const [dx, dy, x0, y0, x1, y1] of [[-1, 0, 0, 0, 0, 1], [1, 0, 1, 0, 1, 1], [0, -1, 0, 0, 1, 0], [0, 1, 0, 1, 1, 1]])
+          if (!shown.at(x + dx, y + dy)) {
+            edges.moveTo((x + x0) * scale, (y + y0) * scale);
+            edges.lineTo((x + x1) * scale, (y + y1) * scale);
+          }
+      }
+    if (corners.length) {
+      [...corners, hover ?? corners[0]].forEach(([x, y], i) => edges[i ? "lineTo" : "moveTo"](x * scale, y * scale));
+      edges.rect(corners[0][0] * scale - 4, corners[0][1] * scale - 4, 8, 8);
+    }
+    for (const [width, colour] of [[4, "rgb(0 0 0 / 55%)"], [2, "#ff8c3c"]]) { // seen on light and on dark
+      context.lineWidth = width;
+      context.strokeStyle = colour;
+      context.stroke(edges);
+    }
+  }
+  function end(result) {
+    from = draft = hover = null;
+    corners = [];
+    if (result && !result.isEmpty()) {
+      mask = result;
+      finished(mask);
+    }
+    draw();
+  }
+  const closed = () => end(corners.length > 2 ? mask.copy().polygon(corners) : null);
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    event.preventDefault();
+    canvas.focus({ preventScroll: true });
+    canvas.setPointerCapture(event.pointerId);
+    from = position(event);
+    dragged = false;
+    if (tool.name === "polygon") {
+      if (corners.length > 2 && near(corners[0], from)) return closed();
+      if (!corners.length && !event.shiftKey) mask = new Mask(grid);
+      corners.push(from);
+    } else {
+      draft = tool.name === "box" && !event.shiftKey ? new Mask(grid) : mask.copy();
+      if (tool.name === "box") mask = draft.copy();
+      else draft.stroke(from, from, tool.width, tool.name === "brush" ? 1 : 0);
+    }
+    draw();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const to = position(event);
+    if (!from) {
+      hover = to;
+      return void (corners.length && draw());
+    }
+    if (tool.name === "polygon") {
+      if (near(corners.at(-1), to)) return;
+      dragged = true;
+      corners.push(to);
+    } else if (tool.name === "box") draft = mask.copy().box(from, to);
+    else {
+      draft.stroke(from, to, tool.width, tool.name === "brush" ? 1 : 0);
+      from = to;
+    }
+    draw();
+  });
+  canvas.addEventListener("pointerup", () => {
+    if (!from) return;
+    from = null;
+    if (tool.name !== "polygon") end(draft);
+    else if (dragged) closed();
+  });
+  canvas.addEventListener("pointercancel", () => end(null));
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") closed();
+    if (event.key === "Escape") end(null);
+  });
+
+  return {
+    tool,
+    get mask() { return mask; },
+    show(next) { mask = next; end(null); },
+    clear() { mask = new Mask(grid); end(null); },
+    choose(name) { tool.name = name; end(null); },
+  };
+}
+
+async function render({ model, el }) {
+  const [ask, close] = connect(model);
+  const { grid, ...about } = await ask({ kind: "hello" });
+  // What each face has been through: `regions` found there, each with the steps of its sliders; the last of them may still be replaced.
+  const faces = Array.from({ length: about.faces }, () => ({ regions: [], mask: new Mask(grid), name: null, original: null }));
+  let face = 0;
+
+  const image = make("img", { className: "image", alt: "the generated image", draggable: false });
+  const canvas = make("canvas", { tabIndex: 0, "aria-label": "drawing over the image" });
+  const hint = make("p", { className: "hint" }, "Drag a box around what you want to change");
+  const status = make("p", { className: "status", role: "status" });
+  const sliders = make("div", { className: "sliders" });
+  const which = make("span", { className: "which" });
+  const file = make("input", { type: "file", accept: "image/png", hidden: true });
+  const paint = painter(canvas, grid, (mask) => drawn(mask, null));
+  canvas.addEventListener("pointerdown", () => (hint.hidden = true));
+
+  const say = (text, kind = "") => {
+    status.textContent = text;
+    status.className = `status ${kind}`;
+  };
+  /** Run what a person asked for; what goes wrong becomes a line under the image. */
+  const attempt = (job) => async (...args) => {
+    try {
+      await job(...args);
+    } catch (error) {
+      say(error.message, "error");
+    }
+  };
+  const edits = () => faces[face].regions.map(({ found, steps }) => [found, steps]);
+
+  const refresh = latest(attempt(async () => {
+    const asked = face;
+    const { image: source } = await ask({ kind: "render", face, edits: edits() });
+    if (asked === face) image.src = source;
+  }));
+
+  const find = latest(attempt(async (asked, mask, name) => {
+    say("Looking for directions…", "busy");
+    const here = faces[asked];
+    const request = { kind: "find", face: asked, mask: packed(mask.pixels), name, layers: layers.value, method: method.value };
+    const { found, name: title, reaches, leaks } = await ask(request);
+    // What nobody has moved yet makes room for the new drawing; a region whose sliders were used stays, and both act together.
+    if (here.regions.at(-1)?.steps.every((step) => !step)) here.regions.pop();
+    here.regions.push({ found, title, reaches, leaks, steps: leaks.map(() => 0), ends: leaks.map(() => null) });
+    if (asked !== face) return;
+    say(`${leaks.length} ${leaks.length > 1 ? "directions" : "direction"} found: move a slider`);
+    list();
+    refresh();
+  }));
+
+  function drawn(mask, name) {
+    Object.assign(faces[face], { mask, name });
+    hint.hidden = true;
+    find(face, mask, name);
+  }
+
+  /** Pictures at the ends of the sliders, one after another, so that a slider that is moved meanwhile need not wait long. */
+  const showEnds = latest(attempt(async (shown) => {
+    for (const { region, index, images } of shown) {
+      if (!images[0].isConnected) return; // another drawing has taken its place
+      region.ends[index] ??= (await ask({ kind: "ends", found: region.found, index })).ends;
+      images.forEach((end, i) => Object.assign(end, { src: region.ends[index][i], hidden: false }));
+    }
+  }));
+
+  /** The sliders of this face's regions. */
+  function list() {
+    const { regions } = faces[face];
+    const rows = [];
+    sliders.replaceChildren(...regions.map((region) => {
+      const own = region.leaks.map((_, index) => row(region, index));
+      rows.push(...own);
+      return make("section", {}, heading(region), ...own.map(({ node }) => node));
+    }));
+    which.textContent = `Face ${face + 1} of ${faces.length}`;
+    empty.hidden = regions.length > 0;
+    note.hidden = actions.hidden = regions.length === 0;
+    showEnds(rows);
+  }
+
+  function heading(region) {
+    const remove = make("button", { title: "Remove this region's sliders", textContent: "×", onclick: () => {
+      faces[face].regions = faces[face].regions.filter((other) => other !== region);
+      list();
+      refresh();
+    } });
+    const save = make("button", { title: "Save these directions as a file", textContent: "Save", onclick: attempt(async () => {
+      const { name, content } = await ask({ kind: "save", found: region.found });
+      make("a", { href: `data:application/octet-stream;base64,${content}`, download: name }).click();
+      say(`${name} saved: lrgan edit ${name} uses it`);
+    }) });
+    return make("header", {}, make("h3", {}, region.title), save, remove);
+  }
+
+  /** One slider with a picture at either end. */
+  function row(region, index) {
+    const reach = region.reaches[index];
+    const name = `${region.title}, direction ${index + 1}`;
+    const value = make("output");
+    const slider = make("input", { type: "range", min: -NOTCHES, max: NOTCHES, "aria-label": name });
+    const tell = () => {
+      value.textContent = (region.steps[index] > 0 ? "+" : "") + region.steps[index].toFixed(1);
+      slider.style.setProperty("--at", `${50 + (50 * slider.value) / NOTCHES}%`);
+    };
+    const moved = () => {
+      region.steps[index] = (reach * slider.value) / NOTCHES;
+      tell();
+      refresh();
+    };
+    const go = (to) => () => {
+      slider.value = to;
+      moved();
+    };
+    slider.value = Math.round((region.steps[index] / reach) * NOTCHES);
+    slider.oninput = moved;
+    slider.ondblclick = go(0);
+    tell();
+    const percent = 100 * region.leaks[index];
+    const leak = make("span", { title: "What changes outside for what changes inside, by the linear estimate" },
+      `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
+    const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
+    const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
+    const middle = make("div", {}, slider, make("div", { className: "words" }, leak, value));
+    return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
+  }
+
+  function turn(by) {
+    const before = faces[face];
+    face = (face + by + faces.length) % faces.length;
+    const here = faces[face];
+    say("");
+    list();
+    refresh();
+    const fresh = here.mask.isEmpty() && !before.mask.isEmpty();
+    paint.show(fresh ? before.mask : here.mask);
+    if (fresh) drawn(before.mask, before.name); // faces are alike enough for the same region to be meant
+  }
+
+  const tools = Object.entries(TOOLS).map(([name, title]) =>
+    make("button", { title, textContent: name, "aria-pressed": name === "box", onclick: (event) => {
+      paint.choose(name);
+      tools.forEach((button) => button.setAttribute("aria-pressed", button === event.target));
+      width.hidden = !["brush", "eraser"].includes(name);
+    } }));
+  const width = make("input", { type: "range", className: "width", min: 1, max: Math.round(grid / 4), value: paint.tool.width, hidden: true,
+    title: "Width of the brush", "aria-label": "width of the brush", oninput: () => { paint.tool.width = Number(width.value); } });
+  const names = about.regions.map((name) => make("button", { textContent: name, onclick: attempt(async () => {
+    const mask = new Mask(grid, unpacked((await ask({ kind: "region", name })).mask, grid * grid));
+    paint.show(mask);
+    drawn(mask, name);
+  }) }));
+  file.addEventListener("change", attempt(async () => {
+    const bytes = new Uint8Array(await file.files[0].arrayBuffer());
+    file.value = "";
+    const picture = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+    const mask = new Mask(grid, unpacked((await ask({ kind: "open", picture })).mask, grid * grid));
+    paint.show(mask);
+    drawn(mask, null);
+  }));
+  const method = make("select", {}, ...about.methods.map((name) => make("option", { textContent: name, selected: name === about.method })));
+  const layers = make("input", { type: "text", value: about.layers, placeholder: "all", size: 8 });
+  const again = () => faces[face].mask.isEmpty() || find(face, faces[face].mask, faces[face].name);
+  method.addEventListener("change", again);
+  layers.addEventListener("change", again);
+
+  let edited = null; // the picture put aside while the original is looked at
+  const original = make("button", { className: "original", textContent: "Hold for original", title: "Before and after: hold the mouse or the space bar" });
+  const lift = () => {
+    if (edited) image.src = edited;
+    edited = null;
+  };
+  const press = attempt(async () => {
+    if (edited) return;
+    edited = image.src;
+    faces[face].original ??= (await ask({ kind: "render", face, edits: [] })).image;
+    if (edited) image.src = faces[face].original;
+  });
+  original.addEventListener("pointerdown", press);
+  original.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && press());
+  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) original.addEventListener(kind, lift);
+
+  const reset = make("button", { textContent: "Reset", title: "All sliders to the middle", onclick: () => {
+    faces[face].regions.forEach((region) => region.steps.fill(0));
+    list();
+    refresh();
+  } });
+  const copy = make("button", { textContent: "Copy as code", title: "Python that makes this picture", onclick: attempt(async () => {
+    const { code } = await ask({ kind: "code", face, edits: edits() });
+    await navigator.clipboard.writeText(code);
+    say("Python for this picture is on the clipboard");
+  }) });
+  const actions = make("div", { className: "actions" }, original, reset, copy);
+  const empty = make("p", { className: "empty" }, "Sliders appear here: draw a region on the image, or choose one by name.");
+  const note = make("p", { className: "note" }, "Leak: what changes outside the region for what changes inside. Double-click a slider to put it back.");
+
+  el.classList.add("lrgan-panel");
+  el.replaceChildren(
+    make("div", { className: "left" },
+      make("div", { className: "bar", role: "toolbar", "aria-label": "tools" }, ...tools, width,
+        make("button", { textContent: "clear", title: "Forget the drawing", onclick: () => paint.clear() }),
+        make("button", { textContent: "open…", title: "A square black and white PNG; white is the region", onclick: () => file.click() }), file),
+      make("div", { className: "stage" }, image, canvas, hint),
+      make("div", { className: "bar faces" }, make("button", { textContent: "‹", title: "Previous face", onclick: () => turn(-1) }), which,
+        make("button", { textContent: "›", title: "Next face", onclick: () => turn(1) }), status),
+    ),
+    make("div", { className: "right" },
+      make("div", { className: "bar names", role: "toolbar", "aria-label": "regions by name" }, ...names),
+      empty, sliders, note, actions,
+      make("details", {}, make("summary", {}, "Search settings"),
+        make("label", {}, "method ", method),
+        about.num_layers > 1 ? make("label", {}, `layers (0 to ${about.num_layers - 1}) `, layers) : null),
+    ),
+  );
+  paint.show(faces[face].mask);
+  list();
+  refresh();
+  return close;
+}
+
+export default { render };

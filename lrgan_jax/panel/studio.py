@@ -1,0 +1,197 @@
+"""What the region painter asks, and what it is told: requests and replies as plain dicts, whoever carries them.
+
+`widget.py` carries them in a notebook, `server.py` over HTTP on this machine; `panel.js` is the one that asks. Every request names
+what it needs (a face, the steps of its edits), so any number of pages can talk to one studio.
+"""
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import ArrayLike, Float
+from PIL import Image
+
+from lrgan_jax import images
+from lrgan_jax.directions import Directions
+from lrgan_jax.editing import edit
+from lrgan_jax.generators import WS, Generator, Latent, render, to_ws
+from lrgan_jax.options import UsageError, chosen_layers
+from lrgan_jax.panel.code import python_lines
+from lrgan_jax.panel.masks import opened, pack, surroundings, unpack
+from lrgan_jax.pipeline import METHODS, Method, find_directions, full_range
+from lrgan_jax.regions import RegionError, known_regions, region_mask
+
+DRAWN = "drawn"
+LOSSLESS = 256  # side up to which pictures travel as PNG
+
+Request = Mapping[str, Any]
+Reply = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """One answer to a drawing: whose face, which region, what was found."""
+
+    face: int
+    region: str  # a name that `region_mask` knows, or DRAWN
+    mask: Float[np.ndarray, "g g"]
+    directions: Directions
+
+
+class Studio:
+    """A generator, some of its latents, and all directions found so far. `reply` answers requests; see KINDS.
+
+    Args:
+      w: the faces to choose from, w [N, w_dim] or ws [N, num_ws, w_dim].
+      layers, method, num: of the search, until the panel asks otherwise.
+      source: Python lines that define `gen` and `faces`, for the code that the panel copies.
+    """
+
+    def __init__(
+        self,
+        gen: Generator,
+        w: ArrayLike | Latent,
+        *,
+        layers: Sequence[int] | None = None,
+        method: Method = "frontier",
+        num: int = 4,
+        source: str = "# gen and faces are those that the panel was opened with",
+    ):
+        self.gen, self.faces, self.num, self.source = gen, to_ws(gen, w), num, source
+        self.layers, self.method = layers, method
+        self.grid = min(gen.resolution, 256)
+        self.found: list[Found] = []
+        self.edited: WS = WS(self.faces.array[:1])  # the latent of the picture shown last
+        self._original = lru_cache(maxsize=64)(self._image)  # a face without edits is looked at again and again
+
+    def reply(self, request: Any) -> Reply:
+        """The answer to one request; `{"error": one line}` to one that cannot be answered."""
+        try:
+            kind = request.get("kind") if isinstance(request, Mapping) else None
+            if not isinstance(kind, str) or kind not in KINDS:
+                raise UsageError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
+            return KINDS[kind](self, request)
+        except (ValueError, OSError) as error:
+            return {"error": str(error)}
+
+    def hello(self, request: Request) -> Reply:
+        """What there is to choose from."""
+        layers = "" if self.layers is None else ",".join(map(str, self.layers))
+        return {
+            "grid": self.grid, "faces": len(self.faces.array), "regions": known_regions(self.gen.info.regions),
+            "methods": list(METHODS), "method": self.method, "layers": layers, "num_layers": self.gen.num_ws,
+        }  # fmt: skip
+
+    def render(self, request: Request) -> Reply:
+        """`face`, `edits` [[found, steps], ...] -> `image`: all the edits added up."""
+        face, edits = self._face(request), self._edits(request)
+        if not any(any(steps) for _, steps in edits):
+            self.edited = WS(self.faces.array[face : face + 1])
+            return {"image": self._original(face)}
+        self.edited = self._moved(face, edits)
+        return {"image": _uri(images.to_uint8(render(self.gen, self.edited))[0])}
+
+    def region(self, request: Request) -> Reply:
+        """`name` -> `mask` of one of the model's regions."""
+        return {"mask": pack(region_mask(_text(request, "name"), self.grid, self.gen.info.regions))}
+
+    def open(self, request: Request) -> Reply:
+        """`picture`, a black and white PNG as base64 -> `mask`."""
+        return {"mask": pack(opened(_text(request, "picture"), self.grid))}
+
+    def find(self, request: Request) -> Reply:
+        """`face`, `mask` (and `name`, if it has one), `layers`, `method` -> `found`, and how far each one `reaches` and `leaks`."""
+        face, mask = self._face(request), unpack(_text(request, "mask"), self.grid)
+        name = request.get("name") or DRAWN
+        if name != DRAWN and name not in known_regions(self.gen.info.regions):
+            raise RegionError(f"this model has no region {name!r}")
+        if (method := request.get("method", self.method)) not in METHODS:
+            raise UsageError(f"method is one of {', '.join(METHODS)}")
+        layers = chosen_layers(_text(request, "layers"), self.gen) if request.get("layers") else None
+        latent, region = WS(self.faces.array[face : face + 1]), mask if name == DRAWN else name
+        directions = find_directions(self.gen, latent, region, layers=layers, method=method, num=self.num)
+        self.found.append(Found(face, name, mask, directions))
+        assert directions.inside is not None and directions.outside is not None
+        return {
+            "found": len(self.found) - 1, "name": name, "reaches": [_reach(one) for one in directions],
+            "leaks": [float(b / a) for a, b in zip(directions.inside, directions.outside, strict=True)],
+        }  # fmt: skip
+
+    def ends(self, request: Request) -> Reply:
+        """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region."""
+        face, _, mask, directions = self._found(request.get("found"))
+        index = request.get("index")
+        if type(index) is not int or not 0 <= index < len(directions):
+            raise UsageError(f"index is a number from 0 to {len(directions) - 1}")
+        reach = _reach(directions[index])
+        moved = edit(self.faces.array[face : face + 1], directions[index], np.array([-reach, reach]))[:, 0]
+        part = surroundings(mask, self.gen.resolution)
+        return {"ends": [_uri(picture[part]) for picture in images.to_uint8(render(self.gen, moved))]}
+
+    def save(self, request: Request) -> Reply:
+        """`found` -> `name` and `content` (base64) of a file of directions."""
+        found = self._found(request.get("found"))
+        return {"name": f"{found.region}.npz", "content": base64.b64encode(found.directions.to_bytes()).decode()}
+
+    def code(self, request: Request) -> Reply:
+        """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
+        face = self._face(request)
+        edits = [(found.region, None if found.region != DRAWN else found.mask, found.directions, steps)
+                 for found, steps in ((self.found[index], steps) for index, steps in self._edits(request))]  # fmt: skip
+        return {"code": python_lines(self.source, face, edits, self.num)}
+
+    def _image(self, face: int) -> str:
+        return _uri(images.to_uint8(render(self.gen, self.faces.array[face : face + 1]))[0])
+
+    def _moved(self, face: int, edits: Sequence[tuple[int, list[float]]]) -> WS:
+        latent = WS(self.faces.array[face : face + 1])
+        for index, steps in edits:
+            latent = edit(latent, self.found[index].directions, steps)
+        return latent
+
+    def _face(self, request: Request) -> int:
+        face, count = request.get("face"), len(self.faces.array)
+        if type(face) is not int or not 0 <= face < count:
+            raise UsageError(f"face is a number from 0 to {count - 1}")
+        return face
+
+    def _found(self, index: Any) -> Found:
+        if type(index) is not int or not 0 <= index < len(self.found):
+            raise UsageError("these directions are not known here: draw the region again")
+        return self.found[index]
+
+    def _edits(self, request: Request) -> list[tuple[int, list[float]]]:
+        edits = request.get("edits")
+        wanted = "edits are pairs of found directions and a list of steps, one number each"
+        if not isinstance(edits, list) or not all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], list) for e in edits):
+            raise UsageError(wanted)
+        for index, steps in edits:
+            numbers = all(isinstance(step, int | float) and abs(step) < 1e6 for step in steps)  # nan is not below, either
+            if len(self._found(index).directions) != len(steps) or not numbers:
+                raise UsageError(wanted)
+        return [(index, [float(step) for step in steps]) for index, steps in edits]
+
+
+KINDS = {kind: getattr(Studio, kind) for kind in ("hello", "render", "region", "open", "find", "ends", "save", "code")}
+
+
+def _reach(one: Directions) -> float:
+    """The end of a direction's slider: as much change of the region for each, whichever of them is the best."""
+    assert one.inside is not None
+    return full_range(one.inside)[1]
+
+
+def _uri(picture: images.Picture) -> str:
+    """PNG where that is quick; a large picture as JPEG, in which what an edit changes is seen just as well."""
+    if max(picture.shape[:2]) <= LOSSLESS:
+        return images.data_uri(picture)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _text(request: Request, name: str) -> str:
+    if not isinstance(text := request.get(name), str):
+        raise UsageError(f"{name} is missing, or no text")
+    return text

@@ -1,0 +1,39 @@
+"""The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+from lrgan_jax.directions import Directions
+from lrgan_jax.generators import WS
+from lrgan_jax.panel.studio import Studio
+
+HERE = Path(__file__).parent
+
+
+class Panel(anywidget.AnyWidget):
+    """Draw a region, get sliders; what was done is at hand in Python.
+
+    Attributes:
+      directions: everything found so far, by region; of regions drawn twice the last.
+      edited: the latent of the picture shown, [1, num_ws, w_dim].
+    """
+
+    _esm = HERE / "panel.js"
+    _css = HERE / "panel.css"
+
+    def __init__(self, studio: Studio):
+        super().__init__()
+        self._studio = studio
+        self.on_msg(self._answer)
+
+    def _answer(self, _widget: Any, request: dict[str, Any], _buffers: list) -> None:
+        self.send({"id": request.get("id")} | self._studio.reply(request))
+
+    @property
+    def directions(self) -> dict[str, Directions]:
+        return {found.region: found.directions for found in self._studio.found}
+
+    @property
+    def edited(self) -> WS:
+        return self._studio.edited

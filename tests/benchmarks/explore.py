@@ -1,0 +1,68 @@
+"""How long the panel takes in a real browser, and the README's picture of it: `python -m tests.benchmarks.explore [PICTURE.png]`.
+
+From letting go of a box to seeing sliders, and from moving a slider to seeing its picture; medians over several, once compiled.
+"""
+import secrets
+import sys
+import threading
+import time
+from statistics import median
+
+import jax
+from playwright.sync_api import sync_playwright
+
+import lrgan_jax as lr
+from lrgan_jax.demo import near_frontal
+from lrgan_jax.panel import Studio
+from lrgan_jax.panel.server import Server
+from tests.test_browser import CHROMIUM, drag, move
+
+TIMES = 9
+
+
+def main() -> None:
+    for model, options in (("faces-dcgan", {}), ("faces64", {"layers": [3, 4, 5, 6]})):
+        gen = lr.load(model)
+        server = Server(Studio(gen, near_frontal(gen, jax.random.key(0), 12), **options), secrets.token_urlsafe(16))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with sync_playwright() as driver:
+            page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1080, "height": 700})
+            page.goto(server.url)
+            page.wait_for_selector(".image[src]")
+            found, moved = zip(*(measure(page) for _ in range(TIMES + 1)), strict=True)
+            print(f"{model}: sliders after {1000 * median(found[1:]):.0f} ms, first {found[0]:.1f} s; "
+                  f"a slider's picture after {1000 * median(moved[1:]):.0f} ms")  # fmt: skip
+            if model == "faces-dcgan" and len(sys.argv) > 1:
+                picture(page, sys.argv[1])
+        server.shutdown()
+
+
+def measure(page) -> tuple[float, float]:
+    """Seconds from a box around the mouth to its sliders, and from a slider to its picture; all is taken away again."""
+    drag(page, (20.5, 40.5), (32, 48), (43.5, 53.5))
+    start = time.perf_counter()
+    page.wait_for_selector(".row")
+    found = time.perf_counter() - start
+    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    start = time.perf_counter()
+    move(page, 0, 0.5)
+    moved = time.perf_counter() - start
+    page.get_by_title("Remove this region's sliders").click()
+    return found, moved
+
+
+def picture(page, path: str) -> None:
+    """The mouth moved, the eyes about to be."""
+    page.get_by_title("Next face").click()
+    page.wait_for_selector(".row")
+    drag(page, (20.5, 40.5), (43.5, 53.5))
+    page.wait_for_function("() => !document.querySelector('.busy')")
+    move(page, 0, 0.8)
+    page.get_by_role("button", name="eyes", exact=True).click()
+    page.wait_for_function("() => document.querySelectorAll('section').length === 2")
+    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    page.screenshot(path=path)
+
+
+if __name__ == "__main__":
+    main()

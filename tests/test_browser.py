@@ -1,0 +1,292 @@
+"""The panel in a real browser: drawn on, moved, looked at from outside as a person would."""
+import base64
+import io
+import re
+import shutil
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import lrgan_jax as lr
+from lrgan_jax.demo import near_frontal
+from lrgan_jax.panel import Studio
+from lrgan_jax.panel.server import Server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright: pip install '.[test]'")
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def studio():
+    gen = lr.load("faces-dcgan")
+    return Studio(gen, near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
+
+
+@pytest.fixture(scope="module")
+def address(studio):
+    server = Server(studio, "token")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.url
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The panel as it opens; an error in its script fails the test."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800}, permissions=["clipboard-read", "clipboard-write"])
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector(".image[src]")
+    yield page
+    context.close()
+    assert not errors
+
+
+def drag(page, *points):
+    """Press at the first of some points (x, y), in pixels of the generated image, and let go at the last."""
+    box = page.locator(".stage canvas").bounding_box()
+    for k, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x / 64 * box["width"], box["y"] + y / 64 * box["height"])
+        if k == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def tool(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def wait_for_sections(page, num):
+    page.wait_for_function("num => document.querySelectorAll('section').length === num && !document.querySelector('.busy')", arg=num)
+
+
+def found_after(page, studio, act):
+    """The directions that a drawing leads to."""
+    before = len(studio.found)
+    act()
+    page.wait_for_function("() => !document.querySelector('.busy') && document.querySelector('.status').textContent.includes('found')")
+    assert len(studio.found) > before
+    return studio.found[-1]
+
+
+def shown(page):
+    """The picture on the screen, uint8 [64, 64, 3]."""
+    uri = page.locator(".image").get_attribute("src")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))).astype(float)
+
+
+def move(page, slider, share):
+    """Put a slider at a share of its reach, in hundredths, and wait for the picture."""
+    before = page.locator(".image").get_attribute("src")
+    page.locator(".row input").nth(slider).fill(str(round(100 * share)))
+    page.wait_for_function("before => document.querySelector('.image').src !== before", arg=before)
+
+
+def box_of(left, top, right, bottom):
+    mask = np.zeros((64, 64))
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+def test_a_box_gets_sliders_that_move_the_box_alone(page, studio, record_property):
+    """The first minute: drag a box around the mouth, move the first slider, and pixels change inside and hardly outside."""
+    drag(page, (5.5, 5.5), (20.5, 15.5))  # compiles
+    page.wait_for_selector(".row")
+    start = time.perf_counter()
+    found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (30, 50), (43.5, 53.5)))
+    record_property("seconds from drawing to sliders", time.perf_counter() - start)
+    np.testing.assert_array_equal(found.mask, box_of(20, 42, 44, 54))
+    before = shown(page)
+    move(page, 0, 0.01)  # compiles
+    start = time.perf_counter()
+    move(page, 0, 0.6)
+    record_property("seconds from a slider to its picture", time.perf_counter() - start)
+    change = np.square(shown(page) - before).mean(-1)
+    inside, outside = change[found.mask == 1].mean(), change[found.mask == 0].mean()
+    assert inside > 5**2 and outside < 0.1 * inside
+
+
+def test_every_tool_draws(page, studio):
+    """The masks that reach Python against drawings made here."""
+    y, x = np.mgrid[:64, :64] + 0.5
+    first = found_after(page, studio, lambda: drag(page, (10.2, 10.2), (19.8, 14.8)))
+    np.testing.assert_array_equal(first.mask, box_of(10, 10, 20, 15))
+    page.keyboard.down("Shift")
+    both = found_after(page, studio, lambda: drag(page, (39.8, 50.8), (30.2, 40.2)))
+    page.keyboard.up("Shift")
+    np.testing.assert_array_equal(both.mask, np.maximum(box_of(10, 10, 20, 15), box_of(30, 40, 40, 51)))
+    tool(page, "eraser")
+    width = float(page.locator(".width").input_value())
+    less = found_after(page, studio, lambda: drag(page, (12, 12)))
+    clear = np.hypot(x - 12, y - 12)
+    certain = abs(clear - width / 2) > 0.1  # the pointer stands on whole pixels of the screen
+    np.testing.assert_array_equal(less.mask[certain], np.where(clear <= width / 2, 0, both.mask)[certain])
+    tool(page, "clear")
+    tool(page, "brush")
+    line = found_after(page, studio, lambda: drag(page, (20, 30), (45, 30)))
+    distance = np.hypot(x - np.clip(x, 20, 45), y - 30)
+    certain = abs(distance - width / 2) > 0.1
+    np.testing.assert_array_equal(line.mask[certain], (distance <= width / 2)[certain])
+    tool(page, "polygon")
+
+    def corners():
+        for corner in ((10, 10), (50, 10), (10, 50), (10, 10)):
+            drag(page, corner)
+
+    triangle = found_after(page, studio, corners)
+    certain = abs(x + y - 60) > 0.5
+    expected = (x > 10) & (y > 10) & (x + y < 60)
+    near = (abs(x - 10) < 0.6) | (abs(y - 10) < 0.6)
+    np.testing.assert_array_equal(triangle.mask[certain & ~near], expected[certain & ~near])
+    lasso = found_after(page, studio, lambda: drag(page, (30, 30), (50, 30), (50, 50), (30, 50)))
+    assert lasso.mask[32:48, 32:48].all() and lasso.mask.sum() < 21**2
+
+
+def test_used_sliders_stay(page, studio):
+    """An untouched region makes room for the next drawing, a moved one does not; both act together until one is removed."""
+    tool(page, "mouth")
+    wait_for_sections(page, 1)
+    tool(page, "nose")
+    page.wait_for_function("() => document.querySelector('h3').textContent === 'nose' && !document.querySelector('.busy')")
+    plain = shown(page)
+    move(page, 0, 1)
+    alone = shown(page)
+    tool(page, "eyes")
+    wait_for_sections(page, 2)
+    assert page.locator("h3").all_inner_texts() == ["Nose", "Eyes"]
+    np.testing.assert_array_equal(shown(page), alone)
+    move(page, page.locator("section").first.locator(".row").count(), -1)
+    assert np.abs(shown(page) - alone).max() > 5
+    before = page.locator(".image").get_attribute("src")
+    page.get_by_title("Remove this region's sliders").last.click()
+    page.wait_for_function("before => document.querySelector('.image').src !== before", arg=before)
+    np.testing.assert_array_equal(shown(page), alone)
+    tool(page, "Reset")
+    page.wait_for_function("() => document.querySelector('output').textContent === '0.0'")
+    page.wait_for_timeout(300)
+    np.testing.assert_array_equal(shown(page), plain)
+
+
+def test_before_and_after(page):
+    """The original shows for as long as the button is held, by mouse or by key."""
+    plain = shown(page)
+    tool(page, "hair")
+    wait_for_sections(page, 1)
+    move(page, 0, 1)
+    edited = shown(page)
+    button = page.get_by_role("button", name="Hold for original")
+    button.hover()
+    for press, release in ((page.mouse.down, page.mouse.up), (lambda: page.keyboard.down(" "), lambda: page.keyboard.up(" "))):
+        now = page.locator(".image").get_attribute("src")
+        press()
+        page.wait_for_function("now => document.querySelector('.image').src !== now", arg=now)
+        np.testing.assert_array_equal(shown(page), plain)
+        release()
+        np.testing.assert_array_equal(shown(page), edited)
+
+
+def test_each_face_keeps_its_own(page, studio):
+    """The next face gets directions of its own for the same region; back again, the sliders stand as they stood."""
+    tool(page, "mouth")
+    wait_for_sections(page, 1)
+    move(page, 0, 0.5)
+    edited = shown(page)
+    there = found_after(page, studio, lambda: page.get_by_title("Next face").click())
+    assert there.face == 1 and there.region == "mouth"
+    assert page.locator("output").first.inner_text() == "0.0"
+    page.get_by_title("Previous face").click()
+    page.wait_for_function("() => document.querySelector('output').textContent.startsWith('+')")
+    page.wait_for_timeout(300)
+    np.testing.assert_array_equal(shown(page), edited)
+
+
+def test_ends_show_where_sliders_lead(page):
+    """A picture at either end of every slider; a click goes there, a double click on the slider back."""
+    tool(page, "eyes")
+    wait_for_sections(page, 1)
+    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    ends = page.locator(".end img").evaluate_all("images => images.map(image => image.src)")
+    assert len(set(ends)) == len(ends) == 2 * page.locator(".row").count()
+    page.locator(".end").nth(1).click()
+    slider = page.locator(".row input").first
+    assert slider.input_value() == slider.get_attribute("max")
+    slider.dblclick(position={"x": 5, "y": 5})
+    assert slider.input_value() == "0"
+
+
+def test_code_and_file_leave_the_page(page, studio, tmp_path):
+    """The code on the clipboard makes the picture on the screen; the file that comes down holds the directions."""
+    found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    move(page, 0, 0.7)
+    tool(page, "Copy as code")
+    page.wait_for_function("() => document.querySelector('.status').textContent.includes('clipboard')")
+    names = {"GEN": studio.gen, "FACES": studio.faces}
+    exec(page.evaluate("navigator.clipboard.readText()"), names)
+    assert np.abs(lr.images.to_uint8(names["image"])[0] - shown(page)).max() <= 1
+    with page.expect_download() as download:
+        tool(page, "Save")
+    download.value.save_as(tmp_path / "drawn.npz")
+    np.testing.assert_array_equal(lr.Directions.load(tmp_path / "drawn.npz").vectors, found.directions.vectors)
+
+
+def test_masks_are_opened_or_refused(page, studio, tmp_path):
+    """A square PNG is a region; anything else is one line under the image, and what was there stays."""
+    mask = box_of(20, 42, 44, 54).astype(np.uint8) * 255
+    Image.fromarray(np.kron(mask, np.ones((2, 2), np.uint8))).save(tmp_path / "mask.png")
+    Image.fromarray(mask[:32]).save(tmp_path / "half.png")
+    (tmp_path / "text.png").write_text("no picture")
+    found = found_after(page, studio, lambda: page.set_input_files("input[type=file]", tmp_path / "mask.png"))
+    np.testing.assert_array_equal(found.mask, mask / 255)
+    for name, told in (("half.png", "64 x 32"), ("text.png", "from a PNG")):
+        page.set_input_files("input[type=file]", tmp_path / name)
+        page.wait_for_function("told => document.querySelector('.error')?.textContent.includes(told)", arg=told)
+        assert studio.found[-1] is found and page.locator("section").count() == 1
+
+
+def test_the_search_can_be_changed(page, studio):
+    """Another method searches the same region again."""
+    tool(page, "mouth")
+    wait_for_sections(page, 1)
+    page.get_by_text("Search settings").click()
+    found = found_after(page, studio, lambda: page.locator("select").select_option("projected"))
+    assert found.directions.method == "projected" and found.region == "mouth"
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(browser, address, scheme, width):
+    """No sideways scrolling, and text that stands out from its ground, however narrow, light or dark."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.goto(address)
+    page.wait_for_selector(".image[src]")
+    tool(page, "eyes")
+    page.wait_for_selector(".row")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    colours = page.evaluate("(({ backgroundColor, color }) => [backgroundColor, color])(getComputedStyle(document.body))")
+    ground, ink = ([int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours)
+    assert (sum(ground) > sum(ink)) == (scheme == "light") and abs(sum(ground) - sum(ink)) > 450
+    page.close()
+
+
+def test_an_ended_server_is_told(page):
+    """A page whose server is gone says so in a line."""
+    page.route("**/ask", lambda route: route.abort())
+    tool(page, "eyes")
+    page.wait_for_function("() => document.querySelector('.error')?.textContent.includes('does not answer')")
