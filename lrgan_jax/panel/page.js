@@ -14,4 +14,5 @@ const model = {
     listeners.forEach((listener) => listener({ id, ...reply }));
   },
 };
-panel.render({ model, el: document.querySelector("main") });
+const main = document.querySelector("main");
+panel.render({ model, el: main }).catch((error) => main.replaceChildren(error.message));

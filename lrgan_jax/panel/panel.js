@@ -224,6 +224,56 @@ function painter(canvas, grid, finished) {
   };
 }
 
+/** One slider of a region, and the two pictures at its ends. */
+function sliderRow(region, index, changed) {
+  const reach = region.reaches[index];
+  const name = `${region.title}, direction ${index + 1}`;
+  const value = make("output");
+  const slider = make("input", { type: "range", min: -NOTCHES, max: NOTCHES, "aria-label": name });
+  const tell = () => {
+    value.textContent = (region.steps[index] > 0 ? "+" : "") + region.steps[index].toFixed(1);
+    slider.style.setProperty("--at", `${50 + (50 * slider.value) / NOTCHES}%`);
+  };
+  const moved = () => {
+    region.steps[index] = (reach * slider.value) / NOTCHES;
+    tell();
+    changed();
+  };
+  const go = (to) => () => {
+    slider.value = to;
+    moved();
+  };
+  slider.value = Math.round((region.steps[index] / reach) * NOTCHES);
+  slider.oninput = moved;
+  slider.ondblclick = go(0);
+  tell();
+  const percent = 100 * region.leaks[index];
+  const leak = make("span", { title: "What changes outside for what changes inside, by the linear estimate" },
+    `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
+  const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
+  const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
+  const middle = make("div", {}, slider, make("div", { className: "words" }, leak, value));
+  return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
+}
+
+/** A button that shows one picture for as long as it is held, by mouse or by key: before and after. */
+function holdButton(image, original) {
+  const button = make("button", { className: "original", textContent: "Hold for original", title: "Before and after: hold the mouse or the space bar" });
+  let aside = null; // what was shown
+  const press = () => {
+    aside ??= image.src;
+    image.src = original() ?? aside;
+  };
+  const lift = () => {
+    image.src = aside ?? image.src;
+    aside = null;
+  };
+  button.addEventListener("pointerdown", press);
+  button.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && press());
+  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) button.addEventListener(kind, lift);
+  return button;
+}
+
 async function render({ model, el }) {
   const [ask, close] = connect(model);
   const { grid, ...about } = await ask({ kind: "hello" });
@@ -253,11 +303,12 @@ async function render({ model, el }) {
       say(error.message, "error");
     }
   };
-  const edits = () => faces[face].regions.map(({ found, steps }) => [found, steps]);
+  const edits = () => faces[face].regions.map(({ found, steps }) => [found, [...steps]]);
 
   const refresh = latest(attempt(async () => {
-    const asked = face;
-    const { image: source } = await ask({ kind: "render", face, edits: edits() });
+    const [asked, moves] = [face, edits()];
+    const { image: source } = await ask({ kind: "render", face, edits: moves });
+    if (!moves.some(([, steps]) => steps.some((step) => step))) faces[asked].original = source;
     if (asked === face) image.src = source;
   }));
 
@@ -295,7 +346,7 @@ async function render({ model, el }) {
     const { regions } = faces[face];
     const rows = [];
     sliders.replaceChildren(...regions.map((region) => {
-      const own = region.leaks.map((_, index) => row(region, index));
+      const own = region.leaks.map((_, index) => sliderRow(region, index, refresh));
       rows.push(...own);
       return make("section", {}, heading(region), ...own.map(({ node }) => node));
     }));
@@ -317,38 +368,6 @@ async function render({ model, el }) {
       say(`${name} saved: lrgan edit ${name} uses it`);
     }) });
     return make("header", {}, make("h3", {}, region.title), save, remove);
-  }
-
-  /** One slider with a picture at either end. */
-  function row(region, index) {
-    const reach = region.reaches[index];
-    const name = `${region.title}, direction ${index + 1}`;
-    const value = make("output");
-    const slider = make("input", { type: "range", min: -NOTCHES, max: NOTCHES, "aria-label": name });
-    const tell = () => {
-      value.textContent = (region.steps[index] > 0 ? "+" : "") + region.steps[index].toFixed(1);
-      slider.style.setProperty("--at", `${50 + (50 * slider.value) / NOTCHES}%`);
-    };
-    const moved = () => {
-      region.steps[index] = (reach * slider.value) / NOTCHES;
-      tell();
-      refresh();
-    };
-    const go = (to) => () => {
-      slider.value = to;
-      moved();
-    };
-    slider.value = Math.round((region.steps[index] / reach) * NOTCHES);
-    slider.oninput = moved;
-    slider.ondblclick = go(0);
-    tell();
-    const percent = 100 * region.leaks[index];
-    const leak = make("span", { title: "What changes outside for what changes inside, by the linear estimate" },
-      `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
-    const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
-    const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
-    const middle = make("div", {}, slider, make("div", { className: "words" }, leak, value));
-    return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
   }
 
   function turn(by) {
@@ -390,22 +409,7 @@ async function render({ model, el }) {
   method.addEventListener("change", again);
   layers.addEventListener("change", again);
 
-  let edited = null; // the picture put aside while the original is looked at
-  const original = make("button", { className: "original", textContent: "Hold for original", title: "Before and after: hold the mouse or the space bar" });
-  const lift = () => {
-    if (edited) image.src = edited;
-    edited = null;
-  };
-  const press = attempt(async () => {
-    if (edited) return;
-    edited = image.src;
-    faces[face].original ??= (await ask({ kind: "render", face, edits: [] })).image;
-    if (edited) image.src = faces[face].original;
-  });
-  original.addEventListener("pointerdown", press);
-  original.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && press());
-  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) original.addEventListener(kind, lift);
-
+  const original = holdButton(image, () => faces[face].original);
   const reset = make("button", { textContent: "Reset", title: "All sliders to the middle", onclick: () => {
     faces[face].regions.forEach((region) => region.steps.fill(0));
     list();

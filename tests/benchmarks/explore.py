@@ -26,7 +26,7 @@ def main() -> None:
         server = Server(Studio(gen, near_frontal(gen, jax.random.key(0), 12), **options), secrets.token_urlsafe(16))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with sync_playwright() as driver:
-            page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1080, "height": 700})
+            page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1080, "height": 790})
             page.goto(server.url)
             page.wait_for_selector(".image[src]")
             found, moved = zip(*(measure(page) for _ in range(TIMES + 1)), strict=True)
