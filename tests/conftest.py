@@ -1,4 +1,5 @@
 """Models shared by all tests: small, random, made once a session, since compiling is what tests cost."""
+import os
 from pathlib import Path
 
 import jax
@@ -7,6 +8,14 @@ import pytest
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # checkpoints too large for the repository, where they are at hand
+
+
+def pytest_configure(config):
+    """Compiled programs are kept, for all processes that the tests start and for the next run, in a folder of pytest's cache."""
+    folder = str(config.cache.mkdir("compiled"))
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -34,7 +34,7 @@ ORDER = [
     "training.command", "training",
     "bench",
     "demo", "report",
-    "panel.masks", "panel.code", "panel.studio", "panel.widget", "panel.server", "panel.command", "panel",
+    "panel.masks", "panel.found", "panel.code", "panel.studio", "panel.widget", "panel.server", "panel.command", "panel",
     "compare.setup", "compare.methods", "compare.measure", "compare.effects", "compare.variants", "compare.walks", "compare.statistics",
     "compare.experiment", "compare.summary", "compare.plane", "compare.page", "compare.command", "compare",
     "__init__",

@@ -33,7 +33,6 @@ def _runner(monkeypatch, tmp_path, capsys, main, name):
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))  # leave the user's cache alone
 
     def run(*args):
         monkeypatch.setattr("sys.argv", [name, *map(str, args)])

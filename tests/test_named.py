@@ -112,5 +112,4 @@ def run(arguments):
     """The command in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["lrgan", *arguments])
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", "off")  # leave the user's cache alone
         return main()

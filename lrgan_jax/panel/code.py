@@ -7,15 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from lrgan_jax.directions import Directions
+from lrgan_jax.panel.found import DRAWN, Found
 from lrgan_jax.regions import Mask, bounding_box
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
-Edit = tuple[str, Mask | None, Directions, list[float]]  # region, its mask where it was drawn, what was found, steps
 
 
-def python_lines(source: str, face: int, edits: Sequence[Edit], num: int) -> str:
+def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]], num: int) -> str:
     """Find the same directions again and move along them by the same steps.
 
     Args:
@@ -23,17 +22,18 @@ def python_lines(source: str, face: int, edits: Sequence[Edit], num: int) -> str
     """
     lines, names = [source, f"face = faces[{face}:{face + 1}]"], []
     moves = ["edited = lr.to_ws(gen, face)"]
-    for region, mask, directions, steps in edits:
-        name = _unused(re.sub(r"\W", "_", region), names)
+    for found, steps in edits:
+        name = _unused(re.sub(r"\W", "_", found.region), names)
         names.append(name)
-        if mask is not None:
-            lines.append(f"{name}_mask = {_mask_code(mask)}")
-        arguments = ["gen", "face", repr(region) if mask is None else f"{name}_mask"]
-        if directions.layers is not None:
-            arguments.append(f"layers={list(directions.layers)}")
-        lines.append(f'{name} = lr.find_directions({", ".join(arguments)}, method="{directions.method}", num={num})')
+        region = repr(found.region)
+        if found.region == DRAWN:
+            region = f"{name}_mask"
+            lines.append(f"{region} = {_mask_code(found.mask)}")
+        layers = "" if found.directions.layers is None else f"layers={list(found.directions.layers)}, "
+        options = f'{layers}method="{found.directions.method}", num={num}'
+        lines.append(f"{name} = lr.find_directions(gen, face, {region}, {options})")
         moves.append(f"edited = lr.edit(edited, {name}, {steps})")
-    imports = IMPORTS if all(mask is None for _, mask, _, _ in edits) else IMPORTS_OF_MASKS
+    imports = IMPORTS_OF_MASKS if any(found.region == DRAWN for found, _ in edits) else IMPORTS
     return "\n".join([*imports, "", *lines, *moves, "image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]", ""])
 
 

@@ -7,36 +7,26 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import ArrayLike
 from PIL import Image
 
 from lrgan_jax import images
-from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, Generator, Latent, render, to_ws
 from lrgan_jax.options import UsageError, chosen_layers
 from lrgan_jax.panel.code import python_lines
+from lrgan_jax.panel.found import DRAWN, Found
 from lrgan_jax.panel.masks import opened, pack, surroundings, unpack
-from lrgan_jax.pipeline import METHODS, Method, find_directions, full_range
+from lrgan_jax.pipeline import METHODS, Method, find_directions
 from lrgan_jax.regions import RegionError, known_regions, region_mask
 
-DRAWN = "drawn"
 LOSSLESS = 256  # side up to which pictures travel as PNG
 
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
-
-
-class Found(NamedTuple):
-    """One answer to a drawing: whose face, which region, what was found."""
-
-    face: int
-    region: str  # a name that `region_mask` knows, or DRAWN
-    mask: Float[np.ndarray, "g g"]
-    directions: Directions
 
 
 class Studio:
@@ -86,10 +76,11 @@ class Studio:
     def render(self, request: Request) -> Reply:
         """`face`, `edits` [[found, steps], ...] -> `image`: all the edits added up."""
         face, edits = self._face(request), self._edits(request)
+        self.edited = WS(self.faces.array[face : face + 1])
         if not any(any(steps) for _, steps in edits):
-            self.edited = WS(self.faces.array[face : face + 1])
             return {"image": self._original(face)}
-        self.edited = self._moved(face, edits)
+        for found, steps in edits:
+            self.edited = edit(self.edited, found.directions, steps)
         return {"image": _uri(images.to_uint8(render(self.gen, self.edited))[0])}
 
     def region(self, request: Request) -> Reply:
@@ -111,22 +102,17 @@ class Studio:
         layers = chosen_layers(_text(request, "layers"), self.gen) if request.get("layers") else None
         latent, region = WS(self.faces.array[face : face + 1]), mask if name == DRAWN else name
         directions = find_directions(self.gen, latent, region, layers=layers, method=method, num=self.num)
-        self.found.append(Found(face, name, mask, directions))
-        assert directions.inside is not None and directions.outside is not None
-        return {
-            "found": len(self.found) - 1, "name": name, "reaches": [_reach(one) for one in directions],
-            "leaks": [float(b / a) for a, b in zip(directions.inside, directions.outside, strict=True)],
-        }  # fmt: skip
+        self.found.append(found := Found(face, name, mask, directions))
+        return {"found": len(self.found) - 1, "name": name, "reaches": found.reaches, "leaks": found.leaks}
 
     def ends(self, request: Request) -> Reply:
         """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region."""
-        face, _, mask, directions = self._found(request.get("found"))
-        index = request.get("index")
-        if type(index) is not int or not 0 <= index < len(directions):
-            raise UsageError(f"index is a number from 0 to {len(directions) - 1}")
-        reach = _reach(directions[index])
-        moved = edit(self.faces.array[face : face + 1], directions[index], np.array([-reach, reach]))[:, 0]
-        part = surroundings(mask, self.gen.resolution)
+        found, index = self._found(request.get("found")), request.get("index")
+        if type(index) is not int or not 0 <= index < len(found.directions):
+            raise UsageError(f"index is a number from 0 to {len(found.directions) - 1}")
+        steps = found.reaches[index] * np.array([-1, 1])
+        moved = edit(self.faces.array[found.face : found.face + 1], found.directions[index], steps)[:, 0]
+        part = surroundings(found.mask, self.gen.resolution)
         return {"ends": [_uri(picture[part]) for picture in images.to_uint8(render(self.gen, moved))]}
 
     def save(self, request: Request) -> Reply:
@@ -136,19 +122,10 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        face = self._face(request)
-        edits = [(found.region, None if found.region != DRAWN else found.mask, found.directions, steps)
-                 for found, steps in ((self.found[index], steps) for index, steps in self._edits(request))]  # fmt: skip
-        return {"code": python_lines(self.source, face, edits, self.num)}
+        return {"code": python_lines(self.source, self._face(request), self._edits(request), self.num)}
 
     def _image(self, face: int) -> str:
         return _uri(images.to_uint8(render(self.gen, self.faces.array[face : face + 1]))[0])
-
-    def _moved(self, face: int, edits: Sequence[tuple[int, list[float]]]) -> WS:
-        latent = WS(self.faces.array[face : face + 1])
-        for index, steps in edits:
-            latent = edit(latent, self.found[index].directions, steps)
-        return latent
 
     def _face(self, request: Request) -> int:
         face, count = request.get("face"), len(self.faces.array)
@@ -161,25 +138,20 @@ class Studio:
             raise UsageError("these directions are not known here: draw the region again")
         return self.found[index]
 
-    def _edits(self, request: Request) -> list[tuple[int, list[float]]]:
+    def _edits(self, request: Request) -> list[tuple[Found, list[float]]]:
         edits = request.get("edits")
         wanted = "edits are pairs of found directions and a list of steps, one number each"
         if not isinstance(edits, list) or not all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], list) for e in edits):
             raise UsageError(wanted)
-        for index, steps in edits:
+        pairs = [(self._found(index), steps) for index, steps in edits]
+        for found, steps in pairs:
             numbers = all(isinstance(step, int | float) and abs(step) < 1e6 for step in steps)  # nan is not below, either
-            if len(self._found(index).directions) != len(steps) or not numbers:
+            if len(found.directions) != len(steps) or not numbers:
                 raise UsageError(wanted)
-        return [(index, [float(step) for step in steps]) for index, steps in edits]
+        return [(found, [float(step) for step in steps]) for found, steps in pairs]
 
 
 KINDS = {kind: getattr(Studio, kind) for kind in ("hello", "render", "region", "open", "find", "ends", "save", "code")}
-
-
-def _reach(one: Directions) -> float:
-    """The end of a direction's slider: as much change of the region for each, whichever of them is the best."""
-    assert one.inside is not None
-    return full_range(one.inside)[1]
 
 
 def _uri(picture: images.Picture) -> str:

@@ -1,0 +1,29 @@
+"""One answer to a drawing."""
+from typing import NamedTuple
+
+import numpy as np
+
+from lrgan_jax.directions import Directions
+from lrgan_jax.pipeline import full_range
+from lrgan_jax.regions import Mask
+
+DRAWN = "drawn"
+
+
+class Found(NamedTuple):
+    """Whose face, which region, what was found."""
+
+    face: int
+    region: str  # a name that `region_mask` knows, or DRAWN
+    mask: Mask
+    directions: Directions
+
+    @property
+    def reaches(self) -> list[float]:
+        """Where the sliders end: as much change of the region for each, whichever of them is the best."""
+        return [full_range(inside[None])[1] for inside in np.asarray(self.directions.inside)]
+
+    @property
+    def leaks(self) -> list[float]:
+        """Change outside over change inside, to first order."""
+        return (np.asarray(self.directions.outside) / np.asarray(self.directions.inside)).tolist()
