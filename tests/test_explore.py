@@ -158,7 +158,7 @@ def test_loopback_has_several_names(host):
 
 
 def test_the_command(tmp_path, small_stylegan2):
-    """Prints an address that answers; ends with Ctrl-C, and without a traceback; a port in use is one line."""
+    """Prints an address that answers; ends when asked, in the middle of compiling, without a word; a port in use is one line."""
     lr.save(tmp_path / "model", small_stylegan2)
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "lrgan_jax", "explore", "--model", "model", "--no-browser", "--num-faces", "2", "--port"]

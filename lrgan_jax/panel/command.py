@@ -2,6 +2,7 @@
 import os
 import secrets
 import threading
+import time
 import webbrowser
 
 import jax
@@ -9,6 +10,7 @@ import jax
 from lrgan_jax import checkpoint
 from lrgan_jax.demo import near_frontal
 from lrgan_jax.generators import Generator
+from lrgan_jax.interrupt import stop_request
 from lrgan_jax.options import Layers, Model, UsageError, chosen_layers
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
@@ -62,19 +64,17 @@ def explore_command(
         server = Server(studio, secrets.token_urlsafe(16), host=host, port=port)
     except OSError as error:
         raise UsageError(f"--port {port}: {error.strerror or error}; another program listens there? --port 0 takes a free one") from error
-    warming = threading.Thread(target=_warm, args=(gen, studio), daemon=True)
-    warming.start()
-    print(f"open {server.url}\nCtrl-C ends it", flush=True)
-    if not no_browser:
-        webbrowser.open(server.url)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print(flush=True)
-    finally:
-        server.server_close()
-    if warming.is_alive():
-        os._exit(0)  # a compilation cannot be stopped, and crashes when Python goes down around it
+    threading.Thread(target=_warm, args=(gen, studio), daemon=True).start()
+    with stop_request() as stop:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(f"open {server.url}\nCtrl-C ends it", flush=True)
+        if not no_browser:
+            webbrowser.open(server.url)
+        while stop.number is None:
+            time.sleep(0.1)
+    server.shutdown()
+    server.server_close()
+    os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
 
 
 def _warm(gen: Generator, studio: Studio) -> None:
