@@ -8,15 +8,6 @@ dict in which nothing has a harmless value (no noise strength or bias is 0, no a
 """
 import jax
 import numpy as np
-import pytest
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_quickly():
-    """For the files that import it: unoptimised programs take a third of the time to compile, which is what these tests cost."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def random_variables(init, config, seed=0):

@@ -14,7 +14,6 @@ from lrgan_jax.regions import region_mask
 from tests import reference
 from tests.linear import REGIONS, SIDE, Linear, linear
 from tests.linear import D as WIDTH
-from tests.reference import compile_quickly as compile_quickly
 from tests.tolerances import rounding
 
 KEY = jax.random.key(0)

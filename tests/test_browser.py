@@ -21,6 +21,14 @@ CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrom
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs Chromium: apt-get install chromium")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def optimised():
+    """As a person would run it."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(scope="module")
 def studio():
     gen = lr.load("faces-dcgan")

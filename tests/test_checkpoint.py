@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import reference
 from orbax.checkpoint import v1 as ocp
-from reference import compile_quickly  # noqa: F401
 
 import lrgan_jax
 from lrgan_jax import checkpoint

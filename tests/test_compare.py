@@ -23,7 +23,6 @@ from lrgan_jax.compare.statistics import median_interval
 from lrgan_jax.compare.variants import VARIANTS, variants
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z, to_ws
 from lrgan_jax.subspaces import default_mu
-from tests.reference import compile_quickly as compile_quickly
 from tests.tolerances import EXACT, rounding
 
 BOXES = {"upper": [2, 3, 4, 6], "lower": [9, 5, 5, 7]}

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 import reference
-from reference import compile_quickly  # noqa: F401
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
 from convert import CheckpointError, containers, read_checkpoint

@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import compile_quickly  # noqa: F401
 from tolerances import PARITY, worst
 
 from lrgan_jax.generators import DCGAN, WS, DCGANConfig, W, Z, dcgan, image_function, render, sample_z, to_ws

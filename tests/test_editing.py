@@ -13,7 +13,6 @@ from lrgan_jax.generators import WS, ModelInfo, W, Z
 from lrgan_jax.generators.latents import check_ws
 from lrgan_jax.regions import RegionError
 from tests import linear as known
-from tests.reference import compile_quickly as compile_quickly
 from tests.tolerances import EXACT, rounding
 
 N, L, D, K = 2, 4, 5, 3

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import compile_quickly  # noqa: F401
 
 from lrgan_jax.generators import DCGAN, WS, DCGANConfig, Latent, StyleGAN2, StyleGAN2Config, W, Z, dcgan, sample_z, stylegan2, to_ws
 from lrgan_jax.generators.protocol import check_noise

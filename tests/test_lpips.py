@@ -3,7 +3,6 @@ import jax
 import metric_oracles as oracle
 import numpy as np
 import pytest
-from reference import compile_quickly  # noqa: F401
 from tolerances import PARITY, worst
 
 from lrgan_jax.metrics import lpips, lpips_change

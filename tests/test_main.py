@@ -174,6 +174,7 @@ def test_convert_refuses(converter, shared, tmp_path):
         assert sorted((tmp_path / "here").iterdir()) == before
 
 
+@pytest.mark.slow
 def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_path):
     """Two short runs of one command, on a folder; then a model that came out of it makes samples."""
     for k in range(12):

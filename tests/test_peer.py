@@ -7,7 +7,6 @@ import sys
 
 import jax
 import pytest
-from reference import compile_quickly  # noqa: F401
 
 from convert import containers, find_stylegan2, peer, read_checkpoint
 from convert.__main__ import main

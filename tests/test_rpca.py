@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference import compile_quickly  # noqa: F401
 from tolerances import EXACT
 
 from lrgan_jax.rpca import check, robust_pca

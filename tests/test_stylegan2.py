@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import compile_quickly  # noqa: F401
 from tolerances import EXACT, PARITY, PARITY_W, rounding, worst
 
 from lrgan_jax.generators import WS, ModelInfo, StyleGAN2, StyleGAN2Config, W, Z, image_function, render, sample_z, stylegan2, to_ws

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference import compile_quickly  # noqa: F401
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
@@ -27,7 +26,6 @@ from lrgan_jax.sweep.store import open_store
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
 REGIONS = {"corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))), "middle": np.pad(np.ones((4, 4), np.float32), 6)}
-QUICKLY = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as `compile_quickly`, for other processes
 
 
 @pytest.fixture(autouse=True)
@@ -384,7 +382,7 @@ def model(small_dcgan, tmp_path_factory):
 def start(model, store, *args, devices=1, num=NUM):
     """`lrgan sweep` as a process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    environment = QUICKLY | {"XLA_FLAGS": flags}
+    environment = os.environ | {"XLA_FLAGS": flags}
     options = ["--model", model / "small", "--num-latents", num, "--seed", 3, "--num", 3, "--block", BLOCK, "--log-json", *args]
     line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options]
     return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

@@ -8,7 +8,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from reference import compile_quickly  # noqa: F401
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
 from convert import containers, nvidia, read_checkpoint

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from reference import compile_quickly  # noqa: F401
 from tolerances import EXACT, rounding, worst
 
 from lrgan_jax import checkpoint
@@ -36,7 +35,6 @@ from lrgan_jax.training.augment import adapted, augment, colour, geometry, warp
 G = StyleGAN2Config(channels=(6, 5), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 D = DiscriminatorConfig(channels=(6, 5), group=2)
 CONFIG = TrainConfig(G, D, batch=8, r1_every=2, path_every=2, average_images=50.0)
-QUICKLY = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as `compile_quickly`, for other processes
 DIFFERENCE = 1e-6  # relative error of a central difference in float64 of these functions, at steps of 1e-5
 
 
@@ -311,6 +309,7 @@ def test_the_first_average_is_near_the_weights_and_later_ones_lag():
     assert max(worst(a, b) for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.generator), strict=True) if b.any()) < 1e-4
 
 
+@pytest.mark.slow
 def test_four_devices_train_as_one(tmp_path):
     """In a process that is given four: the same two steps, with regularisers. Adam with b1 = 0 moves every weight by
     about the learning rate whatever its gradient, so where a gradient is all rounding its sign may differ: hence a large epsilon here."""
@@ -323,7 +322,7 @@ def test_four_devices_train_as_one(tmp_path):
         "    leaves = jax.tree.leaves(t.after(t.CONFIG, 2, n, always=True))\n"
         "    np.savez(f'{sys.argv[1]}/{n}.npz', *leaves)\n"
     )
-    environment = QUICKLY | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment, cwd=Path(__file__).parent, timeout=500)
     one, four = (np.load(tmp_path / f"{n}.npz") for n in (1, 4))
     assert len(one.files) > 50
@@ -361,6 +360,7 @@ def test_a_run_leaves_what_it_says_and_its_model_is_a_checkpoint(faces, tmp_path
     assert {p.name for p in (tmp_path / "run" / "samples").iterdir()} == {"000000016.png", "000000032.png", "000000048.png"}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
     """A process that is killed with SIGKILL as soon as a snapshot is there, resumed twice, against one that never stopped: bit for bit."""
     expected, _ = run_in(tmp_path / "whole", folder(faces, 8), images=80)
@@ -376,7 +376,7 @@ def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
         "t.train(t.CONFIG, t.folder(sys.argv[1], 8), sys.argv[2], schedule, seed=1, report=report)\n"
     )
     command = [sys.executable, "-c", program, str(faces), str(tmp_path / "killed")]
-    done = subprocess.run(command, env=QUICKLY, cwd=Path(__file__).parent, timeout=500)
+    done = subprocess.run(command, cwd=Path(__file__).parent, timeout=500)
     assert done.returncode == -signal.SIGKILL
     found, lines = run_in(tmp_path / "killed", folder(faces, 8), images=80)
     assert lines[0]["step"] > 2, "it resumed"

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from reference import compile_quickly  # noqa: F401
 from tolerances import PARITY_F64, worst
 
 from lrgan_jax import pipeline
