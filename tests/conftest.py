@@ -23,6 +23,12 @@ def pytest_configure(config):
         os.environ[name.upper()] = str(value)
 
 
+def pytest_collection_modifyitems(items):
+    """The files that take longest first, so that all processes end together."""
+    longest = ["test_training.py", "test_sweep.py", "test_main.py", "test_browser.py", "test_compare.py", "test_peer.py"]
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
     """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then crashes."""

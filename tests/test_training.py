@@ -330,6 +330,7 @@ def test_four_devices_train_as_one(tmp_path):
         np.testing.assert_allclose(four[name], one[name], rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_low_precision_stays_close():
     """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32. Augmentation begins at p = 0, then rises."""
     config = dataclasses.replace(CONFIG, precision="bfloat16", augment_target=-0.9)
