@@ -293,6 +293,21 @@ def test_it_fits_and_can_be_read(browser, address, scheme, width):
     page.close()
 
 
+def test_the_notebooks_bundle_is_the_same_panel(browser, address, studio):
+    """The one module that the widget carries, in the place of the page's three."""
+    bundle = pytest.importorskip("lrgan_jax.panel.widget").bundle()
+    context = browser.new_context()
+    page, asked = context.new_page(), []
+    page.route("**/panel.js", lambda route: route.fulfill(content_type="text/javascript", body=bundle))
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.goto(address)
+    page.wait_for_selector(".image[src]")
+    found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    np.testing.assert_array_equal(found.mask, box_of(20, 42, 44, 54))
+    assert "panel.js" in asked and "mask.js" not in asked
+    context.close()
+
+
 def test_an_ended_server_is_told(page):
     """A page whose server is gone says so in a line."""
     page.route("**/ask", lambda route: route.abort())

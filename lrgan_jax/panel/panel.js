@@ -1,5 +1,7 @@
 // The region painter and its sliders, for notebooks (anywidget) and for the page of `lrgan explore` alike. Whoever shows it hands over a
 // `model` with send(request) and on("msg:custom", listener); studio.py lists the requests and their replies.
+import { Mask, packed, unpacked } from "./mask.js";
+import { painter } from "./painter.js";
 
 const TOOLS = {
   box: "Drag a box; with Shift it is added to what is there",
@@ -8,7 +10,6 @@ const TOOLS = {
   polygon: "Click the corners, or drag a line around the region; a click on the first corner, or Enter, closes it",
 };
 const NOTCHES = 100; // of a slider, from the middle to either end
-const SCREEN = 512; // pixels that the drawing over the image has, about, whatever the image has
 
 /** Questions to Python: ask({kind, ...}) resolves to the reply, or rejects with its one line. */
 function connect(model) {
@@ -57,171 +58,6 @@ function make(tag, properties = {}, ...children) {
   }
   node.append(...children.filter((child) => child !== null));
   return node;
-}
-
-/** Bits, rows first, as base64; and back to one number a pixel. */
-const packed = (mask) => {
-  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
-  mask.forEach((inside, i) => (bytes[i >> 3] |= inside << (7 - (i & 7))));
-  return btoa(String.fromCharCode(...bytes));
-};
-const unpacked = (text, length) => {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return Uint8Array.from({ length }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
-};
-
-/** A mask of grid x grid pixels and its changes. Corners and positions are [x, y] in pixels. */
-class Mask {
-  constructor(grid, pixels = new Uint8Array(grid * grid)) {
-    this.grid = grid;
-    this.pixels = pixels;
-  }
-  copy = () => new Mask(this.grid, this.pixels.slice());
-  at = (x, y) => x >= 0 && y >= 0 && x < this.grid && y < this.grid && this.pixels[y * this.grid + x] === 1;
-  isEmpty = () => !this.pixels.includes(1);
-
-  /** Set the pixels whose centre [x, y] the rule accepts. */
-  fill(rule, value = 1) {
-    for (let y = 0; y < this.grid; y++)
-      for (let x = 0; x < this.grid; x++) if (rule(x + 0.5, y + 0.5)) this.pixels[y * this.grid + x] = value;
-    return this;
-  }
-  /** Every pixel that the box touches. */
-  box([x0, y0], [x1, y1]) {
-    const [left, right] = [Math.floor(Math.min(x0, x1)), Math.max(x0, x1)];
-    const [top, bottom] = [Math.floor(Math.min(y0, y1)), Math.max(y0, y1)];
-    return this.fill((x, y) => x > left && x - 0.5 < right && y > top && y - 0.5 < bottom);
-  }
-  /** A round brush along a line. */
-  stroke([x0, y0], [x1, y1], width, value) {
-    const [dx, dy] = [x1 - x0, y1 - y0];
-    return this.fill((x, y) => {
-      const along = Math.min(Math.max(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy || 1), 0), 1);
-      return Math.hypot(x - x0 - along * dx, y - y0 - along * dy) <= width / 2;
-    }, value);
-  }
-  /** The inside of a polygon: an odd number of edges lies to the right. */
-  polygon(corners) {
-    return this.fill((x, y) =>
-      corners.reduce((inside, [x1, y1], i) => {
-        const [x0, y0] = corners.at(i - 1);
-        return y0 > y !== y1 > y && x < x0 + ((y - y0) * (x1 - x0)) / (y1 - y0) ? !inside : inside;
-      }, false),
-    );
-  }
-}
-
-/** Drawing on the canvas. `finished(mask)` hears of every completed drawing. */
-function painter(canvas, grid, finished) {
-  const scale = Math.max(1, Math.round(SCREEN / grid));
-  const context = canvas.getContext("2d");
-  canvas.width = canvas.height = grid * scale;
-  let mask = new Mask(grid); // as it was before the drawing under way
-  let draft = null; // and with it
-  let from = null; // where the pointer went down, or was last
-  let corners = []; // of the polygon under way
-  let dragged = false;
-  let hover = null; // where the polygon's next corner would be
-  const tool = { name: "box", width: Math.max(2, Math.round(grid / 12)) };
-
-  const position = (event) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    return [((event.clientX - left) / width) * grid, ((event.clientY - top) / height) * grid];
-  };
-  const near = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0) < grid / 24;
-
-  function draw() {
-    const shown = draft ?? mask;
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    const edges = new Path2D();
-    for (let y = 0; y < grid; y++)
-      for (let x = 0; x < grid; x++) {
-        if (!shown.at(x, y)) continue;
-        if (draft) {
-          context.fillStyle = "rgb(255 140 60 / 35%)";
-          context.fillRect(x * scale, y * scale, scale, scale);
-        }
-        for (const [dx, dy, x0, y0, x1, y1] of [[-1, 0, 0, 0, 0, 1], [1, 0, 1, 0, 1, 1], [0, -1, 0, 0, 1, 0], [0, 1, 0, 1, 1, 1]])
-          if (!shown.at(x + dx, y + dy)) {
-            edges.moveTo((x + x0) * scale, (y + y0) * scale);
-            edges.lineTo((x + x1) * scale, (y + y1) * scale);
-          }
-      }
-    if (corners.length) {
-      [...corners, hover ?? corners[0]].forEach(([x, y], i) => edges[i ? "lineTo" : "moveTo"](x * scale, y * scale));
-      edges.rect(corners[0][0] * scale - 4, corners[0][1] * scale - 4, 8, 8);
-    }
-    for (const [width, colour] of [[4, "rgb(0 0 0 / 55%)"], [2, "#ff8c3c"]]) { // seen on light and on dark
-      context.lineWidth = width;
-      context.strokeStyle = colour;
-      context.stroke(edges);
-    }
-  }
-  function end(result) {
-    from = draft = hover = null;
-    corners = [];
-    if (result && !result.isEmpty()) {
-      mask = result;
-      finished(mask);
-    }
-    draw();
-  }
-  const closed = () => end(corners.length > 2 ? mask.copy().polygon(corners) : null);
-
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    event.preventDefault();
-    canvas.focus({ preventScroll: true });
-    canvas.setPointerCapture(event.pointerId);
-    from = position(event);
-    dragged = false;
-    if (tool.name === "polygon") {
-      if (corners.length > 2 && near(corners[0], from)) return closed();
-      if (!corners.length && !event.shiftKey) mask = new Mask(grid);
-      corners.push(from);
-    } else {
-      draft = tool.name === "box" && !event.shiftKey ? new Mask(grid) : mask.copy();
-      if (tool.name === "box") mask = draft.copy();
-      else draft.stroke(from, from, tool.width, tool.name === "brush" ? 1 : 0);
-    }
-    draw();
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const to = position(event);
-    if (!from) {
-      hover = to;
-      return void (corners.length && draw());
-    }
-    if (tool.name === "polygon") {
-      if (near(corners.at(-1), to)) return;
-      dragged = true;
-      corners.push(to);
-    } else if (tool.name === "box") draft = mask.copy().box(from, to);
-    else {
-      draft.stroke(from, to, tool.width, tool.name === "brush" ? 1 : 0);
-      from = to;
-    }
-    draw();
-  });
-  canvas.addEventListener("pointerup", () => {
-    if (!from) return;
-    from = null;
-    if (tool.name !== "polygon") end(draft);
-    else if (dragged) closed();
-  });
-  canvas.addEventListener("pointercancel", () => end(null));
-  canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") closed();
-    if (event.key === "Escape") end(null);
-  });
-
-  return {
-    tool,
-    get mask() { return mask; },
-    show(next) { mask = next; end(null); },
-    clear() { mask = new Mask(grid); end(null); },
-    choose(name) { tool.name = name; end(null); },
-  };
 }
 
 /** One slider of a region, and the two pictures at its ends. */

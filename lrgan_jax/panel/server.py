@@ -1,4 +1,4 @@
-"""The panel as a page of this machine: five files and one address that answers, for whoever has the token.
+"""The panel as a page of this machine: a few files and one address that answers, for whoever has the token.
 
 What protects a person's models from other pages in the same browser: it listens on loopback alone; the Host header must name loopback
 (a rebound name does not); a request from another origin is refused, and no header ever allows one; the page and every question need
@@ -20,7 +20,8 @@ from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent
 LARGEST_REQUEST = 8 * 2**20  # bytes; a mask opened from a file is the largest thing that is ever sent
-FILES = {"/panel.js": "text/javascript", "/panel.css": "text/css", "/page.js": "text/javascript", "/page.css": "text/css"}
+KINDS = {".js": "text/javascript", ".css": "text/css"}
+FILES = ("/mask.js", "/painter.js", "/panel.js", "/panel.css", "/page.js", "/page.css")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -82,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self) -> tuple[str, bytes]:
         address = urlsplit(self.path)
         if address.path in FILES:
-            return FILES[address.path], (HERE / address.path[1:]).read_bytes()
+            return KINDS[Path(address.path).suffix], (HERE / address.path[1:]).read_bytes()
         if address.path != "/":
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
         self._check_token(parse_qs(address.query).get("token", [""])[0])

@@ -1,4 +1,5 @@
 """The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,12 @@ from lrgan_jax.generators import WS
 from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent
+SCRIPTS = ("mask.js", "painter.js", "panel.js")  # each imports only what stands before it
+
+
+def bundle() -> str:
+    """All scripts as the one module that anywidget takes: without their imports of each other, and with the last one's export alone."""
+    return "\n".join(re.sub(r"^import .*\n|^export (?!default)", "", (HERE / name).read_text(), flags=re.M) for name in SCRIPTS)
 
 
 class Panel(anywidget.AnyWidget):
@@ -19,7 +26,7 @@ class Panel(anywidget.AnyWidget):
       edited: the latent of the picture shown, [1, num_ws, w_dim].
     """
 
-    _esm = HERE / "panel.js"
+    _esm = bundle()
     _css = HERE / "panel.css"
 
     def __init__(self, studio: Studio):
