@@ -273,7 +273,7 @@ def test_without_the_rest_the_inside_is_the_same(double, mask, channels):
     part = region_grams(curved_function(), LATENTS, both, channels=channels, rest=False, chunk=2)
     assert part.outside is None
     np.testing.assert_allclose(part.inside, whole.inside, **ROUNDING)
-    np.testing.assert_allclose(part.image, whole.image, **EXACT)
+    np.testing.assert_allclose(part.image, whole.image, **ROUNDING)  # of another program, in reverse mode
 
 
 @pytest.mark.parametrize("latent", [(40,), (3, 40)])
