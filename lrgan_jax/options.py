@@ -59,7 +59,7 @@ def chosen_layers(text: str | None, gen: Generator) -> list[int] | None:
     try:
         for part in text.split(","):
             first, _, last = part.partition("-")
-            chosen += range(int(first), int(last or first) + 1)
+            chosen += range(int(first), min(int(last or first), gen.num_ws) + 1)
     except ValueError as error:
         raise UsageError(f"layers {text}: write them as 4-7 or 4,6") from error
     if not chosen or min(chosen) < 0 or max(chosen) >= gen.num_ws:

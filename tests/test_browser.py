@@ -239,6 +239,79 @@ def test_ends_show_where_sliders_lead(page):
     assert slider.input_value() == "0"
 
 
+def slow(page, kind, seconds=1.0):
+    """Let the answers to one kind of question take longer; what else is asked waits for nothing."""
+
+    def answer(route):
+        if route.request.post_data_json["kind"] == kind:
+            page.wait_for_timeout(1000 * seconds)
+        route.continue_()
+
+    page.route("**/ask", answer)
+
+
+def test_faces_do_not_take_each_others_place(page, studio):
+    """Two faces further while the first search is under way: each of the three is answered, and none is left waiting."""
+    slow(page, "find", 0.4)
+    tool(page, "mouth")
+    page.get_by_title("Next face").click()
+    page.get_by_title("Next face").click()
+    for _ in range(3):
+        wait_for_sections(page, 1)
+        page.get_by_title("Previous face").click()
+    assert {found.face for found in studio.found[-3:]} == {0, 1, 2}
+
+
+def test_what_is_cleared_is_forgotten(page, studio):
+    """Neither another method nor another face brings it back; erasing all of it is clearing too."""
+    for clear in (lambda: tool(page, "clear"), lambda: (tool(page, "eraser"), drag(page, (11, 11), (13, 11)))):
+        tool(page, "box")
+        found_after(page, studio, lambda: drag(page, (10.5, 10.5), (13.5, 11.5)))
+        count = len(studio.found)
+        clear()
+        page.get_by_title("Next face").click()
+        page.wait_for_timeout(300)
+        assert len(studio.found) == count
+        page.get_by_title("Previous face").click()
+
+
+def test_a_click_loses_nothing(page, studio):
+    """Nor does Escape: the next stroke is added to what was drawn before."""
+    first = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    drag(page, (5, 5))
+    tool(page, "polygon")
+    drag(page, (5, 5))
+    page.keyboard.press("Escape")
+    tool(page, "brush")
+    both = found_after(page, studio, lambda: drag(page, (10, 10)))
+    assert both.mask[42:54, 20:44].all() and both.mask[10, 10] and both.mask.sum() > first.mask.sum()
+
+
+def test_a_picture_that_comes_late_is_shown_after_the_hold(page):
+    """The original stays for as long as it is held."""
+    tool(page, "eyes")
+    wait_for_sections(page, 1)
+    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    plain = shown(page)
+    slow(page, "render", 0.5)
+    page.locator(".row input").first.fill("100")
+    page.get_by_role("button", name="Hold for original").hover()
+    page.mouse.down()
+    page.wait_for_timeout(1500)
+    np.testing.assert_array_equal(shown(page), plain)
+    page.mouse.up()
+    assert np.abs(shown(page) - plain).max() > 20
+
+
+def test_without_a_clipboard_the_code_is_shown(page, studio):
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    tool(page, "nose")
+    wait_for_sections(page, 1)
+    tool(page, "Copy as code")
+    page.wait_for_selector("textarea")
+    assert "find_directions" in page.locator("textarea").input_value()
+
+
 def test_code_and_file_leave_the_page(page, studio, tmp_path):
     """The code on the clipboard makes the picture on the screen; the file that comes down holds the directions."""
     found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))

@@ -190,6 +190,31 @@ def test_bad_requests_are_told_in_one_line(studio, name):
     assert len(studio.found) == 1
 
 
+def test_any_failure_is_an_answer(studio, monkeypatch, caplog):
+    """The panel waits for one; what went wrong is in the log."""
+    from lrgan_jax.panel import studio as module
+
+    def fails(*args, **options):
+        raise MemoryError("out of memory\nand more")
+
+    monkeypatch.setattr(module, "find_directions", fails)
+    assert find(studio) == {"error": "MemoryError: out of memory"}
+    assert "a request of the panel failed" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["face", "gen", "class", "2d", "left eye"])
+def test_code_of_any_region_name(small_stylegan2, faces, name):
+    """Names of Python's, of the code's own and of none are all made into names."""
+    info = lr.ModelInfo(regions={name: {"size": 16, "boxes": [[3, 4, 6, 7]]}})
+    gen = type(small_stylegan2)(small_stylegan2.config, small_stylegan2.variables, info)
+    studio = Studio(gen, faces, num=2, method="constrained", source=SOURCE)
+    number = find(studio, name=name)["found"]
+    names = {"GEN": gen, "FACES": faces}
+    exec(studio.reply({"kind": "code", "face": 1, "edits": [[number, [0.5, 0.0]]]})["code"], names)
+    studio.reply({"kind": "render", "face": 1, "edits": [[number, [0.5, 0.0]]]})
+    np.testing.assert_allclose(names["edited"], studio.edited, atol=PARITY)
+
+
 def test_a_picture_is_measured_before_it_is_read():
     """A small file that would unfold to many pixels is refused by its head."""
     bomb = png(np.zeros((LARGEST_PICTURE + 1, LARGEST_PICTURE + 1), np.uint8))

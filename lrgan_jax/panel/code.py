@@ -1,6 +1,7 @@
 """Python that makes the same picture without the panel: what "copy as code" copies."""
 import base64
 import io
+import keyword
 import re
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from lrgan_jax.regions import Mask, bounding_box
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
+TAKEN = ("base64", "edited", "face", "faces", "gen", "image", "io", "jax", "lr", "near_frontal", "regions")  # names in the lines themselves
 
 
 def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]], num: int) -> str:
@@ -20,10 +22,11 @@ def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float
     Args:
       source: lines that define `gen` and `faces`. num: as the directions were found with.
     """
-    lines, names = [source, f"face = faces[{face}:{face + 1}]"], []
+    lines = [source, f"face = faces[{face}:{face + 1}]"]
+    names: list[str] = [*TAKEN]
     moves = ["edited = lr.to_ws(gen, face)"]
     for found, steps in edits:
-        name = _unused(re.sub(r"\W", "_", found.region), names)
+        name = _unused(_identifier(found.region), names)
         names.append(name)
         region = repr(found.region)
         if found.region == DRAWN:
@@ -35,6 +38,11 @@ def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float
         moves.append(f"edited = lr.edit(edited, {name}, {steps})")
     imports = IMPORTS_OF_MASKS if any(found.region == DRAWN for found, _ in edits) else IMPORTS
     return "\n".join([*imports, "", *lines, *moves, "image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]", ""])
+
+
+def _identifier(region: str) -> str:
+    name = re.sub(r"\W", "_", region)
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"region_{name}"
 
 
 def _unused(name: str, taken: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ export function painter(canvas, grid, finished) {
   const scale = Math.max(1, Math.round(SCREEN / grid));
   const context = canvas.getContext("2d");
   canvas.width = canvas.height = grid * scale;
-  let mask = new Mask(grid); // as it was before the drawing under way
+  let mask = new Mask(grid); // what the drawing under way is added to
+  let kept = mask; // and what stays if nothing comes of it
   let draft = null; // and with it
   let from = null; // where the pointer went down, or was last
   let corners = []; // of the polygon under way
@@ -52,10 +53,9 @@ export function painter(canvas, grid, finished) {
   function end(result) {
     from = draft = hover = null;
     corners = [];
-    if (result && !result.isEmpty()) {
-      mask = result;
-      finished(mask);
-    }
+    const something = result && (tool.name === "eraser" || !result.isEmpty());
+    kept = mask = something ? result : kept;
+    if (something) finished(mask);
     draw();
   }
   const closed = () => end(corners.length > 2 ? mask.copy().polygon(corners) : null);
@@ -110,8 +110,7 @@ export function painter(canvas, grid, finished) {
   return {
     tool,
     get mask() { return mask; },
-    show(next) { mask = next; end(null); },
-    clear() { mask = new Mask(grid); end(null); },
+    show(next) { kept = mask = next; end(null); },
     choose(name) { tool.name = name; end(null); },
   };
 }

@@ -9,6 +9,7 @@ const TOOLS = {
   eraser: "Take away from the region",
   polygon: "Click the corners, or drag a line around the region; a click on the first corner, or Enter, closes it",
 };
+const BUSY = "Looking for directions…";
 const NOTCHES = 100; // of a slider, from the middle to either end
 
 /** Questions to Python: ask({kind, ...}) resolves to the reply, or rejects with its one line. */
@@ -92,30 +93,24 @@ function sliderRow(region, index, changed) {
   return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
 }
 
-/** A button that shows one picture for as long as it is held, by mouse or by key: before and after. */
-function holdButton(image, original) {
+/** A button that is held, by mouse or by key: before and after. `changed(held)` hears of both. */
+function holdButton(changed) {
   const button = make("button", { className: "original", textContent: "Hold for original", title: "Before and after: hold the mouse or the space bar" });
-  let aside = null; // what was shown
-  const press = () => {
-    aside ??= image.src;
-    image.src = original() ?? aside;
-  };
-  const lift = () => {
-    image.src = aside ?? image.src;
-    aside = null;
-  };
-  button.addEventListener("pointerdown", press);
-  button.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && press());
-  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) button.addEventListener(kind, lift);
+  button.addEventListener("pointerdown", () => changed(true));
+  button.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && changed(true));
+  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) button.addEventListener(kind, () => changed(false));
   return button;
 }
 
 async function render({ model, el }) {
   const [ask, close] = connect(model);
   const { grid, ...about } = await ask({ kind: "hello" });
-  // What each face has been through: `regions` found there, each with the steps of its sliders; the last of them may still be replaced.
-  const faces = Array.from({ length: about.faces }, () => ({ regions: [], mask: new Mask(grid), name: null, original: null }));
-  let face = 0;
+  // What each face has been through: its pictures, the drawing and whether it was answered, and the `regions` found, each with the steps
+  // of its sliders; the last of them may still be replaced.
+  const fresh = (_, index) => ({ index, original: null, edited: null, mask: new Mask(grid), name: null, answered: true, busy: false, regions: [] });
+  const faces = Array.from({ length: about.faces }, fresh);
+  let here = faces[0];
+  let held = false; // whether the original is looked at
 
   const image = make("img", { className: "image", alt: "the generated image", draggable: false });
   const canvas = make("canvas", { tabIndex: 0, "aria-label": "drawing over the image" });
@@ -139,33 +134,53 @@ async function render({ model, el }) {
       say(error.message, "error");
     }
   };
-  const edits = () => faces[face].regions.map(({ found, steps }) => [found, [...steps]]);
+  const edits = () => here.regions.map(({ found, steps }) => [found, [...steps]]);
+  const look = () => {
+    const picture = (held && here.original) || here.edited;
+    if (picture) image.src = picture;
+  };
 
   const refresh = latest(attempt(async () => {
-    const [asked, moves] = [face, edits()];
-    const { image: source } = await ask({ kind: "render", face, edits: moves });
-    if (!moves.some(([, steps]) => steps.some((step) => step))) faces[asked].original = source;
-    if (asked === face) image.src = source;
+    const [asked, moves] = [here, edits()];
+    asked.edited = (await ask({ kind: "render", face: asked.index, edits: moves })).image;
+    if (!moves.some(([, steps]) => steps.some((step) => step))) asked.original = asked.edited;
+    look();
   }));
 
-  const find = latest(attempt(async (asked, mask, name) => {
-    say("Looking for directions…", "busy");
-    const here = faces[asked];
-    const request = { kind: "find", face: asked, mask: packed(mask.pixels), name, layers: layers.value, method: method.value };
-    const { found, name: title, reaches, leaks } = await ask(request);
-    // What nobody has moved yet makes room for the new drawing; a region whose sliders were used stays, and both act together.
-    if (here.regions.at(-1)?.steps.every((step) => !step)) here.regions.pop();
-    here.regions.push({ found, title, reaches, leaks, steps: leaks.map(() => 0), ends: leaks.map(() => null) });
-    if (asked !== face) return;
-    say(`${leaks.length} ${leaks.length > 1 ? "directions" : "direction"} found: move a slider`);
-    list();
-    refresh();
-  }));
+  /** Search at a face; each has its own queue, so that none takes another's place. */
+  faces.forEach((asked) => {
+    const tell = (text, kind) => asked === here && say(text, kind);
+    asked.search = latest(async (mask, name) => {
+      asked.busy = true;
+      tell(BUSY, "busy");
+      const request = { kind: "find", face: asked.index, mask: packed(mask.pixels), name, layers: layers.value, method: method.value };
+      const reply = await ask(request).catch((error) => ({ error }));
+      asked.busy = false;
+      if (asked.mask !== mask) return; // drawn anew or cleared meanwhile
+      if (reply.error) return tell(reply.error.message, "error");
+      const { found, name: title, reaches, leaks } = reply;
+      // What nobody has moved yet makes room for the new drawing; a region whose sliders were used stays, and both act together.
+      if (asked.regions.at(-1)?.steps.every((step) => !step)) asked.regions.pop();
+      asked.regions.push({ found, title, reaches, leaks, steps: leaks.map(() => 0), ends: leaks.map(() => null) });
+      asked.answered = true;
+      tell(`${leaks.length} ${leaks.length > 1 ? "directions" : "direction"} found: move a slider`);
+      if (asked !== here) return;
+      list();
+      refresh();
+    });
+  });
 
   function drawn(mask, name) {
-    Object.assign(faces[face], { mask, name });
+    if (mask.isEmpty()) return cleared();
+    Object.assign(here, { mask, name, answered: false });
     hint.hidden = true;
-    find(face, mask, name);
+    here.search(mask, name);
+  }
+
+  function cleared() {
+    Object.assign(here, { mask: new Mask(grid), name: null, answered: true });
+    paint.show(here.mask);
+    say("");
   }
 
   /** Pictures at the ends of the sliders, one after another, so that a slider that is moved meanwhile need not wait long. */
@@ -179,14 +194,14 @@ async function render({ model, el }) {
 
   /** The sliders of this face's regions. */
   function list() {
-    const { regions } = faces[face];
+    const { regions } = here;
     const rows = [];
     sliders.replaceChildren(...regions.map((region) => {
       const own = region.leaks.map((_, index) => sliderRow(region, index, refresh));
       rows.push(...own);
       return make("section", {}, heading(region), ...own.map(({ node }) => node));
     }));
-    which.textContent = `Face ${face + 1} of ${faces.length}`;
+    which.textContent = `Face ${here.index + 1} of ${faces.length}`;
     empty.hidden = regions.length > 0;
     note.hidden = actions.hidden = regions.length === 0;
     showEnds(rows);
@@ -194,7 +209,7 @@ async function render({ model, el }) {
 
   function heading(region) {
     const remove = make("button", { title: "Remove this region's sliders", textContent: "×", onclick: () => {
-      faces[face].regions = faces[face].regions.filter((other) => other !== region);
+      here.regions = here.regions.filter((other) => other !== region);
       list();
       refresh();
     } });
@@ -207,15 +222,18 @@ async function render({ model, el }) {
   }
 
   function turn(by) {
-    const before = faces[face];
-    face = (face + by + faces.length) % faces.length;
-    const here = faces[face];
-    say("");
+    const before = here;
+    here = faces[(here.index + by + faces.length) % faces.length];
+    say(here.busy ? BUSY : "", here.busy ? "busy" : "");
     list();
+    look();
     refresh();
-    const fresh = here.mask.isEmpty() && !before.mask.isEmpty();
-    paint.show(fresh ? before.mask : here.mask);
-    if (fresh) drawn(before.mask, before.name); // faces are alike enough for the same region to be meant
+    if (here.mask.isEmpty() && !before.mask.isEmpty()) {
+      paint.show(before.mask); // faces are alike enough for the same region to be meant
+      return drawn(before.mask, before.name);
+    }
+    paint.show(here.mask);
+    if (!here.answered && !here.busy) here.search(here.mask, here.name); // it failed the last time
   }
 
   const tools = Object.entries(TOOLS).map(([name, title]) =>
@@ -241,21 +259,32 @@ async function render({ model, el }) {
   }));
   const method = make("select", {}, ...about.methods.map((name) => make("option", { textContent: name, selected: name === about.method })));
   const layers = make("input", { type: "text", value: about.layers, placeholder: "all", size: 8 });
-  const again = () => faces[face].mask.isEmpty() || find(face, faces[face].mask, faces[face].name);
+  const again = () => here.mask.isEmpty() || here.search(here.mask, here.name);
   method.addEventListener("change", again);
   layers.addEventListener("change", again);
 
-  const original = holdButton(image, () => faces[face].original);
+  const original = holdButton((now) => {
+    held = now;
+    look();
+  });
   const reset = make("button", { textContent: "Reset", title: "All sliders to the middle", onclick: () => {
-    faces[face].regions.forEach((region) => region.steps.fill(0));
+    here.regions.forEach((region) => region.steps.fill(0));
     list();
     refresh();
   } });
   const copy = make("button", { textContent: "Copy as code", title: "Python that makes this picture", onclick: attempt(async () => {
-    const { code } = await ask({ kind: "code", face, edits: edits() });
-    await navigator.clipboard.writeText(code);
-    say("Python for this picture is on the clipboard");
+    const { code } = await ask({ kind: "code", face: here.index, edits: edits() });
+    try {
+      await navigator.clipboard.writeText(code);
+      say("Python for this picture is on the clipboard");
+    } catch { // a page without leave to use it
+      text.value = code;
+      text.hidden = false;
+      text.select();
+      say("Copy the Python from the box below the sliders");
+    }
   }) });
+  const text = make("textarea", { readOnly: true, hidden: true, rows: 8, "aria-label": "Python for this picture" });
   const actions = make("div", { className: "actions" }, original, reset, copy);
   const empty = make("p", { className: "empty" }, "Sliders appear here: draw a region on the image, or choose one by name.");
   const note = make("p", { className: "note" }, "Leak: what changes outside the region for what changes inside. Double-click a slider to put it back.");
@@ -264,7 +293,7 @@ async function render({ model, el }) {
   el.replaceChildren(
     make("div", { className: "left" },
       make("div", { className: "bar", role: "toolbar", "aria-label": "tools" }, ...tools, width,
-        make("button", { textContent: "clear", title: "Forget the drawing", onclick: () => paint.clear() }),
+        make("button", { textContent: "clear", title: "Forget the drawing", onclick: cleared }),
         make("button", { textContent: "open…", title: "A square black and white PNG; white is the region", onclick: () => file.click() }), file),
       make("div", { className: "stage" }, image, canvas, hint),
       make("div", { className: "bar faces" }, make("button", { textContent: "‹", title: "Previous face", onclick: () => turn(-1) }), which,
@@ -272,13 +301,13 @@ async function render({ model, el }) {
     ),
     make("div", { className: "right" },
       make("div", { className: "bar names", role: "toolbar", "aria-label": "regions by name" }, ...names),
-      empty, sliders, note, actions,
+      empty, sliders, note, actions, text,
       make("details", {}, make("summary", {}, "Search settings"),
         make("label", {}, "method ", method),
         about.num_layers > 1 ? make("label", {}, `layers (0 to ${about.num_layers - 1}) `, layers) : null),
     ),
   );
-  paint.show(faces[face].mask);
+  paint.show(here.mask);
   list();
   refresh();
   return close;

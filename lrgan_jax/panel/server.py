@@ -134,6 +134,12 @@ class Handler(BaseHTTPRequestHandler):
             kind, status = ("application/json" if asked else "text/plain"), refused.status
             content = (json.dumps({"error": str(refused)}) if asked else str(refused)).encode()
             self.close_connection = True  # the body of a refused request may still be on its way
+        try:
+            self._send(kind, content, status)
+        except ConnectionError:  # the page was closed or loaded again meanwhile
+            self.close_connection = True
+
+    def _send(self, kind: str, content: bytes, status: HTTPStatus) -> None:
         self.send_response(status)
         for name, value in (HEADERS | {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))}).items():
             self.send_header(name, value)

@@ -5,6 +5,7 @@ what it needs (a face, the steps of its edits), so any number of pages can talk 
 """
 import base64
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -64,6 +65,9 @@ class Studio:
             return KINDS[kind](self, request)
         except (ValueError, OSError) as error:
             return {"error": str(error)}
+        except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
+            logging.getLogger(__name__).exception("a request of the panel failed")
+            return {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
 
     def hello(self, request: Request) -> Reply:
         """What there is to choose from."""

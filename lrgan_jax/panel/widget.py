@@ -35,7 +35,11 @@ class Panel(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def _answer(self, _widget: Any, request: dict[str, Any], _buffers: list) -> None:
-        self.send({"id": request.get("id")} | self._studio.reply(request))
+        reply = {"error": "interrupted"}
+        try:
+            reply = self._studio.reply(request)
+        finally:
+            self.send({"id": request.get("id")} | reply)
 
     @property
     def directions(self) -> dict[str, Directions]:
