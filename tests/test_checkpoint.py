@@ -204,16 +204,19 @@ def test_descriptions_that_do_not_fit_are_refused(folder, change):
     assert str(folder) in message and mentioned in message
 
 
-def largest(folder: Path) -> Path:
-    """The largest file of numbers. Orbax spreads them over more or fewer files as time has it, so its `_METADATA` may be larger."""
-    return max((path for path in (folder / "weights").rglob("*") if path.parent.name == "d"), key=lambda path: path.stat().st_size)
+def numbers(folder: Path) -> list[Path]:
+    """The files of numbers, over more or fewer of which Orbax spreads them as time has it; the largest first."""
+    files = [path for path in (folder / "weights").rglob("*") if path.parent.name == "d"]
+    return sorted(files, key=lambda path: -path.stat().st_size)
 
 
 def test_missing_and_truncated_weights_are_refused(folder):
-    path = largest(folder)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    files = numbers(folder)  # all of them, since some hold what a later one replaced
+    for path in files:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "weights cannot be read" in refusal(folder)
-    path.unlink()
+    for path in files:
+        path.unlink()
     assert "weights cannot be read" in refusal(folder)
     (folder / "weights").rename(folder / "elsewhere")
     assert "weights cannot be read" in refusal(folder)
@@ -221,7 +224,7 @@ def test_missing_and_truncated_weights_are_refused(folder):
 
 def test_altered_weights_are_refused_or_harmless(folder):
     """One flipped bit anywhere in the numbers: wrong weights must not come back under the right fingerprint."""
-    path = largest(folder)
+    path = numbers(folder)[0]
     data = path.read_bytes()
     for at in np.linspace(0, len(data) - 1, 7).astype(int):
         path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
