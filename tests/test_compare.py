@@ -17,7 +17,7 @@ from lrgan_jax.baselines import local_basis
 from lrgan_jax.compare import command, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.measure import CHANGE, measure
 from lrgan_jax.compare.page import page
-from lrgan_jax.compare.plane import letters, picture
+from lrgan_jax.compare.plane import _free_spots, _labels, letters, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.statistics import median_interval
 from lrgan_jax.compare.variants import VARIANTS, variants
@@ -568,3 +568,15 @@ def test_effects_are_means_over_both_ways(compared, monkeypatch):
         moves = np.array([-1, 1])[:, None] * sizes[k, n, r][:, None] * compared.vectors[k, n, r]
         expected = np.mean([3 * np.abs(images_at(compared.setup, move)[n] - before[n]).mean() for move in moves])
         np.testing.assert_allclose(found.expression[k, n, r], expected, **{**rounding(np.float32), "rtol": 1e-4})
+
+
+def test_letters_keep_clear_of_what_is_drawn():
+    """Of every point and of each other, whether or not a method before them has no point; methods that coincide share a place."""
+    points = np.array([[10.0, 10], [np.nan, np.nan], [30, 10], [31, 11], [60, 40]])
+    spots = _free_spots(points, points)
+    drawn = [k for k in range(len(points)) if k != 1]
+    for k in drawn:
+        assert np.hypot(*(spots[k] - points[k])) == pytest.approx(11)
+        assert all(np.hypot(*(spots[k] - points[j])) > 9 for j in drawn if j != k)
+        assert all(np.hypot(*(spots[k] - spots[j])) > 9 for j in drawn if j < k)
+    assert _labels(list("ABCDE"), points) == ["A", "B", "CD", "", "E"]

@@ -107,14 +107,16 @@ def _labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]
 
 
 def _free_spots(points: Float[np.ndarray, "k 2"], marks: Float[np.ndarray, "m 2"]) -> list[Float[np.ndarray, " 2"]]:
-    """For each point's letter the place around it that is farthest from all marks and from the letters before it."""
+    """For each point's letter the place around it that is farthest from all marks and from the letters before it; nan for one that is
+    not drawn, which takes no place."""
     angles = np.arange(8) * np.pi / 4
     around, taken = 11 * np.stack([np.cos(angles), np.sin(angles)], axis=1), list(marks[np.isfinite(marks).all(1)])
     spots = []
     for point in points:
         room = np.min([np.hypot(*(point + around - mark).T) for mark in taken if (mark != point).any()], axis=0)
         spots.append(point + around[np.argmax(room.round(1))])
-        taken.append(spots[-1])
+        if np.isfinite(point).all():
+            taken.append(spots[-1])
     return spots
 
 

@@ -13,7 +13,7 @@ from lrgan_jax.regions import Mask, bounding_box
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
-TAKEN = ("base64", "edited", "face", "faces", "gen", "image", "io", "jax", "lr", "near_frontal", "regions")  # names in the lines themselves
+TAKEN = ("base64", "edited", "face", "faces", "gen", "image", "io", "jax", "lr", "near_frontal", "regions")  # by the lines themselves
 
 
 def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]], num: int) -> str:

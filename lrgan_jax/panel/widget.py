@@ -35,7 +35,7 @@ class Panel(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def _answer(self, _widget: Any, request: dict[str, Any], _buffers: list) -> None:
-        reply = {"error": "interrupted"}
+        reply = {"error": "interrupted"}  # by a person who stops the kernel, which `reply` lets pass
         try:
             reply = self._studio.reply(request)
         finally:
