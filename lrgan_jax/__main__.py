@@ -26,7 +26,7 @@ from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_la
 from lrgan_jax.panel.command import explore_command
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.sweep.command import sweep_command
-from lrgan_jax.training.command import train_command
+from lrgan_jax.training.command import distill_command, train_command
 
 
 def demo_command(
@@ -288,7 +288,7 @@ def _png(path: Path) -> Path:
 
 COMMANDS: dict[str, Any] = {
     "demo": demo_command, "info": info, "sample": sample, "directions": directions, "edit": edit, "explore": explore_command,
-    "train": train_command, "sweep": sweep_command, "compare": compare_command, "bench": bench_command,
+    "train": train_command, "distill": distill_command, "sweep": sweep_command, "compare": compare_command, "bench": bench_command,
 }  # fmt: skip
 
 

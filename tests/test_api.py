@@ -31,7 +31,7 @@ ORDER = [
     "sweep.devices", "sweep.loop", "sweep.merge", "sweep.results", "sweep.command", "sweep",
     "images",
     "training.losses", "training.augment", "training.discriminator", "training.step", "training.data", "training.loop",
-    "training.command", "training",
+    "training.adversarial", "training.distillation", "training.command", "training",
     "bench",
     "demo", "report",
     "panel.masks", "panel.found", "panel.code", "panel.studio", "panel.widget", "panel.server", "panel.command", "panel",

@@ -38,17 +38,29 @@ class Network(nn.Module):
 
     config: DCGANConfig
 
-    @nn.compact
+    def setup(self):
+        cfg, init = self.config, nn.initializers.normal(0.02)
+        widths = (*cfg.channels, cfg.img_channels)
+        self.project = self.param("project", init, (4, 4, cfg.z_dim, widths[0]))
+        self.ups = [self.param(f"up{k}", init, (4, 4, *widths[k : k + 2])) for k in range(len(cfg.channels))]
+        for k in range(len(cfg.channels)):
+            setattr(self, f"norm{k}", nn.BatchNorm(use_running_average=True, epsilon=1e-5))
+
     def __call__(self, z: Float[Array, "n z"]) -> Float[Array, "n h w c"]:
-        init = nn.initializers.normal(0.02)
-        first = self.param("project", init, (4, 4, z.shape[-1], self.config.channels[0]))
+        return self.stages(z)[-1]
+
+    def stages(self, z: Float[Array, "n z"]) -> list[Float[Array, "n ..."]]:
+        """What each layer gives, ReLU not yet taken: [N, 4, 4, C0], [N, 8, 8, C1], ..., and at last the image."""
         # HIGHEST for the same reason as StyleGAN2's styles: everything depends on it, and it costs next to nothing.
-        x = jnp.einsum("ni,hwio->nhwo", z, first, precision="highest")
-        for k, features in enumerate((*self.config.channels[1:], self.config.img_channels)):
-            x = nn.relu(nn.BatchNorm(use_running_average=True, epsilon=1e-5, dtype=x.dtype, name=f"norm{k}")(x))
-            kernel = self.param(f"up{k}", init, (4, 4, x.shape[-1], features))
-            x = ops.conv_transpose_4x4(x, kernel)
-        return jnp.tanh(x)
+        found = [self.norm0(jnp.einsum("ni,hwio->nhwo", z, self.project, precision="highest"))]
+        for k in range(len(self.ups)):
+            found.append(self.layer(k, nn.relu(found[-1])))
+        return found
+
+    def layer(self, k: int, x: Float[Array, "n h w c"]) -> Float[Array, "n 2*h 2*w d"]:
+        """Features, ReLU taken, to the next ones, or by the last layer to the image."""
+        y = ops.conv_transpose_4x4(x, self.ups[k])
+        return jnp.tanh(y) if k == len(self.ups) - 1 else getattr(self, f"norm{k + 1}")(y)
 
 
 def init(key: Array, config: DCGANConfig) -> dict[str, Any]:

@@ -260,6 +260,17 @@ def synthesize(
     return network.apply(variables, ws, noise, moving, window, rngs=rngs, method=lambda net, *args: net.synthesis(*args))
 
 
+def features(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> tuple[Float[Array, "n h w c"], list[Array]]:
+    """ws -> image without noise, and what each block hands to the next one, from 4x4 up. A pure function of `variables`."""
+    network: Any = Network(config)
+    image, state = network.apply(
+        variables, ws, "none", method=lambda net, *args: net.synthesis(*args), mutable=["intermediates"],
+        capture_intermediates=lambda module, _: isinstance(module, SynthesisBlock),
+    )  # fmt: skip
+    blocks = state["intermediates"]["synthesis"]
+    return image, [blocks[f"b{r}"]["__call__"][0][0] for r in config.resolutions]
+
+
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True)
 class StyleGAN2:

@@ -1,4 +1,6 @@
-"""`lrgan train`: options to a config, data and a run."""
+"""`lrgan train` and `lrgan distill`: options to a config, data and a run."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -6,10 +8,12 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax import checkpoint
-from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
+from lrgan_jax.generators import DCGAN, StyleGAN2, StyleGAN2Config
+from lrgan_jax.training.adversarial import train
 from lrgan_jax.training.data import DataError, folder, sampled
 from lrgan_jax.training.discriminator import DiscriminatorConfig
-from lrgan_jax.training.loop import Schedule, TrainingError, train
+from lrgan_jax.training.distillation import DistillConfig, distill
+from lrgan_jax.training.loop import Schedule, TrainingError
 from lrgan_jax.training.step import TrainConfig
 
 
@@ -89,13 +93,65 @@ def train_command(
     schedule = Schedule(round(1000 * kimg), snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
     origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
     info = None if begin is None else begin.info
+    with _progress(schedule, out) as report:
+        train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=info, report=report)
+
+
+def distill_command(
+    teacher: Annotated[str, tyro.conf.Positional],
+    *,
+    out: Path = Path("run"),
+    kimg: float = 1000.0,
+    channel_base: int = 2048,
+    channel_max: int = 256,
+    latent: int = 256,
+    mapping_layers: int = 2,
+    batch: int = 16,
+    learning_rate: float = 0.01,
+    snapshot_kimg: float = 20.0,
+    seed: int = 0,
+) -> None:
+    """Teach a StyleGAN2 the images of a DCGAN; `lrgan train --start` then makes them sharp. The same command goes on with a run.
+
+    Args:
+        teacher: a DCGAN (its name or folder).
+        out: the run's folder: log.jsonl, samples/, models/ (each works as --model), and the state to resume from.
+        kimg: thousands of images to learn from; each block but the last is begun for a tenth of them.
+        channel_base: width of a layer is this over its resolution, at most channel_max.
+        channel_max: see channel_base.
+        latent: size of w.
+        mapping_layers: of the mapping network.
+        batch: images a step.
+        learning_rate: of the student.
+        snapshot_kimg: thousands of images between two snapshots.
+        seed: of everything random.
+    """
+    gen = checkpoint.load(teacher)
+    if not isinstance(gen, DCGAN):
+        raise TrainingError(f"{teacher} is not a DCGAN: only its layers are known to teach from")
+    channels = _widths(channel_base, channel_max, gen.resolution)
+    student = StyleGAN2Config(
+        channels, z_dim=gen.z_dim, w_dim=latent, img_channels=gen.config.img_channels, mapping_layers=mapping_layers,
+        mapping_features=latent, embed_features=0,
+    )  # fmt: skip
+    total = max(1, round(1000 * kimg / batch))
+    begun = total // 10
+    config = DistillConfig(student, (*[begun] * (len(channels) - 1), total - begun * (len(channels) - 1)), batch, learning_rate)
+    schedule = Schedule(total * batch, snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
+    with _progress(schedule, out) as report:
+        distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
+
+
+@contextmanager
+def _progress(schedule: Schedule, out: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar, the log's lines above it, and where to look in the end."""
     with tqdm(total=schedule.images, unit="img", unit_scale=True, leave=False) as bar:
 
         def report(line: dict[str, Any]) -> None:
             bar.update(line["images"] - bar.n)
             tqdm.write(_figures(line))
 
-        train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=info, report=report)
+        yield report
     print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
 
 

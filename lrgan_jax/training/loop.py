@@ -1,4 +1,4 @@
-"""The training loop: steps, and what they leave in the run's folder.
+"""The loop of every run: steps, and what they leave in the run's folder.
 
     settings.json         config, data and seed; a run goes on only with the same ones
     state/<step>/         everything the run remembers (Orbax), the last two
@@ -14,13 +14,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
 from lrgan_jax import checkpoint, images
 from lrgan_jax.files import write_whole
@@ -28,9 +27,7 @@ from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, stop_request
 from lrgan_jax.metrics import frechet_distance, sliced_wasserstein
 from lrgan_jax.settings import differences
-from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data
-from lrgan_jax.training.step import AXIS, TrainConfig
 
 GRID = (6, 12)  # rows and columns of a sheet of samples
 
@@ -54,72 +51,83 @@ class Schedule:
     compared: int = 1024
 
 
-def train(
-    config: TrainConfig,
-    data: Data,
+class Trainer(NamedTuple):
+    """What a run repeats.
+
+    Attributes:
+      settings: of everything that its results depend on, as JSON holds it; a run goes on only with the same ones.
+      batch: images a step.
+      init: the state before the first step; it has a number `step`.
+      update: state, number of the step from 1 -> next state, scalars to log. The state is given away.
+      model: the generator to use, of a state.
+      device: state as arrays of this machine -> the same where `update` wants it.
+    """
+
+    settings: dict[str, Any]
+    batch: int
+    init: Callable[[], Any]
+    update: Callable[[Any, int], tuple[Any, dict[str, Any]]]
+    model: Callable[[Any], StyleGAN2]
+    device: Callable[[Any], Any] = jax.device_put
+
+
+def run(
+    trainer: Trainer,
     out: str | os.PathLike,
     schedule: Schedule,
+    data: Data,
     *,
-    seed: int = 0,
-    start: StyleGAN2 | None = None,
-    origin: dict[str, Any] | None = None,
     info: ModelInfo | None = None,
     features: Callable[[Any], Any] | None = None,
-    devices: Sequence[Any] | None = None,
     report: Callable[[dict[str, Any]], Any] = lambda line: None,
 ) -> StyleGAN2:
     """Train, or go on training, in the folder `out`.
 
     Args:
-      start: weights of the generator to begin with; random ones otherwise.
-      origin: what `settings.json` says besides the config, and a resumed run must say again: where the data come from, for one.
+      data: to compare samples with.
       info: name, regions and card of the models that the run saves.
       features: images [N, H, W, C] -> features [N, k], for the Frechet distance at snapshots.
-      devices: to share each batch; all of this process by default. report: is given every line of the log.
+      report: is given every line of the log.
     Returns:
-      The averaged generator.
+      The generator after the last step.
     Raises:
-      TrainingError: if the folder holds another run, or batch, data and networks do not fit.
+      TrainingError: if the folder holds another run.
       Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
     from orbax.checkpoint import v1 as ocp  # half a second that no other command needs
 
     folder = Path(out).resolve()  # Orbax fails on relative paths, sometimes only in the background
-    devices = list(jax.local_devices() if devices is None else devices)
-    _check(config, data, len(devices))
-    _agree(folder / "settings.json", {"config": dataclasses.asdict(config), "seed": seed, **(origin or {})})
-    mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
+    _agree(folder / "settings.json", trainer.settings)
     info = info or ModelInfo(folder.name)
     keep: Any = ocp.training.preservation_policies.LatestN(2)
     store = ocp.training.Checkpointer(str(folder / "state"), preservation_policy=keep, cleanup_tmp_directories=True)
     with store as saved, stop_request() as stop:
-        state = steps.init(config, seed, start=start)
+        state = trainer.init()
         if saved.latest is not None:
             state = saved.load(saved.latest.step, jax.tree.map(np.asarray, state))
-        state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+        state = trainer.device(state)
         log = Log(folder / "log.jsonl", int(state.step), report)
-        total = -(-schedule.images // config.batch)
-        recent: list[steps.Metrics] = []
+        total = -(-schedule.images // trainer.batch)
+        recent: list[dict[str, Any]] = []
         began = time.perf_counter()
         for step in range(int(state.step) + 1, total + 1):
-            reals = jax.device_put(data.batch(step), NamedSharding(mesh, PartitionSpec(AXIS)))
-            state, metrics = steps.train_step(config, mesh, state, reals, **_due(config, step))
+            state, metrics = trainer.update(state, step)
             recent.append(metrics)
-            count = {"step": step, "images": step * config.batch}
+            count = {"step": step, "images": step * trainer.batch}
             asked = stop.number
             last = step == total or asked is not None
             if last or step % schedule.log_every == 0:
                 figures = _mean(recent)  # waits for the device, so the clock is read after it
-                log.write(count | figures | {"images_per_second": len(recent) * config.batch / (time.perf_counter() - began)})
+                log.write(count | figures | {"images_per_second": len(recent) * trainer.batch / (time.perf_counter() - began)})
                 recent, began = [], time.perf_counter()
             if last or step % schedule.snapshot_every == 0:
-                gen = dataclasses.replace(steps.averaged(config, state), info=info)
+                gen = dataclasses.replace(trainer.model(state), info=info)
                 log.write(count | _snapshot(gen, data, folder, f"{count['images']:09d}", schedule.compared, features))
                 saved.save(step, jax.tree.map(np.asarray, state))
                 began = time.perf_counter()
             if asked is not None:
                 raise Interrupted(f"stopped after step {step}, all kept; the same command goes on from there", asked)
-    return dataclasses.replace(steps.averaged(config, state), info=info)
+    return dataclasses.replace(trainer.model(state), info=info)
 
 
 class Log:
@@ -137,15 +145,7 @@ class Log:
         self.report(line)
 
 
-def _due(config: TrainConfig, step: int) -> dict[str, bool]:
-    """Which regularisers step number `step`, from 1, takes."""
-    return {
-        "regularise_r1": config.r1_gamma > 0 and step % config.r1_every == 0,
-        "regularise_path": config.path_weight > 0 and step % config.path_every == 0,
-    }
-
-
-def _mean(recent: list[steps.Metrics]) -> dict[str, float]:
+def _mean(recent: list[dict[str, Any]]) -> dict[str, float]:
     """Over the steps that have the figure: regularisers are seldom."""
     lines = jax.device_get(recent)
     names = dict.fromkeys(name for line in lines for name in line)
@@ -169,21 +169,6 @@ def _snapshot(gen: StyleGAN2, data: Data, out: Path, name: str, compared: int, f
     if features is not None:
         found["frechet"] = frechet_distance(features(made), features(real))
     return found
-
-
-def _check(config: TrainConfig, data: Data, devices: int) -> None:
-    network, group = config.generator, config.discriminator.group
-    if network.c_dim:
-        raise TrainingError("training is without labels: take a generator with c_dim 0")
-    if config.batch % (devices * group):
-        raise TrainingError(f"a batch of {config.batch} does not split over {devices} devices in whole groups of {group}")
-    for part, size, channels in (
-        ("generator", network.resolutions[-1], network.img_channels),
-        ("discriminator", config.discriminator.resolution, config.discriminator.img_channels),
-    ):
-        if (size, channels) != (data.resolution, data.img_channels):
-            theirs = f"{data.resolution} pixels and {data.img_channels} channels"
-            raise TrainingError(f"the {part} is for images of {size} pixels and {channels} channels, the data are of {theirs}")
 
 
 def _agree(path: Path, settings: dict[str, Any]) -> None:
