@@ -85,8 +85,7 @@ def _conv_jvp(padding, primals, tangents):
 
 def demodulation(kernel: Float[Array, "k k i o"], style: Float[Array, "n i"], eps: float) -> Float[Array, "n o"]:
     """1 / norm of the modulated kernel per output channel, `d = rsqrt(sum (W s)^2 + eps)` (arXiv:1912.04958, eq. 3)."""
-    taps = [jnp.square(kernel[a, b]) for a in range(kernel.shape[0]) for b in range(kernel.shape[1])]
-    energy = sum(taps[1:], taps[0])
+    energy = jnp.square(kernel).sum((0, 1))
     return lax.rsqrt(jnp.matmul(jnp.square(style), energy, precision=lax.Precision.HIGHEST) + eps)
 
 
