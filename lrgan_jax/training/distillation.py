@@ -1,7 +1,7 @@
 """Distillation: a StyleGAN2 learns the image that a DCGAN makes of every z.
 
-Where the answer to every z is known, each sample says how every weight must change, and the student gets further on a CPU in an hour
-than by adversarial training in a day; what it then lacks is sharpness, which `step.py` gives.
+Where the answer to every z is known, each sample says how every weight must change. What the student lacks in the end is sharpness,
+since it learns the mean of what it cannot tell apart; that is what adversarial training (`step.py`) is for.
 
 The images alone teach the lower blocks slowly, so blocks learn one after the other from 4x4 up, each from a hint (Romero et al. 2015,
 arXiv:1412.6550): a linear map of its features, trained with it, is put through the teacher's next layer, and what that gives shall be
@@ -72,7 +72,7 @@ def distill(
     """Teach, or go on teaching, in the folder `out`.
 
     Args:
-      origin: what `settings.json` says besides the config. info, report: as `run`.
+      origin: what `settings.json` says besides the config. report: as `run`.
     Returns:
       The averaged student, with the teacher's regions.
     Raises:
