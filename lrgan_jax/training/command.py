@@ -76,10 +76,8 @@ def train_command(
         source = sampled(checkpoint.load(data), batch, seed=seed)
     begin = None if start is None else checkpoint.load(start)
     if begin is None:
-        network = StyleGAN2Config(
-            channels=_widths(channel_base, channel_max, source.resolution), z_dim=latent, w_dim=latent, img_channels=source.img_channels,
-            mapping_layers=mapping_layers, mapping_features=latent, embed_features=0,
-        )  # fmt: skip
+        widths = _widths(channel_base, channel_max, source.resolution)
+        network = _network(widths, latent, latent, mapping_layers, source.img_channels)
     elif isinstance(begin, StyleGAN2):
         network = begin.config
     else:
@@ -90,7 +88,7 @@ def train_command(
         r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, average_images=1000 * average_kimg, augment_target=augment_target,
         precision=precision,
     )  # fmt: skip
-    schedule = Schedule(round(1000 * kimg), snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
+    schedule = _schedule(round(1000 * kimg), snapshot_kimg, batch)
     origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
     info = None if begin is None else begin.info
     with _progress(schedule, out) as report:
@@ -111,7 +109,7 @@ def distill_command(
     snapshot_kimg: float = 20.0,
     seed: int = 0,
 ) -> None:
-    """Teach a StyleGAN2 the images of a DCGAN; `lrgan train --start` then makes them sharp. The same command goes on with a run.
+    """Teach a StyleGAN2 the images of a DCGAN: a start for `lrgan train --start`. The same command goes on with a run.
 
     Args:
         teacher: a DCGAN (its name or folder).
@@ -130,14 +128,11 @@ def distill_command(
     if not isinstance(gen, DCGAN):
         raise TrainingError(f"{teacher} is not a DCGAN: only its layers are known to teach from")
     channels = _widths(channel_base, channel_max, gen.resolution)
-    student = StyleGAN2Config(
-        channels, z_dim=gen.z_dim, w_dim=latent, img_channels=gen.config.img_channels, mapping_layers=mapping_layers,
-        mapping_features=latent, embed_features=0,
-    )  # fmt: skip
+    student = _network(channels, gen.z_dim, latent, mapping_layers, gen.config.img_channels)
     total = max(1, round(1000 * kimg / batch))
     begun = total // 10
     config = DistillConfig(student, (*[begun] * (len(channels) - 1), total - begun * (len(channels) - 1)), batch, learning_rate)
-    schedule = Schedule(total * batch, snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
+    schedule = _schedule(total * batch, snapshot_kimg, batch)
     with _progress(schedule, out) as report:
         distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
 
@@ -153,6 +148,17 @@ def _progress(schedule: Schedule, out: Path) -> Iterator[Callable[[dict[str, Any
 
         yield report
     print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
+
+
+def _network(channels: tuple[int, ...], z_dim: int, latent: int, mapping_layers: int, img_channels: int) -> StyleGAN2Config:
+    return StyleGAN2Config(
+        channels, z_dim=z_dim, w_dim=latent, img_channels=img_channels, mapping_layers=mapping_layers, mapping_features=latent,
+        embed_features=0,
+    )  # fmt: skip
+
+
+def _schedule(images: int, snapshot_kimg: float, batch: int) -> Schedule:
+    return Schedule(images, snapshot_every=max(1, round(1000 * snapshot_kimg / batch)))
 
 
 def _widths(base: int, most: int, resolution: int) -> tuple[int, ...]:

@@ -9,11 +9,14 @@ what it gives the teacher. Where features differ in nothing that the teacher loo
 
 Symbols: z on the sphere of radius sqrt(z_dim), because the student's mapping normalises it.
 """
+import bisect
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -47,6 +50,11 @@ class DistillConfig:
     batch: int = 16
     learning_rate: float = 0.01
 
+    @property
+    def ends(self) -> list[int]:
+        """The step before which each stage ends, from 0."""
+        return list(itertools.accumulate(self.steps))
+
 
 class DistillState(NamedTuple):
     """All that a run remembers. `adapters` are the linear maps from the student's features to the teacher's, one a hint."""
@@ -72,6 +80,7 @@ def distill(
     """Teach, or go on teaching, in the folder `out`.
 
     Args:
+      schedule: how much of the run to do, all of it where its images are batch * sum(steps).
       origin: what `settings.json` says besides the config. report: as `run`.
     Returns:
       The averaged student, with the teacher's regions.
@@ -89,10 +98,10 @@ def distill(
         batch=config.batch,
         init=lambda: init(config, teacher, seed),
         update=update,
-        model=lambda state: StyleGAN2(config.student, {"params": state.average, "buffers": state.buffers}),
+        model=lambda state: averaged(config, state),
     )
     data = sampled(teacher, 64, seed=seed)
-    return run(trainer, out, schedule, data, info=ModelInfo(regions=teacher.info.regions), report=report)
+    return run(trainer, out, schedule, data, info=ModelInfo(Path(out).resolve().name, regions=teacher.info.regions), report=report)
 
 
 def init(config: DistillConfig, teacher: DCGAN, seed: int) -> DistillState:
@@ -105,6 +114,13 @@ def init(config: DistillConfig, teacher: DCGAN, seed: int) -> DistillState:
     trained = {"student": variables["params"], "adapters": adapters}
     average = jax.tree.map(jnp.array, variables["params"])  # arrays of its own: the state is given away
     return DistillState(jnp.uint32(seed), jnp.uint32(0), trained, average, variables["buffers"], _optimizer(config).init(trained))
+
+
+def averaged(config: DistillConfig, state: DistillState) -> StyleGAN2:
+    """The student to use, with the mean latent of the mapping it has by now."""
+    variables = {"params": state.average, "buffers": state.buffers}
+    mapping = {"w_avg": _mean_latent(config.student, variables)}
+    return StyleGAN2(config.student, variables | {"buffers": state.buffers | {"mapping": mapping}})
 
 
 @partial(jax.jit, static_argnames=("config", "stage"), donate_argnames="state")
@@ -151,7 +167,7 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
     So the first block, linear in its style, can soon be the teacher's projection; and all others begin as plain convolutions, nearly.
     """
     variables = jax.jit(stylegan2.init, static_argnums=1)(key, config)
-    params, buffers = variables["params"], variables["buffers"]
+    params = variables["params"]
     lr, mean, gain = config.mapping_lr, jnp.zeros(config.z_dim), 1.0
     for k in range(config.mapping_layers):
         layer = params["mapping"][f"fc{k}"]
@@ -160,9 +176,7 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
         turn *= (max(fan_in, fan_out) / fan_in) ** 0.5
         layer["kernel"], layer["bias"] = turn * fan_in**0.5 / lr, (SHIFT - mean @ turn) / lr
         mean, gain = jnp.full(fan_out, SHIFT * 2**0.5), 0.5**0.5  # of what the leaky ReLU gives
-    z = jax.random.normal(key, (4096, config.z_dim))
-    average = stylegan2.map_latents(config, variables, z, None).mean(0)
-    buffers["mapping"]["w_avg"] = average
+    average = _mean_latent(config, variables)
     for block, layers in params["synthesis"].items():
         for name in layers.keys() & {"conv0", "conv1", "torgb"}:
             first, affine = (block, name) == ("b4", "conv1"), layers[name]["affine"]
@@ -171,26 +185,24 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
     return variables
 
 
+def _mean_latent(config: StyleGAN2Config, variables) -> Float[Array, " d"]:
+    z = jax.random.normal(jax.random.key(0), (4096, config.z_dim))
+    return stylegan2.map_latents(config, variables, z, None).mean(0)
+
+
 def _optimizer(config: DistillConfig):
     stages = [optax.schedules.linear_schedule(0.0, config.learning_rate, WARM) for _ in config.steps[:-1]]
     last = optax.schedules.warmup_cosine_decay_schedule(0.0, config.learning_rate, WARM, max(config.steps[-1], WARM + 1))
-    ends = [sum(config.steps[: k + 1]) for k in range(len(stages))]
-    return optax.adam(optax.schedules.join_schedules([*stages, last], ends), b1=0.9, b2=0.99)
+    return optax.adam(optax.schedules.join_schedules([*stages, last], config.ends[:-1]), b1=0.9, b2=0.99)
 
 
 def _stage(config: DistillConfig, step: int) -> int:
-    """Which stage the step, from 0, is of."""
-    for stage, num in enumerate(config.steps):
-        if step < num:
-            return stage
-        step -= num
-    return len(config.steps) - 1
+    """Which stage the step, from 0, is of; the last one goes on."""
+    return bisect.bisect_right(config.ends[:-1], step)
 
 
 def _check(teacher: DCGAN, config: DistillConfig) -> None:
     student = config.student
-    if not isinstance(teacher, DCGAN):
-        raise TrainingError("only a DCGAN can be distilled: its layers are what the student's are compared with")
     if (student.resolutions[-1], student.img_channels, student.z_dim) != (teacher.resolution, teacher.config.img_channels, teacher.z_dim):
         raise TrainingError(f"the student must have z of {teacher.z_dim} and images of {teacher.resolution} pixels, as the teacher")
     if student.c_dim:
