@@ -383,8 +383,8 @@ def start(model, store, *args, devices=1, num=NUM):
     """`lrgan sweep` as a process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"XLA_FLAGS": flags}
-    options = ["--model", model / "small", "--num-latents", num, "--seed", 3, "--num", 3, "--block", BLOCK, "--log-json", *args]
-    line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options]
+    options = ["--model", model / "small", "--num-latents", num, "--seed", 3, "--num", 3, "--block", BLOCK, "--memory", 2]
+    line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options, "--log-json", *args]
     return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -114,6 +114,12 @@ def test_losses_are_the_cross_entropies_they_are_named_after():
     np.testing.assert_allclose(losses.generator_loss(jnp.asarray(fake)), -np.log(sigmoid(fake)).mean(), rtol=1e-6)
 
 
+def test_feature_matching_sums_mean_differences_and_half_precision_loses_nothing_in_the_sum():
+    found = [jnp.array([[1.0, -2.0]]), jnp.ones((1, 4096), jnp.bfloat16)]
+    wanted = [jnp.array([[0.5, 1.0]]), jnp.full((1, 4096), 0.75, jnp.bfloat16)]
+    assert losses.feature_matching(found, wanted) == (0.5 + 3.0) / 2 + 0.25
+
+
 def filtered(x, filter, padding):
     """A true convolution along both axes, in plain loops."""
     x = np.pad(x, ((0, 0), padding, padding, (0, 0)))
@@ -260,6 +266,15 @@ def test_samples_of_a_generator_are_fresh_and_the_reference_is_apart(small_dcgan
     np.testing.assert_array_equal(data.batch(1), sampled(small_dcgan, 4).batch(1))
 
 
+@pytest.mark.parametrize("on_sphere", [False, True])
+def test_samples_tell_the_latents_they_were_made_from(small_dcgan, on_sphere):
+    data = sampled(small_dcgan, 4, on_sphere=on_sphere)
+    z = data.latents(3)
+    np.testing.assert_allclose(data.batch(3), small_dcgan.synthesis(z), **rounding(np.float32))
+    lengths = np.linalg.norm(z, axis=1) / small_dcgan.z_dim**0.5
+    assert (np.abs(lengths - 1) < 1e-5).all() == on_sphere
+
+
 def test_bad_data_is_refused_in_one_line(faces, tmp_path):
     with pytest.raises(DataError, match="holds 20 images, fewer than a batch of 32"):
         folder(faces, 32)
@@ -283,12 +298,15 @@ def mesh(num):
     return jax.make_mesh((num,), (steps.AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices[:num])
 
 
-def after(config, num_steps, num_devices=1, *, always=False):
+def reals_of(config, k):
+    return jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), minval=-1, maxval=1)
+
+
+def after(config, num_steps, num_devices=1, *, always=False, latents=None):
     state = steps.init(config, 0)
     for k in range(num_steps):
-        reals = jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), minval=-1, maxval=1)
-        due = always or k % 2 == 1
-        state, metrics = steps.train_step(config, mesh(num_devices), state, reals, regularise_r1=due, regularise_path=due)
+        due = {"regularise_r1": always or k % 2 == 1, "regularise_path": always or k % 2 == 1}
+        state, metrics = steps.train_step(config, mesh(num_devices), state, reals_of(config, k), latents, **due)
     return jax.device_get((state, metrics))
 
 
@@ -299,14 +317,48 @@ def test_a_step_moves_both_networks_and_the_averages():
         pairs = zip(jax.tree.leaves(getattr(state, name)), jax.tree.leaves(getattr(fresh, name)), strict=True)
         assert np.mean([bool((a != b).any()) for a, b in pairs]) > 0.9, name
     assert state.step == 2 and np.any(state.buffers["mapping"]["w_avg"])
-    assert 0 < state.path_mean < metrics["path_length"] and metrics["r1"] > 0
+    assert 0 < state.path_mean == metrics["path_length"] and metrics["r1"] > 0  # the first measurement begins the mean
     assert np.isfinite([*metrics.values()]).all()
+    assert not {"matched", "l1"} & metrics.keys()
 
 
 def test_the_first_average_is_near_the_weights_and_later_ones_lag():
     """At first the half-life is 5 % of what was seen, so the average is the newest weights to 2^-20."""
     state, _ = after(CONFIG, 1)
     assert max(worst(a, b) for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.generator), strict=True) if b.any()) < 1e-4
+
+
+Z = jax.random.normal(jax.random.key(5), (8, G.z_dim))
+MATCHING = dataclasses.replace(CONFIG, match=10.0, path_weight=0.0)
+
+
+def test_matching_compares_the_images_of_the_given_latents():
+    """At the first step, by other means: no noise shows yet, the generator is the fresh one and the critic is one update old."""
+    fresh = steps.averaged(MATCHING, steps.init(MATCHING, 0))
+    state, metrics = after(MATCHING, 1, latents=Z)
+    made, reals = fresh.synthesis(fresh.mapping(Z)), reals_of(MATCHING, 0)
+    critic = jax.tree.map(jnp.asarray, state.discriminator)
+    features = [discriminator.score_and_features(D, critic, x)[1] for x in (made, reals)]
+    assert [a.shape for a in features[0]] == [(8, 4, 4, 6)]
+    l1 = np.abs(np.asarray(made) - np.asarray(reals)).mean()
+    assert metrics["l1"] == pytest.approx(l1, rel=1e-5)
+    assert metrics["matched"] == pytest.approx(l1 + np.abs(np.asarray(features[0][0] - features[1][0])).mean(), rel=1e-5)
+
+
+def test_matching_brings_the_generator_to_the_images_and_without_it_nothing_does():
+    """Eight images by heart: the same latents and images at every step."""
+
+    def lost(match):
+        config = dataclasses.replace(MATCHING, match=match, r1_gamma=0.0, learning_rate=0.01)
+        state, reals = steps.init(config, 0), jnp.broadcast_to(reals_of(config, 0)[:, :1, :1], (8, 8, 8, 3))
+        found = []
+        for _ in range(60):
+            state, metrics = steps.train_step(config, mesh(1), state, reals, Z, regularise_r1=False, regularise_path=False)
+            found.append(float(metrics["l1"]))
+        return found[0], found[-1]
+
+    (first, last), (_, alone) = lost(10.0), lost(0.0)
+    assert last < 0.5 * first and last < 0.6 * alone
 
 
 @pytest.mark.slow
@@ -319,7 +371,7 @@ def test_four_devices_train_as_one(tmp_path):
         "from lrgan_jax.training import step as steps\n"
         "steps.optax.adam = functools.partial(optax.adam, eps=1e-2)\n"
         "for n in (1, 4):\n"
-        "    leaves = jax.tree.leaves(t.after(t.CONFIG, 2, n, always=True))\n"
+        "    leaves = jax.tree.leaves((t.after(t.CONFIG, 2, n, always=True), t.after(t.MATCHING, 2, n, latents=t.Z)))\n"
         "    np.savez(f'{sys.argv[1]}/{n}.npz', *leaves)\n"
     )
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
@@ -406,6 +458,9 @@ def test_what_does_not_fit_is_refused(faces, tmp_path, small_dcgan):
         (dataclasses.replace(CONFIG, batch=7), folder(faces, 7), "whole groups of 2"),
         (CONFIG, sampled(small_dcgan, 8), "for images of 8 pixels"),
         (dataclasses.replace(CONFIG, generator=dataclasses.replace(G, c_dim=2)), folder(faces, 8), "without labels"),
+        (MATCHING, folder(faces, 8), "the latent of every image"),
+        (dataclasses.replace(MATCHING, augment_target=0.6), sampled(small_dcgan, 8), "no augmentation"),
+        (dataclasses.replace(MATCHING, generator=dataclasses.replace(G, z_dim=3)), sampled(small_dcgan, 8), f"z of {small_dcgan.z_dim}"),
     ):
         with pytest.raises(TrainingError, match=message):
             train(config, data, tmp_path / "run", schedule)

@@ -65,6 +65,7 @@ def sweep_command(
     thumbnail: int = 64,
     block: int = 32,
     max_failures: int = 100,
+    memory: float | None = None,
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None,
     merge: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="STORE")] = None,
     status: bool = False,
@@ -89,6 +90,7 @@ def sweep_command(
         thumbnail: side of the pictures kept, in pixels, at most.
         block: latents computed and written together.
         max_failures: stop after so many latents without finite results.
+        memory: GB for a Jacobian, half of what is free by default; the same on machines that differ gives results equal to the bit.
         shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the parts together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
@@ -102,12 +104,15 @@ def sweep_command(
         gen = checkpoint.load(model)
         if num_latents < 1:
             raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
+        if memory is not None and not memory > 0:
+            raise UsageError(f"--memory must be above 0, got {memory}")
         random = partial(seeded, gen, seed, num_latents, labels=labels, truncation=truncation)
         rows = random() if latents is None else _rows(gen, latents, space, truncation)
         with _shown(as_json=log_json) as report:
             run(
                 gen, store, rows, regions_or_own(regions, gen), grams=grams, splits=splits, thumbnail=thumbnail, block=block,
-                shard=_share(shard), max_failures=max_failures, report=report, **search.arguments(gen),
+                shard=_share(shard), max_failures=max_failures, memory=None if memory is None else round(memory * 2**30), report=report,
+                **search.arguments(gen),
             )  # fmt: skip
     print(_status(store))
 

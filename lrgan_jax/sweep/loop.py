@@ -71,6 +71,7 @@ def run(
     block: int = 32,
     shard: Share = Share(),  # noqa: B008, a constant
     max_failures: int | None = 100,
+    memory: int | None = None,
     devices: Sequence[Any] | None = None,
     report: Callable[[Progress], Any] = lambda progress: None,
 ) -> None:
@@ -86,6 +87,7 @@ def run(
       block: latents computed and written together; best a multiple of the number of devices.
       shard: do only this share of the blocks, in a store of its own or in a common one; `merge` brings the shares together.
       max_failures: so many latents may have no finite results; None for any number.
+      memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what is free.
       devices: to share each block; all of this process by default. report: is told how far it is, at the start and after every block.
     Raises:
       SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed stays.
@@ -100,7 +102,7 @@ def run(
     stacked = np.stack(list(masks.values()))
     options = Options(
         None if layers is None else check_layers(layers, gen.num_ws), method, min(num, gen.w_dim), lam, mu, num_relax,
-        mode, channels, grams, splits, thumbnail, memory=default_memory(),
+        mode, channels, grams, splits, thumbnail, memory=default_memory() if memory is None else memory,
     )  # fmt: skip
     with processes.together():
         if jax.process_index() == 0:

@@ -4,7 +4,7 @@
     discriminator.py         the other network
     step.py                  one update of both networks, on one device or many
     adversarial.py           such steps as a run
-    distillation.py          another beginning: a DCGAN's image of every z, learnt block by block
+    distillation.py          another beginning: a DCGAN's image of every z, learnt block by block; then adversarial, with `match`
     data.py, loop.py         a folder or a generator to learn from; the run's folder, snapshots, resuming
 """
 from lrgan_jax.training.adversarial import train

@@ -44,9 +44,12 @@ def train(
     _check(config, data, len(devices))
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
 
+    matched = data.latents if config.match else None
+
     def update(state: steps.TrainState, step: int):
-        reals = jax.device_put(data.batch(step), NamedSharding(mesh, PartitionSpec(AXIS)))
-        return steps.train_step(config, mesh, state, reals, **_due(config, step))
+        latents = None if matched is None else matched(step)
+        reals, latents = jax.device_put((data.batch(step), latents), NamedSharding(mesh, PartitionSpec(AXIS)))
+        return steps.train_step(config, mesh, state, reals, latents, **_due(config, step))
 
     trainer = Trainer(
         settings={"config": dataclasses.asdict(config), "seed": seed, **(origin or {})},
@@ -69,6 +72,11 @@ def _due(config: TrainConfig, step: int) -> dict[str, bool]:
 
 def _check(config: TrainConfig, data: Data, devices: int) -> None:
     network, group = config.generator, config.discriminator.group
+    if config.match:
+        if data.latents is None or config.augment_target is not None:
+            raise TrainingError("matching wants the latent of every image, so samples of a model to learn from, and no augmentation")
+        if (theirs := data.latents(0).shape[-1]) != network.z_dim:
+            raise TrainingError(f"matching wants a generator with z of {theirs}, as the model to learn from")
     if network.c_dim:
         raise TrainingError("training is without labels: take a generator with c_dim 0")
     if config.batch % (devices * group):

@@ -36,6 +36,7 @@ def train_command(
     r1_gamma: float = 0.1,
     path_weight: float = 2.0,
     mixing: float = 0.9,
+    match: float = 0.0,
     average_kimg: float = 10.0,
     augment_target: float | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -62,6 +63,8 @@ def train_command(
         r1_gamma: weight of R1; lower for small images.
         path_weight: weight of the path-length regularisation; 0 leaves it out.
         mixing: share of images made from two latents.
+        match: weight of being like the model's image of the same z, in pixels and in the discriminator's features; 10 sharpens a student of
+            `lrgan distill`.
         average_kimg: half-life of the averaged generator, which is the one that is saved.
         augment_target: augment adaptively, aiming at this mean sign of the discriminator on real images; 0.6 for small data sets.
         precision: of the layers on GPUs and TPUs.
@@ -73,7 +76,7 @@ def train_command(
     elif mirror or resolution is not None:
         raise DataError("--mirror and --resolution are for a folder of images")
     else:
-        source = sampled(checkpoint.load(data), batch, seed=seed)
+        source = sampled(checkpoint.load(data), batch, seed=seed, on_sphere=match > 0)
     begin = None if start is None else checkpoint.load(start)
     if begin is None:
         widths = _widths(channel_base, channel_max, source.resolution)
@@ -85,8 +88,8 @@ def train_command(
     critic = DiscriminatorConfig(_widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels)
     config = TrainConfig(
         network, critic, batch=batch, learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate,
-        r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, average_images=1000 * average_kimg, augment_target=augment_target,
-        precision=precision,
+        r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, match=match, average_images=1000 * average_kimg,
+        augment_target=augment_target, precision=precision,
     )  # fmt: skip
     schedule = _schedule(round(1000 * kimg), snapshot_kimg, batch)
     origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}

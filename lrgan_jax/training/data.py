@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lrgan_jax.generators import Generator, sample_z
+from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
@@ -28,6 +28,7 @@ class Data(NamedTuple):
     Attributes:
       size: how many there are, None for data without end. batch: step -> the images of that step.
       reference: n -> n images to compare samples with: of a generator ones that no step shows, of a folder the first n of a fixed shuffle.
+      latents: step -> the z [N, z_dim] that a generator made that step's images of.
     """
 
     resolution: int
@@ -35,22 +36,37 @@ class Data(NamedTuple):
     size: int | None
     batch: Callable[[int], Float[Array, "n h w c"]]
     reference: Callable[[int], Float[Array, "n h w c"]]
+    latents: Callable[[int], Float[Array, "n z"]] | None = None
 
 
-def sampled(gen: Generator, batch: int, *, seed: int = 0) -> Data:
-    """Fresh samples of a generator at every step: data without end."""
+def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = False) -> Data:
+    """Fresh samples of a generator at every step: data without end.
 
-    def images(key, n: int) -> Float[Array, "n h w c"]:
-        return gen.synthesis(gen.mapping(sample_z(gen, key, n)))
+    Args:
+      on_sphere: scale every z to length sqrt(z_dim), for a student whose mapping does that too.
+    """
+
+    def latents(key, n: int) -> Float[Array, "n z"]:
+        z = sample_z(gen, key, n).array
+        return ops.normalize_2nd_moment(z) if on_sphere else z
+
+    @partial(jax.jit, static_argnums=2)
+    def images(gen: Generator, key, n: int) -> Float[Array, "n h w c"]:
+        return gen.synthesis(gen.mapping(latents(key, n)))
 
     training, held_out = jax.random.split(jax.random.key(seed))
-    channels = jax.eval_shape(partial(images, n=1), training).shape[-1]
+    channels = jax.eval_shape(partial(images, n=1), gen, training).shape[-1]
 
     def reference(n: int):
-        parts = [images(jax.random.fold_in(held_out, k), batch) for k in range(-(-n // batch))]
+        parts = [images(gen, jax.random.fold_in(held_out, k), batch) for k in range(-(-n // batch))]
         return jnp.concatenate(parts)[:n]
 
-    return Data(gen.resolution, channels, None, lambda step: images(jax.random.fold_in(training, step), batch), reference)
+    return Data(
+        gen.resolution, channels, None,
+        batch=lambda step: images(gen, jax.random.fold_in(training, step), batch),
+        reference=reference,
+        latents=lambda step: latents(jax.random.fold_in(training, step), batch),
+    )  # fmt: skip
 
 
 def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirror: bool = False, seed: int = 0) -> Data:

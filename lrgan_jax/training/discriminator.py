@@ -85,10 +85,13 @@ class Discriminator(nn.Module):
     config: DiscriminatorConfig
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, " n"]:
+    def __call__(self, x: Float[Array, "n h w c"]) -> tuple[Float[Array, " n"], list[Array]]:
+        """Scores, and the features that each block but the last gives."""
+        features = []
         for k in range(len(self.config.channels) - 1, 0, -1):
             x = Block(self.config, k, name=f"b{4 * 2**k}")(x)
-        return Epilogue(self.config, name="b4")(x)
+            features.append(x)
+        return Epilogue(self.config, name="b4")(x), features
 
 
 def group_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h w 1"]:
@@ -114,6 +117,11 @@ def init(key: Array, config: DiscriminatorConfig) -> dict[str, Any]:
 
 def score(config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
     """One number per image, high for real ones. A pure function; the batch must be made of whole groups."""
+    return score_and_features(config, params, images)[0]
+
+
+def score_and_features(config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]) -> tuple[Float[Array, " n"], list[Array]]:
+    """The score, and features [N, h, w, C] after each block from the image's size down to 4x4."""
     network: Any = Discriminator(config)
     return network.apply({"params": params}, images)
 

@@ -1,7 +1,7 @@
 """Distillation: a StyleGAN2 learns the image that a DCGAN makes of every z.
 
 Where the answer to every z is known, each sample says how every weight must change. What the student lacks in the end is sharpness,
-since it learns the mean of what it cannot tell apart; that is what adversarial training (`step.py`) is for.
+since it learns the mean of what it cannot tell apart; that is what adversarial training is for, with `match` (`step.py`).
 
 The images alone teach the lower blocks slowly, so blocks learn one after the other from 4x4 up, each from a hint (Romero et al. 2015,
 arXiv:1412.6550): a linear map of its features, trained with it, is put through the teacher's next layer, and what that gives shall be

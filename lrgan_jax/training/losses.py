@@ -3,9 +3,10 @@
 Symbols: D the discriminator's score, G the generator, a the running mean of path lengths.
 
 Source: logistic loss, Goodfellow et al. 2014, arXiv:1406.2661; R1, Mescheder et al. 2018, arXiv:1801.04406, eq. 9; path lengths and
-lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B.
+lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B; feature matching between images that belong
+together, Wang et al. 2018, arXiv:1711.11585, eq. 4.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,11 @@ def discriminator_loss(real: Float[Array, " n"], fake: Float[Array, " n"]) -> Fl
 def generator_loss(fake: Float[Array, " n"]) -> Float[Array, ""]:
     """-log sigmoid(D(fake)), averaged: the non-saturating form."""
     return jnp.mean(jax.nn.softplus(-fake))
+
+
+def feature_matching(found: Sequence[Float[Array, "n ..."]], wanted: Sequence[Float[Array, "n ..."]]) -> Float[Array, ""]:
+    """Mean absolute difference of each pair of features, summed over the pairs."""
+    return sum((jnp.abs(a.astype(jnp.float32) - b).mean() for a, b in zip(found, wanted, strict=True)), jnp.zeros(()))
 
 
 def r1(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, ""]:

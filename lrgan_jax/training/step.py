@@ -36,6 +36,7 @@ class TrainConfig:
       r1_gamma, r1_every: weight of R1 and the steps between two of its terms, which count so many times as much.
       path_weight, path_every: the same for path lengths; weight 0 leaves them out.
       mixing: share of images made from two latents, one for the first layers and one for the rest.
+      match: weight of feature matching, where the data tell which z each image belongs to. The generator then makes its images of these z.
       average_images: half-life of the averaged generator, in images.
       augment_target: mean sign of D(real) that augmentation aims for, None for none. Wanted where data are few.
       precision: of the networks' layers in the main losses; weights, mapping, regularisers and images stay float32.
@@ -52,6 +53,7 @@ class TrainConfig:
     path_weight: float = 2.0
     path_every: int = 8
     mixing: float = 0.9
+    match: float = 0.0
     average_images: float = 10_000.0
     augment_target: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -97,35 +99,44 @@ def averaged(config: TrainConfig, state: TrainState) -> StyleGAN2:
 
 @partial(jax.jit, static_argnames=("config", "mesh", "regularise_r1", "regularise_path"), donate_argnames="state")
 def train_step(
-    config: TrainConfig, mesh: Mesh, state: TrainState, reals: Float[Array, "n h w c"], *, regularise_r1: bool, regularise_path: bool
+    config: TrainConfig,
+    mesh: Mesh,
+    state: TrainState,
+    reals: Float[Array, "n h w c"],
+    latents: Float[Array, "n z"] | None = None,
+    *,
+    regularise_r1: bool,
+    regularise_path: bool,
 ) -> tuple[TrainState, Metrics]:
     """One update of both networks.
 
     Args:
       mesh: one axis, named `batch`, over which `reals` is split. reals: in [-1, 1]. The state is given away.
+      latents: of the images to match (`config.match`); others are made of random ones.
     Returns:
-      The next state, and scalars: `loss_g`, `loss_d`, mean scores, `signs`, `augment_p`; with a regulariser `r1` or `path_length`.
+      The next state, and scalars: `loss_g`, `loss_d`, mean scores, `signs`, `augment_p`; with a regulariser `r1` or `path_length`; with
+      latents `matched`, and `l1`, the mean absolute difference of images.
     """
 
-    def local(state: TrainState, reals) -> tuple[TrainState, Metrics]:
+    def local(state: TrainState, reals, latents) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(state.seed), state.step)
         mine = lax.axis_index(AXIS) * len(reals) + jnp.arange(len(reals))
         keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(key, i)))(mine)  # [n, 2]
-        state, of_d = _update_discriminator(config, state, keys[:, 0], reals, regularise_r1)
-        state, of_g = _update_generator(config, state, keys[:, 1], regularise_path)
+        state, of_d = _update_discriminator(config, state, keys[:, 0], reals, latents, regularise_r1)
+        state, of_g = _update_generator(config, state, keys[:, 1], reals, latents, regularise_path)
         return state._replace(step=state.step + 1), of_d | of_g
 
     split = PartitionSpec(AXIS)
-    return jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=PartitionSpec())(state, reals)
+    return jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec(), split, split), out_specs=PartitionSpec())(state, reals, latents)
 
 
-def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, regularise: bool) -> tuple[TrainState, Metrics]:
-    made, _ = jax.vmap(partial(_generate, config, state.generator, state.buffers))(keys)
+def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool) -> tuple[TrainState, Metrics]:
+    made, _ = jax.vmap(partial(_generate, config, state.generator, state.buffers))(keys, latents)
     # Reals first, so that groups never mix the two.
     images = _augmented(config, state, jnp.concatenate([_derived(keys, 1), _derived(keys, 2)]), jnp.concatenate([reals, made]))
 
     def loss(params):
-        real, fake = jnp.split(_score(config, params, images), 2)
+        real, fake = jnp.split(_score(config, params, images)[0], 2)
         metrics = {"loss_d": losses.discriminator_loss(real, fake), "score_real": real.mean(), "score_fake": fake.mean()}
         metrics["signs"] = jnp.sign(real).mean()
         total = metrics["loss_d"]
@@ -147,17 +158,23 @@ def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, r
     return state, metrics | {"augment_p": p}
 
 
-def _update_generator(config: TrainConfig, state: TrainState, keys, regularise: bool) -> tuple[TrainState, Metrics]:
+def _update_generator(config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool) -> tuple[TrainState, Metrics]:
     def loss(params):
-        images, w = jax.vmap(partial(_generate, config, params, state.buffers))(keys)
+        images, w = jax.vmap(partial(_generate, config, params, state.buffers))(keys, latents)
         images = _augmented(config, state, _derived(keys, 1), images)
-        metrics = {"loss_g": losses.generator_loss(_score(config, state.discriminator, images))}
+        scores, features = _score(config, state.discriminator, images)
+        metrics = {"loss_g": losses.generator_loss(scores)}
         total, path_mean = metrics["loss_g"], state.path_mean
+        if latents is not None:
+            _, wanted = _score(config, state.discriminator, reals)
+            metrics["l1"] = jnp.abs(images - reals).mean()
+            metrics["matched"] = losses.feature_matching([images, *features], [reals, *wanted])
+            total = total + config.match * metrics["matched"]
         if regularise:
             lengths = jax.vmap(partial(_path_length, config, params, state.buffers))(keys[::2])  # half the batch is enough
             metrics["path_length"] = lengths.mean()
             now = lax.stop_gradient(lax.pmean(lengths.mean(), AXIS))
-            path_mean = path_mean + PATH_DECAY * (now - path_mean)
+            path_mean = jnp.where(path_mean == 0, now, _towards(path_mean, now, PATH_DECAY))  # the first one begins it, not 0
             total = total + config.path_weight * config.path_every * jnp.square(lengths - path_mean).mean()
         return lax.pmean(total, AXIS), (path_mean, lax.pmean(w.mean(0), AXIS), lax.pmean(metrics, AXIS))
 
@@ -188,10 +205,10 @@ def _optimizers(config: TrainConfig):
     return [optax.adam(rate, b1=config.betas[0], b2=config.betas[1]) for rate in rates]
 
 
-def _latent(config: TrainConfig, params, buffers, key) -> tuple[Array, Array]:
-    """ws [L, d] of one image, of two latents where it is mixed; and the first of them, w [d]."""
+def _latent(config: TrainConfig, params, buffers, key, z: Float[Array, " z"] | None = None) -> tuple[Array, Array]:
+    """ws [L, d] of one image, of two latents where it is mixed; and the first of them, w [d]. With z, of that alone."""
     network, (key_z, key_mix, key_cut) = config.generator, jax.random.split(key, 3)
-    z = jax.random.normal(key_z, (2 if config.mixing else 1, network.z_dim))
+    z = jax.random.normal(key_z, (2 if config.mixing else 1, network.z_dim)) if z is None else z[None]
     w = stylegan2.map_latents(network, {"params": params, "buffers": buffers}, z, None)
     layers = jnp.arange(network.num_ws)
     cut = jax.random.randint(key_cut, (), 1, network.num_ws)
@@ -204,10 +221,10 @@ def _synthesize(config: TrainConfig, params, buffers, key, ws: Float[Array, "l d
     return stylegan2.synthesize(config.generator, variables, ws[None], "random", key)[0]
 
 
-def _generate(config: TrainConfig, params, buffers, key) -> tuple[Float[Array, "h w c"], Float[Array, " d"]]:
-    """One image with noise of its own, and its w."""
+def _generate(config: TrainConfig, params, buffers, key, z: Float[Array, " z"] | None) -> tuple[Float[Array, "h w c"], Float[Array, " d"]]:
+    """One image with noise of its own, and its w; of a random latent where none is given."""
     key_w, key_noise = jax.random.split(key)
-    ws, w = _latent(config, params, buffers, key_w)
+    ws, w = _latent(config, params, buffers, key_w, z)
     image = _synthesize(config, _cast(config, params), _cast(config, buffers), key_noise, _cast(config, ws))
     return image.astype(jnp.float32), w
 
@@ -220,8 +237,10 @@ def _path_length(config: TrainConfig, params, buffers, key) -> Float[Array, ""]:
     return losses.path_length(partial(_synthesize, config, params, buffers, key_noise), ws, y)
 
 
-def _score(config: TrainConfig, params, images) -> Float[Array, " n"]:
-    return discriminator.score(config.discriminator, _cast(config, params), _cast(config, images)).astype(jnp.float32)
+def _score(config: TrainConfig, params, images) -> tuple[Float[Array, " n"], list[Array]]:
+    """Scores, and features of every block."""
+    scores, features = discriminator.score_and_features(config.discriminator, _cast(config, params), _cast(config, images))
+    return scores.astype(jnp.float32), features
 
 
 def _cast(config: TrainConfig, tree):
