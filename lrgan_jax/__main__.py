@@ -31,7 +31,7 @@ from lrgan_jax.training.command import distill_command, train_command
 
 def demo_command(
     *,
-    model: Model = "faces-dcgan",
+    model: Model = "faces64",
     out: Path = Path("lrgan-demo/index.html"),
     num_latents: int = 6,
     regions: tuple[str, ...] = (),

@@ -55,11 +55,12 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "smile": Recipe("the mouth widens to a smile", "mouth", 2, mu=5.0),
     },
     "faces64": {
+        "beard": Recipe("a beard grows", "chin", 1, mu=5.0, layers=(0, 1, 2, 3)),
         "brows_dark": Recipe("the brows darken", "brows", 0, -1, layers=(3, 4, 5, 6)),
-        "eyes_dark": Recipe("eyes and lids darken", "eyes", layers=(3, 4, 5, 6)),
-        "hair_dark": Recipe("the hair darkens", "hair", 0, -1, layers=(3, 4, 5, 6)),
-        "mouth_dark": Recipe("lips and moustache darken", "mouth", layers=(3, 4, 5, 6)),
-        "mouth_open": Recipe("the mouth opens, dimly", "mouth", 1, mu=3.0, layers=(0, 1, 2, 3)),
+        "glasses": Recipe("glasses appear", "lids", 0, -1, mu=5.0, layers=(0, 1, 2, 3)),
+        "moustache": Recipe("a moustache grows", "mouth", 2, -1, mu=5.0, layers=(0, 1, 2, 3)),
+        "mouth_open": Recipe("the mouth opens", "mouth", 1, mu=5.0, layers=(0, 1, 2, 3)),
+        "smile": Recipe("the mouth widens to a smile", "mouth", 0, -1, mu=5.0, layers=(0, 1, 2, 3)),
     },
 }
 TRUNCATION = {"faces-dcgan": 1.0, "faces64": 0.7}
