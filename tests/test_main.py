@@ -193,6 +193,8 @@ def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_pat
         (("train", "faces-dcgan", "--mirror", "--out", "other"), "for a folder of images"),
         (("train", tmp_path / "faces", "--batch", 64), "holds 12 images, fewer than a batch of 64"),
         (("train", tmp_path / "faces", "--batch", 4, "--start", "faces-dcgan", "--out", "other"), "not a StyleGAN2"),
+        (("train", tmp_path / "faces", "--batch", 4, "--match", 1, "--out", "other"), "wants the latent of every image"),
+        (("train", "faces-dcgan", "--match", 1, "--latent", 64, "--out", "other"), "a generator with z of 100"),
     ):
         code, out, err = lrgan(*args)
         assert code == 1 and message in err and err.count("\n") == 1, err

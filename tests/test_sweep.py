@@ -523,6 +523,7 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
         (["sweep", "x", *common, "--shard", "2/2"], "--shard 2/2"),
         (["sweep", "x", *common, "--process-id", 1], "go with --coordinator"),
         (["sweep", "x", *common, "--num-latents", 0], "at least 1"),
+        (["sweep", "x", *common, "--memory", 0], "--memory must be above 0"),
         (["sweep", "x", *common, "--labels", 1], "this model has no classes"),
         (["sweep", "x", "--model", model / "small", "--latents", "text.npy"], "not an .npy file"),
         (["sweep", "x", *common, "--regions", "elbow"], "elbow"),
