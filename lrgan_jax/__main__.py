@@ -39,7 +39,7 @@ def demo_command(
     truncation: float = 1.0,
     seed: int = 0,
 ) -> None:
-    """Find local edits of a few faces and write a page that shows them. Needs nothing but this package; about half a minute on a CPU.
+    """Find local edits of a few faces and write a page that shows them. Needs nothing but this package; about a minute on a CPU.
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.

@@ -88,8 +88,8 @@ def run(
         analyses = [analyse(*pair) for pair in zip(grams.inside[0], grams.outside[0], strict=True)]
         best = jnp.stack([a.candidates[m].vectors[0] for a in analyses for m in METHODS])
         moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), *latent.shape)
-        compared = steps_for_change(f, latent, moves, image_masks, COMPARED)
-        shown = steps_for_change(f, latent, moves[:, [OURS, PLAIN]], image_masks, SHOWN)
+        compared = _steps(f, latent, moves, image_masks, COMPARED)
+        shown = _steps(f, latent, moves[:, [OURS, PLAIN]], image_masks, SHOWN)
         edits.append([
             _edit(gen, latent, moves[r], jax.tree.map(operator.itemgetter(r), compared), shown.size[r], analysis)
             for r, analysis in enumerate(analyses)
@@ -97,6 +97,12 @@ def run(
         leaks.append(np.asarray(compared.change.outside).mean(-1).T)
         reached.append(np.asarray(compared.reached).mean(-1).T)
     return Demo(tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers)
+
+
+def _steps(f, latent, moves, masks, change: float) -> Step:
+    """`steps_for_change` method by method, so that one program, which takes long to compile, serves any number of them."""
+    parts = [steps_for_change(f, latent, moves[:, k : k + 1], masks, change) for k in range(moves.shape[1])]
+    return jax.tree.map(lambda *steps: jnp.concatenate(steps, axis=1), *parts)
 
 
 def _edit(gen: Generator, latent, moves, compared: Step, shown, analysis: Analysis) -> Edit:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/training.py [--batch N]
 
-Both train faces64's generator against a discriminator of channel base 512: logistic loss, R1 every 16 steps, path lengths every 8, style
+Both train a small generator against a discriminator of channel base 512: logistic loss, R1 every 16 steps, path lengths every 8, style
 mixing, random noise, averaged weights, Adam. A schedule of 16 steps is timed; the data are at hand before.
 """
 import argparse
@@ -18,17 +18,18 @@ import torch.nn.functional as F  # noqa: E402
 import torch_discriminator  # noqa: E402
 import torch_stylegan2  # noqa: E402
 
-from lrgan_jax import checkpoint  # noqa: E402
+from lrgan_jax.generators import StyleGAN2Config  # noqa: E402
 from lrgan_jax.training import DiscriminatorConfig, TrainConfig  # noqa: E402
 from lrgan_jax.training import step as steps  # noqa: E402
 
+GENERATOR = StyleGAN2Config((128, 128, 64, 32, 16), z_dim=100, w_dim=128, mapping_layers=4, mapping_features=128, embed_features=0)
 CRITIC = (128, 64, 32, 16, 8)
 STEPS = 16
 
 
 def ours(batch: int) -> float:
     """Seconds of 16 steps."""
-    config = TrainConfig(checkpoint.load("faces64").config, DiscriminatorConfig(CRITIC), batch=batch)
+    config = TrainConfig(GENERATOR, DiscriminatorConfig(CRITIC), batch=batch)
     mesh = jax.make_mesh((1,), (steps.AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
     state = steps.init(config, 0)
     reals = jax.random.uniform(jax.random.key(0), (batch, 64, 64, 3), minval=-1, maxval=1)
@@ -43,7 +44,7 @@ def ours(batch: int) -> float:
 
 def pytorch(batch: int) -> float:
     """The same in PyTorch."""
-    config = checkpoint.load("faces64").config
+    config = GENERATOR
     mapping = dict(num_layers=config.mapping_layers)
     generator = torch_stylegan2.Generator(config.z_dim, 0, config.w_dim, 64, 3, mapping, channels=config.channels)
     average = {name: p.detach().clone() for name, p in generator.named_parameters()}
