@@ -43,7 +43,6 @@ def train(
     devices = list(jax.local_devices() if devices is None else devices)
     _check(config, data, len(devices))
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
-
     matched = data.latents if config.match else None
 
     def update(state: steps.TrainState, step: int):
