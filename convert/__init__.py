@@ -1,4 +1,4 @@
-"""Other projects' checkpoints -> our models. Reads files, never runs them: see `pickles.py`.
+"""Other projects' checkpoints -> our models. Reads files, never runs them: see `lrgan_jax.foreign`.
 
 `read_checkpoint` is the whole of it: container -> plain tree -> the one format that knows it -> common names -> generator.
 """
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convert import common, containers, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
-from convert.errors import CheckpointError
+from convert import common, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
 from convert.rules import Rule, rename
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import DCGAN, StyleGAN2
 
 __all__ = ["CheckpointError", "read_checkpoint"]

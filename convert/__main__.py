@@ -10,11 +10,12 @@ import jax
 import numpy as np
 import tyro
 
-from convert import CheckpointError, back, containers, find_stylegan2, outline, read_checkpoint, torch_writer
+from convert import CheckpointError, back, find_stylegan2, outline, read_checkpoint, torch_writer
 from convert.metric_networks import write_networks
 from convert.verify import TOLERANCE, verify
 from lrgan_jax.checkpoint import ModelError, load, save
 from lrgan_jax.files import write_whole
+from lrgan_jax.foreign import containers
 from lrgan_jax.generators import Generator, StyleGAN2
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]

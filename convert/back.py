@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
 
-from convert.allowed import StateDict
 from convert.common import DEFAULT_FILTER
-from convert.errors import CheckpointError
 from convert.rules import Rule, refuse, rename
 from convert.state_dicts import OWN, SETTINGS
+from lrgan_jax.foreign.allowed import StateDict
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 
 _LAYER = r"params/synthesis/(b\d+)/(conv[01]|torgb|skip)"

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 from jax.tree_util import tree_flatten_with_path
 
-from convert.errors import CheckpointError
 from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import init, map_latents
 

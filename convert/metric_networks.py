@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors.numpy
 
-from convert import containers
-from convert.errors import CheckpointError
 from convert.rules import Rule, fill, refuse, rename
 from lrgan_jax.files import write_whole
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.metrics.networks import NETWORKS, cache_folder
 
 LARGEST = 2**28  # bytes of an archive once inflated; LPIPS' has 69 million, face-api's 27 million

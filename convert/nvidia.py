@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from convert.allowed import Record
-from convert.errors import CheckpointError
 from convert.rules import Rule
 from convert.state_dicts import Found, find, number
+from lrgan_jax.foreign.allowed import Record
+from lrgan_jax.foreign.errors import CheckpointError
 
 FORMAT = "NVIDIA StyleGAN2 (PyTorch)"
 RULES = (Rule(r"(mapping|synthesis)\..*", r"\g<0>", "these names are the common language"),)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.allowed import Record, short
+from lrgan_jax.foreign.allowed import Record, short
 
 LONGEST = 200  # lines for the entries of one container
 

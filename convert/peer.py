@@ -18,8 +18,8 @@ import numpy as np
 
 from convert import Network, hammer, nvidia, rosinality, sefa
 from convert.back import nvidia_arguments
-from convert.errors import CheckpointError
 from convert.rules import Rule, rename
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
 
 SAMPLES, SEED = 2, 0

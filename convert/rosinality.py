@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import CheckpointError
 from convert.rules import Rule, numbered_layer
 from convert.state_dicts import Found, find
+from lrgan_jax.foreign.errors import CheckpointError
 
 FORMAT = "rosinality/stylegan2-pytorch"
 

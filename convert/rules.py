@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convert.errors import CheckpointError
+from lrgan_jax.foreign.errors import CheckpointError
 
 
 class Rule(NamedTuple):

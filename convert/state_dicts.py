@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.allowed import StateDict
-from convert.errors import CheckpointError
+from lrgan_jax.foreign.allowed import StateDict
+from lrgan_jax.foreign.errors import CheckpointError
 
 OWN = "lrgan_jax"  # under this name the metadata of a state dict that we wrote hold the settings that no shape shows
 SETTINGS = {"conv_clamp": (float, type(None)), "mapping_lr": (float,), "scaled_demodulation": (bool,)}

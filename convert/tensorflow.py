@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from convert.allowed import Record
-from convert.errors import CheckpointError
 from convert.rules import Rule, numbered_layer
 from convert.state_dicts import Found, number
+from lrgan_jax.foreign.allowed import Record
+from lrgan_jax.foreign.errors import CheckpointError
 
 FORMAT = "NVIDIA StyleGAN2 (TensorFlow)"
 NETWORK = "dnnlib.tflib.network.Network"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.allowed import StateDict
+from lrgan_jax.foreign.allowed import StateDict
 
 _STATE_DICT = b"ccollections\nOrderedDict\n)R"
 _REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"

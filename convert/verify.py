@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from convert.errors import CheckpointError
+from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import Generator
 
 TOLERANCE = 2e-5  # of the image's largest magnitude: float32 rounding through a whole network stays below

@@ -12,9 +12,10 @@ import pytest
 import reference
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import CheckpointError, containers, read_checkpoint
-from convert.pickles import Record
+from convert import CheckpointError, read_checkpoint
 from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.pickles import Record
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, image_function, stylegan2, to_ws
 from lrgan_jax.jacobian import region_grams
 

@@ -9,9 +9,10 @@ import safetensors.numpy
 import tyro
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, containers, outline, read_checkpoint, torch_writer
-from convert.allowed import Record, StateDict
+from convert import CheckpointError, __main__, back, outline, read_checkpoint, torch_writer
 from lrgan_jax.checkpoint import fingerprint, load, save
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
 
 BASE = StyleGAN2Config(channels=(4, 3, 2), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import containers
-from convert.allowed import Record
-from convert.errors import CheckpointError
-from convert.pickles import LARGE
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.allowed import Record
+from lrgan_jax.foreign.errors import CheckpointError
+from lrgan_jax.foreign.pickles import LARGE
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 FIXTURES = SHARED / "fixtures" / "public"

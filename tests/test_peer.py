@@ -8,9 +8,10 @@ import sys
 import jax
 import pytest
 
-from convert import containers, find_stylegan2, peer, read_checkpoint
+from convert import find_stylegan2, peer, read_checkpoint
 from convert.__main__ import main
 from convert.verify import TOLERANCE
+from lrgan_jax.foreign import containers
 
 torch = pytest.importorskip("torch")
 import peer_standins  # noqa: E402 - it imports torch

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import containers, nvidia, read_checkpoint
+from convert import nvidia, read_checkpoint
+from lrgan_jax.foreign import containers
 from lrgan_jax.generators import image_function
 from lrgan_jax.jacobian import region_grams
 

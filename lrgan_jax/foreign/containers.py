@@ -21,9 +21,9 @@ import ml_dtypes  # comes with JAX
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from convert.allowed import Record, StateDict, Storage
-from convert.errors import CheckpointError
-from convert.pickles import Budget, load
+from lrgan_jax.foreign.allowed import Record, StateDict, Storage
+from lrgan_jax.foreign.errors import CheckpointError
+from lrgan_jax.foreign.pickles import Budget, load
 
 LARGEST = 16 * 2**30  # bytes of one file, and of the arrays that come out of it
 DEEPEST = 100  # containers in containers, where an NVIDIA snapshot has about 20

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from convert.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, make_array, short
-from convert.errors import CheckpointError
+from lrgan_jax.foreign.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, make_array, short
+from lrgan_jax.foreign.errors import CheckpointError
 
 LARGE = 2**16
 

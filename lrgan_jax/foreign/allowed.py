@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.errors import CheckpointError
+from lrgan_jax.foreign.errors import CheckpointError
 
 
 @dataclass(eq=False)
