@@ -1,85 +1,98 @@
 """Other projects' checkpoints -> our models. Reads files, never runs them: see `lrgan_jax.foreign`.
 
-`read_checkpoint` is the whole of it: container -> plain tree -> the one format that knows it -> common names -> generator.
+`read_checkpoint` is the whole of it: container -> plain tree -> the network in it -> common names -> generator.
 """
 import dataclasses
 import datetime
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from convert import common, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
-from convert.rules import Rule, rename
-from lrgan_jax.foreign import containers
-from lrgan_jax.foreign.errors import CheckpointError
+from convert.networks import Network, Place, choose, places
+from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import DCGAN, StyleGAN2
 
-__all__ = ["CheckpointError", "read_checkpoint"]
+__all__ = ["CheckpointError", "find_network", "read_checkpoint"]
 
-STYLEGAN2 = (tensorflow, nvidia, rosinality, hammer, sefa)  # each knows its own files, by their contents
-
-
-class Network(NamedTuple):
-    """A StyleGAN2 as its file has it: tensors by the file's own names, and the rules that rename them."""
-
-    kind: str
-    tensors: dict[str, np.ndarray]
-    settings: dict[str, Any]  # fields of StyleGAN2Config that the file tells
-    rules: tuple[Rule, ...]
-
-
-def find_stylegan2(tree: Any) -> Network | None:
-    """The StyleGAN2 in what `containers.read` gave; None if there is none of a known format."""
-    for module in STYLEGAN2:
-        if (found := module.read(tree)) is not None:
-            tensors, settings = found
-            return Network(module.FORMAT, tensors, settings, module.RULES)
-    return None
+FORMATS = (nvidia, rosinality, hammer, sefa, dcgan)  # each knows its own networks, by their tensors
+OTHERS = {  # tensors of what is often taken for a whole StyleGAN2 generator
+    "synthesis.input.weight": "a StyleGAN3 network; only StyleGAN2 networks can be converted",
+    "b4.const": "a synthesis network without its mapping network; export the whole generator",
+    "early_layer.const": "a synthesis network without its mapping network; export the whole generator",
+}
 
 
 def read_checkpoint(
-    path: str | Path, settings: Mapping[str, Any] | None = None, *, w_avg: np.ndarray | None = None
-) -> StyleGAN2 | DCGAN:
-    """The generator inside `path`; its `info.provenance` says where it comes from.
+    path: str | Path, settings: Mapping[str, Any] | None = None, *, network: str | None = None, w_avg: np.ndarray | None = None,
+    noise: common.Pictures = "random",
+) -> StyleGAN2 | DCGAN:  # fmt: skip
+    """The generator inside `path`; its `info.provenance` says where it comes from, and in `remarks` what was assumed or made up.
 
     Args:
       settings: fields of StyleGAN2Config that no shape shows and this file may lack, such as conv_clamp.
+      network: which one of several, by the end of its path; None takes the only one, or the only averaged one.
       w_avg: the mean latent [w_dim] of a file that has none; None estimates it.
+      noise: the noise pictures of a file that has none: from seed 0, or zeros.
     Raises:
       CheckpointError: in one line, whatever is wrong with the file.
     """
     path = Path(path)
     tree = containers.read(path)
     try:
-        gen, kind, remark = _build(tree, dict(settings or {}), w_avg)
+        found, remark = find_network(tree, network)
+        if isinstance(found, Network):
+            gen, remarks = common.build(found, dict(settings or {}), w_avg=w_avg, noise=noise)
+            kind = found.kind
+        else:
+            gen, remarks, kind = dcgan.build(found), [], dcgan.FORMAT
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    provenance = {
+    provenance: dict[str, Any] = {
         "source": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "format": kind,
         "converted": datetime.date.today().isoformat(),
     }
-    if remark:
-        provenance["remark"] = remark
+    if remarks := [*([remark] if remark else []), *remarks]:
+        provenance["remarks"] = remarks
     return dataclasses.replace(gen, info=dataclasses.replace(gen.info, name=path.stem, provenance=provenance))
 
 
-def _build(tree: Any, settings: dict[str, Any], w_avg: np.ndarray | None) -> tuple[StyleGAN2 | DCGAN, str, str]:
-    if (network := find_stylegan2(tree)) is not None:
-        problems: list[str] = []
-        named = rename(network.tensors, network.rules, problems)
-        if w_avg is not None:
-            named["mapping.w_avg"] = w_avg
-        gen, remark = common.build(named, {**network.settings, **settings}, problems)
-        return gen, network.kind, remark
-    if (tensors := dcgan.read(tree)) is not None:
-        return dcgan.build(tensors), dcgan.FORMAT, ""
-    raise CheckpointError(f"no generator of a known format in it; known are {_known()}")
+def find_network(tree: Any, wanted: str | None = None) -> tuple[Network | dict[str, np.ndarray], str]:
+    """The StyleGAN2 in what `containers.read` gave, or the tensors of a DCGAN; and where it was found, if that needs saying.
+
+    Raises:
+      CheckpointError: if there is none, or several could be meant.
+    """
+    if (found := tensorflow.read(tree)) is not None:
+        return found, ""
+    found = [(module, place) for module in FORMATS for place in places(tree, module.SIGN)]
+    known = [(module, place) for module, place in found if not _is_foreign(place)]
+    read = {place.path: (place, network) for module, place in known if (network := module.read(place)) is not None}
+    if not read:
+        raise CheckpointError(_nothing(tree, [place for _, place in found]))
+    chosen, remark = choose([place for place, _ in read.values()], wanted, [name for module in FORMATS for name in module.USUAL])
+    return read[chosen.path][1], remark
 
 
-def _known() -> str:
-    return ", ".join(module.FORMAT for module in (*STYLEGAN2, dcgan))
+def _is_foreign(place: Place) -> bool:
+    """Whether it is a whole module of a class that is not NVIDIA's: it computes as its own code says. NVIDIA's records have bare names."""
+    return isinstance(place.owner, Record) and "." in place.owner.name
+
+
+def _nothing(tree: Any, found: list[Place]) -> str:
+    if modules := [place.owner.name for place in found if _is_foreign(place)]:
+        return (f"a whole module of the class {modules[0]:.60} was pickled, whose code is not looked at: "
+                "save its state dict, torch.save(module.state_dict(), ...)")  # fmt: skip
+    for sign, what in OTHERS.items():
+        if places(tree, sign):
+            return what
+    if isinstance(tree, Mapping) and ("d" in tree or "d_optim" in tree):
+        return "a rosinality file without a generator: it has neither g_ema nor g"
+    known = ", ".join(module.FORMAT for module in (tensorflow, *FORMATS))
+    return f"no generator of a known format in it; known are {known}"

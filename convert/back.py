@@ -1,17 +1,22 @@
 """Our StyleGAN2 -> state dicts that NVIDIA's and rosinality's PyTorch code loads. The way here is `common.py` and `rosinality.py`.
 
-What no tensor shows (clamp, learning rate, the root's factor) goes into the state dict's metadata, where torch keeps versions and looks
-at nothing else: `load_state_dict` is content, and our own reader gives back exactly the model that was written.
+What no tensor shows (clamp, learning rate, the root's factor, ...) goes into the state dict's metadata, where torch keeps versions and
+looks at nothing else: `load_state_dict` is content, and our own reader gives back exactly the model that was written. What the other code
+cannot be told is refused before anything is written, and what was written is read again.
 """
+import dataclasses
 import re
 from typing import Any
 
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
 
-from convert.common import DEFAULT_FILTER
+from convert import find_network, torch_writer
+from convert.common import DEFAULT_FILTER, build
+from convert.networks import Network
+from convert.own import OWN, SETTINGS
 from convert.rules import Rule, refuse, rename
-from convert.state_dicts import OWN, SETTINGS
+from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
@@ -28,6 +33,8 @@ TO_NVIDIA = (
     Rule(r"params/mapping/(\w+)/bias", r"mapping.\1.bias", "as it is"),
     Rule(r"buffers/mapping/w_avg", "mapping.w_avg", "as it is"),
 )
+
+LABEL_WEIGHT = Rule(r"params/mapping/label_weight", "mapping.label_weight", "no name of NVIDIA's")
 
 
 def _layer(match: re.Match) -> str:
@@ -65,20 +72,27 @@ TO_ROSINALITY = (  # from NVIDIA's names
 )  # fmt: skip
 
 
+def common_tensors(gen: StyleGAN2) -> dict[str, np.ndarray]:
+    """All variables in the common language, which has NVIDIA's names."""
+    problems: list[str] = []
+    ours = {"/".join(entry.key for entry in path): np.asarray(leaf) for path, leaf in tree_leaves_with_path(dict(gen.variables))}
+    named = rename(ours, (*TO_NVIDIA, LABEL_WEIGHT), problems)
+    refuse(problems)
+    return named
+
+
 def nvidia(gen: StyleGAN2) -> StateDict:
     """What NVIDIA's `Generator.load_state_dict` takes."""
     if gen.config.label_concat:
         raise CheckpointError("NVIDIA's PyTorch code has no labels concatenated before the norm (LabelConcat)")
-    problems: list[str] = []
-    ours = {"/".join(entry.key for entry in path): np.asarray(leaf) for path, leaf in tree_leaves_with_path(dict(gen.variables))}
-    named = rename(ours, TO_NVIDIA, problems)
-    refuse(problems)
-    return _with_settings(named | _filters(gen.config), gen.config)
+    nvidia_arguments(gen.config)  # or widths that its code cannot be told are refused
+    return _with_settings(common_tensors(gen) | _filters(gen.config), gen.config)
 
 
 def rosinality(gen: StyleGAN2) -> dict[str, Any]:
-    """What rosinality's scripts load: `g_ema`, and `latent_avg` beside it."""
+    """What rosinality's scripts load: `g_ema`, and `latent_avg` beside it; the mapping's learning rate becomes theirs."""
     cfg = gen.config
+    table = [tuple(_width(r, multiplier) for r in cfg.resolutions) for multiplier in (1, 2)]
     unknown = {
         f"architecture {cfg.architecture}": cfg.architecture != "skip",
         "labels": cfg.c_dim > 0,
@@ -86,17 +100,52 @@ def rosinality(gen: StyleGAN2) -> dict[str, Any]:
         "layers without noise": not cfg.use_noise,
         f"images of {cfg.img_channels} channels": cfg.img_channels != 3,
         "latents and mapping layers of different widths": len({cfg.z_dim, cfg.w_dim, cfg.mapping_features}) > 1,
-        "a filter that is no product of two rows of taps": np.ndim(cfg.filter) != 1,
+        f"a filter of {len(cfg.filter)} taps, not 4": len(cfg.filter) != 4,
+        f"widths {cfg.channels}, not those of its table, {table[-1]}": cfg.channels not in table,
+        "no mapping layers": cfg.mapping_layers == 0,
     }
     if refused := [what for what, true in unknown.items() if true]:
         raise CheckpointError(f"rosinality's code cannot hold this model: {', '.join(refused)}")
     problems: list[str] = []
-    named = rename(nvidia(gen), TO_ROSINALITY, problems)
+    named = rename(common_tensors(gen) | _filters(cfg), TO_ROSINALITY, problems)
     refuse(problems)
-    return {"latent_avg": named.pop("latent_avg"), "g_ema": _with_settings(named, cfg)}
+    # Its scripts know one learning rate for the mapping, with which the code multiplies weights and biases; ours goes into them.
+    scale = np.float32(cfg.mapping_lr / MAPPING_LR)
+    named = {name: a * scale if name.startswith("style.") else a for name, a in named.items()}
+    return {"latent_avg": named.pop("latent_avg"), "g_ema": _with_settings(named, dataclasses.replace(cfg, mapping_lr=MAPPING_LR))}
 
 
+def _width(resolution: int, multiplier: int) -> int:
+    """rosinality's table of widths, which its code keeps to itself."""
+    return 512 if resolution < 64 else 16384 * multiplier // resolution
+
+
+MAPPING_LR = 0.01
 WRITERS = {"nvidia": nvidia, "rosinality": rosinality}
+
+
+def written(gen: StyleGAN2, project: str) -> memoryview:
+    """The file's content, which was read again and is the same network.
+
+    Raises:
+      CheckpointError: if the project's code cannot hold the model.
+    """
+    data = torch_writer.dumps(WRITERS[project](gen))
+    network, _ = find_network(containers.parse(bytes(data)))
+    assert isinstance(network, Network)
+    again, _ = build(network, {}, w_avg=None, noise="zeros")
+    ours, theirs = _effective(gen), _effective(again)
+    alike = ours.keys() == theirs.keys() and all(np.allclose(ours[name], theirs[name], rtol=1e-6, atol=0) for name in ours)
+    if not alike or again.config != dataclasses.replace(gen.config, mapping_lr=again.config.mapping_lr):
+        raise CheckpointError(f"what was written for {project} does not come back as the same network; nothing was kept")
+    return data
+
+
+def _effective(gen: StyleGAN2) -> dict[str, np.ndarray]:
+    """All tensors, the mapping's learning rate multiplied in."""
+    return {
+        name: a * np.float32(gen.config.mapping_lr) if name.startswith("mapping.fc") else a for name, a in common_tensors(gen).items()
+    }
 
 
 def nvidia_arguments(config: StyleGAN2Config) -> dict[str, Any]:

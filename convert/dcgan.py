@@ -1,30 +1,32 @@
 """The PyTorch tutorial's DCGAN generator: a state dict with `main.{i}` names, at any width and size, bare or inside a larger dict."""
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import numpy as np
 from jax.tree_util import tree_flatten_with_path
 
+from convert.networks import Place
 from convert.rules import Rule, fill, refuse, rename
 from lrgan_jax.generators import DCGAN, DCGANConfig
 from lrgan_jax.generators.dcgan import init
 
 FORMAT = "DCGAN (PyTorch tutorial)"
+SIGN = "main.0.weight"
+USUAL = ("generator", "netG")
 
 
 def _norm(collection: str, name: str):
     """main.{3k+1} is the batch norm after the k-th convolution."""
-    return lambda match: f"{collection}/norm{int(match[2]) // 3}/{name}"
+    return lambda match: f"{collection}/norm{int(match[1]) // 3}/{name}"
 
 
-_PREFIX = r"(module\.)?main\."  # "module." is left by DataParallel
+_PREFIX = r"main\."
 RULES = (
     Rule(_PREFIX + r"0\.weight", "params/project", "a convolution of a 1x1 image: IOHW to HWIO", lambda a: a.transpose(2, 3, 0, 1)),
     Rule(
         _PREFIX + r"((?!0\.)\d+)\.weight",
-        lambda match: f"params/up{int(match[2]) // 3 - 1}" if int(match[2]) % 3 == 0 else _norm("params", "scale")(match),
+        lambda match: f"params/up{int(match[1]) // 3 - 1}" if int(match[1]) % 3 == 0 else _norm("params", "scale")(match),
         "transposed convolutions IOHW to HWIO; batch norm's scale as it is",
         lambda a: a.transpose(2, 3, 0, 1) if a.ndim == 4 else a,
     ),
@@ -35,16 +37,9 @@ RULES = (
 )  # fmt: skip
 
 
-def read(tree: Any) -> dict[str, np.ndarray] | None:
-    """The tensors of the first dict, at most one level down, that is a DCGAN generator: its first layer spreads z over 4x4."""
-    if not isinstance(tree, Mapping):
-        return None
-    for state in (tree, *(value for value in tree.values() if isinstance(value, Mapping))):
-        first = next((state[name] for name in ("main.0.weight", "module.main.0.weight") if name in state), None)
-        # The discriminator has the same names; its first layer takes the image, so only the generator's batch norm is main.1.
-        if isinstance(first, np.ndarray) and any(re.fullmatch(_PREFIX + r"1\.running_mean", str(name)) for name in state):
-            return {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
-    return None
+def read(place: Place) -> dict[str, np.ndarray] | None:
+    """The tensors there, if they are a generator's; the discriminator has the same names, but no norm after its first layer."""
+    return place.tensors if "main.1.running_mean" in place.tensors else None
 
 
 def build(tensors: Mapping[str, np.ndarray]) -> DCGAN:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.foreign.allowed import Record, short
+from lrgan_jax.foreign.allowed import Allowed, Record, short
 
 LONGEST = 200  # lines for the entries of one container
 
@@ -21,7 +21,10 @@ def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
         case Record():
             yield f"{indent}{label}<{short(value.name)}>"
             filled = {key: item for key, item in (value.state or {}).items() if not (isinstance(item, dict | set) and not item)}
+            filled |= {} if value.contents is None else {"contents": value.contents}
             yield from _entries({**dict(enumerate(value.args)), **filled}, depth)  # without a module's dozen empty tables of hooks
+        case Allowed():
+            yield f"{indent}{label}<{short(value.name)}>"
         case Mapping():
             yield f"{indent}{label}dict of {len(value)}"
             yield from _entries(value, depth)

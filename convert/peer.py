@@ -1,8 +1,9 @@
 """Layer by layer against the project that a checkpoint comes from: its own code, out of a checkout that the user names, run by torch.
 
-The peer's network gets the tensors of the file under their own names, so a mistake in our renaming cannot cancel itself. Only the
-checkout's code is run, never the file's. Which of its modules are the layers follows from the rules that rename the tensors; layers
-are named as in NVIDIA's code.
+The peer is made with the arguments that the file itself carries, never with what we inferred, and gets the file's tensors under their
+own names and the attributes of its modules as they were saved: so a mistake of ours cannot agree with itself. Where a file carries no
+arguments, what was assumed is said. Only the checkout's code is run, never the file's. Which of its modules are the layers follows from
+the rules that rename the tensors; layers are named as in NVIDIA's code.
 """
 import importlib
 import sys
@@ -16,13 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from convert import Network, hammer, nvidia, rosinality, sefa
-from convert.back import nvidia_arguments
+from convert import hammer, nvidia, rosinality, sefa
+from convert.back import common_tensors, nvidia_arguments
+from convert.networks import Network
 from convert.rules import Rule, rename
-from lrgan_jax.foreign.errors import CheckpointError
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
 
 SAMPLES, SEED = 2, 0
+Arguments = dict[str, Any]
 
 
 class Peer(NamedTuple):
@@ -31,18 +34,35 @@ class Peer(NamedTuple):
     kind: str  # of the files that belong to it
     file: str  # in the checkout
     name: str  # of the class
-    arguments: Callable[[StyleGAN2Config], dict[str, Any]]
+    own: Callable[[Mapping[str, Any]], Arguments]  # what it takes, from the arguments in a file
+    assumed: Callable[[StyleGAN2Config], Arguments]  # and from the shapes, for a file without
     image: Callable[[Any, Any, Any], Any]  # network, z, c -> image with constant noise
     sums_up: bool = False  # whether a toRGB returns the picture so far, and not only its own part
 
 
-def _stylegan3_arguments(config: StyleGAN2Config) -> dict[str, Any]:
-    arguments = nvidia_arguments(config)
-    synthesis = arguments.pop("synthesis_kwargs")
-    return {**arguments, **synthesis}
+OF_GENERATOR = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
 
 
-def _rosinality_arguments(config: StyleGAN2Config) -> dict[str, Any]:
+def _nested(arguments: Mapping[str, Any]) -> Arguments:
+    """As stylegan2-ada-pytorch takes them: those of the synthesis in a dict of their own."""
+    inner = {name: value for name, value in arguments.items() if name not in (*OF_GENERATOR, "synthesis_kwargs")}
+    kept = {name: value for name, value in arguments.items() if name in OF_GENERATOR}
+    return {**kept, "synthesis_kwargs": {**arguments.get("synthesis_kwargs", {}), **inner}}
+
+
+def _flat(arguments: Mapping[str, Any]) -> Arguments:
+    """As stylegan3's repository takes them."""
+    nested = _nested(arguments)
+    inner = nested.pop("synthesis_kwargs")
+    return {**nested, **inner}
+
+
+def _rosinality_own(arguments: Mapping[str, Any]) -> Arguments:
+    names = {"size": "size", "latent": "style_dim", "n_mlp": "n_mlp", "channel_multiplier": "channel_multiplier"}
+    return {theirs: arguments[name] for name, theirs in names.items() if name in arguments}
+
+
+def _rosinality_assumed(config: StyleGAN2Config) -> Arguments:
     wide = dict(zip(config.resolutions, config.channels, strict=True)).get(64, 512)  # the first width in its table that varies
     return {
         "size": config.resolutions[-1], "style_dim": config.w_dim, "n_mlp": config.mapping_layers, "lr_mlp": config.mapping_lr,
@@ -50,7 +70,11 @@ def _rosinality_arguments(config: StyleGAN2Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _genforce_arguments(config: StyleGAN2Config) -> dict[str, Any]:
+def _hammer_own(arguments: Mapping[str, Any]) -> Arguments:
+    return {name: value for name, value in arguments.items() if name != "model_type"}
+
+
+def _genforce_assumed(config: StyleGAN2Config) -> Arguments:
     """What both of genforce's generators have."""
     synthesis = nvidia_arguments(config)["synthesis_kwargs"]
     return {
@@ -61,37 +85,45 @@ def _genforce_arguments(config: StyleGAN2Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _hammer_arguments(config: StyleGAN2Config) -> dict[str, Any]:
+def _hammer_assumed(config: StyleGAN2Config) -> Arguments:
     return {
-        **_genforce_arguments(config), "z_dim": config.z_dim, "w_dim": config.w_dim, "label_dim": config.c_dim,
-        "embedding_dim": config.embed_features, "conv_clamp": config.conv_clamp,
+        **_genforce_assumed(config), "z_dim": config.z_dim, "w_dim": config.w_dim, "label_dim": config.c_dim,
+        "embedding_dim": config.embed_features, "conv_clamp": config.conv_clamp, "noise_type": "spatial" if config.use_noise else "none",
+        "filter_kernel": np.array(config.filter).tolist(),
     }  # fmt: skip
 
 
-def _sefa_arguments(config: StyleGAN2Config) -> dict[str, Any]:
-    return {**_genforce_arguments(config), "z_space_dim": config.z_dim, "w_space_dim": config.w_dim, "label_size": config.c_dim}
+def _sefa_assumed(config: StyleGAN2Config) -> Arguments:
+    return {**_genforce_assumed(config), "z_space_dim": config.z_dim, "w_space_dim": config.w_dim, "label_size": config.c_dim}
 
 
 def _nvidia_image(net, z, c):
     return net(z, c, noise_mode="const", force_fp32=True)
 
 
+def _hammer_image(net, z, c):
+    return net(z, label=c, noise_mode="const", impl="ref")["image"]
+
+
 GENFORCE = "models/stylegan2_generator.py", "StyleGAN2Generator"
 PEERS = (
-    Peer(nvidia.FORMAT, "training/networks.py", "Generator", nvidia_arguments, _nvidia_image),
-    Peer(nvidia.FORMAT, "training/networks_stylegan2.py", "Generator", _stylegan3_arguments, _nvidia_image),
-    Peer(rosinality.FORMAT, "model.py", "Generator", _rosinality_arguments,
+    Peer(nvidia.FORMAT, "training/networks.py", "Generator", _nested, nvidia_arguments, _nvidia_image),
+    Peer(nvidia.FORMAT, "training/networks_stylegan2.py", "Generator", _flat, lambda config: _flat(nvidia_arguments(config)),
+         _nvidia_image),
+    Peer(rosinality.FORMAT, "model.py", "Generator", _rosinality_own, _rosinality_assumed,
          lambda net, z, c: net([z], randomize_noise=False)[0], sums_up=True),
-    Peer(hammer.FORMAT, *GENFORCE, _hammer_arguments, lambda net, z, c: net(z, label=c, noise_mode="const", impl="ref")["image"]),
-    Peer(sefa.FORMAT, *GENFORCE, _sefa_arguments, lambda net, z, c: net(z, label=c, randomize_noise=False)["image"]),
+    Peer(hammer.FORMAT, *GENFORCE, _hammer_own, _hammer_assumed, _hammer_image),
+    Peer(sefa.FORMAT, *GENFORCE, dict, _sefa_assumed, lambda net, z, c: net(z, label=c, randomize_noise=False)["image"]),
 )  # fmt: skip
 
 
-def compare(gen: StyleGAN2, network: Network, checkout: Path) -> dict[str, float]:
+def compare(gen: StyleGAN2, network: Network, checkout: Path) -> tuple[dict[str, float], str]:
     """Worst error of every layer and of the image (last), relative to its largest magnitude, in the order in which the peer runs.
 
     Args:
       network: what the file holds, of which `gen` was made.
+    Returns:
+      The errors by our names, and with what the peer was made, a sentence.
     Raises:
       CheckpointError: in one line, if torch or the checkout's code does not do its part.
     """
@@ -101,31 +133,38 @@ def compare(gen: StyleGAN2, network: Network, checkout: Path) -> dict[str, float
     peer = next((peer for peer in peers if (checkout / peer.file).is_file()), None)
     if peer is None:
         raise CheckpointError(f"{checkout}: no checkout of this file's project, it has no {' or '.join(peer.file for peer in peers)}")
+    if network.arguments is not None:
+        arguments, told = peer.own(network.arguments), "the peer was made with the file's own arguments"
+    else:
+        arguments = peer.assumed(gen.config)
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        told = f"the file carries no arguments, so the peer was made with what its tensors show: {peer.name}({shown})"
     z = np.random.default_rng(SEED).standard_normal((SAMPLES, gen.z_dim)).astype(np.float32)
     c = np.eye(gen.c_dim, dtype=np.float32)[np.arange(SAMPLES) % gen.c_dim] if gen.c_dim else None
-    theirs = _run_peer(peer, gen.config, network, checkout, z, c)
+    theirs = _run_peer(peer, arguments, gen, network, checkout, z, c)
     ours = _run_ours(gen, z, c)
-    return {name: _error(ours[name], output) for name, output in theirs.items()}
+    return {name: _error(ours[name], output) for name, output in theirs.items()}, told
 
 
-def _run_peer(peer: Peer, config: StyleGAN2Config, network: Network, checkout: Path, z, c) -> dict[str, np.ndarray]:
+def _run_peer(peer: Peer, arguments: Arguments, gen: StyleGAN2, network: Network, checkout: Path, z, c) -> dict[str, np.ndarray]:
     """The outputs of the peer's layers by our names, the image last; all NCHW."""
     try:
         import torch  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise CheckpointError("comparing layers needs PyTorch: pip install torch") from error
-    arguments = peer.arguments(config)
     outputs: dict[str, np.ndarray] = {}
 
     def remember(name, module, args, output):
         outputs[name] = (output[0] if isinstance(output, tuple) else output).numpy().copy()  # some code adds to it later
 
     try:
-        with _imports_from(checkout), torch.no_grad():
+        with _imports_from(checkout), _without_compiler(), torch.no_grad():
             module = importlib.import_module(peer.file.removesuffix(".py").replace("/", "."))
             net = getattr(module, peer.name)(**arguments).eval()
-            state = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in network.tensors.items() if name != "latent_avg"}
-            net.load_state_dict(state)
+            state = _state(gen, network, {name: tuple(a.shape) for name, a in net.state_dict().items()})
+            net.load_state_dict({name: torch.from_numpy(np.array(a, np.float32)) for name, a in state.items()})
+            for path, attributes in network.attributes.items():
+                _set(net.get_submodule(path), attributes)
             for name, layer in _layers(network.tensors, network.rules).items():
                 layer = layer.removesuffix(".torgb") if peer.sums_up else layer  # our blocks return the picture so far
                 net.get_submodule(name).register_forward_hook(partial(remember, layer))
@@ -133,6 +172,37 @@ def _run_peer(peer: Peer, config: StyleGAN2Config, network: Network, checkout: P
             return {**outputs, "image": image.numpy()}
     except Exception as error:  # any project's code, in any version, on any machine
         raise CheckpointError(f"{checkout}: its code fails: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _state(gen: StyleGAN2, network: Network, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The file's tensors; what it may lack, noise pictures and the mean latent, as `gen` has them."""
+    state = {name: a for name, a in network.tensors.items() if name != "latent_avg"}  # which rosinality keeps beside the network
+    ours = common_tensors(gen)
+    for name, shape in wanted.items():
+        common = next(iter(rename({name: np.zeros(shape)}, network.rules, [], check_values=False)), "")
+        if name not in state and common.endswith((".noise_const", ".noise_strength", ".w_avg")):
+            state[name] = ours[common].reshape(shape)
+    return state
+
+
+def _set(module: Any, attributes: Mapping[str, Any]) -> None:
+    """What a module had when it was saved, as its own project's loader gives it back."""
+    for name, value in attributes.items():
+        if name != "training":
+            setattr(module, name, value.item() if isinstance(value, np.generic) else value)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Within, torch compiles no CUDA extension: code that would, when it is imported, never calls it on a CPU."""
+    import torch.utils.cpp_extension as extension  # pyright: ignore[reportMissingImports]
+
+    load = extension.load
+    extension.load = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        extension.load = load
 
 
 @contextmanager

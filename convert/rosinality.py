@@ -1,15 +1,21 @@
 """rosinality/stylegan2-pytorch `.pt`: converted models (`g_ema`, `latent_avg`) and training snapshots, which carry no mean latent."""
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from convert.networks import Network, Place
+from convert.own import own_settings
 from convert.rules import Rule, numbered_layer
-from convert.state_dicts import Found, find
-from lrgan_jax.foreign.errors import CheckpointError
+from convert.settings import disagreements
+from lrgan_jax.foreign.allowed import Record
+from lrgan_jax.generators import StyleGAN2Config
 
 FORMAT = "rosinality/stylegan2-pytorch"
+SIGN = "input.input"
+USUAL = ("g_ema", "g")
 
 
 def _conv(match: re.Match) -> str:
@@ -56,14 +62,20 @@ RULES = (
 )
 
 
-def read(tree: Any) -> Found | None:
-    """The tensors of `g_ema` (or `g`) with `latent_avg` beside them; None if this is not such a file."""
-    found = find(tree, ("g_ema", "g"), "input.input")
-    if found is None:
-        if isinstance(tree, Mapping) and ("d" in tree or "d_optim" in tree):
-            raise CheckpointError("a rosinality file without a generator: it has neither g_ema nor g")
-        return None
-    tensors, settings = found
-    if isinstance(tree.get("latent_avg"), np.ndarray):
-        tensors["latent_avg"] = tree["latent_avg"]
-    return tensors, {"scaled_demodulation": True, **settings}
+def read(place: Place) -> Network:
+    """The network there, with the mean latent that is nearest beside it."""
+    tensors = dict(place.tensors)
+    if "latent_avg" not in tensors and isinstance(mean := place.beside("latent_avg"), np.ndarray):
+        tensors["latent_avg"] = mean
+    settings = {"scaled_demodulation": True, **own_settings(place.owner)}
+    if (style := tensors.get("conv1.conv.modulation.weight")) is not None and style.ndim == 2:
+        settings["z_dim"] = style.shape[1]  # z and w are of one width in this code
+    training = place.beside("args") if place.path in USUAL else None  # others' `args` mean other things
+    arguments = training.state if isinstance(training, Record) else None
+    return Network(FORMAT, tensors, RULES, settings, check=partial(_check, arguments or {}), arguments=arguments)
+
+
+def _check(arguments: Mapping[str, Any], config: StyleGAN2Config) -> Iterator[str]:
+    """Of what the training script was told, that which makes the network."""
+    table = {"size": config.resolutions[-1], "latent": config.w_dim, "n_mlp": config.mapping_layers, "arch": "stylegan2"}
+    yield from disagreements({name: arguments[name] for name in table if name in arguments}, table, "args")

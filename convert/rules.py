@@ -23,15 +23,17 @@ def numbered_layer(index: int) -> str:
 
 
 def rename(
-    source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str], *, check_values: bool = True
-) -> dict[str, np.ndarray]:
+    source: Mapping[str, np.ndarray], rules: tuple[Rule, ...], problems: list[str], *, check_values: bool = True,
+    origin: dict[str, str] | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Apply to each tensor the one rule that matches its name. Appends to `problems` what matches none or several, and collisions.
 
     Args:
       check_values: also report integers, NaN and infinity, which cannot be weights; once is enough, under the file's own names.
+      origin: is told the name in `source` of every tensor that is returned.
     """
     out: dict[str, np.ndarray] = {}
-    origin: dict[str, str] = {}
+    origin = {} if origin is None else origin
     for name, array in source.items():
         hits = [(rule, match) for rule in rules if (match := re.fullmatch(rule.source, name))]
         if len(hits) != 1:
@@ -53,13 +55,21 @@ def rename(
     return out
 
 
-def fill(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]], problems: list[str]) -> None:
-    """Compare names and shapes with what the model wants, and append every difference to `problems`."""
+def fill(
+    tensors: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]], problems: list[str], origin: Mapping[str, str] | None = None
+) -> None:
+    """Compare names and shapes with what the model wants, and append every difference to `problems`.
+
+    Args:
+      origin: the names in the file, to be said too.
+    """
+
     for name, array in tensors.items():
+        theirs = "" if origin is None or name not in origin else f" (in the file {origin[name]})"
         if name not in wanted:
-            problems.append(f"{name}: the model has no such tensor")
+            problems.append(f"{name}: the model has no such tensor{theirs}")
         elif array.shape != wanted[name]:
-            problems.append(f"{name}: shape {array.shape}, the model wants {wanted[name]}")
+            problems.append(f"{name}: shape {array.shape}, the model wants {wanted[name]}{theirs}")
     problems += [f"{name}: nothing in the checkpoint fills it" for name in wanted if name not in tensors]
 
 

@@ -3,13 +3,14 @@
 Two things no shape shows: the style's bias lacks the 1, which the code adds, and the kernels of the upsampling layers are stored
 reversed in both axes. Labels are concatenated as in the TensorFlow StyleGAN2.
 """
-from typing import Any
-
 import numpy as np
 
-from convert.hammer import LAYER, SHARED, at, is_old, network
+from convert.hammer import LAYER, SHARED, SIGN, USUAL, at, is_old
+from convert.networks import Network, Place
+from convert.own import own_settings
 from convert.rules import Rule
-from convert.state_dicts import Found
+
+__all__ = ["FORMAT", "RULES", "SIGN", "USUAL", "read"]
 
 FORMAT = "genforce StyleGAN2 before Hammer (SeFa)"
 
@@ -31,10 +32,8 @@ RULES = (
 )
 
 
-def read(tree: Any) -> Found | None:
-    """The tensors by their names in the file and what is known of such files; None if this is not one."""
-    found = network(tree)
-    if found is None or not is_old(found[0]):
+def read(place: Place) -> Network | None:
+    """The network there; None if it is Hammer's."""
+    if not is_old(place.tensors):
         return None
-    tensors, settings = found
-    return tensors, {"scaled_demodulation": True, **settings}
+    return Network(FORMAT, place.tensors, RULES, {"scaled_demodulation": True} | own_settings(place.owner))

@@ -1,33 +1,27 @@
 """NVIDIA's TensorFlow pickles, `(G, D, Gs)`: StyleGAN2's configs E and F, and StyleGAN2-ADA. Neither TensorFlow nor its code is run."""
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from convert.networks import Network, number
 from convert.rules import Rule, numbered_layer
-from convert.state_dicts import Found, number
+from convert.settings import ANY, Table, disagreements, one_of, taps_of
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
-from lrgan_jax.foreign.errors import CheckpointError
+from lrgan_jax.generators import StyleGAN2Config
 
 FORMAT = "NVIDIA StyleGAN2 (TensorFlow)"
 NETWORK = "dnnlib.tflib.network.Network"
 OLDEST = 4  # the version of the record; NVIDIA's own converter reads no older one
-# Arguments of the generator, in the order of the two TensorFlow codes, that shapes show or that do not touch its arithmetic.
-HARMLESS = {
-    *("latent_size", "label_size", "dlatent_size", "dlatent_broadcast", "mapping_layers", "mapping_fmaps", "label_fmaps", "dtype"),
-    *("num_channels", "resolution", "fmap_base", "fmap_decay", "fmap_min", "fmap_max", "randomize_noise", "architecture"),
-    *("fused_modconv", "num_fp16_res", "fp16_channels_last", "use_noise", "structure", "w_avg_beta", "dlatent_avg_beta"),
-    *("truncation_psi", "truncation_cutoff", "truncation_psi_val", "truncation_cutoff_val", "style_mixing_prob"),
-    *("is_training", "is_validation", "is_template_graph", "return_dlatents", "mapping_lrmul", "conv_clamp", "resample_kernel"),
-}
-FIXED = {  # arguments that change the arithmetic, with the only value that we know
-    "nonlinearity": "lrelu",
-    "mapping_nonlinearity": "lrelu",
-    "normalize_latents": True,
-    "mapping_func": "G_mapping",
-    "synthesis_func": ("G_synthesis", "G_synthesis_stylegan2"),
-}
+WITHOUT_EFFECT = (  # at a given latent, in float32, and beyond what shapes show
+    *("randomize_noise", "truncation_psi", "truncation_cutoff", "truncation_psi_val", "truncation_cutoff_val", "style_mixing_prob"),
+    *("w_avg_beta", "dlatent_avg_beta", "is_training", "is_validation", "is_template_graph", "return_dlatents", "structure"),
+    *("fused_modconv", "num_fp16_res", "fp16_channels_last", "dtype", "fmap_base", "fmap_decay", "fmap_min", "fmap_max"),
+)
+BUILT_BY = {"G_main", "G_synthesis", "G_synthesis_stylegan2", "G_mapping"}  # the functions of NVIDIA's code that we know
 
 
 def _layer(match: re.Match) -> str:
@@ -70,8 +64,8 @@ RULES = (
 )  # fmt: skip
 
 
-def read(tree: Any) -> Found | None:
-    """The variables of Gs (or G) by their full names and the settings from its arguments; None if this is not such a file."""
+def read(tree: Any) -> Network | None:
+    """Gs (or G), its variables by their full names, with the settings from its arguments; None if this is not such a file."""
     networks = [item for item in (tree if isinstance(tree, tuple) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
     if not networks:
         return None
@@ -79,15 +73,49 @@ def read(tree: Any) -> Found | None:
     variables = dict(_variables(network))
     if any(re.fullmatch(r"(synthesis/)?ToRGB_lod\d+/.*", name) for name in variables):
         raise CheckpointError("a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F")
-    arguments = _arguments(network)
-    taps = arguments.get("resample_kernel")
-    if taps is not None:
+    every = dict(_arguments(network))
+    own = every[""]
+    if (taps := own.get("resample_kernel")) is not None:
         variables["resample_kernel"] = _filter(taps)
     # NVIDIA's own conversion leaves out the factor inside the demodulation's root that its TensorFlow code has (a relative 1e-8).
-    return variables, {
-        "conv_clamp": None if arguments.get("conv_clamp") is None else number(arguments["conv_clamp"], "conv_clamp"),
-        "mapping_lr": number(arguments["mapping_lrmul"], "mapping_lrmul") if "mapping_lrmul" in arguments else 0.01,
+    settings = {
+        "conv_clamp": None if own.get("conv_clamp") is None else number(own["conv_clamp"], "conv_clamp"),
+        "mapping_lr": number(own.get("mapping_lrmul", 0.01), "mapping_lrmul"),
+        "mapping_layers": own.get("mapping_layers", 8),
     }
+    return Network(FORMAT, variables, RULES, settings, check=partial(_check, every), arguments=own)
+
+
+def _arguments(network: Record, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Of the network and its components, by path."""
+    state = network.state or {}
+    given = state.get("static_kwargs", {})
+    if not isinstance(given, Mapping):
+        raise CheckpointError(f"{path or 'the generator'}: its static_kwargs are no dict")
+    if (function := state.get("build_func_name")) is not None and function not in BUILT_BY:
+        raise CheckpointError(f"{path or 'the generator'} is built by {function!r:.40}, which is not known here")
+    yield path, given
+    for name, component in state.get("components", {}).items():
+        yield from _arguments(component, f"{path}/{name}".lstrip("/"))
+
+
+def _check(every: Mapping[str, Mapping[str, Any]], config: StyleGAN2Config) -> Iterator[str]:
+    for path, given in every.items():
+        yield from disagreements(given, _table(config), path or "static_kwargs")
+
+
+def _table(config: StyleGAN2Config) -> Table:
+    """The arguments of the two TensorFlow codes' generators, mappings and syntheses."""
+    cfg = config
+    return dict.fromkeys(WITHOUT_EFFECT, ANY) | {
+        "latent_size": cfg.z_dim, "label_size": cfg.c_dim, "dlatent_size": cfg.w_dim, "dlatent_broadcast": one_of(cfg.num_ws, None),
+        "mapping_layers": cfg.mapping_layers, "mapping_fmaps": cfg.mapping_features if cfg.mapping_layers > 1 else ANY,
+        "label_fmaps": one_of(cfg.embed_features, None) if cfg.c_dim else ANY, "mapping_lrmul": cfg.mapping_lr,
+        "num_channels": cfg.img_channels, "resolution": cfg.resolutions[-1], "architecture": cfg.architecture, "use_noise": cfg.use_noise,
+        "nonlinearity": "lrelu", "mapping_nonlinearity": "lrelu", "normalize_latents": True, "mapping_func": "G_mapping",
+        "synthesis_func": one_of("G_synthesis", "G_synthesis_stylegan2"), "conv_clamp": cfg.conv_clamp,
+        "resample_kernel": lambda taps: taps is None or taps_of(cfg.filter)(taps),
+    }  # fmt: skip
 
 
 def _variables(network: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -110,20 +138,6 @@ def _variables(network: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray
                 yield from _variables(component, f"{prefix}{name}/")
         case _:
             raise CheckpointError(f"{where} is not a TensorFlow network with variables")
-
-
-def _arguments(network: Record) -> Mapping[str, Any]:
-    arguments = (network.state or {}).get("static_kwargs", {})
-    if not isinstance(arguments, Mapping):
-        raise CheckpointError("the generator's static_kwargs are no dict")
-    for name, value in arguments.items():
-        if name in FIXED:
-            known = FIXED[name] if isinstance(FIXED[name], tuple) else (FIXED[name],)
-            if not isinstance(value, str | bool | int) or value not in known:
-                raise CheckpointError(f"the generator's argument {name} is {value!r:.40}; only {known[0]!r} is known")
-        elif name not in HARMLESS:
-            raise CheckpointError(f"the generator has an argument {name!r:.40}, which no StyleGAN2 of NVIDIA's takes")
-    return arguments
 
 
 def _filter(taps: Any) -> np.ndarray:

@@ -139,9 +139,9 @@ class Style(FullyConnectedLayer):
         return super().forward(w) + self.added
 
 
-def add_filter(module, name, old):
+def add_filter(module, name, old, kernel=DEFAULT_FILTER):
     """A buffer; the old one is a module, with gain and two more axes."""
-    taps = setup_filter(DEFAULT_FILTER)
+    taps = setup_filter(kernel)
     if old:
         module.add_module(name, Holder(("kernel", 4 * taps[None, None])))
     else:
@@ -154,15 +154,20 @@ class ConvLayer(nn.Module):
     The old one keeps the kernels of upsampling layers reversed.
     """
 
-    def __init__(self, in_channels, out_channels, w_dim, resolution=None, up=False, clamp=None, old=False):
+    def __init__(
+        self, in_channels, out_channels, w_dim, resolution=None, up=False, clamp=None, noise_type="spatial", filter_kernel=DEFAULT_FILTER,
+        demodulate=True, old=False,
+    ):  # fmt: skip
         super().__init__()
         self.is_rgb, self.up, self.clamp, self.old = resolution is None, up, clamp, old
+        self.has_noise, self.demodulate = not self.is_rgb and noise_type == "spatial", demodulate and not self.is_rgb
+        self.taps = filter_kernel
         size = 1 if self.is_rgb else 3
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, size, size))
         self.bias, self.style = nn.Parameter(torch.zeros(out_channels)), Style(w_dim, in_channels, old)
         if up:
-            add_filter(self, "filter", old)
-        if not self.is_rgb:
+            add_filter(self, "filter", old, filter_kernel)
+        if self.has_noise:
             self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
             self.noise_strength = nn.Parameter(torch.zeros(()))
 
@@ -170,18 +175,19 @@ class ConvLayer(nn.Module):
         weight, style = self.weight.flip((2, 3)) if self.old and self.up else self.weight, self.style(w)
         if self.old or self.is_rgb:
             weight = weight / math.sqrt(weight[0].numel())
-        x = modulated_conv2d(x, weight, style, demodulate=not self.is_rgb, up_filter=setup_filter(DEFAULT_FILTER) if self.up else None)
+        x = modulated_conv2d(x, weight, style, demodulate=self.demodulate, up_filter=setup_filter(self.taps) if self.up else None)
         if not self.is_rgb:
-            return leaky_relu(x + self.noise * self.noise_strength + self.bias[:, None, None], gain, self.clamp), style
+            x = x + self.noise * self.noise_strength if self.has_noise else x
+            return leaky_relu(x + self.bias[:, None, None], gain, None if self.clamp is None else self.clamp * gain), style
         x = x + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp), style
 
 
 class Residual(nn.Module):
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels, out_channels, filter_kernel):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
-        add_filter(self, "filter", old=False)
+        add_filter(self, "filter", False, filter_kernel)
 
     def forward(self, x, gain):
         return upsample2d(F.conv2d(x, self.weight * gain / math.sqrt(self.weight.shape[1])), self.filter)
@@ -192,25 +198,29 @@ class Genforce(nn.Module):
 
     def __init__(
         self, z_dim, w_dim, *, mapping_layers, mapping_fmaps, fmaps_base, fmaps_max, resolution,
-        mapping_lr_mul=0.01, image_channels=3, architecture="skip", clamp=None, old=False,
+        mapping_lr_mul=0.01, image_channels=3, architecture="skip", clamp=None, noise_type="spatial", filter_kernel=DEFAULT_FILTER,
+        demodulate=True, final_tanh=False, old=False,
     ):  # fmt: skip
         super().__init__()
+        self.final_tanh = final_tanh
         self.sizes, self.mapping, self.synthesis = sizes_up_to(resolution), nn.Module(), nn.Module()
         features = [z_dim, *[mapping_fmaps] * (mapping_layers - 1), w_dim]
         for i in range(mapping_layers):
             self.mapping.add_module(f"dense{i}", FullyConnectedLayer(features[i], features[i + 1], "lrelu", mapping_lr_mul))
-        widths, common = [min(fmaps_base // r, fmaps_max) for r in self.sizes], dict(w_dim=w_dim, clamp=clamp, old=old)
+        widths = [min(fmaps_base // r, fmaps_max) for r in self.sizes]
+        common = dict(w_dim=w_dim, clamp=clamp, noise_type=noise_type, filter_kernel=filter_kernel, demodulate=demodulate, old=old)
         self.synthesis.early_layer = Holder(const=torch.randn(1, widths[0], 4, 4))
         for k, (before, width, r) in enumerate(zip([0, *widths], widths, self.sizes, strict=False)):
             if k and architecture == "resnet":
-                self.synthesis.add_module(f"residual{k}", Residual(before, width))
+                self.synthesis.add_module(f"residual{k}", Residual(before, width, filter_kernel))
             if k:
                 self.synthesis.add_module(f"layer{2 * k - 1}", ConvLayer(before, width, resolution=r, up=True, **common))
             self.synthesis.add_module(f"layer{2 * k}", ConvLayer(width, width, resolution=r, **common))
             if architecture == "skip" or r == resolution:
                 self.synthesis.add_module(f"output{k}", ConvLayer(width, image_channels, **common))
         if architecture == "skip":
-            add_filter(self.synthesis, "upsample" if old else "filter", old)
+            add_filter(self.synthesis, "upsample" if old else "filter", old, filter_kernel)
+        self.taps = filter_kernel
 
     def run(self, w):
         for name, layer in self.mapping.named_children():
@@ -226,23 +236,24 @@ class Genforce(nn.Module):
             x = x if branch is None else branch.add_(x)  # in place, as in NVIDIA's code
             if f"output{k}" in layers:
                 rgb, _ = layers[f"output{k}"](x, w)
-                image = rgb if image is None else rgb + upsample2d(image, setup_filter(DEFAULT_FILTER))
-        return {"w": w, "image": image}
+                image = rgb if image is None else rgb + upsample2d(image, setup_filter(self.taps))
+        return {"w": w, "image": image.tanh() if self.final_tanh else image}
 
 
 class Hammer(Genforce):
     """Labels are embedded and normalised on their own."""
 
-    def __init__(self, z_dim=512, w_dim=512, label_dim=0, embedding_dim=512, conv_clamp=None, **common):
+    def __init__(self, z_dim=512, w_dim=512, label_dim=0, embedding_dim=512, conv_clamp=None, normalize_z=True, **common):
         super().__init__(z_dim + (embedding_dim if label_dim else 0), w_dim, clamp=conv_clamp, **common)
         self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.normalize_z = normalize_z
         if label_dim:
             self.mapping.embedding = FullyConnectedLayer(label_dim, embedding_dim)
 
     def forward(self, z, label=None, noise_mode="const", impl="cuda"):
         assert noise_mode == "const" and impl == "ref"
         labels = [] if label is None else [normalize_2nd_moment(self.mapping.embedding(label))]
-        return self.run(torch.cat([normalize_2nd_moment(z), *labels], dim=1))
+        return self.run(torch.cat([normalize_2nd_moment(z) if self.normalize_z else z, *labels], dim=1))
 
 
 class SeFa(Genforce):

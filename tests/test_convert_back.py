@@ -9,13 +9,13 @@ import safetensors.numpy
 import tyro
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, outline, read_checkpoint, torch_writer
+from convert import CheckpointError, __main__, back, find_network, outline, read_checkpoint, torch_writer
 from lrgan_jax.checkpoint import fingerprint, load, save
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
 
-BASE = StyleGAN2Config(channels=(4, 3, 2), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
+BASE = StyleGAN2Config(channels=(4, 4, 2), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 SQUARE = dataclasses.replace(BASE, z_dim=6)  # as rosinality's code wants it
 MODELS = {
     "skip": BASE,
@@ -27,8 +27,15 @@ MODELS = {
         BASE, filter=tuple(map(tuple, (np.arange(1.0, 17).reshape(4, 4) / 136).astype(np.float32).tolist()))
     ),
     "square": SQUARE,
-    "square, another rate": dataclasses.replace(SQUARE, mapping_lr=0.02, filter=(0.25, 0.5, 0.25), channels=(3, 2)),
+    "square, another filter": dataclasses.replace(SQUARE, filter=(0.125, 0.25, 0.375, 0.25)),
 }
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """rosinality's table of widths, in which our small models have a place; the real one begins with 512."""
+    widths = {4: 4, 8: 4, 16: 2}
+    monkeypatch.setattr(back, "_width", lambda resolution, multiplier: widths[resolution])
 
 
 def random_stylegan2(config) -> StyleGAN2:
@@ -37,7 +44,7 @@ def random_stylegan2(config) -> StyleGAN2:
 
 @pytest.mark.parametrize("project", back.WRITERS)
 @pytest.mark.parametrize("name", MODELS)
-def test_there_and_back_is_exact(name, project, tmp_path):
+def test_there_and_back_is_exact(name, project, tmp_path, narrow):
     """Config, with what no tensor shows, and every weight; or a refusal that says what the other code cannot hold."""
     gen = random_stylegan2(MODELS[name])
     if project == "rosinality" and not name.startswith("square"):
@@ -47,7 +54,7 @@ def test_there_and_back_is_exact(name, project, tmp_path):
     (tmp_path / "file").write_bytes(torch_writer.dumps(back.WRITERS[project](gen)))
     again = read_checkpoint(tmp_path / "file")
     assert again.config == gen.config and fingerprint(again.variables) == fingerprint(gen.variables)
-    assert "remark" not in again.info.provenance  # the mean latent came along
+    assert "remarks" not in again.info.provenance  # the mean latent came along
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -79,7 +86,7 @@ def arguments_of(gen) -> dict:
     return back.nvidia_arguments(table)
 
 
-def test_torch_loads_rosinality_files(tmp_path):
+def test_torch_loads_rosinality_files(tmp_path, narrow):
     torch = pytest.importorskip("torch")
     tree = back.rosinality(random_stylegan2(SQUARE))
     (tmp_path / "file.pt").write_bytes(torch_writer.dumps(tree))
@@ -89,8 +96,9 @@ def test_torch_loads_rosinality_files(tmp_path):
         np.testing.assert_array_equal(tensor.numpy(), tree["g_ema"][key], strict=True)
 
 
-def test_rosinality_files_keep_their_names(shared, tmp_path):
+def test_rosinality_files_keep_their_names(shared, tmp_path, monkeypatch):
     """A genuine file there and back has all of its tensors, and no others."""
+    monkeypatch.setattr(back, "_width", lambda resolution, multiplier: 15)
     path = shared / "fixtures" / "public" / "rosinality" / "rosi_converted32_zip.pt"
     theirs, ours = containers.read(path), back.rosinality(read_checkpoint(path))
     assert theirs["g_ema"].keys() == ours["g_ema"].keys()
@@ -101,9 +109,7 @@ def test_rosinality_files_keep_their_names(shared, tmp_path):
 
 def test_nvidia_files_keep_their_names(shared):
     path = shared / "fixtures" / "public" / "nvidia_ada" / "ada_resnet32.pkl"
-    from convert import find_stylegan2
-
-    theirs, ours = find_stylegan2(containers.read(path)).tensors, back.nvidia(read_checkpoint(path))
+    theirs, ours = find_network(containers.read(path))[0].tensors, back.nvidia(read_checkpoint(path))
     assert theirs.keys() == ours.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], strict=True)
@@ -116,6 +122,49 @@ def test_arguments_follow_nvidias_table_of_widths():
     )
     with pytest.raises(CheckpointError, match="follow no channel_base"):
         back.nvidia_arguments(dataclasses.replace(BASE, channels=(2, 3, 4)))
+
+
+WIDE = dataclasses.replace(SQUARE, channels=(512,))
+
+
+def test_rosinality_gets_its_own_learning_rate_and_widths(tmp_path):
+    """Its scripts multiply by 0.01: with that, the same w; a network of other widths or another filter is refused, since none could load it."""
+    gen = random_stylegan2(dataclasses.replace(WIDE, mapping_lr=1.0))
+    (tmp_path / "file").write_bytes(back.written(gen, "rosinality"))
+    again = read_checkpoint(tmp_path / "file")
+    assert again.config == dataclasses.replace(gen.config, mapping_lr=0.01)
+    z = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
+    assert worst(again.mapping(z).array, gen.mapping(z).array) < PARITY
+    for change, said in (
+        ({"channels": (512, 511)}, r"widths \(512, 511\)"),
+        ({"filter": (0.25, 0.5, 0.25)}, "a filter of 3 taps"),
+        ({"mapping_layers": 0}, "no mapping layers"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            back.rosinality(random_stylegan2(dataclasses.replace(WIDE, **change)))
+
+
+@pytest.mark.parametrize("project", back.WRITERS)
+def test_what_is_written_is_read_again(project, narrow, monkeypatch):
+    """A writer that turned one kernel would be noticed before anything is kept."""
+    gen, write = random_stylegan2(SQUARE), back.WRITERS[project]
+
+    def wrong(gen):
+        tree = write(gen)
+        state = tree.get("g_ema", tree)
+        name = next(name for name in state if name.endswith("conv1.weight") or name.endswith("conv1.conv.weight"))
+        state[name] = np.ascontiguousarray(state[name][..., ::-1, :])
+        return tree
+
+    assert bytes(back.written(gen, project))
+    monkeypatch.setitem(back.WRITERS, project, wrong)
+    with pytest.raises(CheckpointError, match="does not come back as the same network"):
+        back.written(gen, project)
+
+
+def test_nvidia_widths_are_refused_before_anything_is_written():
+    with pytest.raises(CheckpointError, match="follow no channel_base"):
+        back.nvidia(random_stylegan2(dataclasses.replace(BASE, channels=(16, 12, 8))))
 
 
 def test_our_settings_in_a_state_dict_are_checked(tmp_path):
@@ -161,7 +210,7 @@ def test_safetensors_with_nvidia_names(prefix, tmp_path):
     assert again.config == gen.config and fingerprint(again.variables) == fingerprint(gen.variables)
 
 
-def test_safetensors_with_rosinality_names(tmp_path):
+def test_safetensors_with_rosinality_names(tmp_path, narrow):
     gen = random_stylegan2(dataclasses.replace(SQUARE, scaled_demodulation=True))
     tree = back.rosinality(gen)
     for prefix in ("", "g_ema."):
@@ -193,7 +242,6 @@ def test_safetensors_of_any_type(tmp_path):
         (lambda data: data[:100], "not|damaged|no torch"),
         (lambda data: data[:-1], "damaged safetensors"),
         (lambda data: data.replace(b"F32", b"F99"), "damaged safetensors"),
-        (lambda data: safetensors.numpy.save({"g": np.ones(1), "g.x": np.ones(1)}), "name of a network"),
     ],
 )
 def test_damaged_safetensors_are_refused(damage, said, tmp_path):
@@ -217,7 +265,7 @@ def command(monkeypatch, capsys):
     return run
 
 
-def test_models_are_written_back_in_either_order(command, tmp_path):
+def test_models_are_written_back_in_either_order(command, tmp_path, narrow):
     gen = dataclasses.replace(random_stylegan2(dataclasses.replace(SQUARE, channels=(4, 4, 2))))
     save(tmp_path / "model", gen)
     assert command("--to", "rosinality", tmp_path / "model", tmp_path / "a.pt")[0] == 0

@@ -8,7 +8,7 @@ import sys
 import jax
 import pytest
 
-from convert import find_stylegan2, peer, read_checkpoint
+from convert import find_network, peer, read_checkpoint
 from convert.__main__ import main
 from convert.verify import TOLERANCE
 from lrgan_jax.foreign import containers
@@ -78,7 +78,7 @@ def checkpoint(tmp_path):
 
 def compare(path, settings, folder, change=lambda gen: gen):
     gen = read_checkpoint(path, settings)
-    return peer.compare(change(gen), find_stylegan2(containers.read(path)), folder)
+    return peer.compare(change(gen), find_network(containers.read(path))[0], folder)[0]
 
 
 def layers(config, sums_up):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import nvidia, read_checkpoint
+from convert import find_network, read_checkpoint
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import image_function
 from lrgan_jax.jacobian import region_grams
@@ -96,7 +96,7 @@ def test_outputs_match_nvidia(name, shared):
     G = load(
         {key: config[key] for key in ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")}
         | dict(mapping_kwargs=mapping, synthesis_kwargs={key: config[key] for key in synthesis}),
-        nvidia.read(containers.read(path.with_suffix(".pkl")))[0],
+        find_network(containers.read(path.with_suffix(".pkl")))[0].tensors,
     )
     computed = outputs(G, stored)
     G.double()
@@ -120,7 +120,7 @@ def test_no_nvidia_checkpoint_is_left_out(shared):
 def test_faces64_matches_nvidia(shared):
     stored = {key: array[:4] for key, array in np.load(shared / "faces64" / "parity.npz").items()}
     tree = containers.read(shared / "faces64" / "faces64_ada.pt")
-    G, z = load(tree["config"], nvidia.read(tree)[0]), from_numpy(stored["z"])
+    G, z = load(tree["config"], find_network(tree)[0].tensors), from_numpy(stored["z"])
     np.testing.assert_allclose(G.mapping(z)[:, 0].numpy(), stored["w"], rtol=0, atol=PARITY_W)
     for psi, key in ((1, "psi1"), (0.7, "psi07")):
         for noise in ("const", "none"):
@@ -177,7 +177,7 @@ def test_hooks_see_what_nvidias_modules_return():
     torch.testing.assert_close(seen["mapping.fc1"], seen["mapping"][:, 0])
     conv = seen["synthesis.b16.conv1"]
     assert conv.max() == torch.tensor(0.7) and conv.shape == (2, 2, 16, 16)  # clamped
-    pictures = [seen[f"synthesis.b{r}.torgb"] for r in G.synthesis.resolutions]
+    pictures = [seen[f"synthesis.b{r}.torgb"] for r in G.synthesis.block_resolutions]
     pyramid = pictures[0]
     for picture in pictures[1:]:
         pyramid = network.upsample2d(pyramid, G.synthesis.b4.resample_filter) + picture

@@ -1,8 +1,8 @@
 """StyleGAN2's generator in plain PyTorch: the yardstick of the benchmarks, and in tests a peer whose checkpoints we convert.
 
 Classes, arguments and tensors have the names of NVIDIA's code, so `load_state_dict(..., strict=True)` takes its state dicts, buffers
-included. The arithmetic is what public PyTorch implementations do: weights modulated per sample and run as one convolution with a
-group per sample; `conv_transpose2d` and then a depthwise filter where a layer upsamples. All of it is ordinary differentiable
+included, and the forward passes go by the same attributes (`conv_clamp`, `act_gain`, ...), whatever made them. The arithmetic is what
+public PyTorch implementations do: weights modulated per sample and run as one convolution with a group per sample; `conv_transpose2d` and then a depthwise filter where a layer upsamples. All of it is ordinary differentiable
 functions without in-place updates, so `torch.func` transforms it; the precision is that of the weights (`.double()` for float64).
 
 Symbols: N samples, I input and O output channels, w [N, w_dim] the style of a layer; images are NCHW.
@@ -68,6 +68,13 @@ def leaky_relu(x, gain=1.0, clamp=None):
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
+def activate(x, name, gain, clamp=None):
+    """NVIDIA's bias_act without the bias; a gain of None is the function's own."""
+    function, own = {"linear": (lambda x: x, 1.0), "relu": (F.relu, 2**0.5), "lrelu": (lambda x: F.leaky_relu(x, 0.2), 2**0.5)}[name]
+    x = function(x) * (own if gain is None else gain)
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
 class FullyConnectedLayer(nn.Module):
     """Dense layer with equalised learning rate: weights are stored with standard deviation 1 / lr_multiplier, scaled when used."""
 
@@ -78,8 +85,7 @@ class FullyConnectedLayer(nn.Module):
         self.activation, self.weight_gain, self.bias_gain = activation, lr_multiplier / math.sqrt(in_features), lr_multiplier
 
     def forward(self, x):
-        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
-        return leaky_relu(x) if self.activation == "lrelu" else x
+        return activate(F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain), self.activation, None)
 
 
 class Conv2dLayer(nn.Module):
@@ -89,29 +95,34 @@ class Conv2dLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", setup_filter(resample_filter))
+        self.activation, self.conv_clamp, self.weight_gain, self.act_gain = "linear", None, 1 / math.sqrt(in_channels), 1
 
     def forward(self, x, gain=1.0):
-        weight = self.weight * (gain / math.sqrt(self.weight.shape[1]))
-        return upsample2d(F.conv2d(x, weight), self.resample_filter)  # the convolution first: a quarter of the pixels
+        x = upsample2d(F.conv2d(x, self.weight * self.weight_gain), self.resample_filter)  # the convolution first: a quarter of the pixels
+        return activate(x, self.activation, self.act_gain * gain, None if self.conv_clamp is None else self.conv_clamp * gain)
 
 
 class MappingNetwork(nn.Module):
     """z (and label c) -> ws [N, num_ws, w_dim], pulled towards w_avg by truncation."""
 
-    def __init__(self, z_dim, c_dim, w_dim, num_ws, num_layers=8, embed_features=None, layer_features=None, lr_multiplier=0.01):
+    def __init__(
+        self, z_dim, c_dim, w_dim, num_ws, num_layers=8, embed_features=None, layer_features=None, lr_multiplier=0.01,
+        activation="lrelu", w_avg_beta=0.995,
+    ):  # fmt: skip
         super().__init__()
-        self.num_ws, self.num_layers = num_ws, num_layers
+        self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
         embed_features = (w_dim if embed_features is None else embed_features) if c_dim else 0
         hidden = w_dim if layer_features is None else layer_features
         self.embed = FullyConnectedLayer(c_dim, embed_features) if c_dim else None
         features = [z_dim + embed_features, *[hidden] * (num_layers - 1), w_dim]
         for i in range(num_layers):
-            self.add_module(f"fc{i}", FullyConnectedLayer(features[i], features[i + 1], "lrelu", lr_multiplier))
-        self.register_buffer("w_avg", torch.zeros(w_dim))
+            self.add_module(f"fc{i}", FullyConnectedLayer(features[i], features[i + 1], activation, lr_multiplier))
+        if w_avg_beta is not None:
+            self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z, c=None, truncation_psi=1, truncation_cutoff=None):
         x = normalize_2nd_moment(z)
-        if self.embed is not None:
+        if self.c_dim:
             x = torch.cat([x, normalize_2nd_moment(self.embed(c))], dim=1)
         for i in range(self.num_layers):
             x = getattr(self, f"fc{i}")(x)
@@ -128,6 +139,7 @@ class SynthesisLayer(nn.Module):
     def __init__(self, in_channels, out_channels, w_dim, resolution, up=1, use_noise=True, resample_filter=DEFAULT_FILTER, conv_clamp=None):
         super().__init__()
         self.up, self.use_noise, self.conv_clamp = up, use_noise, conv_clamp
+        self.resolution, self.activation, self.act_gain = resolution, "lrelu", math.sqrt(2)
         self.register_buffer("resample_filter", setup_filter(resample_filter))
         self.affine = FullyConnectedLayer(w_dim, in_channels, bias_init=1)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
@@ -143,7 +155,7 @@ class SynthesisLayer(nn.Module):
         elif self.use_noise and noise_mode == "random":
             x = x + torch.randn_like(x[:, :1]) * self.noise_strength
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return leaky_relu(x + self.bias[:, None, None], gain, clamp)
+        return activate(x + self.bias[:, None, None], self.activation, self.act_gain * gain, clamp)
 
 
 class ToRGBLayer(nn.Module):
@@ -151,13 +163,13 @@ class ToRGBLayer(nn.Module):
 
     def __init__(self, in_channels, out_channels, w_dim, conv_clamp=None):
         super().__init__()
-        self.conv_clamp = conv_clamp
+        self.conv_clamp, self.weight_gain = conv_clamp, 1 / math.sqrt(in_channels)
         self.affine = FullyConnectedLayer(w_dim, in_channels, bias_init=1)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x, w):
-        styles = self.affine(w) / math.sqrt(self.weight.shape[1])
+        styles = self.affine(w) * self.weight_gain
         x = modulated_conv2d(x, self.weight, styles, demodulate=False) + self.bias[:, None, None]
         return x if self.conv_clamp is None else x.clamp(-self.conv_clamp, self.conv_clamp)
 
@@ -168,8 +180,10 @@ class SynthesisBlock(nn.Module):
     def __init__(
         self, in_channels, out_channels, w_dim, resolution, img_channels, is_last,
         architecture="skip", resample_filter=DEFAULT_FILTER, conv_clamp=None, use_noise=True,
+        fp16_channels_last=False, fused_modconv_default=True,
     ):  # fmt: skip
         super().__init__()
+        self.in_channels, self.architecture, self.is_last = in_channels, architecture, is_last
         self.register_buffer("resample_filter", setup_filter(resample_filter))
         layer = dict(w_dim=w_dim, resolution=resolution, use_noise=use_noise, conv_clamp=conv_clamp)
         self.num_conv = 1 if in_channels == 0 else 2
@@ -186,15 +200,15 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x, img, ws, noise_mode="const"):
         """ws [N, 2 or 3, w_dim] has a row for each convolution, then one for toRGB."""
-        if self.conv0 is None:
+        if self.in_channels == 0:
             x = self.conv1(self.const.expand(len(ws), -1, -1, -1), ws[:, 0], noise_mode)
-        elif self.skip is None:
+        elif self.architecture != "resnet":
             x = self.conv1(self.conv0(x, ws[:, 0], noise_mode), ws[:, 1], noise_mode)
         else:
             gain = math.sqrt(0.5)  # two branches of unit variance add up to unit variance
             x = self.skip(x, gain) + self.conv1(self.conv0(x, ws[:, 0], noise_mode), ws[:, 1], noise_mode, gain)
         img = None if img is None else upsample2d(img, self.resample_filter)
-        if self.torgb is not None:
+        if self.is_last or self.architecture == "skip":
             rgb = self.torgb(x, ws[:, self.num_conv])
             img = rgb if img is None else img + rgb
         return x, img
@@ -207,11 +221,11 @@ class SynthesisNetwork(nn.Module):
         self, w_dim, img_resolution, img_channels, channel_base=32768, channel_max=512, num_fp16_res=0, channels=None, **block_kwargs
     ):  # num_fp16_res is taken and left alone: this network has one precision, as NVIDIA's with force_fp32
         super().__init__()
-        self.resolutions = [4 * 2**k for k in range(int(math.log2(img_resolution)) - 1)]
-        self.num_ws = 2 * len(self.resolutions)
+        self.block_resolutions = [4 * 2**k for k in range(int(math.log2(img_resolution)) - 1)]
+        self.num_ws = 2 * len(self.block_resolutions)
         if channels is None:
-            channels = [min(channel_base // resolution, channel_max) for resolution in self.resolutions]
-        for in_channels, out_channels, r in zip([0, *channels[:-1]], channels, self.resolutions, strict=True):
+            channels = [min(channel_base // resolution, channel_max) for resolution in self.block_resolutions]
+        for in_channels, out_channels, r in zip([0, *channels[:-1]], channels, self.block_resolutions, strict=True):
             block = SynthesisBlock(in_channels, out_channels, w_dim, r, img_channels, r == img_resolution, **block_kwargs)
             self.add_module(f"b{r}", block)
 
@@ -219,7 +233,7 @@ class SynthesisNetwork(nn.Module):
         """noise_mode is const, none or random."""
         x = img = None
         start = 0
-        for resolution in self.resolutions:
+        for resolution in self.block_resolutions:
             block = getattr(self, f"b{resolution}")
             x, img = block(x, img, ws[:, start : start + block.num_conv + 1], noise_mode)
             start += block.num_conv  # the row of toRGB is also the next block's first

@@ -1,7 +1,8 @@
-"""The closed list of globals that a checkpoint may name, and the few lines of ours that stand for each.
+"""What stands for the globals that a file names: a closed list with a few lines of ours for each, and inert records for other classes.
 
 A call takes the machine of `pickles.py`, for its budget and its errors, and arguments of the types that its row names. Nothing here, or
-anywhere in this reader, calls what the file says.
+anywhere in this reader, calls what the file says: an object of a class outside the list is a note of its name and contents, and a call of
+a function outside it is refused, since only an attack gains by one.
 """
 
 import math
@@ -22,12 +23,13 @@ class Record:
     module's attribute dict, in which `_parameters` and `_buffers` map names to arrays or None, `_modules` maps names
     to Records or None, and the rest (`img_resolution`, `conv_clamp`, ...) are plain values. All others are named by
     their dotted global: `dnnlib.tflib.network.Network` and `argparse.Namespace` have their attributes in state,
-    `torch.device` has its arguments in args.
+    `torch.device` and `pathlib.PosixPath` their arguments in args; `contents` is what a class derived from list or dict holds.
     """
 
     name: str
     args: tuple = ()
     state: dict | None = field(default=None, repr=False)
+    contents: list | dict | None = field(default=None, repr=False)
 
 
 class StateDict(dict):
@@ -72,6 +74,7 @@ class Allowed:
     accepts: tuple | None
     call: Callable
     code: str = ""  # of a storage type
+    foreign: bool = False  # not in the list
 
 
 # ---- Calls.
@@ -116,6 +119,14 @@ def _storage(machine: Any, data) -> Storage:
     if type(storage) is not Storage:
         raise machine.error("refused: a torch stream that holds no storage, embedded")
     return storage
+
+
+def _rebuilt(machine: Any, kind: Allowed, *_) -> Record:
+    return Record(kind.name)
+
+
+def _typed(machine: Any, function: Allowed, kind: Allowed, args: tuple, *_) -> Any:
+    return machine.call(function, args)
 
 
 def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: tuple, *rest) -> np.ndarray:
@@ -201,8 +212,12 @@ _ROWS = (
     _record("argparse.Namespace", "rosinality's training options"),
     _record("dnnlib.tflib.network.Network", "NVIDIA's TF networks"),
     _record("torch.device", "devices among training options", str, ...),
+    *(Allowed(f"{module}._reconstructor", "objects in protocols 0 and 1", (Allowed, Allowed, object), _rebuilt)
+      for module in ("copyreg", "copy_reg")),
     Allowed("torch_utils.persistence._reconstruct_persistent_obj", "NVIDIA's modules", (dict,), _module),
     Allowed("torch._utils._rebuild_parameter", "trained tensors", (np.ndarray, ...), lambda machine, array, *_: array),
+    Allowed("torch._utils._rebuild_parameter_with_state", "the same with attributes", (np.ndarray, ...), lambda machine, array, *_: array),
+    Allowed("torch._tensor._rebuild_from_type_v2", "tensors with attributes", (Allowed, Allowed, tuple, ...), _typed),
     Allowed("torch._utils._rebuild_tensor_v2", "tensors", (Storage, int, tuple, tuple, ...), _tensor),
     Allowed("torch._utils._rebuild_tensor", "tensors before torch 0.4", (Storage, int, tuple, tuple), _tensor),
     Allowed("torch.storage._load_from_bytes", "storages pickled outside torch.save", (RAW,), _storage),
@@ -216,3 +231,36 @@ _ROWS = (
     *(Allowed(f"{core}.numeric._frombuffer", "arrays in protocol 5", _BUFFER, make_array) for core in _NUMPY),
 )
 ALLOWED = {tuple(row.name.rsplit(".", 1)): row for row in _ROWS}
+
+# ---- Everything else: classes are noted, never built.
+
+# Modules that reach the system: a file that names one is an attack, and refused whole.
+_REACHING = {
+    *("os", "posix", "nt", "posixpath", "ntpath", "sys", "subprocess", "popen2", "commands", "pty", "shutil", "tempfile", "socket", "ssl"),
+    *("socketserver", "http", "urllib", "urllib2", "ftplib", "smtplib", "telnetlib", "webbrowser", "antigravity", "asyncio", "threading"),
+    *("multiprocessing", "concurrent", "signal", "ctypes", "cffi", "mmap", "importlib", "imp", "pkgutil", "runpy", "zipimport", "code"),
+    *("codeop", "pdb", "bdb", "trace", "timeit", "profile", "cProfile", "doctest", "pickle", "cPickle", "_pickle", "marshal", "shelve"),
+    *("dill", "cloudpickle", "joblib", "pip", "ensurepip", "venv", "setuptools", "distutils", "idlelib", "gc", "inspect", "types"),
+    *("operator", "_operator", "io", "_io", "fileinput", "logging", "atexit", "site", "builtins", "__builtin__"),
+}
+_SMALL = {  # classes, and makers of plain values, whose names look like functions'
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in (
+        "object", "complex", "slice", "range", "int", "float", "str", "bool", "list", "tuple", "dict", "frozenset", "bytearray",
+    )),
+    *("collections.defaultdict", "collections.deque", "datetime.date", "datetime.time", "datetime.datetime", "datetime.timedelta"),
+    *("datetime.timezone", "functools.partial", "types.SimpleNamespace", "torch.nn.backends.thnn._get_thnn_function_backend"),
+    *(f"numpy.random._pickle.__{kind}_ctor" for kind in ("randomstate", "generator", "bit_generator")),
+}  # fmt: skip
+
+
+def inert(module: str, name: str) -> Allowed | None:
+    """What stands for a global outside the list; None if a file that names it is refused.
+
+    A class makes records. A function can be named, as networks name their activations, but not be called.
+    """
+    full = f"{module}.{name}"
+    by_way = {module.partition(".")[0], *name.split(".")[:-1]}  # `torch` and the name `os.system` lead there too
+    if full not in _SMALL and by_way & _REACHING:
+        return None
+    is_class = full in _SMALL or all(part.lstrip("_")[:1].isupper() for part in name.split("."))
+    return Allowed(full, "not known", (...,) if is_class else None, lambda machine, *args: Record(full, args), foreign=True)

@@ -21,14 +21,13 @@ import ml_dtypes  # comes with JAX
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from lrgan_jax.foreign.allowed import Record, StateDict, Storage
+from lrgan_jax.foreign.allowed import Allowed, Record, StateDict, Storage
 from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.foreign.pickles import Budget, load
 
 LARGEST = 16 * 2**30  # bytes of one file, and of the arrays that come out of it
 DEEPEST = 100  # containers in containers, where an NVIDIA snapshot has about 20
 MOST_VALUES = 5_000_000  # in the result, a shared one counted each time it is met
-NETWORKS = {"models", "state_dict", "G_ema", "G", "D", "g_ema", "g", "d", "generator_smooth", "generator", "discriminator"}
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 OTHER_KINDS = {  # first bytes, in lower case: files often saved under a checkpoint's name
     b"version https://git-lfs": "a git LFS pointer, not the file itself; fetch it with `git lfs pull`",
@@ -196,24 +195,17 @@ def _record(data: memoryview, entry: zipfile.ZipInfo, budget: Budget) -> memoryv
 
 
 def _safetensors(data: bytes) -> dict[str, Any]:
-    """Names in parts that lead to a network in a training script's dict, such as "g_ema.conv1.bias", become that dict again."""
     try:
         listed = deserialize(data)
     except SafetensorError as error:
         raise CheckpointError(f"a damaged safetensors file: {ascii(str(error)[:200])[1:-1]}") from None
-    tree: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
     for name, tensor in listed:
         if tensor["dtype"] not in _SAFETENSORS:
             raise CheckpointError(f"tensor {ascii(name[:80])} is of type {tensor['dtype']}, which no weight has")
-        state, leaf = tree, name
-        while "." in leaf and leaf.partition(".")[0] in NETWORKS and isinstance(state, dict):
-            network, _, leaf = leaf.partition(".")
-            state = state.setdefault(network, {})
-        if not isinstance(state, dict) or leaf in state:
-            raise CheckpointError(f"tensor {ascii(name[:80])} has the name of a network")
         array = np.frombuffer(tensor["data"], _SAFETENSORS[tensor["dtype"]]).reshape(tensor["shape"])
-        state[leaf] = array.astype(np.float32) if tensor["dtype"] == "BF16" else array
-    return tree
+        tensors[name] = array.astype(np.float32) if tensor["dtype"] == "BF16" else array
+    return tensors
 
 
 def _check_tree(root: object) -> None:
@@ -260,7 +252,9 @@ def _contents(node: object) -> list:
         case list() | tuple() | set() | frozenset():
             return list(node)
         case Record():
-            return [node.state, *node.args]
+            return [node.state, *node.args, node.contents]
+        case Allowed(foreign=True):  # a class or function that is named and no more
+            return []
     if isinstance(node, _LEAVES):
         return []
     raise CheckpointError(f"damaged: {type(node).__name__.strip('_')} left over in the result")

@@ -2,8 +2,8 @@
 
 A pickle is a program for a small stack machine. The danger lies in the opcodes that look up and call any Python
 function, so here the machine is played with inert values: a global is looked up in `ALLOWED`, a closed table, and
-calling it runs the few lines of ours named there. Nothing is imported, no other project's class is built, embedded
-source text is never looked at.
+calling it runs the few lines of ours named there; objects of other classes become inert records. Nothing is imported,
+no other project's class is built, embedded source text is never looked at.
 
 A file can also hurt by its size. Every length is compared with the bytes that exist before anything is allocated; a
 `Budget` caps opcodes and memory over all the pickles of one file (stack and memo grow by at most one entry per
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lrgan_jax.foreign.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, make_array, short
+from lrgan_jax.foreign.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, inert, make_array, short
 from lrgan_jax.foreign.errors import CheckpointError
 
 LARGE = 2**16
@@ -175,14 +175,16 @@ class _Machine:
 
     def key(self, key):
         """Only keys with a cheap hash: nested shared tuples take exponential time, and big integers can all collide."""
-        if type(key) in (str, bytes, float, bool, type(None)) or (type(key) is int and key.bit_length() <= 64):
+        if _cheap(key) or (type(key) is tuple and len(key) <= 8 and all(map(_cheap, key))):
             return key
         raise self.error(f"a key of type {type(key).__name__}")
 
     def fill(self, items: list, target=None):
         """Put items in a container, by default the one on top of the stack."""
         target = self.pop() if target is None else target
-        if type(target) is list:
+        if type(target) is Record:  # of a class derived from list, set or dict, which the opcode does not always tell
+            target.contents = [*(target.contents or ()), *items]
+        elif type(target) is list:
             target.extend(items)
         elif type(target) is set:
             target.update(map(self.key, items))
@@ -195,13 +197,15 @@ class _Machine:
     def find(self, module, name) -> Allowed:
         if type(module) is not str or type(name) is not str:
             raise self.error("damaged: a global without a name")
-        if (module, name) not in ALLOWED:
+        if (found := ALLOWED.get((module, name)) or inert(module, name)) is None:
             raise self.error(f"refused: {short(f'{module}.{name}')}, which no checkpoint needs, is asked for")
-        return ALLOWED[module, name]
+        return found
 
     def call(self, function, args):
         if type(function) is not Allowed or type(args) is not tuple:
             raise self.error("damaged: a call without function or arguments")
+        if function.foreign and function.accepts is None:
+            raise self.error(f"refused: a call of {short(function.name)}, which no checkpoint needs,")
         accepts = function.accepts
         if accepts and accepts[-1] is ...:
             accepts = accepts[:-1] + (object,) * (len(args) - len(accepts) + 1)
@@ -209,11 +213,21 @@ class _Machine:
             raise self.error(f"refused: {function.name} with arguments that no valid file gives it")
         return function.call(self, *args)
 
+    def call_named(self, named, call: tuple):
+        """A call with named arguments, which none in the list takes."""
+        if type(named) is not dict or (named and not (type(call[0]) is Allowed and call[0].foreign)) or type(call[1]) is not tuple:
+            raise self.error("damaged: named arguments of a call that takes none")
+        return self.call(call[0], (*call[1], *named.values()))
+
     def build(self, target, state):
         """Fill an object made before; what is returned takes its place on the stack."""
         match target, state:
             case Record(state=None), dict():
                 target.state = state
+            case Record(state=None), (None | dict() as attributes, dict() as slots):
+                target.state = {**(attributes or {}), **slots}
+            case Record(state=None), _:
+                target.state = {"state": state}
             case StateDict(), dict():
                 target.attributes = state
             case dict(), dict():
@@ -229,8 +243,10 @@ class _Machine:
                 raise self.error("damaged: contents that do not suit their object")
         return target
 
-    def persistent(self, identity) -> Storage:
+    def persistent(self, identity) -> Storage | Allowed:
         match identity:  # legacy streams have a sixth field, None since torch 0.4
+            case (str("module"), Allowed() as kind, str() | None, str() | None):  # a class, with its source beside it
+                return kind
             case (str("storage"), Allowed(code=code), str() as key, str(), int() as elements, *view):
                 if self.find_storage and code and elements >= 0 and all(item is None for item in view):
                     storage = self.find_storage(code, key, elements)
@@ -238,6 +254,10 @@ class _Machine:
                         raise self.error(f"storage {short(key)} is described in two ways")
                     return storage
         raise self.error("refused: a persistent id that no valid file has")
+
+
+def _cheap(key) -> bool:
+    return type(key) in (str, bytes, float, bool, type(None), Record, Allowed) or (type(key) is int and key.bit_length() <= 64)
 
 
 _LINE = re.compile(rb"[^\n]*\n")
@@ -286,6 +306,7 @@ _PUSHES: dict[str, Callable] = {  # opcodes that push one value, made of what fo
     "STACK_GLOBAL": lambda machine, _: machine.find(*machine.pop_two()),
     "INST": lambda machine, names: machine.call(machine.find(*names), tuple(machine.pop_mark())),
     **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda machine, _: machine.call(*machine.pop_two())),
+    "NEWOBJ_EX": lambda machine, _: machine.call_named(machine.pop(), machine.pop_two()),
     "BUILD": lambda machine, _: machine.build(*machine.pop_two()),
     "BINPERSID": lambda machine, _: machine.persistent(machine.pop()),
 }
