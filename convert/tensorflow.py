@@ -114,7 +114,7 @@ def _table(config: StyleGAN2Config) -> Table:
         "num_channels": cfg.img_channels, "resolution": cfg.resolutions[-1], "architecture": cfg.architecture, "use_noise": cfg.use_noise,
         "nonlinearity": "lrelu", "mapping_nonlinearity": "lrelu", "normalize_latents": True, "mapping_func": "G_mapping",
         "synthesis_func": one_of("G_synthesis", "G_synthesis_stylegan2"), "conv_clamp": cfg.conv_clamp,
-        "resample_kernel": lambda taps: taps is None or taps_of(cfg.filter)(taps),
+        "resample_kernel": taps_of(cfg.filter),
     }  # fmt: skip
 
 

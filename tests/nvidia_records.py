@@ -52,6 +52,8 @@ def generator(gen):
         latents | {"num_ws": cfg.num_ws} | mapping_kwargs, {}, {"w_avg": named["mapping.w_avg"]}, layers,
     )  # fmt: skip
     synthesis_kwargs = {"architecture": cfg.architecture, "conv_clamp": cfg.conv_clamp, "resample_filter": taps.tolist()}
+    widths = {"channel_base": max(c * r for c, r in zip(cfg.channels, cfg.resolutions, strict=True)), "channel_max": max(cfg.channels)}
+    synthesis_kwargs |= {"use_noise": cfg.use_noise} | widths
     blocks = {f"b{r}": block(cfg, k, below, square) for k, r in enumerate(cfg.resolutions)}
     sizes = {"w_dim": cfg.w_dim, "img_resolution": cfg.resolutions[-1], "img_channels": cfg.img_channels}
     more = {"img_resolution_log2": len(cfg.channels) + 1, "block_resolutions": list(cfg.resolutions), "num_ws": cfg.num_ws}

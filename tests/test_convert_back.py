@@ -128,7 +128,7 @@ WIDE = dataclasses.replace(SQUARE, channels=(512,))
 
 
 def test_rosinality_gets_its_own_learning_rate_and_widths(tmp_path):
-    """Its scripts multiply by 0.01: with that, the same w; a network of other widths or another filter is refused, since none could load it."""
+    """Its scripts multiply by 0.01: with that, the same w. Other widths and longer filters are refused, as its code loads none."""
     gen = random_stylegan2(dataclasses.replace(WIDE, mapping_lr=1.0))
     (tmp_path / "file").write_bytes(back.written(gen, "rosinality"))
     again = read_checkpoint(tmp_path / "file")

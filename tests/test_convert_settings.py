@@ -130,3 +130,87 @@ EMPTY = {"_non_persistent_buffers_set", "_backward_hooks", "_forward_hooks", "_f
 def test_no_altered_attribute_of_a_fixture_is_accepted_wrongly(name, shared):
     record = containers.read(shared / "fixtures" / "public" / f"nvidia_{name}.pkl")["G_ema"]
     assert judge(record, 32 if "32" in name else 16)[0] > 1000
+
+
+# ---- Arguments: Hammer's and the TensorFlow code's.
+
+HAMMER = {  # the constructor's, as a file might carry every one of them; what alters the images is to be refused or honoured
+    "model_type": "StyleGAN2Generator", "z_dim": 5, "w_dim": 6, "repeat_w": True, "normalize_z": True, "mapping_layers": 2,
+    "mapping_fmaps": 6, "mapping_use_wscale": True, "mapping_wscale_gain": 1.0, "mapping_lr_mul": 0.01, "label_dim": 0,
+    "embedding_dim": 512, "embedding_bias": True, "embedding_use_wscale": True, "embedding_wscale_gian": 1.0, "embedding_lr_mul": 1.0,
+    "normalize_embedding": True, "normalize_embedding_latent": False, "resolution": 16, "init_res": 4, "image_channels": 3,
+    "final_tanh": False, "const_input": True, "architecture": "skip", "demodulate": True, "use_wscale": True, "wscale_gain": 1.0,
+    "lr_mul": 1.0, "noise_type": "spatial", "fmaps_base": 64, "fmaps_max": 4, "filter_kernel": (1, 3, 3, 1), "conv_clamp": None,
+    "eps": 1e-8,
+}  # fmt: skip
+HAMMER_HARMLESS = {  # widths are shapes; nothing is embedded without labels
+    "fmaps_base", "fmaps_max", "embedding_dim", "embedding_bias", "embedding_use_wscale", "embedding_wscale_gian", "embedding_lr_mul",
+    "normalize_embedding", "normalize_embedding_latent",
+}  # fmt: skip
+TENSORFLOW = {
+    "latent_size": 5, "label_size": 0, "dlatent_size": 6, "dlatent_broadcast": 6, "mapping_layers": 2, "mapping_fmaps": 6,
+    "mapping_lrmul": 0.01, "mapping_nonlinearity": "lrelu", "normalize_latents": True, "num_channels": 3, "resolution": 16,
+    "fmap_base": 32, "fmap_max": 4, "architecture": "skip", "nonlinearity": "lrelu", "use_noise": True, "resample_kernel": [1, 3, 3, 1],
+    "conv_clamp": None, "num_fp16_res": 0, "randomize_noise": False, "truncation_psi": 0.5, "mapping_func": "G_mapping",
+    "synthesis_func": "G_synthesis", "fused_modconv": True,
+}  # fmt: skip
+TENSORFLOW_HARMLESS = {"fmap_base", "fmap_max", "num_fp16_res", "randomize_noise", "truncation_psi", "fused_modconv"}
+HONOURED = {"conv_clamp": "conv_clamp", "mapping_lr_mul": "mapping_lr", "mapping_lrmul": "mapping_lr", "resample_kernel": "filter"}
+HONOURED["filter_kernel"] = "filter"  # which Hammer's files hold as tensors too, so that only the sum may differ
+
+
+def square(taps):
+    return np.outer(taps, taps) if np.ndim(taps) == 1 else np.asarray(taps)
+
+
+def hammer_tree(gen, arguments):
+    from test_convert import genforce_names
+
+    return {"models": {"generator_smooth": genforce_names(gen)}, "model_kwargs_init": {"generator_smooth": arguments}}
+
+
+def tensorflow_tree(gen, arguments):
+    from test_convert import tensorflow_network
+
+    return tensorflow_network(gen, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("tree", "arguments", "harmless"),
+    [(hammer_tree, HAMMER, HAMMER_HARMLESS), (tensorflow_tree, TENSORFLOW, TENSORFLOW_HARMLESS)],
+    ids=["Hammer", "TensorFlow"],
+)
+def test_no_altered_argument_is_accepted_wrongly(tree, arguments, harmless):
+    """Refused by name; or harmless, and then the very same network; or honoured, and then in the configuration."""
+    gen = random_network()
+    base = build(tree(gen, arguments))
+    tried = 0
+    for name in [*arguments, "frobnicate"]:
+        for value in altered(arguments[name]) if name in arguments else [1]:
+            if repr(value) == repr(arguments.get(name)):
+                continue
+            tried += 1
+            try:
+                other = build(tree(gen, {**arguments, name: value}))
+            except CheckpointError as error:
+                named = (name, HONOURED.get(name, name), "mapping layers", "mapping network")
+                assert name not in harmless and any(part in str(error) for part in named), error
+                continue
+            if (field := HONOURED.get(name)) is not None:
+                got = getattr(other.config, field)
+                assert got == value if field != "filter" else np.allclose(square(got), square(value) / square(value).sum())
+                other = dataclasses.replace(other, config=dataclasses.replace(other.config, **{field: getattr(base.config, field)}))
+            else:
+                assert name in harmless or (name, value) == ("dlatent_broadcast", None), (name, value)  # every layer alike, or said later
+            assert same(other, base), (name, value)
+    assert tried > 80
+
+
+def test_hammers_clamp_and_learning_rate_reach_the_image():
+    """Against the float64 reference with these settings."""
+    gen = random_network(conv_clamp=0.5, mapping_lr=0.3)
+    back = build(hammer_tree(gen, HAMMER | {"conv_clamp": 0.5, "mapping_lr_mul": 0.3}))
+    z = np.random.default_rng(0).standard_normal((1, 5)).astype(np.float32)
+    w = reference.mapping(gen.config, gen.variables, z)
+    expected = reference.synthesis(gen.config, gen.variables, np.repeat(w[:, None], gen.num_ws, axis=1))
+    assert worst(image_of(back, z[0], None), expected[0]) < PARITY and np.abs(expected).max() > 0

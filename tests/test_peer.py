@@ -6,12 +6,15 @@ import dataclasses
 import sys
 
 import jax
+import nvidia_records
 import pytest
+import reference
 
-from convert import find_network, peer, read_checkpoint
+from convert import CheckpointError, common, find_network, peer, read_checkpoint
 from convert.__main__ import main
 from convert.verify import TOLERANCE
 from lrgan_jax.foreign import containers
+from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
 torch = pytest.importorskip("torch")
 import peer_standins  # noqa: E402 - it imports torch
@@ -137,6 +140,103 @@ def test_the_first_layer_that_differs_is_the_changed_one(name, checkpoint, check
         errors = compare(path, settings, folder, change)
         assert next(layer for layer, error in errors.items() if error > TOLERANCE) == expected, (where, errors)
         assert errors["image"] > TOLERANCE
+
+
+# ---- The peer is made of what the file says, not of what we read.
+
+
+ARITHMETIC = {  # module, attribute, another value
+    "a clamp": ("synthesis.b8.conv0", "conv_clamp", 0.1),
+    "a toRGB's clamp": ("synthesis.b8.torgb", "conv_clamp", 0.1),
+    "noise": ("synthesis.b8.conv1", "use_noise", False),
+    "an activation": ("synthesis.b8.conv1", "activation", "relu"),
+    "a gain": ("synthesis.b4.conv1", "act_gain", 1.0),
+    "the mapping's activation": ("mapping.fc1", "activation", "relu"),
+    "a weight's gain": ("mapping.fc0", "weight_gain", 0.3),
+    "a bias's gain": ("mapping.fc0", "bias_gain", 0.3),
+    "a style's gain": ("synthesis.b8.conv0.affine", "weight_gain", 0.3),
+    "toRGB's gain": ("synthesis.b8.torgb", "weight_gain", 0.3),
+    "the residual's gain": ("synthesis.b8.skip", "act_gain", 3.0),
+    "the residual's clamp": ("synthesis.b8.skip", "conv_clamp", 0.01),
+    "the architecture": ("synthesis.b8", "architecture", "skip"),
+    "fewer mapping layers": ("mapping", "num_layers", 1),
+}
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_a_reader_that_overlooks_an_attribute_is_found_out(name, checkout):
+    """The file says one thing, our model was made as if it did not: the peer differs, or its code fails."""
+    config = StyleGAN2Config(
+        channels=(4, 2), z_dim=6, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0, architecture="resnet"
+    )
+    gen = StyleGAN2(config, reference.random_variables(stylegan2.init, config))
+    record, folder = nvidia_records.generator(gen), checkout("ada")
+    errors, told = peer.compare(gen, find_network({"G_ema": record})[0], folder)
+    assert max(errors.values()) < TOLERANCE and "the file's own arguments" in told
+    path, attribute, value = ARITHMETIC[name]
+    module = record
+    for part in path.split("."):
+        module = module.state["_modules"][part]
+    module.state[attribute] = value
+    network = find_network({"G_ema": record})[0]
+    try:
+        errors, _ = peer.compare(gen, network, folder)
+    except CheckpointError as error:
+        assert "its code fails" in str(error)
+    else:
+        assert errors["image"] > TOLERANCE
+    assert list(network.check(config)) or attribute == "use_noise"  # and the reader itself does not overlook it
+
+
+@pytest.mark.parametrize(
+    "argument", [{"conv_clamp": 0.1}, {"mapping_lr_mul": 0.5}, {"demodulate": False}, {"final_tanh": True}, {"normalize_z": False}]
+)
+def test_a_reader_that_overlooks_an_argument_is_found_out(argument, checkout):
+    torch.manual_seed(0)
+    net = peer_standins.Hammer(**GENFORCE, z_dim=5, w_dim=6)
+    state = {name: a.numpy() for name, a in net.state_dict().items()}
+    arguments = {"model_type": "StyleGAN2Generator", **GENFORCE, "z_dim": 5, "w_dim": 6}
+
+    def tree(**more):
+        return {"models": {"generator": state}, "model_kwargs_init": {"generator": arguments | more}}
+
+    gen, _ = common.build(find_network(tree())[0], {}, w_avg=None, noise="zeros")
+    folder = checkout("hammer")
+    errors, told = peer.compare(gen, find_network(tree())[0], folder)
+    assert max(errors.values()) < TOLERANCE and "the file's own arguments" in told
+    errors, _ = peer.compare(gen, find_network(tree(**argument))[0], folder)
+    assert errors["image"] > TOLERANCE
+
+
+BESIDE = ["ada_noavg.pkl", "ada_use_noise_off_after.pkl", "hammer_nonoise.pth", "hammer_clamp.6.pth", "hammer_lr1.pth"]
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_files_with_settings_off_the_beaten_path_agree(name, shared, checkout):
+    path = shared / "cases" / name
+    errors, told = peer.compare(read_checkpoint(path), find_network(containers.read(path))[0], checkout(name.partition("_")[0]))
+    assert max(errors.values()) < TOLERANCE and "the file's own arguments" in told
+
+
+@pytest.mark.parametrize("name", ["ros_no_noises.pt", "ros_compiled.pt", "psp.pt", "lightning_ros.ckpt"])
+def test_files_without_arguments_or_noise_agree_and_what_is_assumed_is_said(name, shared, checkout):
+    path = shared / "cases" / name
+    errors, told = peer.compare(read_checkpoint(path), find_network(containers.read(path))[0], checkout("rosinality", "SHRINK = 64"))
+    assert max(errors.values()) < TOLERANCE
+    assert "the file carries no arguments" in told and "lr_mlp=0.01" in told
+
+
+def test_code_that_compiles_an_extension_when_imported_runs_without_cuda(checkpoint, checkout):
+    """As rosinality's does; torch has its loader back afterwards."""
+    import torch.utils.cpp_extension as extension
+
+    load = extension.load
+    path, project, settings = checkpoint("rosinality")
+    folder = checkout(project)
+    code = (folder / "model.py").read_text()
+    (folder / "model.py").write_text(f"from torch.utils.cpp_extension import load\nfused = load('fused', sources=['none.cpp'])\n{code}")
+    assert max(compare(path, settings, folder).values()) < TOLERANCE
+    assert extension.load is load
 
 
 # ---- Through the command

@@ -144,6 +144,7 @@ def test_a_saved_network_converts_to_the_same_latents_images_and_jacobian(name, 
     torch.save({"G_ema": G.state_dict()}, tmp_path / "network.pt")
     config = CONFIGS[name]
     settings = dict(conv_clamp=config["synthesis_kwargs"].get("conv_clamp"), mapping_lr=config["mapping_kwargs"].get("lr_multiplier", 0.01))
+    settings |= {name: value for name, value in (("mapping_layers", config["mapping_kwargs"]["num_layers"]),) if value == 0}
     gen, G = read_checkpoint(tmp_path / "network.pt", settings), G.double()
     rng = np.random.default_rng(0)
     z, c = rng.standard_normal((2, G.z_dim)), np.eye(3)[[2, 0]] if G.c_dim else None

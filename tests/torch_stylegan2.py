@@ -2,8 +2,9 @@
 
 Classes, arguments and tensors have the names of NVIDIA's code, so `load_state_dict(..., strict=True)` takes its state dicts, buffers
 included, and the forward passes go by the same attributes (`conv_clamp`, `act_gain`, ...), whatever made them. The arithmetic is what
-public PyTorch implementations do: weights modulated per sample and run as one convolution with a group per sample; `conv_transpose2d` and then a depthwise filter where a layer upsamples. All of it is ordinary differentiable
-functions without in-place updates, so `torch.func` transforms it; the precision is that of the weights (`.double()` for float64).
+public PyTorch implementations do: weights modulated per sample and run as one convolution with a group per sample; `conv_transpose2d`
+and then a depthwise filter where a layer upsamples. All of it is ordinary differentiable functions without in-place updates, so
+`torch.func` transforms it; the precision is that of the weights (`.double()` for float64).
 
 Symbols: N samples, I input and O output channels, w [N, w_dim] the style of a layer; images are NCHW.
 

@@ -1,0 +1,231 @@
+"""Files that people had trouble with: each converts to the right image, with a note where something was made up, or is refused by name.
+
+The checkpoints are the shared ones (random weights in the layouts of the projects concerned), with the images that those projects' code
+gives; wrappers and gaps of other kinds are made here of our own networks.
+"""
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import reference
+from nvidia_records import generator
+from tolerances import PARITY, worst
+
+from convert import CheckpointError, __main__, back, find_network, read_checkpoint, torch_writer
+from convert.verify import verify
+from lrgan_jax.foreign import containers
+from lrgan_jax.foreign.allowed import StateDict
+from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
+
+RIGHT = {  # file: reference, noise, what the notes say of it
+    "ros_full.pt": ("ros", "const", ()),
+    "ros_no_noises.pt": ("ros_nonoise", "none", ("no mean latent", "no noise pictures; they are made from seed 0")),
+    "ros_train.pt": ("ros_nonoise", "none", ("no mean latent", "no noise pictures")),
+    "psp.pt": ("ros", "const", ("under 'state_dict.decoder'",)),
+    "ros_compiled.pt": ("ros", "const", ()),
+    "lightning_ros.ckpt": ("ros", "const", ("under 'state_dict.g_ema', of 'state_dict.generator', 'state_dict.g_ema'", "no mean latent")),
+    "studiogan.pth": ("nv", "const", ("under 'state_dict'", "--conv-clamp")),
+    "ros_avg_1xw.pt": ("ros", "const", ()),
+    "nv_state.pth": ("nv", "const", ("assumed: conv_clamp None (--conv-clamp), mapping_lr 0.01 (--mapping-lr)",)),
+    "nv_state_with_path.pt": ("nv", "const", ("--conv-clamp",)),
+}
+VERIFIED = ("ada_use_noise_off_after.pkl", "ada_noavg.pkl", "hammer_nonoise.pth", "hammer_clamp.6.pth", "hammer_lr1.pth")
+REFUSED = {
+    "ros_whole_module.pt": "a whole module of the class model.Generator",
+    "export_cond.pt": "of a conditional network the label embedding is missing",
+    "nv_synthesis_only.pth": "a synthesis network without its mapping network",
+    "ros_nonsquare.pt": "non-square pictures: its constant input is 4x2",
+    "ada_mapact_relu.pkl": "mapping.fc0: activation is 'relu'",
+    "hammer_nodemod.pth": "demodulate is False",
+    "hammer_tanh.pth": "final_tanh is True",
+    "age.pt": "no generator of a known format",
+    "pti_embedding_0.pt": "no generator of a known format",
+}
+SMALL = StyleGAN2Config(channels=(4, 2), z_dim=6, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
+GEN = StyleGAN2(SMALL, reference.random_variables(stylegan2.init, SMALL))
+
+
+@pytest.fixture
+def case(shared):
+    return lambda name: shared / "cases" / name
+
+
+def images(gen, stored, noise):
+    c = stored.get("c")
+    return np.asarray(gen.synthesis(gen.mapping(stored["z"], c), noise=noise))
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_reported_file_gives_its_image(name, case):
+    stored, noise, said = RIGHT[name]
+    stored, gen = dict(np.load(case(f"{stored}.npz"))), read_checkpoint(case(name))
+    assert worst(images(gen, stored, noise), stored["img"]) < PARITY
+    remarks = " | ".join(gen.info.provenance.get("remarks", ()))
+    assert all(text in remarks for text in said) and bool(said) == bool(remarks), remarks
+
+
+@pytest.mark.parametrize("name", VERIFIED)
+def test_a_reported_file_is_verified(name, case):
+    errors = verify(read_checkpoint(case(name)), case(name.rpartition(".")[0] + ".npz"))
+    assert "img_wplus_const" in errors and max(errors.values()) < PARITY
+
+
+def test_a_clamp_that_only_its_user_knows(case):
+    stored = dict(np.load(case("nv_clamped.npz")))
+    path = case("nv_clamped_state.pth")
+    assert worst(images(read_checkpoint(path, {"conv_clamp": 256.0}), stored, "const"), stored["img"]) < PARITY
+    assert "--conv-clamp" in read_checkpoint(path).info.provenance["remarks"][0]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_reported_file_is_refused_by_name(name, case):
+    with pytest.raises(CheckpointError, match=re.escape(REFUSED[name])):
+        read_checkpoint(case(name))
+
+
+def test_every_checkpoint_among_the_cases_is_tried(shared):
+    found = {path.name for path in (shared / "cases").iterdir() if path.suffix in (".pt", ".pth", ".pkl", ".ckpt")}
+    assert found == {*RIGHT, *VERIFIED, *REFUSED, "nv_clamped_state.pth"}
+
+
+@pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED])
+def test_every_case_can_be_listed(name, case, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["convert", "--inspect", str(case(name))])
+    assert __main__.main() == 0 and capsys.readouterr().out.count("\n") > 0
+
+
+def test_what_lies_outside_a_network_is_an_inert_record(case):
+    tree = containers.read(case("nv_state_with_path.pt"))
+    found = [value for value in tree.values() if getattr(value, "name", "") == "pathlib.PosixPath"]
+    assert [record.args for record in found] == [("runs",)] or found
+
+
+# ---- Wrappers, made here.
+
+
+def nvidia(gen=GEN):
+    return dict(back.nvidia(gen))
+
+
+def prefixed(prefix):
+    return {prefix + name: a for name, a in nvidia().items()}
+
+
+WRAPPED = {  # tree, its path
+    "bare": (nvidia(), ""),
+    "compiled": (prefixed("_orig_mod."), ""),
+    "compiled below": ({name.replace("synthesis.", "synthesis._orig_mod."): a for name, a in nvidia().items()}, ""),
+    "parallel and compiled": ({"G_ema": prefixed("module._orig_mod.")}, "G_ema"),
+    "a framework": ({"epoch": 1, "state_dict": prefixed("model.generator.")}, "state_dict.model.generator"),
+    "lists": ([{"step": 3}, {"weights": nvidia()}], "1.weights"),
+    "sharded": ({"net": prefixed("_fsdp_wrapped_module.")}, "net"),
+    "averages": ({"net": prefixed("netG.") | prefixed("netG_ema.")}, "net.netG_ema"),
+    "one of several by its name": ({"a": nvidia(), "b": prefixed("x.")}, None),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_network_is_found_in_any_wrapper(name):
+    tree, path = WRAPPED[name]
+    if path is None:
+        with pytest.raises(CheckpointError, match="several networks could be meant, 'a', 'b.x': choose one with --network"):
+            find_network(tree)
+        with pytest.raises(CheckpointError, match="there is no network 'c', only 'a', 'b.x'"):
+            find_network(tree, "c")
+        assert all(find_network(tree, wanted)[0].tensors.keys() == nvidia().keys() for wanted in ("a", "x", "b.x"))
+        return
+    network, remark = find_network(tree)
+    assert network.tensors.keys() == nvidia().keys() and (repr(path) in remark) == (path not in ("", "G_ema"))
+    assert all(network.tensors[key] is not None and np.array_equal(network.tensors[key], a) for key, a in nvidia().items())
+
+
+def test_names_that_a_wrapper_made_double_are_refused():
+    with pytest.raises(CheckpointError, match="is there twice"):
+        find_network(nvidia() | prefixed("module."))
+
+
+def test_a_pickled_network_inside_a_larger_module_has_its_own_settings(tmp_path):
+    """NVIDIA's record as a child of another; its settings are looked at there."""
+    inner = generator(dataclasses.replace(GEN, config=dataclasses.replace(SMALL, conv_clamp=2.0)))
+    outer = dataclasses.replace(inner, name="Wrapper", state={"_parameters": {}, "_buffers": {}, "_modules": {"net": inner}})
+    network, remark = find_network({"ema": outer})
+    assert network.settings["conv_clamp"] == 2.0 and "'ema.net'" in remark
+    assert not list(network.check(dataclasses.replace(SMALL, conv_clamp=2.0)))
+    assert any("conv_clamp is 2.0" in problem for problem in network.check(SMALL))
+
+
+# ---- What is missing, made here.
+
+
+@pytest.fixture
+def converted(tmp_path):
+    def convert(tree, settings=None, **options):
+        (tmp_path / "file.pt").write_bytes(torch_writer.dumps(tree))
+        return read_checkpoint(tmp_path / "file.pt", settings, **options)
+
+    return convert
+
+
+def without(pattern, state=None):
+    return StateDict({name: a for name, a in (nvidia() if state is None else state).items() if not re.search(pattern, name)})
+
+
+@pytest.mark.parametrize("noise", ["random", "zeros"])
+def test_noise_pictures_are_made_and_said(noise, converted):
+    gen = converted(without("noise_const"), noise=noise)
+    pictures = [np.asarray(b["noise_const"]) for block in gen.variables["buffers"]["synthesis"].values() for b in block.values()]
+    flat = np.concatenate([picture.ravel() for picture in pictures])
+    assert (flat.std() > 0.8) if noise == "random" else not flat.any()
+    assert any("noise pictures" in remark for remark in gen.info.provenance["remarks"])
+    with pytest.raises(CheckpointError, match="b8/conv1/noise_const: nothing in the checkpoint fills it"):  # some of them: a damaged file
+        converted(without(r"b8\.conv1\.noise_const"))
+
+
+MEANS = {"a row": (1, 6), "equal rows": (4, 6), "more axes": (1, 4, 6)}
+
+
+@pytest.mark.parametrize("shape", MEANS.values(), ids=MEANS)
+def test_a_mean_latent_of_equal_rows_is_that_row(shape, converted):
+    mean = np.arange(6, dtype=np.float32)
+    back_again = converted(without("nothing") | {"mapping.w_avg": np.array(np.broadcast_to(mean, shape))})
+    np.testing.assert_array_equal(back_again.variables["buffers"]["mapping"]["w_avg"], mean)
+    given = converted(without("w_avg"), w_avg=np.array(np.broadcast_to(mean, shape)))
+    np.testing.assert_array_equal(given.variables["buffers"]["mapping"]["w_avg"], mean)
+
+
+def test_other_mean_latents_are_refused_under_their_own_name(converted):
+    rows = np.arange(24, dtype=np.float32).reshape(4, 6)
+    with pytest.raises(CheckpointError, match=r"mapping\.w_avg: 4 rows that differ"):
+        converted(without("nothing") | {"mapping.w_avg": rows})
+    with pytest.raises(CheckpointError, match=r"w_avg: shape \(5,\), the model wants \(6,\) \(in the file mapping\.w_avg\)"):
+        converted(without("nothing") | {"mapping.w_avg": rows[0, :5]})
+
+
+def test_a_missing_mapping_network_is_never_invented(converted):
+    for lost in (r"^mapping", r"mapping\.fc"):
+        with pytest.raises(CheckpointError, match="without its mapping network"):
+            converted(without(lost))
+    with pytest.raises(CheckpointError, match="without its mapping network"):
+        converted({name.removeprefix("synthesis."): a for name, a in without("mapping").items()})
+    for name in (r"mapping\.fc0\.weight", r"mapping\.fc1\.weight", r"mapping\.fc0\."):
+        with pytest.raises(CheckpointError, match="mapping"):
+            converted(without(name))
+
+
+def test_a_missing_label_embedding_is_never_dropped(converted):
+    labelled = StyleGAN2Config(**dataclasses.asdict(SMALL) | {"c_dim": 3, "embed_features": 6})
+    state = nvidia(StyleGAN2(labelled, reference.random_variables(stylegan2.init, labelled)))
+    with pytest.raises(CheckpointError, match="label embedding is missing; if z is so wide, say so with --z-dim 12"):
+        converted(without(r"mapping\.embed", state))
+    assert converted(without(r"mapping\.embed", state), {"z_dim": 12}).z_dim == 12
+    narrow = StyleGAN2Config(**dataclasses.asdict(SMALL) | {"c_dim": 3, "embed_features": 4})
+    state = nvidia(StyleGAN2(narrow, reference.random_variables(stylegan2.init, narrow)))
+    assert any("10 wide" in remark for remark in converted(without(r"mapping\.embed", state)).info.provenance["remarks"])
+
+
+def test_settings_that_make_no_sense_are_refused(converted):
+    senseless = {"conv_clamp": -1.0}, {"mapping_lr": float("nan")}, {"z_dim": 5}
+    for settings, said in zip(senseless, ("conv_clamp is -1.0", "mapping_lr is nan", "6 inputs"), strict=True):
+        with pytest.raises(CheckpointError, match=said):
+            converted(StateDict(nvidia()), settings)
