@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convert import common, dcgan, hammer, nvidia, rosinality, sefa, tensorflow
+from convert import common, dcgan, hammer, missing, nvidia, rosinality, sefa, tensorflow
 from convert.networks import Network, Place, choose, places
 from lrgan_jax.foreign import CheckpointError, containers
 from lrgan_jax.foreign.allowed import Record
@@ -29,7 +29,7 @@ OTHERS = {  # tensors of what is often taken for a whole StyleGAN2 generator
 
 def read_checkpoint(
     path: str | Path, settings: Mapping[str, Any] | None = None, *, network: str | None = None, w_avg: np.ndarray | None = None,
-    noise: common.Pictures = "random",
+    noise: missing.Pictures = "random",
 ) -> StyleGAN2 | DCGAN:  # fmt: skip
     """The generator inside `path`; its `info.provenance` says where it comes from, and in `remarks` what was assumed or made up.
 
@@ -92,6 +92,8 @@ def _nothing(tree: Any, found: list[Place]) -> str:
     for sign, what in OTHERS.items():
         if places(tree, sign):
             return what
+    if isinstance(tree, np.ndarray):
+        return f"a single tensor of shape {list(tree.shape)} and no network: a latent or a direction, which `lrgan edit` reads"
     if isinstance(tree, Mapping) and ("d" in tree or "d_optim" in tree):
         return "a rosinality file without a generator: it has neither g_ema nor g"
     known = ", ".join(module.FORMAT for module in (tensorflow, *FORMATS))

@@ -78,7 +78,8 @@ def run(
     if source is None or metrics:
         raise CheckpointError("say either what to convert, python -m convert IN OUT, or whose networks to keep, --metrics FILE...")
     if inspect:
-        print("\n".join(outline.lines(containers.read(source), source.name)))
+        listed = outline.arrays(source) if source.is_file() else None
+        print("\n".join(outline.lines(containers.read(source), source.name) if listed is None else listed))
         return
     if to is not None:
         _write_back(source, target, to)

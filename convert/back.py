@@ -12,10 +12,11 @@ import numpy as np
 from jax.tree_util import tree_leaves_with_path
 
 from convert import find_network, torch_writer
-from convert.common import DEFAULT_FILTER, build
+from convert.common import build
 from convert.networks import Network
 from convert.own import OWN, SETTINGS
 from convert.rules import Rule, refuse, rename
+from convert.shapes import DEFAULT_FILTER
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.foreign.errors import CheckpointError

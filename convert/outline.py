@@ -1,9 +1,14 @@
 """What a checkpoint holds, line by line, for a person: `python -m convert --inspect FILE`."""
+import io
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Allowed, Record, short
 
 LONGEST = 200  # lines for the entries of one container
@@ -38,6 +43,28 @@ def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
             yield f"{indent}{label}{len(value)} bytes"
         case _:
             yield f"{indent}{label}{short(repr(value) if not isinstance(value, str) else value)}"
+
+
+def arrays(path: Path) -> list[str] | None:
+    """The same of a NumPy file, `.npy` or `.npz`, from the arrays' heads alone; None if it is none."""
+    data = io.BytesIO(containers.bytes_of(path))
+    try:
+        if not zipfile.is_zipfile(data):
+            data.seek(0)
+            return [f"{short(path.name)}: {_head(data)}"]
+        with zipfile.ZipFile(data) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".npy")][:LONGEST]
+            heads = [f"  {short(name.removesuffix('.npy'))}: {_head(archive.open(name))}" for name in names]
+            return [f"{short(path.name)}: {len(heads)} arrays", *heads] if heads else None
+    except (ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):  # on others' bytes
+        return None
+
+
+def _head(file: IO[bytes]) -> str:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return f"{dtype} {list(shape)}"
 
 
 def _entries(entries: Mapping[Any, Any], depth: int) -> Iterator[str]:

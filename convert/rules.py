@@ -46,7 +46,7 @@ def rename(
         if target in out:
             problems.append(f"{name}: {target} was already filled by {origin[target]}")
             continue
-        if check_values and (problem := _unusable(array)):
+        if check_values and (problem := unusable(array)):
             problems.append(f"{name}: {problem}")  # and go on: its shape still tells what the network is
         try:
             origin[target], out[target] = name, rule.transform(array)
@@ -80,7 +80,7 @@ def refuse(problems: list[str]) -> None:
         raise CheckpointError(f"checkpoint and model disagree: {'; '.join(problems[:8])}{more}")
 
 
-def _unusable(array: np.ndarray) -> str | None:
+def unusable(array: np.ndarray) -> str | None:
     """Why a tensor cannot be a weight, or None."""
     if not np.issubdtype(array.dtype, np.floating):
         return f"holds {array.dtype}, weights are floating point"

@@ -39,8 +39,8 @@ REFUSED = {
     "ada_mapact_relu.pkl": "mapping.fc0: activation is 'relu'",
     "hammer_nodemod.pth": "demodulate is False",
     "hammer_tanh.pth": "final_tanh is True",
-    "age.pt": "no generator of a known format",
-    "pti_embedding_0.pt": "no generator of a known format",
+    "age.pt": "a single tensor of shape [1, 16] and no network",
+    "pti_embedding_0.pt": "a single tensor of shape [1, 6, 16] and no network",
 }
 SMALL = StyleGAN2Config(channels=(4, 2), z_dim=6, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 GEN = StyleGAN2(SMALL, reference.random_variables(stylegan2.init, SMALL))
@@ -89,7 +89,7 @@ def test_every_checkpoint_among_the_cases_is_tried(shared):
     assert found == {*RIGHT, *VERIFIED, *REFUSED, "nv_clamped_state.pth"}
 
 
-@pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED])
+@pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED, "projected_w.npz", "direction_Lxd.npy"])
 def test_every_case_can_be_listed(name, case, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["convert", "--inspect", str(case(name))])
     assert __main__.main() == 0 and capsys.readouterr().out.count("\n") > 0

@@ -10,7 +10,7 @@ import pytest
 import reference
 import safetensors.numpy
 
-from convert import CheckpointError, back, common, read_checkpoint, torch_writer
+from convert import CheckpointError, back, missing, read_checkpoint, torch_writer
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
 FILES = {  # the smallest of every container and format, and how often each is damaged
@@ -75,7 +75,7 @@ def test_damage_ends_in_a_conversion_or_a_refusal(name, request, tmp_path, monke
     """What converts is a whole network: of the shapes that its config says, and finite."""
     monkeypatch.chdir(tmp_path)
     # Estimating a lost w_avg compiles a mapping network; what counts here is that it is called for at all.
-    monkeypatch.setattr(common, "mean_latent", lambda config, variables: np.zeros(config.w_dim, np.float32))
+    monkeypatch.setattr(missing, "mean_latent", lambda config, variables: np.zeros(config.w_dim, np.float32))
     data, rng = contents(name, request), random.Random(name)
     path, outcomes = tmp_path / "file", {True: 0, False: 0}
     for _ in range(FILES[name]):

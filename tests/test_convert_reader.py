@@ -1,5 +1,7 @@
 """Reading foreign checkpoints: right values from honest files, a one-line refusal from all others, and no code run."""
 
+import collections
+import datetime
 import io
 import json
 import pickle
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert import outline
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.foreign.errors import CheckpointError
@@ -119,6 +122,39 @@ def test_numpy_arrays_and_scalars_survive(module, protocol, tmp_path):
     assert ours[0] is ours[13]  # a memoised array is one array
 
 
+class Point:
+    """A class that no reader knows."""
+
+    def __init__(self, x):
+        self.x = x
+
+
+class Words(list):
+    pass
+
+
+class Table(dict):
+    pass
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_objects_of_other_classes_are_inert_records(protocol, tmp_path):
+    """Their names and contents, wherever they are: paths, dates, defaultdicts, classes derived from list and dict, functions by name."""
+    point = Point([1, 2])
+    words, table = Words("ab"), Table(a=point)
+    words.kind = "letters"
+    value = {"path": Path("runs"), "point": point, "words": words, "table": table, "class": Point, "function": json.dumps, "again": point}
+    value |= {"when": datetime.timedelta(3), "counts": collections.defaultdict(list, {"a": [1]})}
+    ours = read_bytes(pickle.dumps(value, protocol), tmp_path)
+    assert ours["path"].name.startswith("pathlib.") and ours["path"].args == ("runs",) and ours["when"].args[0] == 3
+    assert ours["point"].name == f"{__name__}.Point" and ours["point"].state == {"x": [1, 2]} and ours["again"] is ours["point"]
+    assert ours["words"].contents == ["a", "b"] and ours["words"].state == {"kind": "letters"}
+    assert ours["table"].contents == ["a", ours["point"]] and ours["counts"].contents == ["a", [1]]
+    assert ours["class"].name == f"{__name__}.Point" and ours["function"].name == "json.dumps"
+    listed = "\n".join(outline.lines(ours))
+    assert all(text in listed for text in ("Point>", "letters", "json.dumps", "datetime.timedelta"))
+
+
 # ---- Torch.
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
@@ -211,6 +247,13 @@ ATTACKS = {
     "a type as a value": (b"\x80\x02ctorch\nFloatStorage\n.", "left over"),
     "wrong arguments": (b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", "OrderedDict"),
     "the extension registry": (b"\x80\x02\x82\x01.", "EXT1"),
+    "a class that starts programs": (b"\x80\x02csubprocess\nPopen\n)\x81.", "subprocess.Popen"),
+    "its way through another module": (b"\x80\x04\x8c\x05torch\x8c\x10subprocess.Popen\x93)\x81.", "torch.subprocess.Popen"),
+    "an unknown function": (b"\x80\x02csome.module\nrun\n(X\x01\x00\x00\x00atR.", "a call of some.module.run"),
+    "a call in a class's arguments": (b"\x80\x02csome.module\nThing\n(cos\nsystem\ntR.", "os.system"),
+    "a long name": (b"\x80\x02c" + b"a" * 600 + b"\nB\n.", "which no checkpoint needs"),
+    "too many arguments": (b"\x80\x02csome\nThing\n(" + b"N" * 1001 + b"tR.", "too many"),
+    "named arguments where none are taken": (b"\x80\x04ccollections\nOrderedDict\n)}N" + b"Ns\x92.", "named arguments"),
     "no STOP": (b"\x80\x02]", "byte 3"),
     "gzip": (b"\x1f\x8b\x08\x00", "gzip"),
     "another zip": (b"PK\x05\x06" + bytes(18), "data.pkl"),

@@ -23,13 +23,14 @@ class Record:
     module's attribute dict, in which `_parameters` and `_buffers` map names to arrays or None, `_modules` maps names
     to Records or None, and the rest (`img_resolution`, `conv_clamp`, ...) are plain values. All others are named by
     their dotted global: `dnnlib.tflib.network.Network` and `argparse.Namespace` have their attributes in state,
-    `torch.device` and `pathlib.PosixPath` their arguments in args; `contents` is what a class derived from list or dict holds.
+    `torch.device` and `pathlib.PosixPath` their arguments in args; `contents` are the items of a class
+    derived from list, or the keys and values of one derived from dict.
     """
 
     name: str
     args: tuple = ()
     state: dict | None = field(default=None, repr=False)
-    contents: list | dict | None = field(default=None, repr=False)
+    contents: list | None = field(default=None, repr=False)
 
 
 class StateDict(dict):

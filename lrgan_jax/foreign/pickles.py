@@ -29,6 +29,8 @@ from lrgan_jax.foreign.allowed import ALLOWED, RAW, Allowed, Dtype, Record, Stat
 from lrgan_jax.foreign.errors import CheckpointError
 
 LARGE = 2**16
+MOST_ARGUMENTS = 1000  # of a call, and
+LONGEST_NAME = 500  # of a global: a file may ask for each a million times
 
 
 @dataclass
@@ -183,7 +185,8 @@ class _Machine:
         """Put items in a container, by default the one on top of the stack."""
         target = self.pop() if target is None else target
         if type(target) is Record:  # of a class derived from list, set or dict, which the opcode does not always tell
-            target.contents = [*(target.contents or ()), *items]
+            target.contents = [] if target.contents is None else target.contents
+            target.contents.extend(items)
         elif type(target) is list:
             target.extend(items)
         elif type(target) is set:
@@ -197,13 +200,13 @@ class _Machine:
     def find(self, module, name) -> Allowed:
         if type(module) is not str or type(name) is not str:
             raise self.error("damaged: a global without a name")
-        if (found := ALLOWED.get((module, name)) or inert(module, name)) is None:
+        if len(module) + len(name) > LONGEST_NAME or (found := ALLOWED.get((module, name)) or inert(module, name)) is None:
             raise self.error(f"refused: {short(f'{module}.{name}')}, which no checkpoint needs, is asked for")
         return found
 
     def call(self, function, args):
-        if type(function) is not Allowed or type(args) is not tuple:
-            raise self.error("damaged: a call without function or arguments")
+        if type(function) is not Allowed or type(args) is not tuple or len(args) > MOST_ARGUMENTS:
+            raise self.error("damaged: a call without function or arguments, or with too many")
         if function.foreign and function.accepts is None:
             raise self.error(f"refused: a call of {short(function.name)}, which no checkpoint needs,")
         accepts = function.accepts
@@ -215,17 +218,18 @@ class _Machine:
 
     def call_named(self, named, call: tuple):
         """A call with named arguments, which none in the list takes."""
-        if type(named) is not dict or (named and not (type(call[0]) is Allowed and call[0].foreign)) or type(call[1]) is not tuple:
-            raise self.error("damaged: named arguments of a call that takes none")
-        return self.call(call[0], (*call[1], *named.values()))
+        function, args = call
+        if type(named) is not dict or type(args) is not tuple or len(named) + len(args) > MOST_ARGUMENTS:
+            raise self.error("damaged: a call without arguments, or with too many")
+        if named and not (type(function) is Allowed and function.foreign):
+            raise self.error("refused: a call with named arguments that no valid file gives it")
+        return self.call(function, (*args, *named.values()))
 
     def build(self, target, state):
         """Fill an object made before; what is returned takes its place on the stack."""
         match target, state:
             case Record(state=None), dict():
                 target.state = state
-            case Record(state=None), (None | dict() as attributes, dict() as slots):
-                target.state = {**(attributes or {}), **slots}
             case Record(state=None), _:
                 target.state = {"state": state}
             case StateDict(), dict():
