@@ -75,11 +75,12 @@ def is_old(tensors: Mapping[str, np.ndarray]) -> bool:
 
 
 def _arguments(place: Place) -> Mapping[str, Any] | None:
-    """What the model of that name was made with, `model_type` included."""
+    """What the model of that name was made with, `model_type` included; an average has the arguments of what it averages."""
     every = place.beside(ARGUMENTS)
     if every is None:
         return None
-    given = every.get(place.path.rpartition(".")[2]) if isinstance(every, Mapping) else None
+    name = place.path.rpartition(".")[2]
+    given = every.get(name, every.get(name.removesuffix("_smooth"))) if isinstance(every, Mapping) else None
     if not isinstance(given, Mapping):
         raise CheckpointError(f"{ARGUMENTS} says nothing of {place.path!r}, which it should")
     return given

@@ -26,9 +26,10 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Sty
     concat = "mapping.label_weight" in shape
     c_dim, embed = shape["mapping.label_weight"] if concat else shape.get("mapping.embed.weight", (0, 0))[::-1]
     inputs = _size(shape, "mapping.fc0.weight", 1) if layers else w_dim + embed
-    if any(f"synthesis.b{r}.skip.weight" in shape for r in resolutions):
+    parts = {tuple(name.split(".")[1:3]) for name in shape}  # one tensor of a layer is enough to miss its others by name
+    if any((f"b{r}", "skip") in parts for r in resolutions):
         architecture = "resnet"
-    elif all(f"synthesis.b{r}.torgb.weight" in shape for r in resolutions[:-1]):
+    elif len(resolutions) == 1 or any((f"b{r}", "torgb") in parts for r in resolutions[:-1]):
         architecture = "skip"
     else:
         architecture = "orig"

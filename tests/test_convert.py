@@ -466,7 +466,7 @@ def test_other_networks_are_refused_by_name(refusal):
         ("synthesis.b8.torgb", {"dropout": 0.5}, "synthesis.b8.torgb: sets dropout, which is not known"),
         ("mapping.fc0", {"bias_gain": "high"}, "bias_gain"),
         ("mapping.fc0", {"_parameters": None}, "2 mapping layers, 1 are there"),
-        ("synthesis.b8.torgb", {"_parameters": None}, "synthesis.b8.torgb.weight: nothing in the checkpoint fills it"),
+        ("synthesis.b8.torgb", {"_parameters": None}, "synthesis/b8/torgb/kernel: nothing in the checkpoint fills it"),
     ],
 )
 def test_attributes_of_another_arithmetic_are_refused(layer, change, said, refusal):
