@@ -40,7 +40,8 @@ def read(path: str | os.PathLike) -> Any:
     except (FileNotFoundError, ArrayFileError):
         raise
     except CheckpointError as error:
-        raise ArrayFileError(str(error).removeprefix(f"{path}: ")) from error
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ArrayFileError(f"no file of arrays: {reason}") from error
     except Exception as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
         raise ArrayFileError("no file of arrays, or a damaged one") from error
 

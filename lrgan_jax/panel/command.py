@@ -57,7 +57,7 @@ def explore_command(
     if min(num if num_faces is None else num_faces, num) < 1:
         raise UsageError("--num-faces and --num must be at least 1")
     chosen = chosen_layers(layers, gen)
-    faces, source = _faces(gen, model, num_faces, truncation, seed, from_file)
+    faces, source = file_or_frontal(gen, model, num_faces, truncation, seed, from_file)
     studio = Studio(gen, faces, layers=chosen, method=method, num=num, source=source)
     try:
         server = Server(studio, secrets.token_urlsafe(16), host=host, port=port)
@@ -76,7 +76,7 @@ def explore_command(
     os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
 
 
-def _faces(
+def file_or_frontal(
     gen: Generator, model: str, num: int | None, truncation: float, seed: int, from_file: FromFile
 ) -> tuple[Latent, str]:
     """The faces to choose from, and Python that makes them."""
