@@ -338,6 +338,13 @@ def test_pictures_of_every_mode_look_as_they_do_elsewhere(tmp_path, mode):
     assert len(notes) == (mode == "CMYK")
 
 
+def test_pictures_are_turned_as_their_cameras_say(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be turned by a quarter, anticlockwise
+    Image.fromarray(LIGHT).save(tmp_path / "0.png", exif=exif)
+    np.testing.assert_array_equal(shown(tmp_path)[0][0, ..., 0], np.rot90(LIGHT))
+
+
 def test_what_is_transparent_lies_on_white(tmp_path):
     """Half of it where it is half transparent, whatever colour is stored there."""
     alpha = np.repeat(np.array([0, 51, 255, 255], np.uint8), 2)[:, None].repeat(8, 1)
@@ -356,10 +363,10 @@ def test_strays_are_passed_over_and_counted(tmp_path):
         Image.fromarray(LIGHT).save(tmp_path / name, "PNG") if name in ("0.png", "b/1.PNG") else (tmp_path / name).write_bytes(b"no image")
     data = folder(tmp_path, 1)
     assert data.size == 2
-    assert data.notes == (
-        "hidden files are passed over: 4, such as .DS_Store",
-        "files that do not end as images do are passed over: 1 (.txt)",
-    )
+    notes = "hidden files are passed over: 4, such as .DS_Store", "files that do not end as images do are passed over: 1 (.txt)"
+    assert data.notes == notes
+    with pytest.raises(DataError, match=r"holds 2 images, fewer than a batch of 3; hidden files .*; files .* 1 \(.txt\)"):
+        folder(tmp_path, 3)
 
 
 def test_an_odd_size_is_named(tmp_path):

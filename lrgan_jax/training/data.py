@@ -87,7 +87,7 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
     """
     files, notes = _found(Path(path))
     if len(files) < batch:
-        raise DataError(f"{path} holds {len(files)} images, fewer than a batch of {batch}")
+        raise DataError("; ".join([f"{path} holds {len(files)} images, fewer than a batch of {batch}", *notes]))
     done: Counter[str] = Counter()
     images = [_read(file, resolution, done) for file in files]
     notes += [f"{count} of {len(files)} images {what}" for what, count in done.items()]
@@ -147,15 +147,12 @@ def _read(file: Path, resolution: int | None, done: Counter[str]) -> np.ndarray:
         array = pictures.to_bytes(picture)
     except (OSError, pictures.PictureError) as error:
         raise DataError(f"{file} cannot be read as an image: {error}") from error
-    done.update(
-        what
-        for what, true in (
-            ("have 16 bits: 0 to 65535 becomes 0 to 255", picture.white != 255 or picture.cut),
-            ("are transparent in places: laid on white", picture.alpha is not None and picture.alpha.min() < 255),
-            ("are CMYK: converted without a colour profile", picture.mode == "CMYK"),
-        )
-        if true
-    )
+    here = {
+        "have 16 bits: 0 to 65535 becomes 0 to 255": picture.white != 255 or picture.cut,
+        "are transparent in places: laid on white": picture.alpha is not None and picture.alpha.min() < 255,
+        "are CMYK: converted without a colour profile": picture.mode == "CMYK",
+    }
+    done.update(what for what, true in here.items() if true)
     if resolution is not None:
         image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
         array = np.asarray(ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS))
