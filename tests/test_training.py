@@ -1,10 +1,13 @@
 """The trainer's pieces against oracles: finite differences in float64, plain loops, many devices against one, a kill against none."""
 import dataclasses
+import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from tolerances import EXACT, rounding, worst
 
 from lrgan_jax import checkpoint
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
+from lrgan_jax.regions import RegionError, load_mask
 from lrgan_jax.training import (
     DataError,
     DiscriminatorConfig,
@@ -317,6 +321,32 @@ def test_pictures_without_a_known_scale_are_refused_by_name(tmp_path, array, say
     Image.fromarray(array).save(tmp_path / "deep.tif")
     with pytest.raises(DataError, match=rf"deep\.tif cannot be read as an image: .*{says}"):
         folder(tmp_path, 1)
+
+
+def deep_png(array):
+    """The content of a PNG of 16 bits a channel, which Pillow cannot write."""
+    height, width, channels = array.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(lines), b"IEND": b""}
+    coded = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(coded)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bits_of_colour_keep_their_scale(tmp_path, channels):
+    """Of which Pillow gives the upper 8, so numbers up to 255 would all be black."""
+    array = np.dstack([LIGHT, LIGHT.T, 255 - LIGHT, 0 * LIGHT + 255][:channels]).astype(np.uint16)
+    (tmp_path / "0.png").write_bytes(deep_png(array * 257))
+    (image,), notes = shown(tmp_path)
+    np.testing.assert_array_equal(image, array[..., :3])
+    assert notes == ("1 of 1 images have 16 bits: 0 to 65535 becomes 0 to 255",)
+    array[..., 3:] = 65535
+    (tmp_path / "0.png").write_bytes(deep_png(array))
+    with pytest.raises(DataError, match=r"0\.png cannot be read as an image: 16 bits, and no value above 255"):
+        folder(tmp_path, 1)
+    with pytest.raises(RegionError, match="empty as far as its upper 8 bits go"):
+        load_mask(io.BytesIO((tmp_path / "0.png").read_bytes()))
 
 
 def test_grey_among_colour_becomes_coloured(tmp_path):
