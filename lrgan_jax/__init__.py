@@ -32,6 +32,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.latent_files import LatentsError, load_latents
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
 from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.panel import explore
@@ -51,10 +52,10 @@ from lrgan_jax.subspaces import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "ModelError", "ModelInfo",
-    "RegionError", "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space", "constrained_directions",
-    "default_mu", "edit", "embedded_models", "equal_steps", "explore", "find_directions", "frontier_directions", "image_function", "load",
-    "named_direction", "named_directions", "null_space", "principal_angles", "projected_directions", "rayleigh_directions",
-    "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z", "save", "step_for_change", "to_directions",
-    "to_ws", "walk", "weight_directions",
+    "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "LatentsError", "ModelError",
+    "ModelInfo", "RegionError", "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space",
+    "constrained_directions", "default_mu", "edit", "embedded_models", "equal_steps", "explore", "find_directions", "frontier_directions",
+    "image_function", "load", "load_latents", "named_direction", "named_directions", "null_space", "principal_angles",
+    "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z",
+    "save", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
 ]  # fmt: skip

@@ -17,12 +17,12 @@ from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
 from lrgan_jax.files import write_whole
-from lrgan_jax.generators import Generator, Latent, image_function, render, sample_z, to_ws
+from lrgan_jax.generators import Generator, Latent, Z, image_function, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted
 from lrgan_jax.jacobian import check_layers
 from lrgan_jax.metrics import equal_steps, spread_over_layers
 from lrgan_jax.named import named_direction, named_directions
-from lrgan_jax.options import Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
+from lrgan_jax.options import FromFile, Layers, Model, Search, Text, UsageError, chosen_layers, regions_or_own
 from lrgan_jax.panel.command import explore_command
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.sweep.command import sweep_command
@@ -38,25 +38,30 @@ def demo_command(
     layers: Layers = None,
     truncation: float = 1.0,
     seed: int = 0,
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
 ) -> None:
     """Find local edits of a few faces and write a page that shows them. Needs nothing but this package; about a minute on a CPU.
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
         out: the page to write.
-        num_latents: how many faces. Near-frontal ones are picked out of 512.
-        regions: names of regions; four of the model's own by default.
+        num_latents: how many faces. Near-frontal ones are picked out of 512; of a file, the first.
+        regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by default.
         layers: the layers to differentiate and edit, such as 4-7; all by default.
         truncation: below 1 pulls latents towards the mean face.
         seed: of the random latents.
+        from_file: latents in place of random ones.
     """
     gen = checkpoint.load(model)
     regions = regions_or_own(regions, gen)
     if num_latents < 1:
         raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
-    latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
+    if (rows := from_file.mapped(gen, seed=seed, truncation=truncation)) is not None:
+        latents, note = rows[:num_latents], f"The first {min(num_latents, len(rows))} of {len(rows)} latents of {from_file.latents}."
+    else:
+        latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
+        note = f"The {num_latents} faces nearest to frontal of 512 random ones, seed {seed}, truncation {truncation:g}."
     result = demo.run(gen, latents, regions, layers=chosen_layers(layers, gen), progress=lambda steps: tqdm(steps, "faces", unit="face"))
-    note = f"The {num_latents} faces nearest to frontal of 512 random ones, seed {seed}, truncation {truncation:g}."
     write_whole(out, report.page(result, model=gen.info.name, note=note).encode())
     ratios = report.leak_ratios(result)
     print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
@@ -94,25 +99,27 @@ def sample(
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("samples.png"),
-    num: int = 16,
+    num: int | None = None,
     truncation: float = 1.0,
     label: int | None = None,
     seed: int = 0,
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
 ) -> None:
     """Write a grid of random images, numbered row by row from 0.
 
     Args:
         model: a name or a folder.
         out: the PNG to write.
-        num: how many images.
+        num: how many images; 16, or all of a file's, by default.
         truncation: below 1 pulls latents towards the mean.
         label: class of a conditional model.
         seed: of the random latents; the same seed gives `directions` and `edit` the same images.
+        from_file: latents in place of random ones.
     """
     gen = checkpoint.load(model)
-    rows = render(gen, to_ws(gen, _latents(gen, seed, num, truncation, label)))
-    side = max(1, round(num**0.5))
-    picture = images.grid([rows[start : start + side] for start in range(0, num, side)])
+    rows = render(gen, to_ws(gen, _latents(gen, seed, num, truncation, label, from_file)))
+    side = max(1, round(len(rows) ** 0.5))
+    picture = images.grid([rows[start : start + side] for start in range(0, len(rows), side)])
     print(f"wrote {images.save(_png(out), picture, enlarge=max(1, 128 // gen.resolution))}")
 
 
@@ -128,12 +135,13 @@ def directions(
     label: int | None = None,
     seed: int = 0,
     search: Annotated[Search, tyro.conf.OmitArgPrefixes] = Search(),  # noqa: B008, a constant
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
 ) -> None:
     """Find directions that edit one region and leave the rest still, and save them.
 
     Args:
-        region: a region's name (see `lrgan info MODEL`) or a PNG, white inside.
+        region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as map.png:4,5.
         model: a name or a folder.
         out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
         image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
@@ -143,6 +151,7 @@ def directions(
         label: class of a conditional model.
         seed: of the random latents.
         search: how to look for them.
+        from_file: latents in place of random ones.
         from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
     """
     if out.exists():
@@ -153,7 +162,7 @@ def directions(
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
         gen, first = checkpoint.load(model), image or 0
-        latents = _latents(gen, seed, first + average, truncation, label)[first:]
+        latents = _latents(gen, seed, first + average, truncation, label, from_file)[first:]
         found = find_directions(gen, latents, region, protect=protect, **search.arguments(gen))
     assert found.inside is not None and found.outside is not None and found.kept is not None
     for k, (a, b, kept) in enumerate(zip(found.inside, found.outside, found.kept, strict=True)):
@@ -174,15 +183,17 @@ def edit(
     reach: float | None = None,
     even: bool = False,
     layers: Layers = None,
+    rows: Literal["directions", "layers"] | None = None,
     truncation: float = 1.0,
     label: int | None = None,
     seed: int = 0,
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
 ) -> None:
     """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such as
     `--direction smile`, or one of a file.
 
     Args:
-        file: directions saved by `lrgan directions`, or rows in an .npy, such as the authors publish.
+        file: directions saved by `lrgan directions`, or rows in an .npy or .pt, such as the authors publish.
         model: a name or a folder.
         out: the picture to write.
         direction: which one: a name that `lrgan info MODEL` lists, or with a file its number there.
@@ -192,22 +203,25 @@ def edit(
         reach: the strip runs from -reach to +reach; the file's suggestion by default.
         even: choose the steps between so that each changes the picture by as much as the next, image by image.
         layers: the layers to move, such as 4-7; the file's own by default.
+        rows: what bare rows are of which the file has as many as the model has layers: so many directions, or the layers of one (W+).
         truncation: below 1 pulls latents towards the mean.
         label: class of a conditional model.
         seed: of the random latents.
+        from_file: latents in place of random ones.
     """
     if out.suffix not in (".png", ".gif", ".webp"):
         raise UsageError(f"{out}: pictures are written as .png, .gif or .webp")
     if steps < 2:
         raise UsageError(f"--steps must be at least 2, got {steps}")
     gen = checkpoint.load(model)
-    chosen = named_direction(model, direction) if file is None else Directions.load(file)[_number(direction)]
-    if chosen.vectors.shape[1] != gen.w_dim:
-        length = chosen.vectors.shape[1]
-        raise UsageError(f"{file or direction} holds directions of {length} numbers, {gen.info.name} has latents of {gen.w_dim}")
+    chosen = named_direction(model, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
+    _, *deep, length = chosen.vectors.shape
+    if length != gen.w_dim or deep not in ([], [gen.num_ws]):
+        holds = f"{file or direction} holds directions of {length} numbers" + "".join(f" for each of {num} layers" for num in deep)
+        raise UsageError(f"{holds}, {gen.info.name} has latents of {gen.w_dim} for {gen.num_ws}")
     if chosen.fingerprint not in ("", gen.info.fingerprint):
         print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
-    ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label)[image:])
+    ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label, from_file)[image:])
     low, high = chosen.step_range if reach is None else (-reach, reach)
     moving = chosen_layers(layers, gen) or chosen.layers
     moved = [edit_latents(ws[n : n + 1], chosen, _steps(gen, w, chosen, moving, low, high, steps, even), layers=moving).array[:, 0]
@@ -252,18 +266,42 @@ def bench_command(
         print(f"wrote {write_whole(out, (json.dumps(figures, indent=1) + chr(10)).encode())}")
 
 
-def _latents(gen: Generator, seed: int, num: int, truncation: float, label: int | None) -> Latent:
-    """The first `num` latents of a seed. Each has a key of its own, so that image 3 is the same whatever `num` is."""
-    if num < 1:
+def _latents(
+    gen: Generator, seed: int, num: int | None, truncation: float, label: int | None, from_file: FromFile = FromFile()  # noqa: B008
+) -> Latent:
+    """The first `num` latents of a file, or of a seed: each has a key of its own, so that image 3 is the same whatever `num` is."""
+    if num is not None and num < 1:
         raise UsageError("image numbers start at 0, and at least one image is needed")
-    keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(num)]
-    z = type(sample_z(gen, keys[0], 1))(np.concatenate([np.asarray(sample_z(gen, key, 1)) for key in keys]))
+    z = from_file.load(gen, seed=seed, truncation=truncation, label=label)
+    if z is not None:
+        if num is not None and num > len(z):
+            raise UsageError(f"{from_file.latents} holds {len(z)} latents, numbered from 0; image {num - 1} is not among them")
+        z = z[:num]
+        if not isinstance(z, Z):
+            return z
+    else:
+        keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(16 if num is None else num)]
+        z = Z(np.concatenate([np.asarray(sample_z(gen, key, 1)) for key in keys]))
     if label is not None and not 0 <= label < gen.c_dim:
         raise UsageError(f"--label {label}: this model has {gen.c_dim or 'no'} classes")
     if label is None and gen.c_dim:
         raise UsageError(f"this model is conditional: choose --label 0 to {gen.c_dim - 1}")
-    c = None if label is None else np.eye(gen.c_dim, dtype=np.float32)[[label] * num]
+    c = None if label is None else np.eye(gen.c_dim, dtype=np.float32)[[label] * len(z)]
     return gen.mapping(z, c, truncation)
+
+
+def _of_file(file: Path, gen: Generator, rows: str | None) -> Directions:
+    """The directions in a file. As many bare rows as there are layers may be the layers of one direction, which only a person can tell."""
+    found = Directions.load(file)
+    several = found.method == "file" and found.vectors.shape == (gen.num_ws, gen.w_dim) and gen.num_ws > 1
+    if several and rows is None:
+        raise UsageError(
+            f"{file}: [{gen.num_ws}, {gen.w_dim}] can be {gen.num_ws} directions, or the {gen.num_ws} layers of one (W+): "
+            "say which, with --rows directions or --rows layers"
+        )
+    if rows == "layers" and not several and found.vectors.ndim == 2:
+        raise UsageError(f"--rows layers: {file} holds {len(found)} rows, {gen.info.name} has {gen.num_ws} layers")
+    return dataclasses.replace(found, vectors=found.vectors[None]) if rows == "layers" and several else found
 
 
 def _steps(gen: Generator, w, chosen: Directions, layers, low: float, high: float, num: int, even: bool) -> Any:

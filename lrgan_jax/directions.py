@@ -1,7 +1,7 @@
 """The record that a user saves and shares: direction vectors with their layers, range, and where they come from.
 
-Two file forms. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows alone, which is how the
-authors of LowRankGAN and ReSeFa publish theirs. Neither can carry code: both are read without pickle.
+Two file forms are written. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows alone, which is how
+the authors of LowRankGAN and ReSeFa publish theirs. Read are rows alone in any file of one array, torch's, too; none can carry code.
 """
 import dataclasses
 import io
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lrgan_jax import array_files
 from lrgan_jax.files import write_whole
 from lrgan_jax.published import recognise
 
 FORMAT = "lrgan_jax directions 1"
 ARRAYS = ("vectors", "inside", "outside", "kept")
+NAMES = ("direction", "directions", "boundary")  # under which rows lie beside other values in files that are not ours
 
 
 class DirectionsError(ValueError):
@@ -30,7 +32,7 @@ class Directions:
     """k directions that belong together, best first.
 
     Attributes:
-      vectors: unit rows [k, d].
+      vectors: unit rows [k, d], the same on all layers; or moves of ws (W+), [k, L, d].
       inside, outside: first-order change of the region and of the rest per squared unit of step, [k]; None if never measured.
       kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see `subspaces.Candidates`.
       layers: rows of ws that move; None for all.
@@ -38,7 +40,7 @@ class Directions:
       region, method, model, fingerprint, settings: where they come from; the fingerprint is the model's.
     """
 
-    vectors: Float[np.ndarray, "k d"]
+    vectors: Float[np.ndarray, "k *layers d"]
     inside: Float[np.ndarray, " k"] | None = None
     outside: Float[np.ndarray, " k"] | None = None
     kept: Float[np.ndarray, " k"] | None = None
@@ -94,30 +96,35 @@ class Directions:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":
-        """Read either form; the published directions come with their authors' layers and ranges (see `published`).
+        """Read either form, or another program's file of rows: .npy, .npz, .pt. [d] is one row, [L, d] are L rows, whatever the model;
+        a move of L layers (W+) is [1, L, d]. The published directions come with their authors' layers and ranges (see `published`).
 
         Raises:
           DirectionsError: in one line, if the file is missing, damaged, or something else.
         """
         path = Path(path)
         try:
-            with open(path, "rb") as file:
-                content = np.load(file, allow_pickle=False)
-                if isinstance(content, np.ndarray):
-                    return cls._from_rows(content, path)
-                return cls._from_archive(dict(content), path)
+            values = array_files.read(path)
+            if isinstance(values, dict) and "record" in values:
+                return cls._from_archive(values, path)
+            return cls._from_rows(np.array(array_files.only_array(values, NAMES)), path)
         except FileNotFoundError as error:
             raise DirectionsError(f"{path}: no such file") from error
         except DirectionsError:
             raise
-        except Exception as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
+        except array_files.ArrayFileError as error:
+            raise DirectionsError(f"{path}: not a directions file, or a damaged one ({error})") from error
+        except Exception as error:  # whatever a record of ours may hold that we would not write
             raise DirectionsError(f"{path}: not a directions file, or a damaged one") from error
 
     @classmethod
     def _from_rows(cls, rows: np.ndarray, path: Path) -> "Directions":
-        rows = rows[None] if rows.ndim == 1 else rows
-        if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
-            raise DirectionsError(f"{path}: directions are finite rows [k, d], this is {rows.dtype} of shape {list(rows.shape)}")
+        rows = rows[None] if rows.ndim == 1 else rows[:, 0] if rows.ndim == 3 and rows.shape[1] == 1 else rows
+        if rows.ndim not in (2, 3) or not rows.size or not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
+            what = f"{rows.dtype} of shape {list(rows.shape)}"
+            raise DirectionsError(f"{path}: directions are finite rows [k, d], or moves of layers [k, L, d], this is {what}")
+        if rows.dtype not in (np.float32, np.float64):  # halves would round steps, and JAX takes no other order of bytes
+            rows = rows.astype(np.float32)
         source = {"source": path.name}
         if (known := recognise(rows)) is None:
             return cls(rows, method="file", settings=source)

@@ -24,7 +24,7 @@ def edit(
 
     Args:
       ws: latents [N, d], or [N, L, d] with one row per layer, of any of our latent types or plain.
-      directions: k directions, or plain rows [k, d] or one row [d].
+      directions: k directions, or plain rows [k, d], one row [d], or moves of ws (W+) [k, L, d].
       steps: [..., k], units of latent length; the k moves are added up, leading axes make one batch of edits each. With a single
         direction the last axis may be left out: a number is one edit, [S] are S edits.
       layers: rows of ws to move; None takes the directions' own, which may be all.
@@ -39,12 +39,15 @@ def edit(
     latents, steps = jnp.asarray(ws), jnp.asarray(steps, rows.dtype)
     if latents.shape[-1] != rows.shape[-1]:
         raise ValueError(f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model")
+    if rows.ndim == 3 and latents.shape[1:] != rows.shape[1:]:
+        raise ValueError(f"these directions move {rows.shape[1]} layers: they take ws [N, {rows.shape[1]}, d], got {list(latents.shape)}")
     if len(rows) == 1 and steps.shape[-1:] != (1,):
         steps = steps[..., None]
     if steps.shape[-1:] != (len(rows),):
         raise ValueError(f"{len(rows)} directions take steps of shape [..., {len(rows)}], got {list(steps.shape)}")
-    move = jnp.matmul(steps, rows, precision="highest")  # [..., d]; bfloat16 would turn long steps
-    move = jnp.expand_dims(move, tuple(range(move.ndim - 1, move.ndim + latents.ndim - 2)))  # [..., 1, (1,) d]
+    rows = rows[:, None] if rows.ndim < latents.ndim else rows  # [k, 1 or L, d] for ws
+    move = jnp.tensordot(steps, rows, 1, precision="highest")  # [..., d] or [..., 1 or L, d]; bfloat16 would turn long steps
+    move = jnp.expand_dims(move, -latents.ndim)  # the latents' own axis
     if layers is not None:
         if latents.ndim != 3:
             raise ValueError("layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)")

@@ -1,10 +1,12 @@
 """Words that several commands of `lrgan` share."""
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from lrgan_jax.generators import Generator
+from lrgan_jax.generators import Generator, Latent, Z
+from lrgan_jax.latent_files import Space, load_latents
 from lrgan_jax.pipeline import Method
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
@@ -41,6 +43,38 @@ class Search:
     def arguments(self, gen: Generator) -> dict[str, Any]:
         """As `find_directions` and `sweep.run` take them."""
         return asdict(self) | {"layers": chosen_layers(self.layers, gen)}
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """Latents of a file in place of random ones.
+
+    Attributes:
+      latents: take the latents in this .npy, .npz or .pt instead of random ones; image numbers then count its rows.
+      space: what they are; by default w or ws (one w per layer, W+), as their shape says. z are mapped.
+    """
+
+    latents: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    space: Space | None = None
+
+    def load(self, gen: Generator, *, seed: int, truncation: float, label: int | None = None) -> Latent | None:
+        """As they lie there, None without a file; refuses what goes with random ones alone."""
+        if self.latents is None:
+            if self.space is not None:
+                raise UsageError("--space says what the rows of --latents FILE are")
+            return None
+        if seed:
+            raise UsageError("--seed is of random latents, and does not go with --latents")
+        if self.space != "z" and (truncation != 1 or label is not None):
+            raise UsageError("--truncation and --label are for z; with --latents, w and ws are taken as they are")
+        return load_latents(self.latents, gen, space=self.space)
+
+    def mapped(self, gen: Generator, *, seed: int, truncation: float) -> Latent | None:
+        """The same, z mapped to w."""
+        found = self.load(gen, seed=seed, truncation=truncation)
+        if isinstance(found, Z) and gen.c_dim:
+            raise UsageError("z of a conditional model need their labels: map them first, and give w")
+        return gen.mapping(found, None, truncation) if isinstance(found, Z) else found
 
 
 def regions_or_own(regions: tuple[str, ...], gen: Generator) -> tuple[str, ...]:

@@ -6,13 +6,16 @@ also good for MetFaces), and Zhu et al. 2022 (ReSeFa), arXiv:2202.09649 (its eye
 """
 import io
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import ArrayLike, Float, Shaped
 from PIL import Image
+
+from lrgan_jax import pictures, region_pictures
 
 Mask = Float[np.ndarray, "h w"]
 
@@ -90,7 +93,11 @@ def polygon_mask(points: Sequence[Sequence[float]], size: int | tuple[int, int],
 
 
 def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tuple[int, int] | None = None) -> Mask:
-    """The pixels of a label map [H, W] that carry one of `labels` (numbers, or names of FACE_LABELS), at `size` by nearest pixel."""
+    """The pixels of a label map [H, W] that carry one of `labels` (numbers, or names of FACE_LABELS), at `size` by nearest pixel.
+
+    Raises:
+      RegionError: if a name is unknown, no pixel carries the labels or every one does, or the map has another shape than `size`.
+    """
     label_map = np.asarray(label_map)
     if label_map.ndim != 2:
         raise RegionError(f"a label map is [H, W], got shape {list(label_map.shape)}")
@@ -99,38 +106,48 @@ def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tu
         raise RegionError(f"unknown labels {unknown}; known are {', '.join(FACE_LABELS)}")
     numbers = [FACE_LABELS[name] if isinstance(name, str) else name for name in labels]
     mask = np.isin(label_map, numbers).astype(np.float32)
+    if not mask.any():
+        there = [f"{label:g}" for label in np.unique(label_map)[:20]]
+        raise RegionError(f"labels {list(labels)}: empty, the map has {', '.join(there)}{', ...' if len(there) == 20 else ''}")
     return check(mask if size is None else resize_mask(mask, size, soft=False), f"labels {list(labels)}")
 
 
-def load_mask(path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
-    """A mask from a picture (PNG, ...): white is inside, black outside; transparency is ignored.
+def load_labels(path: str | os.PathLike | io.BytesIO) -> Shaped[np.ndarray, "h w"]:
+    """A label map from a picture: grey values as they are stored, or the indices of a palette.
 
     Args:
       path: of the file, or its content.
+    Raises:
+      RegionError: if the file is no picture, or one in colour.
+    """
+    return _of_picture(path, region_pictures.labels)
+
+
+def load_mask(path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
+    """A mask from a picture (PNG, ...): white is inside, black outside; see `region_pictures` for what else is understood.
+
+    Args:
+      path: of the file, or its content.
+      size: of the image, to which the mask is resized; it must have the image's shape.
       soft: keep grey levels as weights; otherwise half and above is inside.
     Raises:
-      RegionError: if the file is no picture, or nothing or everything is white.
+      RegionError: if the file is no picture, or the picture no mask, or of another shape, or nothing or everything is white.
     """
-    what = str(path) if isinstance(path, str | os.PathLike) else "mask"
-    try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I"):  # 16 bits, which convert("L") would clip
-                mask = np.asarray(picture, np.float32) / 65535
-            else:
-                mask = np.asarray(picture.convert("L"), np.float32) / 255
-    except FileNotFoundError as error:
-        raise RegionError(f"{what}: no such file") from error
-    except Exception as error:  # Pillow raises half a dozen kinds for a damaged file
-        raise RegionError(f"{what}: not a readable picture") from error
-    mask = mask if size is None else resize_mask(mask, size, soft=True)
+    mask = _of_picture(path, lambda picture: region_pictures.weights(picture, soft=soft))
+    what = _name(path)
+    if size is not None:
+        _check_shape(mask, size, what)
+        mask = resize_mask(mask, size, soft=True)
     return check(mask if soft else (mask >= 0.5).astype(np.float32), what)
 
 
 def resize_mask(mask: ArrayLike, size: int | tuple[int, int], *, soft: bool = False) -> Mask:
-    """A mask at another size: area means when soft, the nearest pixel otherwise."""
+    """A mask at another size of the same shape: area means when soft, the nearest pixel otherwise."""
+    mask = np.asarray(mask, np.float32)
+    _check_shape(mask, size, "mask")
     height, width = _shape(size)
     method = Image.Resampling.BOX if soft else Image.Resampling.NEAREST
-    picture = Image.fromarray(np.asarray(mask, np.float32), mode="F")
+    picture = Image.fromarray(mask, mode="F")
     return np.clip(np.asarray(picture.resize((width, height), method)), 0, 1)
 
 
@@ -167,15 +184,22 @@ def region_mask(
 
     Args:
       region: a name in `named` (a model's own regions, see `shapes_mask`), a name of the papers' tables ("mouth", "biggan/head0"), the
-        path of a picture, or an array [H, W], which must already have the right size.
+        path of a mask ("box.png"), of a label map with the labels that are meant ("labels.png:4,5", "labels.png:hair"), or an array
+        [H, W], which must already have the right size: booleans, weights in [0, 1], or integers 0 and 1, or 0 and 255.
     Raises:
       RegionError: an unknown name, an unreadable picture, an empty, full or wrongly sized mask.
     """
     named = named or {}
     if not isinstance(region, str | os.PathLike):
-        return check(np.asarray(region, np.float32), "mask", size)
+        return check(_weights(region), "mask", size)
     if str(region) in named:
         return shapes_mask(named[str(region)], size)
+    if labelled := _LABELLED.fullmatch(str(region)):
+        chosen = [int(label) if label.isdecimal() else label for label in labelled["labels"].split(",")]
+        try:
+            return label_mask(load_labels(labelled["file"]), chosen, size)
+        except RegionError as error:
+            raise RegionError(f"{region}: {error}") from error
     if Path(region).suffix:
         return load_mask(region, size)
     table, _, name = str(region).rpartition("/")
@@ -196,7 +220,7 @@ def check(mask: Float[np.ndarray, "..."], what: str = "mask", size: int | tuple[
     if mask.ndim != 2 or (size is not None and mask.shape != _shape(size)):
         raise RegionError(f"{what}: shape {list(mask.shape)}, wants {list(_shape(size)) if size is not None else '[H, W]'}")
     if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
-        raise RegionError(f"{what}: weights must lie in [0, 1]")
+        raise RegionError(f"{what}: weights must lie in [0, 1], these go from {mask.min():g} to {mask.max():g}")
     if not mask.any():
         raise RegionError(f"{what}: empty, no pixel of the image lies inside")
     if (mask == 1).all():
@@ -208,6 +232,46 @@ def bounding_box(masks: Float[np.ndarray, "r h w"]) -> tuple[int, int, int, int]
     """`top, left, height, width` of the smallest box that holds every pixel of every mask."""
     rows, columns = np.flatnonzero(masks.any((0, 2))), np.flatnonzero(masks.any((0, 1)))
     return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+
+
+_LABELLED = re.compile(r"(?P<file>.+\.\w+):(?P<labels>\w+(,\w+)*)")
+
+
+def _of_picture(path: str | os.PathLike | io.BytesIO, reading: Callable[[pictures.Picture], Any]) -> Any:
+    try:
+        return reading(pictures.read(path))
+    except FileNotFoundError as error:
+        raise RegionError(f"{_name(path)}: no such file") from error
+    except pictures.PictureError as error:
+        raise RegionError(f"{_name(path)}: {error}") from error
+
+
+def _name(path: str | os.PathLike | io.BytesIO) -> str:
+    return str(path) if isinstance(path, str | os.PathLike) else "mask"
+
+
+def _weights(region: ArrayLike) -> Float[np.ndarray, "..."]:
+    """An array as weights; of integers, 255 is as white as 1."""
+    try:
+        array = np.asarray(region)
+        if array.dtype.kind in "OSUcmM":
+            raise TypeError
+        mask = array.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise RegionError("mask: an array of numbers is wanted, [H, W]") from error
+    if array.dtype.kind in "iu" and array.size:
+        white = 255 if array.max() == 255 else 1
+        if not np.isin(array, (0, white)).all():
+            raise RegionError("mask: integers are 0 and 1, or 0 and 255; weights are floats, and of a label map `label_mask` takes labels")
+        mask /= white
+    return mask
+
+
+def _check_shape(mask: Float[np.ndarray, "h w"], size: int | tuple[int, int], what: str) -> None:
+    """Refuse a mask that resizing would squeeze by more than the rounding of a side."""
+    (height, width), (rows, columns) = mask.shape, _shape(size)
+    if round(width * rows / height) != columns and round(height * columns / width) != rows:
+        raise RegionError(f"{what}: {width} x {height} pixels, but the image is {columns} x {rows}: crop it to the image's shape")
 
 
 def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:

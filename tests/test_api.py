@@ -15,7 +15,8 @@ ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
 ORDER = [
     "foreign.errors", "foreign.allowed", "foreign.pickles", "foreign.containers", "foreign",
-    "files", "settings", "interrupt", "linalg", "published", "regions", "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
+    "array_files", "files", "settings", "interrupt", "linalg", "published", "pictures", "region_pictures", "regions",
+    "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
     "memory", "jacobian",
     "subspaces",
     "directions",
@@ -25,7 +26,7 @@ ORDER = [
     "metrics.change", "metrics.angles", "metrics.strips", "metrics.distances",
     "metrics.layers", "metrics.networks", "metrics.lpips", "metrics.faces", "metrics",
     "pipeline",
-    "editing",
+    "editing", "latent_files",
     "baselines", "invert", "named",
     "options",
     "sweep.errors", "sweep.ahead", "sweep.latents", "sweep.block", "sweep.store", "sweep.plan", "sweep.population", "sweep.processes",

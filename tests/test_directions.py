@@ -113,6 +113,38 @@ def test_one_row_without_an_axis_is_one_direction(tmp_path):
     np.testing.assert_array_equal(Directions.load(tmp_path / "row.npy").vectors, unit_rows()[:1])
 
 
+@pytest.mark.parametrize("kind", [np.float16, ">f4", ">f8"])
+def test_other_floats_become_those_that_are_computed_with(tmp_path, kind):
+    np.save(tmp_path / "a.npy", unit_rows().astype(kind))
+    loaded = Directions.load(tmp_path / "a.npy").vectors
+    assert loaded.dtype == np.float32
+    np.testing.assert_array_equal(loaded, unit_rows().astype(kind).astype(np.float32))
+
+
+def test_a_move_of_every_layer_is_kept(tmp_path):
+    """[k, L, d] through both forms; an axis of one layer is none."""
+    record = dataclasses.replace(full_record(), vectors=unit_rows(6).reshape(3, 2, 5))
+    assert_same(Directions.load(record.save(tmp_path / "a.npz")), record)
+    np.testing.assert_array_equal(Directions.load(record.save(tmp_path / "a.npy")).vectors, record.vectors)
+    np.save(tmp_path / "b.npy", unit_rows()[:, None])
+    np.testing.assert_array_equal(Directions.load(tmp_path / "b.npy").vectors, unit_rows())
+
+
+def test_rows_in_other_files(tmp_path):
+    """A bare .npz of one array, or of one that goes by a known name; of several others none is guessed."""
+    np.savez(tmp_path / "one.npz", anything=unit_rows())
+    np.savez(tmp_path / "named.npz", boundary=unit_rows(), score=np.ones(3))
+    for name in ("one.npz", "named.npz"):
+        np.testing.assert_array_equal(Directions.load(tmp_path / name).vectors, unit_rows())
+    np.savez(tmp_path / "two.npz", a=unit_rows(), b=unit_rows())
+    with pytest.raises(DirectionsError, match=r"two\.npz: not a directions file.*holds 2 values \(a, b\), of which one is wanted"):
+        Directions.load(tmp_path / "two.npz")
+
+
+def test_a_torch_file_of_a_direction(shared):
+    assert Directions.load(shared / "cases/age.pt").vectors.shape == (1, 16)
+
+
 def test_published_directions_load_and_save_to_the_same_bytes(shared, tmp_path):
     """All files of LowRankGAN and ReSeFa: unit rows of 512, known whatever their file is called, written again byte for byte."""
     paths = sorted((shared / "directions").rglob("*.npy"))
@@ -275,7 +307,8 @@ def test_damaged_files_raise_nothing_but_directions_errors(plain, tmp_path, suff
     "rows",
     [
         np.array(1.0),
-        np.ones((2, 3, 4)),
+        np.ones((2, 3, 4, 5)),
+        np.ones((0, 3)),
         np.eye(3, dtype=int),
         np.eye(3) > 0,
         np.eye(3) * 1j,
@@ -283,11 +316,11 @@ def test_damaged_files_raise_nothing_but_directions_errors(plain, tmp_path, suff
         np.where(np.eye(3), np.nan, 0),
         np.where(np.eye(3), np.inf, 0),
     ],
-    ids=["scalar", "3d", "int", "bool", "complex", "text", "nan", "inf"],
+    ids=["scalar", "4d", "none", "int", "bool", "complex", "text", "nan", "inf"],
 )
 def test_arrays_that_are_no_directions_are_refused(plain, tmp_path, rows):
     """In both forms: directions are finite real rows."""
-    match = r"directions are finite rows \[k, d\], this is"
+    match = r"directions are finite rows \[k, d\], or moves of layers \[k, L, d\], this is"
     np.save(tmp_path / "a.npy", rows)
     refused(plain, tmp_path / "a.npy", match)
     with np.load(full_record().save(tmp_path / "good.npz")) as good:

@@ -74,6 +74,28 @@ def test_edits_add_up():
     np.testing.assert_allclose(twice, once, **rounding(np.float32, 2 * K))
 
 
+# Moves of every layer
+
+
+@pytest.mark.parametrize("layers", [None, (1, 3)])
+@pytest.mark.parametrize("shape", [(K,), (7, K), (2, 3, K)])
+def test_moves_of_every_layer(shape, layers):
+    """[k, L, d]: each layer has a vector of its own, and layers that are not chosen stay."""
+    moves = np.random.default_rng(4).standard_normal((K, L, D)).astype(np.float32)
+    steps = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
+    chosen = np.isin(np.arange(L), range(L) if layers is None else layers)[:, None]
+    expected = np.stack([LAYERED + np.tensordot(s.astype(np.float64), moves * chosen, 1) for s in steps.reshape(-1, K)])
+    out = edit(LAYERED, Directions(moves), steps, layers=layers)
+    np.testing.assert_allclose(out, expected.reshape(*shape[:-1], N, L, D), **ROUNDING)
+
+
+def test_moves_of_every_layer_do_not_fit_just_any_latent():
+    with pytest.raises(ValueError, match=r"move 4 layers: they take ws \[N, 4, d\], got \[2, 5\]"):
+        edit(LATENTS, np.ones((1, L, D), np.float32), 1.0)
+    with pytest.raises(ValueError, match="move 3 layers"):
+        edit(LAYERED, np.ones((1, 3, D), np.float32), 1.0)
+
+
 # Layers
 
 

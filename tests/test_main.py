@@ -8,7 +8,7 @@ from PIL import Image
 
 import convert.__main__ as convert_command
 import lrgan_jax.__main__ as command
-from lrgan_jax import Directions, checkpoint, embedded_models
+from lrgan_jax import Directions, checkpoint, embedded_models, images, render, to_ws
 
 
 @pytest.fixture
@@ -76,6 +76,31 @@ def test_images_keep_their_numbers(lrgan, model):
     np.testing.assert_array_equal(last, nine[tile + gap : 2 * tile + gap, :tile])
 
 
+def test_latents_of_a_file_are_shown_and_edited(lrgan, model, small_stylegan2):
+    """The grid holds the file's images, in order; a direction of every layer moves each by its own row."""
+    ws = small_stylegan2.mapping(np.random.default_rng(0).standard_normal((16, 10)).astype(np.float32))
+    np.savez("w.npz", w=np.asarray(to_ws(small_stylegan2, ws)))
+    assert lrgan("sample", "--model", model, "--latents", "w.npz")[0] == 0
+    expected = images.grid(list(render(small_stylegan2, to_ws(small_stylegan2, ws)).reshape(4, 4, 16, 16, 3)))
+    np.testing.assert_array_equal(_read("samples.png")[::8, ::8], expected)
+
+    move = np.random.default_rng(1).standard_normal((6, 12)).astype(np.float32)
+    np.save("move.npy", move)
+    common = ("--model", model, "--latents", "w.npz", "--image", 3, "--steps", 4, "--reach", 1.5)
+    assert lrgan("edit", "move.npy", *common, "--rows", "layers")[0] == 0
+    moved = to_ws(small_stylegan2, ws[3:4]).array + np.array([-1.5, -0.5, 0.5, 1.5], np.float32)[:, None, None] * move
+    expected = images.strip(render(small_stylegan2, moved)).astype(int)
+    assert np.abs(_read("edit.png")[::8, ::8] - expected).max() <= 1
+    np.save("moves.npy", move[None])
+    assert lrgan("edit", "moves.npy", *common, "--out", "same.png")[0] == 0
+    np.testing.assert_array_equal(_read("same.png"), _read("edit.png"))
+
+
+def _read(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
 def test_demo_writes_a_page(lrgan, model, tmp_path):
     """The page is whole, stands alone, and holds a strip for every face and region."""
     box = _box(tmp_path / "box.png")
@@ -112,6 +137,23 @@ def test_info_names_every_model(lrgan):
         (("edit", "right.npy", "--model", "MODEL", "--direction", "4"), "direction 4 of 1"),
         (("edit", "right.npy", "--model", "MODEL", "--out", "e.bmp"), "e.bmp"),
         (("edit", "right.npy", "--model", "MODEL", "--steps", "1"), "--steps"),
+        (("edit", "layers.npy", "--model", "MODEL"), "6 directions, or the 6 layers of one (W+): say which, with --rows"),
+        (("edit", "right.npy", "--model", "MODEL", "--rows", "layers"), "holds 1 rows, unnamed has 6 layers"),
+        (("edit", "moves.npy", "--model", "MODEL"), "12 numbers for each of 5 layers, unnamed has latents of 12 for 6"),
+        (("edit", "right.npy", "--model", "MODEL", "--latents", "layers.npy"), "--space w or --space ws"),
+        (("sample", "--model", "MODEL", "--latents", "gone.npy"), "gone.npy: no such file"),
+        (("sample", "--model", "MODEL", "--latents", "right.npy", "--num", "2"), "holds 1 latents, numbered from 0; image 1 is not"),
+        (("sample", "--model", "MODEL", "--latents", "right.npy", "--seed", "1"), "--seed is of random latents"),
+        (("sample", "--model", "MODEL", "--latents", "right.npy", "--truncation", "0.5"), "--truncation and --label are for z"),
+        (("sample", "--model", "MODEL", "--space", "w"), "--latents FILE"),
+        (("directions", "mouth", "--model", "MODEL", "--latents", "notes.txt"), "notes.txt: "),
+        (("directions", "map.png", "--model", "MODEL"), "a palette of colours and no mask; if it is a label map (0, 4), say which"),
+        (("directions", "map.png:5", "--model", "MODEL"), "map.png:5: labels [5]: empty, the map has 0, 4"),
+        (("explore", "--model", "MODEL", "--latents", "wide.npy"), "[1, 7] are no latents of this model"),
+        (("explore", "--model", "MODEL", "--num-faces", "0"), "--num-faces"),
+        (("demo", "--model", "MODEL", "--latents", "wide.npy", "--regions", "mouth"), "[1, 7] are no latents of this model"),
+        (("sweep", "store", "--model", "MODEL", "--latents", "layers.npy"), "--space w or --space ws"),
+        (("sweep", "store", "--model", "MODEL", "--latents", "right.npy", "--num-latents", "1"), "do not go with --latents"),
         (("demo", "--model", "MODEL"), "no named regions"),
         (("demo", "--model", "MODEL", "--regions", "mouth", "--num-latents", "0"), "--num-latents"),
     ],
@@ -123,6 +165,11 @@ def test_bad_input_ends_in_one_line(lrgan, model, args, says, tmp_path):
     (here / "notes.png").write_text("no picture")
     np.save(here / "wide.npy", np.eye(1, 7, dtype=np.float32))
     np.save(here / "right.npy", np.eye(1, 12, dtype=np.float32))
+    np.save(here / "layers.npy", np.eye(6, 12, dtype=np.float32))
+    np.save(here / "moves.npy", np.ones((1, 5, 12), np.float32))
+    labelled = Image.fromarray(np.kron(np.eye(2), np.full((8, 8), 4)).astype(np.uint8))
+    labelled.putpalette([0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 200, 0, 0])
+    labelled.save(here / "map.png")
     before = sorted(here.iterdir())
     code, _, err = lrgan(*(model if arg == "MODEL" else arg for arg in args))
     assert code == 1 and err.startswith("error: ") and err.count("\n") == 1 and says in err
@@ -181,8 +228,11 @@ def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_pat
         pixels = np.random.default_rng(k).integers(0, 256, (8, 8, 3), np.uint8)
         (tmp_path / "faces").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "faces" / f"{k}.png")
+    (tmp_path / "faces" / "._0.png").write_bytes(b"of a Mac")
     common = ("train", tmp_path / "faces", "--batch", 4, "--channel-base", 32, "--latent", 6, "--mapping-layers", 1, "--path-weight", 0)
-    code, out, _ = lrgan(*common, "--kimg", 0.008)
+    code, out, err = lrgan(*common, "--kimg", 0.008)
+    assert "note: hidden files are passed over: 1, such as ._0.png" in err
+    (tmp_path / "faces" / "._0.png").unlink()
     assert code == 0 and "0.0 kimg" in out and "swd" in out and "wrote run" in out
     code, out, _ = lrgan(*common, "--kimg", 0.012)
     assert code == 0 and out.count("loss_g") == 1, "one more step, not three"

@@ -10,7 +10,8 @@ from tolerances import PARITY
 
 import lrgan_jax as lr
 from lrgan_jax import images
-from lrgan_jax.panel import Studio
+from lrgan_jax.options import FromFile
+from lrgan_jax.panel import Studio, command
 from lrgan_jax.panel.masks import LARGEST_PICTURE, opened, pack, surroundings, unpack
 from lrgan_jax.regions import RegionError, box_mask, polygon_mask
 
@@ -122,6 +123,19 @@ def test_an_opened_picture_is_scaled(studio):
     """A square PNG of another size gives the mask that `load_mask` gives."""
     large = np.kron(BOX, np.ones((5, 5))).astype(np.uint8) * 255
     np.testing.assert_array_equal(unpack(studio.reply({"kind": "open", "picture": png(large)})["mask"], 16), BOX)
+
+
+@pytest.mark.parametrize(("space", "truncation"), [("w", 1.0), ("ws", 1.0), ("z", 0.7)])
+def test_the_code_loads_the_faces_of_a_file(small_stylegan2, tmp_path, monkeypatch, space, truncation):
+    """The lines that define the faces give those that the page shows."""
+    rows = np.random.default_rng(0).standard_normal({"w": (6, 12), "ws": (6, 12), "z": (6, 10)}[space]).astype(np.float32)
+    np.save(tmp_path / "latents.npy", rows)
+    faces, source = command.file_or_frontal(small_stylegan2, "small", None, truncation, 0, FromFile(tmp_path / "latents.npy", space))
+    monkeypatch.setattr(lr, "load", {"small": small_stylegan2}.get)
+    names = {"lr": lr}
+    exec(source, names)
+    assert type(names["faces"]) is type(faces) and len(faces) == (1 if space == "ws" else 6)
+    np.testing.assert_array_equal(names["faces"].array, faces.array)
 
 
 def test_large_pictures_travel_as_jpeg(studio, monkeypatch):

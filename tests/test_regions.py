@@ -5,11 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from lrgan_jax import regions
 from lrgan_jax.regions import RegionError
-from tests.tolerances import EXACT
+from tests.tolerances import EXACT, rounding
 
 # FIELD: as printed in the authors' code, at 256 x 256: row and column of the centre, height, width.
 PUBLISHED = {
@@ -255,15 +255,6 @@ def test_a_black_and_white_picture_of_one_bit(tmp_path):
     np.testing.assert_array_equal(regions.load_mask(path), SHADES >= 128)
 
 
-@pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_transparency_is_ignored(tmp_path, mode):
-    """White is inside however transparent, black outside."""
-    picture = Image.fromarray(SHADES).convert(mode)
-    picture.putalpha(Image.fromarray(255 - SHADES))
-    picture.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(regions.load_mask(tmp_path / "mask.png"), SHADES >= 128)
-
-
 def test_coloured_palettes_are_read_by_their_colours(tmp_path):
     """The index of a palette means nothing: here 0 is white and 1 is black."""
     picture = Image.fromarray((SHADES < 128).astype(np.uint8), mode="P")
@@ -279,7 +270,8 @@ def test_pictures_are_resized_by_area(tmp_path):
     path = png(tmp_path / "mask.png", shades)
     np.testing.assert_array_equal(regions.load_mask(path, 2, soft=True), np.array([[1, 0.25], [0, 1]], np.float32))
     np.testing.assert_array_equal(regions.load_mask(path, 2), [[1, 0], [0, 1]])
-    np.testing.assert_array_equal(regions.load_mask(path, (4, 2))[:, 1], [1, 0, 1, 1])  # upper right: half of two rows
+    path = png(tmp_path / "tall.png", np.repeat(shades, 2, axis=0))
+    np.testing.assert_array_equal(regions.load_mask(path, (8, 4))[:, 2], [1, 0, 0, 0, 1, 1, 1, 1])  # the top row is half white
 
 
 def test_files_that_are_no_masks_are_refused(tmp_path):
@@ -292,6 +284,132 @@ def test_files_that_are_no_masks_are_refused(tmp_path):
     one_line(regions.load_mask, png(tmp_path / "black.png", np.zeros((8, 8), np.uint8)), match=r"black\.png: empty")
     one_line(regions.load_mask, png(tmp_path / "white.png", np.full((8, 8), 255, np.uint8)), match=r"white\.png.*whole image")
     one_line(regions.load_mask, png(tmp_path / "dark.png", np.full((8, 8), 90, np.uint8)), match=r"dark\.png: empty")
+
+
+# What masks look like
+
+BLOB = np.zeros((32, 32), np.uint8)
+BLOB[4:14, 6:20] = 1
+
+
+@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 1), (np.uint8, 254), (np.uint16, 1), (np.uint16, 255), (np.uint16, 65535),
+                                             (np.int32, 1), (np.int32, 255), (np.float32, 1.0), (np.float32, 255.0)])  # fmt: skip
+def test_white_is_told_by_the_numbers(tmp_path, kind, white):
+    """0 and 1 are black and white at any depth; so are 0 and 255, and 0 and 65535."""
+    path = png(tmp_path / "mask.tif", BLOB.astype(kind) * kind(white))
+    np.testing.assert_array_equal(regions.load_mask(path), BLOB)
+    np.testing.assert_array_equal(regions.load_mask(path, 64), np.kron(BLOB, np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("under", ["black", "white", "changing"])
+def test_a_shape_in_transparency_is_read_there(tmp_path, under):
+    """Whatever colour lies where nothing is seen; a picture that shows colours, too, is refused."""
+    picture = Image.new("RGB", (32, 32), "black" if under == "black" else "white")
+    if under == "changing":
+        picture.paste((200, 30, 30), (0, 0, 3, 3))  # outside the shape, where it is transparent
+    picture.putalpha(Image.fromarray(BLOB * 255))
+    picture.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(regions.load_mask(tmp_path / "mask.png"), BLOB)
+    picture.paste((90, 30, 30, 255), (8, 6, 12, 9))
+    picture.save(tmp_path / "both.png")
+    one_line(regions.load_mask, tmp_path / "both.png", match=r"both\.png: drawn in colours and in transparency")
+
+
+@pytest.mark.parametrize("alpha", [255, 100, 0])
+def test_transparency_that_is_the_same_everywhere_says_nothing(tmp_path, alpha):
+    picture = Image.fromarray(BLOB * 255).convert("RGBA")
+    picture.putalpha(alpha)
+    picture.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(regions.load_mask(tmp_path / "mask.png"), BLOB)
+
+
+@pytest.mark.parametrize("quality", [10, 40, 75, 95])
+@pytest.mark.parametrize("blur", [0, 2])
+def test_noisy_and_soft_edges_are_those_of_a_mask(tmp_path, quality, blur):
+    """A JPEG is neither 0 nor 255 anywhere near an edge. What the mask is there, it is to a pixel."""
+    large = np.kron(BLOB, np.ones((8, 8), np.uint8)) * 255
+    Image.fromarray(large).convert("RGB").filter(ImageFilter.GaussianBlur(blur)).save(tmp_path / "mask.jpg", quality=quality)
+    assert (regions.load_mask(tmp_path / "mask.jpg") != large / 255).mean() < 0.002
+
+
+def test_a_mask_is_turned_as_its_file_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    path = png(tmp_path / "mask.png", BLOB * 255, exif=exif)
+    np.testing.assert_array_equal(regions.load_mask(path), np.rot90(BLOB, -1))
+
+
+GRADIENT = np.linspace(0, 255, 32, dtype=np.uint8)[None].repeat(32, 0)
+COLOURS = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+MAP = np.where(np.roll(BLOB, 15, axis=0), 2, BLOB).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (GRADIENT, "grey levels fill"),
+        (COLOURS, "a photograph and no mask"),
+        (np.array([[0, 0, 0], [255, 0, 0]], np.uint8)[BLOB], "a drawing in 2 colours and no mask"),
+        (MAP, "empty.*FILE:1,2"),
+        (MAP * 7, "empty.*FILE:7,14"),
+        (MAP.astype(np.uint16) * 7, "empty.*FILE:7,14"),
+        (MAP * 127, "areas of other levels.*FILE:127,254"),  # grey between black and white
+        (np.where(MAP == 2, 255, MAP).astype(np.uint8), "areas of other levels.*FILE:1,255"),  # 255 is what a map leaves undecided
+    ],
+)
+def test_what_is_no_mask_is_refused_by_name(tmp_path, array, says):
+    path = png(tmp_path / "no.png", array)
+    one_line(regions.load_mask, path, match=rf"no\.png: {says}")
+    one_line(regions.region_mask, path, 32, match=rf"no\.png: {says}")
+
+
+def test_grey_levels_are_weights_where_that_is_asked_for(tmp_path):
+    np.testing.assert_allclose(regions.load_mask(png(tmp_path / "soft.png", GRADIENT), soft=True), GRADIENT / 255, **rounding(np.float32))
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path):
+    """Never squeezed; a side may be off by the rounding of a scale."""
+    path = png(tmp_path / "wide.png", np.kron(BLOB, np.ones((1, 2), np.uint8)) * 255)
+    one_line(regions.load_mask, path, 32, match=r"wide\.png: 64 x 32 pixels, but the image is 32 x 32")
+    one_line(regions.region_mask, path, 64, match="64 x 32 pixels")
+    assert regions.load_mask(path, (16, 32)).shape == (16, 32)
+    assert regions.resize_mask(np.eye(4)[:3], (7, 9)).shape == (7, 9)
+    one_line(regions.resize_mask, BLOB, (32, 31), match="32 x 32 pixels, but the image is 31 x 32")
+    one_line(regions.label_mask, MAP, [1], (16, 32), match="but the image is 32 x 16")
+
+
+# Pictures of label maps
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16", "RGB"])
+def test_labels_of_a_picture_are_named_behind_it(tmp_path, mode):
+    """By number or name; a palette's colours do not matter."""
+    picture = Image.fromarray(MAP.astype(np.uint16) if mode == "I;16" else MAP)
+    if mode == "P":
+        picture.putpalette([9, 9, 9, 200, 0, 0, 0, 200, 0])
+    (picture.convert("RGB") if mode == "RGB" else picture).save(tmp_path / "map.png")
+    named = f"{tmp_path}/map.png"
+    np.testing.assert_array_equal(regions.region_mask(f"{named}:2", 32), MAP == 2)
+    np.testing.assert_array_equal(regions.region_mask(f"{named}:skin,nose", 64), np.kron(MAP > 0, np.ones((2, 2))))
+    np.testing.assert_array_equal(regions.load_labels(named), MAP)
+    one_line(regions.region_mask, f"{named}:7", 32, match=r"map\.png:7: labels \[7\]: empty, the map has 0, 1, 2")
+    one_line(regions.region_mask, f"{named}:tail", 32, match=r"unknown labels \['tail'\]")
+    if mode == "P":
+        one_line(regions.region_mask, named, 32, match=r"a palette of colours and no mask.*FILE:1,2")
+
+
+def test_labels_are_not_read_from_colours(tmp_path):
+    one_line(regions.region_mask, f"{png(tmp_path / 'map.png', COLOURS)}:1", 32, match="in colour; a label map has")
+    one_line(regions.region_mask, f"{tmp_path}/none.png:1", 32, match=r"none\.png: no such file")
+
+
+def test_masks_of_real_users(shared):
+    """Each is read as it was meant, or refused by name."""
+    expected = filled((64, 64), *(slice(*sides) for sides in ((40, 50), (20, 44))))
+    for name in ("mask01.png", "mask_alpha_black.png"):
+        np.testing.assert_array_equal(regions.region_mask(shared / "cases" / name, 64), expected)
+    one_line(regions.region_mask, shared / "cases/labels_palette.png", 64, match="FILE:12,17")
+    one_line(regions.region_mask, shared / "cases/mask_wide.png", 64, match="128 x 64")
 
 
 def test_damaged_pictures_raise_nothing_but_region_errors(tmp_path):
@@ -408,6 +526,19 @@ def test_an_array_is_taken_as_it_is():
 )
 def test_arrays_that_are_no_masks_are_refused(mask, match):
     one_line(regions.region_mask, mask, 4, match=match)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float16])
+def test_an_array_of_any_kind_of_number_is_a_mask(kind):
+    np.testing.assert_array_equal(regions.region_mask(BLOB.astype(kind), 32), BLOB)
+    if kind is not bool and kind is not np.float16:
+        np.testing.assert_array_equal(regions.region_mask(BLOB.astype(kind) * 255, 32), BLOB)
+        one_line(regions.region_mask, MAP.astype(kind), 32, match="integers are 0 and 1, or 0 and 255")
+
+
+@pytest.mark.parametrize("region", [BLOB * 1j, BLOB.astype("datetime64[s]"), BLOB.astype(str)])
+def test_what_is_no_array_of_numbers_is_refused(region):
+    one_line(regions.region_mask, region, 32, match="an array of numbers is wanted")
 
 
 def test_a_soft_mask_that_is_full_nowhere_passes():

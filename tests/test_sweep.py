@@ -525,7 +525,7 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
         (["sweep", "x", *common, "--num-latents", 0], "at least 1"),
         (["sweep", "x", *common, "--memory", 0], "--memory must be above 0"),
         (["sweep", "x", *common, "--labels", 1], "this model has no classes"),
-        (["sweep", "x", "--model", model / "small", "--latents", "text.npy"], "not an .npy file"),
+        (["sweep", "x", "--model", model / "small", "--latents", "text.npy"], "text.npy: no file of arrays"),
         (["sweep", "x", *common, "--regions", "elbow"], "elbow"),
         (["sweep", "x", *common, "--layers", "3"], "layers 0 to 0"),
         (["sweep", "merged", *common, "--block", 5], "block is 4, not 5"),

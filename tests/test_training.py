@@ -1,10 +1,13 @@
 """The trainer's pieces against oracles: finite differences in float64, plain loops, many devices against one, a kill against none."""
 import dataclasses
+import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from tolerances import EXACT, rounding, worst
 
 from lrgan_jax import checkpoint
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
+from lrgan_jax.regions import RegionError, load_mask
 from lrgan_jax.training import (
     DataError,
     DiscriminatorConfig,
@@ -286,6 +290,131 @@ def test_bad_data_is_refused_in_one_line(faces, tmp_path):
     (tmp_path / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"0\.png cannot be read"):
         folder(tmp_path, 2)
+
+
+LIGHT = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+
+
+def shown(path, num=1, **options):
+    """The images of a folder in the order of their names, as bytes."""
+    data = folder(path, num, **options)
+    return np.rint((np.asarray(data.reference(num)) + 1) * 127.5).astype(np.uint8), data.notes
+
+
+def test_16_bits_keep_their_scale(tmp_path):
+    Image.fromarray(LIGHT.astype(np.uint16) * 257).save(tmp_path / "0.tif")
+    (image,), notes = shown(tmp_path)
+    np.testing.assert_array_equal(image[..., 0], LIGHT)
+    assert notes == ("1 of 1 images have 16 bits: 0 to 65535 becomes 0 to 255",)
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (LIGHT.astype(np.uint16), "no value above 255 of 65535"),
+        (LIGHT.astype(np.int32) * 257, "nothing says what is white"),
+        (LIGHT.astype(np.float32) / 255, "nothing says what is white"),
+        (np.dstack([LIGHT] * 3 + [0 * LIGHT]), "wholly transparent"),
+    ],
+)
+def test_pictures_without_a_known_scale_are_refused_by_name(tmp_path, array, says):
+    Image.fromarray(array).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match=rf"deep\.tif cannot be read as an image: .*{says}"):
+        folder(tmp_path, 1)
+
+
+def deep_png(array):
+    """The content of a PNG of 16 bits a channel, which Pillow cannot write."""
+    height, width, channels = array.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(lines), b"IEND": b""}
+    coded = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(coded)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bits_of_colour_keep_their_scale(tmp_path, channels):
+    """Of which Pillow gives the upper 8, so numbers up to 255 would all be black."""
+    array = np.dstack([LIGHT, LIGHT.T, 255 - LIGHT, 0 * LIGHT + 255][:channels]).astype(np.uint16)
+    (tmp_path / "0.png").write_bytes(deep_png(array * 257))
+    (image,), notes = shown(tmp_path)
+    np.testing.assert_array_equal(image, array[..., :3])
+    assert notes == ("1 of 1 images have 16 bits: 0 to 65535 becomes 0 to 255",)
+    array[..., 3:] = 65535
+    (tmp_path / "0.png").write_bytes(deep_png(array))
+    with pytest.raises(DataError, match=r"0\.png cannot be read as an image: 16 bits, and no value above 255"):
+        folder(tmp_path, 1)
+    with pytest.raises(RegionError, match="empty as far as its upper 8 bits go"):
+        load_mask(io.BytesIO((tmp_path / "0.png").read_bytes()))
+
+
+def test_grey_among_colour_becomes_coloured(tmp_path):
+    Image.fromarray(LIGHT).save(tmp_path / "old.png")
+    Image.fromarray(np.dstack([LIGHT, LIGHT, 255 - LIGHT])).save(tmp_path / "new.png")
+    images, notes = shown(tmp_path, 2)
+    assert {image.tobytes() for image in images} == {np.dstack([LIGHT, LIGHT, c]).tobytes() for c in (LIGHT, 255 - LIGHT)}
+    assert notes == ("1 of 2 images are grey, and become coloured as the others are: old.png",)
+    (tmp_path / "new.png").unlink()
+    assert shown(tmp_path)[0].shape == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_pictures_of_every_mode_look_as_they_do_elsewhere(tmp_path, mode):
+    picture = Image.fromarray(LIGHT).convert(mode)
+    picture.save(tmp_path / "0.tif")
+    (image,), notes = shown(tmp_path)
+    np.testing.assert_array_equal(np.broadcast_to(image, (8, 8, 3)), np.asarray(picture.convert("RGB")))
+    assert len(notes) == (mode == "CMYK")
+
+
+def test_pictures_are_turned_as_their_cameras_say(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be turned by a quarter, anticlockwise
+    Image.fromarray(LIGHT).save(tmp_path / "0.png", exif=exif)
+    np.testing.assert_array_equal(shown(tmp_path)[0][0, ..., 0], np.rot90(LIGHT))
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    """Half of it where it is half transparent, whatever colour is stored there."""
+    alpha = np.repeat(np.array([0, 51, 255, 255], np.uint8), 2)[:, None].repeat(8, 1)
+    Image.fromarray(np.dstack([LIGHT] * 3 + [alpha])).save(tmp_path / "0.png")
+    (image,), notes = shown(tmp_path)
+    np.testing.assert_array_equal(image[:2], 255)
+    np.testing.assert_allclose(image[2:4, :, 0], 0.2 * LIGHT[2:4] + 0.8 * 255, rtol=0, atol=0.5)
+    np.testing.assert_array_equal(image[4:, :, 1], LIGHT[4:])
+    assert notes == ("1 of 1 images are transparent in places: laid on white",)
+
+
+def test_strays_are_passed_over_and_counted(tmp_path):
+    """What a Mac or an editor leaves behind does not stop a run; what is no picture by its name is said."""
+    for name in ("0.png", "b/1.PNG", "__MACOSX/0.png", "._0.png", ".cache/0.png", ".DS_Store", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(LIGHT).save(tmp_path / name, "PNG") if name in ("0.png", "b/1.PNG") else (tmp_path / name).write_bytes(b"no image")
+    data = folder(tmp_path, 1)
+    assert data.size == 2
+    notes = "hidden files are passed over: 4, such as .DS_Store", "files that do not end as images do are passed over: 1 (.txt)"
+    assert data.notes == notes
+    with pytest.raises(DataError, match=r"holds 2 images, fewer than a batch of 3; hidden files .*; files .* 1 \(.txt\)"):
+        folder(tmp_path, 3)
+
+
+def test_an_odd_size_is_named(tmp_path):
+    for name, size in (("0.png", 8), ("1.png", 8), ("2.png", 16)):
+        Image.new("L", (size, size)).save(tmp_path / name)
+    with pytest.raises(DataError, match=r"one size \(0.png is 8x8, 2.png is 16x16\)"):
+        folder(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("photos_16bit", "4 of 4 images have 16 bits"), ("photos_one_gray", "old.jpg"), ("photos_macos", "hidden files are passed over: 2")],
+)
+def test_folders_of_real_users(shared, name, says):
+    data = folder(shared / "cases" / name, 4, resolution=16)
+    images = np.asarray(data.batch(0))
+    assert abs(images.mean()) < 0.2 and images.std() > 0.2  # neither black nor white
+    assert len(data.notes) == 1 and says in data.notes[0]
 
 
 # --- steps ---

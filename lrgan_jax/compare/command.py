@@ -35,7 +35,7 @@ def compare_command(
         out: the folder to write: index.html, plane.svg and figures.json.
         num_latents: how many random latents. 64 take an hour on two CPU cores.
         num_walked: walks are compared with straight edits from so many of them.
-        regions: names of regions; four of the model's own by default.
+        regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by default.
         layers: the layers to differentiate and edit, such as 4-7; all by default.
         truncation: below 1 pulls latents towards the mean.
         seed: of everything random; the same seed gives the same figures, but for the seconds.

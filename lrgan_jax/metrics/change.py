@@ -125,6 +125,6 @@ def steps_for_change(
 
 
 @partial(jax.jit, static_argnames="layers")
-def spread_over_layers(vectors: Float[Array, "k d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
-    """Directions [k, d] as moves of ws, [k, L, d]: the vector on the chosen layers, zero on the others."""
-    return layer_weights(layers, len(ws), vectors.dtype)[:, None] * vectors[:, None, :]
+def spread_over_layers(vectors: Float[Array, "k *layers d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
+    """Directions [k, d] or [k, L, d] as moves of ws, [k, L, d]: as they are on the chosen layers, zero on the others."""
+    return layer_weights(layers, len(ws), vectors.dtype)[:, None] * (vectors[:, None] if vectors.ndim == 2 else vectors)

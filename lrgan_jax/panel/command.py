@@ -4,14 +4,16 @@ import secrets
 import threading
 import time
 import webbrowser
+from typing import Annotated
 
 import jax
+import tyro
 
 from lrgan_jax import checkpoint
 from lrgan_jax.demo import near_frontal
-from lrgan_jax.generators import Generator
+from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.interrupt import stop_request
-from lrgan_jax.options import Layers, Model, UsageError, chosen_layers
+from lrgan_jax.options import FromFile, Layers, Model, UsageError, chosen_layers
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
@@ -22,7 +24,7 @@ from lrgan_jax.regions import box_mask
 def explore_command(
     *,
     model: Model = "faces-dcgan",
-    num_faces: int = 12,
+    num_faces: int | None = None,
     layers: Layers = None,
     method: Method = "frontier",
     num: int = 4,
@@ -31,6 +33,7 @@ def explore_command(
     host: str = "127.0.0.1",
     port: int = 8765,
     no_browser: bool = False,
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
 ) -> None:
     """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ends with Ctrl-C.
 
@@ -39,7 +42,7 @@ def explore_command(
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
-        num_faces: how many faces to choose from. Near-frontal ones are picked out of 512.
+        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512; of a file, all or the first.
         layers: the layers to differentiate and edit, such as 4-7; all by default; the page can change it.
         method: frontier (ours), constrained, projected (the paper's), attribute; the page can change it.
         num: at most so many sliders a region.
@@ -48,17 +51,13 @@ def explore_command(
         host: a loopback address to listen on.
         port: of the page; 0 takes a free one.
         no_browser: only print the address.
+        from_file: latents in place of random ones.
     """
     gen = checkpoint.load(model)
-    if min(num_faces, num) < 1:
+    if min(num if num_faces is None else num_faces, num) < 1:
         raise UsageError("--num-faces and --num must be at least 1")
     chosen = chosen_layers(layers, gen)
-    faces = near_frontal(gen, jax.random.key(seed), num_faces, truncation=truncation)
-    source = "\n".join((
-        "import jax", "from lrgan_jax.demo import near_frontal", "",
-        f"gen = lr.load({model!r})",
-        f"faces = near_frontal(gen, jax.random.key({seed}), {num_faces}, truncation={truncation})",
-    ))  # fmt: skip
+    faces, source = file_or_frontal(gen, model, num_faces, truncation, seed, from_file)
     studio = Studio(gen, faces, layers=chosen, method=method, num=num, source=source)
     try:
         server = Server(studio, secrets.token_urlsafe(16), host=host, port=port)
@@ -75,6 +74,22 @@ def explore_command(
     server.shutdown()
     server.server_close()
     os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
+
+
+def file_or_frontal(
+    gen: Generator, model: str, num: int | None, truncation: float, seed: int, from_file: FromFile
+) -> tuple[Latent, str]:
+    """The faces to choose from, and Python that makes them."""
+    lines = [f"gen = lr.load({model!r})"]
+    if (rows := from_file.mapped(gen, seed=seed, truncation=truncation)) is not None:
+        space = "" if from_file.space is None else f", space={from_file.space!r}"
+        loaded = f"lr.load_latents({str(from_file.latents)!r}, gen{space})"
+        mapped = f"gen.mapping({loaded}, truncation={truncation})" if from_file.space == "z" else loaded
+        return rows[:num], "\n".join([*lines, f"faces = {mapped}" + ("" if num is None else f"[:{num}]")])
+    num = 12 if num is None else num
+    lines = ["import jax", "from lrgan_jax.demo import near_frontal", "", *lines]
+    lines.append(f"faces = near_frontal(gen, jax.random.key({seed}), {num}, truncation={truncation})")
+    return near_frontal(gen, jax.random.key(seed), num, truncation=truncation), "\n".join(lines)
 
 
 def _warm(gen: Generator, studio: Studio) -> None:

@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax
-import numpy as np
 import tyro
 from tqdm import tqdm
 
 from lrgan_jax import checkpoint
-from lrgan_jax.generators import Generator
-from lrgan_jax.options import Model, Search, UsageError, regions_or_own
+from lrgan_jax.options import FromFile, Model, Search, UsageError, regions_or_own
 from lrgan_jax.sweep import processes
 from lrgan_jax.sweep.errors import Damaged
-from lrgan_jax.sweep.latents import SPACES, Latents, given, seeded
+from lrgan_jax.sweep.latents import given, seeded
 from lrgan_jax.sweep.loop import Progress, run
 from lrgan_jax.sweep.merge import merge as merge_shares
 from lrgan_jax.sweep.processes import Share
@@ -53,11 +50,10 @@ def sweep_command(
     *,
     model: Model = "faces-dcgan",
     regions: tuple[str, ...] = (),
-    num_latents: int = 1000,
+    num_latents: int | None = None,
     seed: int = 0,
     labels: tuple[int, ...] = (),
-    latents: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npy")] = None,
-    space: Literal["z", "w", "ws"] = "w",
+    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
     truncation: float = 1.0,
     search: Annotated[Search, tyro.conf.OmitArgPrefixes] = Search(),  # noqa: B008, a constant
     grams: Literal["float32", "float16", "bfloat16"] | None = None,
@@ -77,12 +73,11 @@ def sweep_command(
     Args:
         store: a folder, or a URL such as gs://bucket/name.
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
-        regions: names, or PNGs, white inside; four of the model's own by default.
-        num_latents: how many random latents.
+        regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by default.
+        num_latents: how many random latents, 1000 by default; of a file, all are taken.
         seed: of the random latents: those of `lrgan sample`.
         labels: classes of a conditional model, taken in turn.
-        latents: rows to take instead of random latents.
-        space: what the rows are.
+        from_file: latents in place of random ones.
         truncation: below 1 pulls latents towards the mean.
         search: how to look for them, at each latent and region.
         grams: keep every latent's Gram matrices, too, as numbers of this type.
@@ -102,12 +97,16 @@ def sweep_command(
     elif not status:
         cluster.join()
         gen = checkpoint.load(model)
-        if num_latents < 1:
+        if num_latents is not None and num_latents < 1:
             raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
         if memory is not None and not memory > 0:
             raise UsageError(f"--memory must be above 0, got {memory}")
-        random = partial(seeded, gen, seed, num_latents, labels=labels, truncation=truncation)
-        rows = random() if latents is None else _rows(gen, latents, space, truncation)
+        if (found := from_file.load(gen, seed=seed, truncation=truncation)) is None:
+            rows = seeded(gen, seed, 1000 if num_latents is None else num_latents, labels=labels, truncation=truncation)
+        elif num_latents is not None or labels:
+            raise UsageError("--num-latents and --labels are of random latents, and do not go with --latents")
+        else:
+            rows = given(gen, found, truncation=truncation)
         with _shown(as_json=log_json) as report:
             run(
                 gen, store, rows, regions_or_own(regions, gen), grams=grams, splits=splits, thumbnail=thumbnail, block=block,
@@ -145,14 +144,6 @@ def _status(store: str) -> str:
     except Damaged:
         population = "damaged: the same command, or --merge, writes them again"
     return f"{store}: {done} of {len(sweep)} latents done, {done - usable} without finite results; population directions {population}"
-
-
-def _rows(gen: Generator, path: Path, space: str, truncation: float) -> Latents:
-    try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UsageError(f"{path}: not an .npy file of numbers, or a damaged one") from error
-    return given(gen, SPACES[space](rows), truncation=truncation)
 
 
 def _share(text: str | None) -> Share:

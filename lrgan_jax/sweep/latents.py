@@ -12,8 +12,6 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.generators import WS, Generator, Latent, W, Z, sample_z, to_ws
 from lrgan_jax.sweep.errors import SweepError
 
-SPACES: dict[str, type[Latent]] = {"z": Z, "w": W, "ws": WS}
-
 
 class Latents(NamedTuple):
     """`num` latents. `stretch(first, n)` gives ws [n, L, d] of those from `first` on, past the end the last one again.

@@ -1,4 +1,5 @@
 """`lrgan train` and `lrgan distill`: options to a config, data and a run."""
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,8 @@ def train_command(
         raise DataError("--mirror and --resolution are for a folder of images")
     else:
         source = sampled(checkpoint.load(data), batch, seed=seed, on_sphere=match > 0)
+    for note in source.notes:
+        print(f"note: {note}", file=sys.stderr)
     begin = None if start is None else checkpoint.load(start)
     if begin is None:
         widths = _widths(channel_base, channel_max, source.resolution)

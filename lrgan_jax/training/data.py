@@ -2,7 +2,8 @@
 
 So a run that resumes sees what it would have seen, and nothing of the data's position has to be saved.
 """
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from lrgan_jax import pictures
 from lrgan_jax.generators import Generator, ops, sample_z
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 class DataError(ValueError):
@@ -29,6 +31,7 @@ class Data(NamedTuple):
       size: how many there are, None for data without end. batch: step -> the images of that step.
       reference: n -> n images to compare samples with: of a generator ones that no step shows, of a folder the first n of a fixed shuffle.
       latents: step -> the z [N, z_dim] that a generator made that step's images of.
+      notes: what a person should know of how the files were read, a line each.
     """
 
     resolution: int
@@ -37,6 +40,7 @@ class Data(NamedTuple):
     batch: Callable[[int], Float[Array, "n h w c"]]
     reference: Callable[[int], Float[Array, "n h w c"]]
     latents: Callable[[int], Float[Array, "n z"]] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = False) -> Data:
@@ -72,20 +76,28 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
 def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirror: bool = False, seed: int = 0) -> Data:
     """All images of a folder and its subfolders, in memory as bytes; every image once before any comes again.
 
+    Images are turned as their cameras say; 16 bits keep their scale; what is transparent is laid on white; grey ones among coloured ones
+    become coloured. Hidden files are passed over. The `notes` of the result say what of this was done.
+
     Args:
       resolution: to crop (centred, square) and resize to; None takes images that are square and of one size as they are.
       mirror: flip every other showing, at random.
     Raises:
       DataError: if there are fewer than a batch of images, one cannot be read, or their size is not 4 * 2^k.
     """
-    files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES)
+    files, notes = _found(Path(path))
     if len(files) < batch:
-        raise DataError(f"{path} holds {len(files)} images, fewer than a batch of {batch}")
-    images = [_read(file, resolution) for file in files]
-    shapes = {image.shape for image in images}
+        raise DataError("; ".join([f"{path} holds {len(files)} images, fewer than a batch of {batch}", *notes]))
+    done: Counter[str] = Counter()
+    images = [_read(file, resolution, done) for file in files]
+    notes += [f"{count} of {len(files)} images {what}" for what, count in done.items()]
+    images, more = _of_one_kind(files, images)
+    notes += more
     height, width, channels = images[0].shape
-    if len(shapes) > 1 or height != width:
-        raise DataError(f"{path}: images are not square and of one size; give a resolution to crop and resize to")
+    odd = [k for k, image in enumerate(images) if image.shape != images[0].shape]
+    if odd or height != width:
+        sizes = ", ".join(f"{files[k].name} is {images[k].shape[1]}x{images[k].shape[0]}" for k in (0, *odd[:1]))
+        raise DataError(f"{path}: images are not square and of one size ({sizes}); give a resolution to crop and resize to")
     if height < 8 or height & (height - 1):
         raise DataError(f"{path}: images of {height}x{height} are not of 8, 16, 32, ... pixels; give a resolution to resize to")
     everything = np.stack(images)
@@ -106,21 +118,55 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
             raise DataError(f"{path} holds {len(everything)} images, fewer than the {n} to compare samples with")
         return _signed(everything[np.random.default_rng(seed).permutation(len(everything))[:n]])
 
-    return Data(height, channels, len(everything), at_step, reference)
+    return Data(height, channels, len(everything), at_step, reference, notes=tuple(notes))
 
 
 def _signed(images) -> Float[Array, "n h w c"]:
     return jnp.asarray(images, jnp.float32) / 127.5 - 1
 
 
-def _read(file: Path, resolution: int | None) -> np.ndarray:
-    """RGB, or grey if the file is, as bytes [H, W, C]."""
+def _found(path: Path) -> tuple[list[Path], list[str]]:
+    """The images of a folder, and what else lies there."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    hidden = [file for file in files if any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)]
+    seen = sorted({*files} - {*hidden})
+    images = [file for file in seen if file.suffix.lower() in SUFFIXES]
+    notes = []
+    if hidden:
+        notes.append(f"hidden files are passed over: {len(hidden)}, such as {hidden[0].relative_to(path)}")
+    if len(seen) > len(images):
+        endings = sorted({file.suffix or file.name for file in seen} - {file.suffix for file in images})
+        notes.append(f"files that do not end as images do are passed over: {len(seen) - len(images)} ({_first(endings)})")
+    return images, notes
+
+
+def _read(file: Path, resolution: int | None, done: Counter[str]) -> np.ndarray:
+    """RGB, or grey if the file is, as bytes [H, W, C]; what was done to it is counted in `done`."""
     try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened).convert("L" if opened.mode in ("1", "L") else "RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        picture = pictures.read(file)
+        array = pictures.to_bytes(picture)
+    except (OSError, pictures.PictureError) as error:
         raise DataError(f"{file} cannot be read as an image: {error}") from error
+    here = {
+        "have 16 bits: 0 to 65535 becomes 0 to 255": picture.white != 255 or picture.cut,
+        "are transparent in places: laid on white": picture.alpha is not None and picture.alpha.min() < 255,
+        "are CMYK: converted without a colour profile": picture.mode == "CMYK",
+    }
+    done.update(what for what, true in here.items() if true)
     if resolution is not None:
-        image = ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS)
-    array = np.asarray(image)
-    return array[..., None] if array.ndim == 2 else array
+        image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+        array = np.asarray(ImageOps.fit(image, (resolution, resolution), Image.Resampling.LANCZOS))
+    return array.reshape(*array.shape[:2], -1)
+
+
+def _of_one_kind(files: Sequence[Path], images: list[np.ndarray]) -> tuple[list[np.ndarray], list[str]]:
+    """All grey, or all in colour."""
+    grey = [file.name for file, image in zip(files, images, strict=True) if image.shape[-1] == 1]
+    if len(grey) in (0, len(images)):
+        return images, []
+    note = f"{len(grey)} of {len(images)} images are grey, and become coloured as the others are: {_first(grey)}"
+    return [np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image for image in images], [note]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)

@@ -1,0 +1,144 @@
+"""Latents in other people's files: read as what they are, asked about where they may be two things, and refused in one line."""
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from lrgan_jax import WS, LatentsError, W, Z, load_latents
+
+LAYERS, WIDTH, Z_WIDTH = 6, 12, 10  # of small_stylegan2
+
+
+def numbers(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def refused(path, gen, match, **options):
+    with pytest.raises(LatentsError, match=match) as caught:
+        load_latents(path, gen, **options)
+    assert "\n" not in str(caught.value) and path.name in str(caught.value)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """An array as an .npy file."""
+
+    def save(array, name="latents.npy"):
+        np.save(tmp_path / name, array)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("shape", "space", "kind", "expected"),
+    [
+        ((WIDTH,), None, W, (1, WIDTH)),
+        ((1, WIDTH), None, W, (1, WIDTH)),
+        ((5, WIDTH), None, W, (5, WIDTH)),
+        ((5, 1, WIDTH), None, W, (5, WIDTH)),
+        ((1, LAYERS, WIDTH), None, WS, (1, LAYERS, WIDTH)),
+        ((LAYERS, LAYERS, WIDTH), None, WS, (LAYERS, LAYERS, WIDTH)),
+        ((LAYERS, WIDTH), "w", W, (LAYERS, WIDTH)),
+        ((LAYERS, WIDTH), "ws", WS, (1, LAYERS, WIDTH)),
+        ((5, LAYERS, WIDTH), "ws", WS, (5, LAYERS, WIDTH)),
+        ((LAYERS, Z_WIDTH), "z", Z, (LAYERS, Z_WIDTH)),
+        ((Z_WIDTH,), "z", Z, (1, Z_WIDTH)),
+    ],
+)
+def test_the_shape_and_the_user_say_what_latents_are(small_stylegan2, saved, shape, space, kind, expected):
+    array = numbers(*shape)
+    found = load_latents(saved(array), small_stylegan2, space=space)
+    assert type(found) is kind
+    np.testing.assert_array_equal(found.array, array.reshape(expected))
+
+
+@pytest.mark.parametrize("shape", [(LAYERS, WIDTH), (LAYERS, 1, WIDTH)])
+def test_what_may_be_two_things_is_asked_about(small_stylegan2, saved, shape):
+    refused(saved(numbers(*shape)), small_stylegan2, "6 latents w, or the 6 layers of one latent.*--space w or --space ws")
+
+
+def test_a_model_of_one_layer_has_nothing_to_ask(small_dcgan, saved):
+    array = numbers(1, 10)
+    np.testing.assert_array_equal(load_latents(saved(array), small_dcgan).array, array)
+
+
+@pytest.mark.parametrize(
+    ("array", "space", "says"),
+    [
+        (numbers(5, 11), None, r"\[5, 11\] are no latents of this model: w \[N, 12\], ws \[N, 6, 12\], or z \[N, 10\]"),
+        (numbers(5, Z_WIDTH), None, "or z .* with --space z"),
+        (numbers(5, 4, WIDTH), None, "no latents of this model"),
+        (numbers(5, WIDTH), "ws", r"\[5, 12\], as ws, are no latents"),
+        (numbers(5, WIDTH), "z", "as z, are no latents"),
+        (numbers(5, LAYERS, WIDTH), "w", "as w, are no latents"),
+        (numbers(1, 1, LAYERS, WIDTH), None, "no latents of this model"),
+        (numbers(), None, "no latents of this model"),
+        (numbers(0, WIDTH), None, "latents.npy"),
+        (np.ones((2, WIDTH), int), None, "floats are wanted, these are int64"),
+        (np.full((2, WIDTH), np.nan), None, "not all numbers are finite"),
+    ],
+)
+def test_what_does_not_fit_is_refused(small_stylegan2, saved, array, space, says):
+    refused(saved(array), small_stylegan2, says, space=space)
+
+
+def test_the_array_that_is_meant_among_others(small_stylegan2, tmp_path):
+    """The only one, or the one under a known name; never the first."""
+    array = numbers(2, WIDTH)
+    for name, arrays in (("one.npz", {"x": array}), ("w.npz", {"w": array, "noise": numbers(3)}), ("z.npz", {"z": array, "w": array})):
+        np.savez(tmp_path / name, **arrays)
+        np.testing.assert_array_equal(load_latents(tmp_path / name, small_stylegan2).array, array)
+    np.savez(tmp_path / "two.npz", a=array, b=array)
+    refused(tmp_path / "two.npz", small_stylegan2, r"holds 2 values \(a, b\), of which one is wanted")
+    np.savez(tmp_path / "both.npz", w=array, latents=array, c=array)
+    refused(tmp_path / "both.npz", small_stylegan2, r"holds 2 values \(w, latents\)")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torch_files(small_stylegan2, tmp_path, zipped):
+    """Bare tensors and parameters of any precision, and tensors under a name, however deep."""
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(numbers(1, LAYERS, WIDTH)).bfloat16().float()  # so that no precision changes it
+    values = {
+        "bare": tensor, "parameter": torch.nn.Parameter(tensor), "half": tensor.bfloat16(), "double": tensor.double(),
+        "named": {"latents": tensor, "noise": [tensor]}, "alone": [tensor], "deep": {"me.png": {"img": torch.ones(2), "latent": tensor}},
+    }  # fmt: skip
+    for name, value in values.items():
+        torch.save(value, tmp_path / f"{name}.pt", _use_new_zipfile_serialization=zipped)
+        np.testing.assert_array_equal(load_latents(tmp_path / f"{name}.pt", small_stylegan2).array, tensor.numpy())
+    torch.save({"a.png": tensor, "b.png": tensor}, tmp_path / "two.pt", _use_new_zipfile_serialization=zipped)
+    refused(tmp_path / "two.pt", small_stylegan2, r"holds 2 values \(a.png, b.png\)")
+    torch.save("text", tmp_path / "text.pt", _use_new_zipfile_serialization=zipped)
+    refused(tmp_path / "text.pt", small_stylegan2, "holds no array")
+
+
+class Payload:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+def test_no_file_runs_code_or_fills_the_memory(small_stylegan2, saved, tmp_path):
+    trace = tmp_path / "code ran"
+    payload = np.empty(1, object)
+    payload[0] = Payload(trace)
+    np.savez(tmp_path / "object.npz", w=payload)
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Payload(trace)))
+    np.savez_compressed(tmp_path / "bomb.npz", w=np.zeros((2**20, WIDTH), np.float32))
+    for path in (saved(payload), tmp_path / "object.npz", tmp_path / "pickle.pt", tmp_path / "bomb.npz"):
+        refused(path, small_stylegan2, path.name)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x02.", bytes(999)])
+def test_garbage_is_refused(small_stylegan2, tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    refused(tmp_path / "a.npy", small_stylegan2, "a.npy: ")
+    refused(tmp_path / "none.npy", small_stylegan2, "no such file")
+    refused(tmp_path, small_stylegan2, "no file of arrays")
