@@ -177,7 +177,7 @@ def test_tensors_of_every_type_and_stride_survive(dtype, save, tmp_path):
     import torch
 
     base = (torch.arange(120).reshape(2, 3, 4, 5) % 100).to(getattr(torch, dtype))
-    views = [base, base[1], base[:, 1:, ::2], base.permute(3, 1, 0, 2), base[0, 0, 0, 3], base[:0], base[:, :, :1, :1]]
+    views = [base[:1, :1, :1].expand(1, 3, 4, 5), base, base[1], base[:, 1:, ::2], base.permute(3, 1, 0, 2), base[0, 0, 0, 3], base[:0], base[:, :, :1, :1]]
     value = {"views": views, "channels last": base.contiguous(memory_format=torch.channels_last), "size": base.shape}
     if base.is_floating_point():
         value["parameter"] = torch.nn.Parameter(base)
@@ -254,6 +254,9 @@ ATTACKS = {
     "a long name": (b"\x80\x02c" + b"a" * 600 + b"\nB\n.", "which no checkpoint needs"),
     "too many arguments": (b"\x80\x02csome\nThing\n(" + b"N" * 1001 + b"tR.", "too many"),
     "named arguments where none are taken": (b"\x80\x04ccollections\nOrderedDict\n)}N" + b"Ns\x92.", "named arguments"),
+    "a rebuild in a rebuild": (
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\nq\x00(h\x00ctorch\nTensor\n(h\x00ctorch\nTensor\n)NtNtR.", "rebuilt twice"
+    ),
     "no STOP": (b"\x80\x02]", "byte 3"),
     "gzip": (b"\x1f\x8b\x08\x00", "gzip"),
     "another zip": (b"PK\x05\x06" + bytes(18), "data.pkl"),

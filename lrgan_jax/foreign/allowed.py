@@ -127,7 +127,12 @@ def _rebuilt(machine: Any, kind: Allowed, *_) -> Record:
 
 
 def _typed(machine: Any, function: Allowed, kind: Allowed, args: tuple, *_) -> Any:
+    if function.call is _typed:  # in itself a thousand times: nothing here recurses
+        raise machine.error("refused: a tensor rebuilt twice")
     return machine.call(function, args)
+
+
+EXPANDED = 64  # times that a tensor may repeat its storage: one latent for every layer, `w.expand(1, 18, 512)`, is often saved
 
 
 def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: tuple, *rest) -> np.ndarray:
@@ -137,7 +142,7 @@ def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: 
         raise machine.error("a tensor with an impossible shape, offset or stride")
     elements = math.prod(shape)
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
-    if elements > storage.elements:  # strides of zero would make terabytes out of one element
+    if elements > EXPANDED * storage.elements:  # strides of zero would make terabytes out of one element
         raise machine.error(f"a tensor of {elements} elements on a storage of {storage.elements}")
     if elements and last >= storage.elements:
         raise machine.error(f"a tensor that reaches element {last} of a storage of {storage.elements}")
