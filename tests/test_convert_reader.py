@@ -177,7 +177,8 @@ def test_tensors_of_every_type_and_stride_survive(dtype, save, tmp_path):
     import torch
 
     base = (torch.arange(120).reshape(2, 3, 4, 5) % 100).to(getattr(torch, dtype))
-    views = [base[:1, :1, :1].expand(1, 3, 4, 5), base, base[1], base[:, 1:, ::2], base.permute(3, 1, 0, 2), base[0, 0, 0, 3], base[:0], base[:, :, :1, :1]]
+    repeated = base[:1, :1, :1].expand(1, 3, 4, 5)
+    views = [repeated, base, base[1], base[:, 1:, ::2], base.permute(3, 1, 0, 2), base[0, 0, 0, 3], base[:0], base[:, :, :1, :1]]
     value = {"views": views, "channels last": base.contiguous(memory_format=torch.channels_last), "size": base.shape}
     if base.is_floating_point():
         value["parameter"] = torch.nn.Parameter(base)
