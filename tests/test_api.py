@@ -15,7 +15,7 @@ ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
 ORDER = [
     "foreign.errors", "foreign.allowed", "foreign.pickles", "foreign.containers", "foreign",
-    "files", "settings", "interrupt", "linalg", "published", "regions", "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
+    "files", "checks", "settings", "interrupt", "linalg", "published", "regions", "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
     "memory", "jacobian",
     "subspaces",
     "directions",

@@ -5,10 +5,9 @@ import threading
 import time
 import webbrowser
 
-import jax
-
 from lrgan_jax import checkpoint
-from lrgan_jax.demo import near_frontal
+from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.demo import POOL, near_frontal
 from lrgan_jax.generators import Generator
 from lrgan_jax.interrupt import stop_request
 from lrgan_jax.options import Layers, Model, UsageError, chosen_layers
@@ -50,10 +49,11 @@ def explore_command(
         no_browser: only print the address.
     """
     gen = checkpoint.load(model)
-    if min(num_faces, num) < 1:
-        raise UsageError("--num-faces and --num must be at least 1")
+    check_whole("--num-faces", num_faces, most=POOL)
+    check_whole("--num", num)
+    check_whole("--port", port, least=0, most=65535)
     chosen = chosen_layers(layers, gen)
-    faces = near_frontal(gen, jax.random.key(seed), num_faces, truncation=truncation)
+    faces = near_frontal(gen, random_key(seed), num_faces, truncation=truncation)
     source = "\n".join((
         "import jax", "from lrgan_jax.demo import near_frontal", "",
         f"gen = lr.load({model!r})",

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lrgan_jax.checks import check_seed, check_whole, random_key
 from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
@@ -54,7 +55,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
     def images(gen: Generator, key, n: int) -> Float[Array, "n h w c"]:
         return gen.synthesis(gen.mapping(latents(key, n)))
 
-    training, held_out = jax.random.split(jax.random.key(seed))
+    training, held_out = jax.random.split(random_key(seed))
     channels = jax.eval_shape(partial(images, n=1), gen, training).shape[-1]
 
     def reference(n: int):
@@ -78,6 +79,11 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
     Raises:
       DataError: if there are fewer than a batch of images, one cannot be read, or their size is not 4 * 2^k.
     """
+    check_seed(seed)
+    check_whole("batch", batch)
+    check_whole("resolution", resolution)
+    if not Path(path).is_dir():
+        raise DataError(f"{path}: no such folder")
     files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES)
     if len(files) < batch:
         raise DataError(f"{path} holds {len(files)} images, fewer than a batch of {batch}")
