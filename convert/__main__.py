@@ -1,7 +1,6 @@
 """`python -m convert IN OUT`: another project's checkpoint -> a model that `lrgan_jax.load` reads. And `--metrics FILE...`."""
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,10 +13,11 @@ from convert import CheckpointError, back, find_network, outline, read_checkpoin
 from convert.metric_networks import write_networks
 from convert.networks import Network
 from convert.verify import TOLERANCE, verify
-from lrgan_jax.checkpoint import ModelError, load, save
+from lrgan_jax.checkpoint import DeviceError, ModelError, check_devices, load, save
 from lrgan_jax.files import write_whole
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import Generator, StyleGAN2
+from lrgan_jax.interrupt import until_the_reader_goes
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
@@ -88,6 +88,7 @@ def run(
         raise CheckpointError("say where to write: python -m convert IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
     if target is not None and target.exists():
         raise FileExistsError(f"{target} exists already; choose another name or remove it")
+    check_devices()
     settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
     settings = {name: value for name, value in settings.items() if value is not None}
     gen = read_checkpoint(source, settings, network=network, w_avg=None if w_avg is None else _vector(w_avg), noise=noise)
@@ -185,11 +186,9 @@ def _json(path: Path) -> dict:
 
 def main() -> int:
     try:
-        tyro.cli(run, prog="python -m convert")
-    except BrokenPipeError:  # a reader such as `head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (CheckpointError, ModelError, OSError) as error:
+        with until_the_reader_goes():
+            tyro.cli(run, prog="python -m convert")
+    except (CheckpointError, ModelError, DeviceError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

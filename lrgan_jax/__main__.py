@@ -1,5 +1,6 @@
 """The command `lrgan`."""
 import dataclasses
+import difflib
 import json
 import os
 import sys
@@ -13,12 +14,13 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax import bench, checkpoint, demo, images, report, sweep
+from lrgan_jax.checks import LARGEST_SEED, LONGEST_STEP, check_number, check_whole, random_key
 from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
-from lrgan_jax.files import write_whole
+from lrgan_jax.files import cache_folder, write_whole
 from lrgan_jax.generators import Generator, Latent, Z, image_function, render, sample_z, to_ws
-from lrgan_jax.interrupt import Interrupted
+from lrgan_jax.interrupt import Interrupted, until_the_reader_goes
 from lrgan_jax.jacobian import check_layers
 from lrgan_jax.metrics import equal_steps, spread_over_layers
 from lrgan_jax.named import named_direction, named_directions
@@ -54,13 +56,12 @@ def demo_command(
     """
     gen = checkpoint.load(model)
     regions = regions_or_own(regions, gen)
-    if num_latents < 1:
-        raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
+    check_whole("--num-latents", num_latents, most=demo.POOL)
     if (rows := from_file.mapped(gen, seed=seed, truncation=truncation)) is not None:
         latents, note = rows[:num_latents], f"The first {min(num_latents, len(rows))} of {len(rows)} latents of {from_file.latents}."
     else:
-        latents = demo.near_frontal(gen, jax.random.key(seed), num_latents, truncation=truncation)
-        note = f"The {num_latents} faces nearest to frontal of 512 random ones, seed {seed}, truncation {truncation:g}."
+        latents = demo.near_frontal(gen, random_key(seed), num_latents, truncation=truncation)
+        note = f"The {num_latents} faces nearest to frontal of {demo.POOL} random ones, seed {seed}, truncation {truncation:g}."
     result = demo.run(gen, latents, regions, layers=chosen_layers(layers, gen), progress=lambda steps: tqdm(steps, "faces", unit="face"))
     write_whole(out, report.page(result, model=gen.info.name, note=note).encode())
     ratios = report.leak_ratios(result)
@@ -68,6 +69,8 @@ def demo_command(
     print(f"  {'':12}" + "".join(f"{region:>12}" for region in regions))
     for method, row in zip(result.methods, ratios, strict=True):
         print(f"  {method:12}" + "".join(f"{ratio:12.2f}" for ratio in row))
+    if result.stopped:
+        print(f"note: {report.caveat(result)}", file=sys.stderr)
     print(f"open {out}")
 
 
@@ -158,16 +161,18 @@ def directions(
         raise FileExistsError(f"{out} exists already; choose another name or remove it")
     if out.suffix not in (".npz", ".npy"):
         raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
+    check_whole("--num", search.num)
     if from_sweep is not None:
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
-        gen, first = checkpoint.load(model), image or 0
-        latents = _latents(gen, seed, first + average, truncation, label, from_file)[first:]
+        gen = checkpoint.load(model)
+        latents = _latents(gen, seed, average, truncation, label, from_file, first=image or 0)
         found = find_directions(gen, latents, region, protect=protect, **search.arguments(gen))
     assert found.inside is not None and found.outside is not None and found.kept is not None
     for k, (a, b, kept) in enumerate(zip(found.inside, found.outside, found.kept, strict=True)):
         print(f"direction {k}: inside {a:.2e}, outside {b:.2e}, ratio {a / max(b, 1e-12):.1f}, attribute share {kept:.2f}")
     print(", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in found.settings.items()))
+    _say_caveat(found)
     print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
 
 
@@ -211,8 +216,8 @@ def edit(
     """
     if out.suffix not in (".png", ".gif", ".webp"):
         raise UsageError(f"{out}: pictures are written as .png, .gif or .webp")
-    if steps < 2:
-        raise UsageError(f"--steps must be at least 2, got {steps}")
+    check_whole("--steps", steps, least=2)
+    check_number("--reach", reach, above=0, most=LONGEST_STEP)
     gen = checkpoint.load(model)
     chosen = named_direction(model, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
     _, *deep, length = chosen.vectors.shape
@@ -221,7 +226,8 @@ def edit(
         raise UsageError(f"{holds}, {gen.info.name} has latents of {gen.w_dim} for {gen.num_ws}")
     if chosen.fingerprint not in ("", gen.info.fingerprint):
         print(f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}", file=sys.stderr)
-    ws = to_ws(gen, _latents(gen, seed, image + num_images, truncation, label, from_file)[image:])
+    _say_caveat(chosen)
+    ws = to_ws(gen, _latents(gen, seed, num_images, truncation, label, from_file, first=image))
     low, high = chosen.step_range if reach is None else (-reach, reach)
     moving = chosen_layers(layers, gen) or chosen.layers
     moved = [edit_latents(ws[n : n + 1], chosen, _steps(gen, w, chosen, moving, low, high, steps, even), layers=moving).array[:, 0]
@@ -253,6 +259,8 @@ def bench_command(
         blocks: also print where the time of a StyleGAN2 goes, resolution by resolution.
         out: write the figures there too.
     """
+    check_whole("--columns", columns, least=2)  # a half and the whole of them are timed
+    checkpoint.check_devices()
     plain = bench.machine()
     rows = [bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)]
     print(f"{plain.device}, jax {plain.jax}, tangents {precision}: a matrix product reaches {plain.matmul_flops / 1e9:.0f} GFLOP/s, "
@@ -267,20 +275,26 @@ def bench_command(
 
 
 def _latents(
-    gen: Generator, seed: int, num: int | None, truncation: float, label: int | None, from_file: FromFile = FromFile()  # noqa: B008
+    gen: Generator, seed: int, num: int | None, truncation: float, label: int | None, from_file: FromFile, *, first: int = 0
 ) -> Latent:
-    """The first `num` latents of a file, or of a seed: each has a key of its own, so that image 3 is the same whatever `num` is."""
-    if num is not None and num < 1:
+    """`num` latents of a file, or of a seed, from number `first` on; None takes all of a file, and 16 of a seed.
+
+    Each of a seed has a key of its own, so that image 3 is the same whatever else is drawn.
+    """
+    if first < 0 or (num is not None and num < 1):
         raise UsageError("image numbers start at 0, and at least one image is needed")
     z = from_file.load(gen, seed=seed, truncation=truncation, label=label)
     if z is not None:
-        if num is not None and num > len(z):
-            raise UsageError(f"{from_file.latents} holds {len(z)} latents, numbered from 0; image {num - 1} is not among them")
-        z = z[:num]
+        if first + (num or 0) > len(z):
+            number = first + (num or 1) - 1
+            raise UsageError(f"{from_file.latents} holds {len(z)} latents, numbered from 0; image {number} is not among them")
+        z = z[first : None if num is None else first + num]
         if not isinstance(z, Z):
             return z
     else:
-        keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(16 if num is None else num)]
+        numbers = range(first, first + (16 if num is None else num))
+        check_whole("the number of an image", numbers[-1], least=0, most=LARGEST_SEED)  # keys are folded with 32 bits
+        keys = [jax.random.fold_in(random_key(seed), i) for i in numbers]
         z = Z(np.concatenate([np.asarray(sample_z(gen, key, 1)) for key in keys]))
     if label is not None and not 0 <= label < gen.c_dim:
         raise UsageError(f"--label {label}: this model has {gen.c_dim or 'no'} classes")
@@ -312,6 +326,11 @@ def _steps(gen: Generator, w, chosen: Directions, layers, low: float, high: floa
     return equal_steps(image_function(gen), w, move, low, high, num)
 
 
+def _say_caveat(directions: Directions) -> None:
+    if directions.caveat:
+        print(f"note: {directions.caveat}", file=sys.stderr)
+
+
 def _number(text: str) -> int:
     if not text.isdecimal():
         raise UsageError(f"--direction {text}: directions in a file have numbers, from 0; names are those of the model, without a file")
@@ -330,25 +349,33 @@ COMMANDS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _check_command(words: list[str]) -> None:
+    """Refuse a command that is none, and guess what was meant."""
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, 1)
+        raise UsageError(f"no command {words[0]!r}; " + (f"did you mean lrgan {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"))
+
+
 def main() -> int:
     """Run the command; errors that a user can cause are one line on stderr and exit code 1."""
     # Compiled programs are kept, so that a second run starts at once; a user's own setting wins.
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lrgan_jax"
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="lrgan",
-            description="Edit one region of a generated image and leave the rest still.",
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        _check_command(sys.argv[1:])
+        with until_the_reader_goes():
+            tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="lrgan",
+                description="Edit one region of a generated image and leave the rest still.",
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, checkpoint.DeviceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import linalg
+from lrgan_jax.checks import check_key, check_number, check_whole
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
 from lrgan_jax.generators.latents import check_z
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.pipeline import full_range, masks_to_keep, protected_grams
 from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
 
@@ -31,23 +32,28 @@ def resefa(
     w: ArrayLike | Latent,
     region: Any,
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     num: int = 4,
     tao: float = TAO,
     size: int | None = None,
     channels: Literal["mean", "sum", "stack"] = "stack",
+    pooling: Pooling = "area",
 ) -> Directions:
     """ReSeFa: the leading eigenvectors of (M_B + tao trace(M_B) I)^-1 M_A, by way of a symmetric problem.
 
     Args:
-      w, region, layers, num, size, channels: as `find_directions` takes them. tao: 0 for the plain quotient, which needs an M_B of full
-        rank; with 1e-3 the first direction is the frontier's at its default mu.
+      w, region, layers, num, size, channels, pooling: as `find_directions` takes them. The authors' code keeps every channel of pictures
+        up to 256 pixels, as the defaults do, but sums the channels of larger ones and takes the nearest pixels: channels="sum",
+        pooling="nearest" there.
+      tao: 0 for the plain quotient, which needs an M_B of full rank; with 1e-3 the first direction is the frontier's at its default mu.
     Raises:
-      ValueError: if M_B lacks full rank and tao is 0.
+      ValueError: if M_B lacks full rank and tao is 0, or on what does not fit.
     Source: Zhu et al. 2022, arXiv:2202.09649.
     """
+    check_number("tao", tao, least=0)
+    check_whole("num", num)
     masks, _ = masks_to_keep(gen, region, size=size)
-    inside, outside = protected_grams(gen, w, masks, layers=layers, channels=channels)
+    inside, outside = protected_grams(gen, w, masks, layers=layers, channels=channels, pooling=pooling)
     found = rayleigh_directions(inside.mean(0), outside.mean(0), tao)
     if not np.all(found.mask[:num]):
         raise ValueError("the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3")
@@ -59,19 +65,22 @@ def resefa(
     )  # fmt: skip
 
 
-def sefa(gen: Any, *, layers: Sequence[int] | None = None, num: int = 4) -> Directions:
+def sefa(gen: Any, *, layers: Sequence[int] | str | None = None, num: int = 4) -> Directions:
     """SeFa: what the weights behind the latent amplify most, without any image.
 
     Args:
-      gen: a generator with `style_weights`. layers: rows of ws whose styles count, and which the directions move; None for all.
+      gen: a generator with `style_weights`. layers: rows of ws whose styles count, and which the directions move; None for all. The last
+        row of a StyleGAN2 counts by its last toRGB, as in the authors' code.
     Source: Shen and Zhou 2021, arXiv:2007.06600.
     """
+    check_whole("num", num)
     return _directions(gen, weight_directions(gen.style_weights(layers)).basis[:num], "SeFa", layers)
 
 
 def ganspace(
-    gen: Generator, key: Array, *, layers: Sequence[int] | None = None, num: int = 4, samples: int = 10_000, truncation: float = 1.0
-) -> Directions:
+    gen: Generator, key: ArrayLike, *, layers: Sequence[int] | str | None = None, num: int = 4, samples: int = 10_000,
+    truncation: float = 1.0,
+) -> Directions:  # fmt: skip
     """GANSpace: principal components of w.
 
     Where the latent is z itself, which has none, the components are those of an early layer's features and are carried over to z by
@@ -81,6 +90,8 @@ def ganspace(
       samples: random latents.
     Source: Harkonen et al. 2020, arXiv:2004.02546, section 2.
     """
+    check_whole("num", num)
+    check_whole("samples", samples, least=2)
     latents = gen.mapping(sample_z(gen, key, samples), None, truncation)
     features = latents if isinstance(latents, W) else _small_images(gen, latents)
     return _directions(gen, regressed_components(np.asarray(latents), np.asarray(features))[:num], "GANSpace", layers)
@@ -99,14 +110,16 @@ def regressed_components(latents: Float[AnyArray, "n d"], features: Float[AnyArr
     return rows / jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
-def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] | None = None, num: int = 4) -> Directions:
+def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] | str | None = None, num: int = 4) -> Directions:
     """Local Basis: how w moves most when z does, the left singular vectors of the mapping's Jacobian at one z [1, z_dim].
 
     Raises:
       ValueError: for a generator without a mapping network, of which every basis is one.
     Source: Choi et al. 2022, arXiv:2106.06959, section 3.
     """
+    check_whole("num", num)
     z = check_z(z, gen.z_dim)
+    check_number("latents", z)
     if len(z) != 1:
         raise ValueError(f"a local basis belongs to one latent, got {len(z)}")
     if not isinstance(gen.mapping(z), W):
@@ -115,8 +128,10 @@ def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] 
     return _directions(gen, spectrum(jnp.matmul(J, J.T, precision="highest"))[1][:num], "Local Basis", layers)
 
 
-def random_directions(gen: Generator, key: Array, *, layers: Sequence[int] | None = None, num: int = 4) -> Directions:
+def random_directions(gen: Generator, key: ArrayLike, *, layers: Sequence[int] | str | None = None, num: int = 4) -> Directions:
     """Orthonormal directions, uniform over the sphere."""
+    check_key(key)
+    check_whole("num", num)
     return _directions(gen, linalg.qr(jax.random.normal(key, (gen.w_dim, num)))[0].T, "random", layers)
 
 
@@ -131,7 +146,7 @@ def _small_images(gen: Generator, latents: Latent) -> Float[np.ndarray, "n k"]:
     return np.concatenate(rows)
 
 
-def _directions(gen: Generator, vectors: ArrayLike, method: str, layers: Sequence[int] | None, **record: Any) -> Directions:
+def _directions(gen: Generator, vectors: ArrayLike, method: str, layers: Sequence[int] | str | None, **record: Any) -> Directions:
     layers = None if layers is None else check_layers(layers, gen.num_ws)
     about: dict[str, Any] = {"step_range": (-AUTHORS_REACH, AUTHORS_REACH)} | record
     return Directions(np.asarray(vectors), layers=layers, method=method, model=gen.info.name, fingerprint=gen.info.fingerprint, **about)

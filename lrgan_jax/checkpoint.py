@@ -23,6 +23,10 @@ VERSION = 1
 FIELDS = {"version": int, "architecture": str, "name": str, "config": dict, "fingerprint": str, "regions": dict, "provenance": dict}
 
 
+class DeviceError(RuntimeError):
+    """The device that JAX was told to use is not there; the message is one line that says what JAX says."""
+
+
 class ModelError(ValueError):
     """A model that cannot be found or read; the message is one line for a person."""
 
@@ -80,14 +84,18 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
     return path
 
 
-def load(name_or_path: str | os.PathLike) -> StoredGenerator:
+def load(name_or_path: Any) -> StoredGenerator:
     """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become float32.
 
+    Args:
+      name_or_path: text or a path; typed loosely so that the error below is the one that is seen.
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
+      DeviceError: if JAX has no device to put the weights on. TypeError: on neither text nor a path, such as a generator.
     """
     folder = find(name_or_path)
     description = describe(folder)
+    check_devices()
     cls, config_cls, init = ARCHITECTURES[description["architecture"]]
     try:
         config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
@@ -107,6 +115,20 @@ def load(name_or_path: str | os.PathLike) -> StoredGenerator:
     return cls(config, jax.tree.map(jax.numpy.asarray, variables), info)
 
 
+def check_devices() -> None:
+    """Ask JAX for its devices first, lest their absence look like a damaged model.
+
+    Raises:
+      DeviceError: if there are none.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # an assertion without a word, where a platform is known but has no plugin
+        asked = getattr(jax.config, "jax_platforms", None) or "automatic"
+        reason = f": {_first_line(error)}" if str(error) else ""
+        raise DeviceError(f"no such device: with JAX_PLATFORMS={asked} JAX finds none{reason}") from error
+
+
 def _read_weights(folder: Path, wanted) -> Any:
     """The arrays of `weights/` in the structure `wanted`, as float32."""
     from orbax.checkpoint import v1 as ocp
@@ -114,6 +136,8 @@ def _read_weights(folder: Path, wanted) -> Any:
     try:
         abstract = jax.tree.map(lambda a: np.empty(a.shape, np.float32), wanted)
         variables = ocp.load(str(folder.resolve() / "weights"), abstract)
+    except (MemoryError, jax.errors.JaxRuntimeError):  # this machine is too small, and the folder not to blame
+        raise
     except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
         raise ModelError(f"{folder}: its weights cannot be read ({_first_line(error)}); convert or copy it again") from error
     for (path, leaf), want in zip(tree_flatten_with_path(variables)[0], jax.tree.leaves(wanted), strict=True):
@@ -133,8 +157,10 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def find(name_or_path: str | os.PathLike) -> Path:
+def find(name_or_path: Any) -> Path:
     """The folder of a model, or a ModelError that says what to do."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"a model's name or folder is wanted, such as 'faces64', got a {type(name_or_path).__name__}")
     embedded = embedded_models()
     if str(name_or_path) in embedded:
         return embedded[str(name_or_path)]

@@ -6,17 +6,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.checks import check_whole
 from lrgan_jax.generators import Generator, Latent, image_function, render, sample_z, to_ws
 from lrgan_jax.jacobian import check_layers
 from lrgan_jax.metrics import Step, spread_over_layers, steps_for_change
 from lrgan_jax.pipeline import METHODS, Analysis, analyse, generator_grams
 from lrgan_jax.regions import region_mask
+from lrgan_jax.rpca import settled
 
 COMPARED = 0.02  # mean squared change inside at which methods are compared: a root mean square of 18 grey levels
 SHOWN = 0.03  # at the ends of a strip: 22 grey levels, plain to see
 FRAMES = 7
+POOL = 512  # random latents that near-frontal ones are picked from
 OURS, PLAIN = METHODS.index("frontier"), METHODS.index("attribute")
 
 
@@ -44,15 +47,18 @@ class Demo(NamedTuple):
     outside: Float[np.ndarray, "m n r"]
     reached: Float[np.ndarray, "m r"]  # share of edits that could change the region that much at all
     layers: tuple[int, ...] | None
+    stopped: int = 0  # latents and regions whose robust PCA stopped before it converged
 
 
-def near_frontal(gen: Generator, key: Array, num: int, *, truncation: float = 1.0, pool: int = 512) -> Latent:
+def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float = 1.0, pool: int = POOL) -> Latent:
     """The `num` of `pool` random latents whose faces are most nearly frontal, with their images large, central and clear.
 
     The rule: grey values of the central window (rows 1/4 to 15/16, columns 1/6 to 5/6) are correlated with their own mirror image and
     with the generator's mean image, made symmetric; the smaller of the two counts. Windows too dark or too flat to show a face
     (mean below -0.5, standard deviation below 0.18, on [-1, 1]) come last.
     """
+    check_whole("pool", pool)
+    check_whole("num", num, most=pool)
     latents = gen.mapping(sample_z(gen, key, pool), _labels(gen, pool), truncation)
     grey = render(gen, to_ws(gen, latents)).mean(-1)
     size = gen.resolution
@@ -67,9 +73,9 @@ def near_frontal(gen: Generator, key: Array, num: int, *, truncation: float = 1.
 def run(
     gen: Generator,
     latents: Latent,
-    regions: Sequence[str],
+    regions: str | Sequence[str],
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     progress: Callable[[Any], Any] = lambda steps: steps,
 ) -> Demo:
     """Directions of every method for every latent and region, compared at equal change, and the strips of the frontier's best.
@@ -77,15 +83,17 @@ def run(
     Args:
       progress: wraps the list of steps that take time, as tqdm does.
     """
+    regions = [regions] if isinstance(regions, str) else regions
     f, ws = image_function(gen), to_ws(gen, latents).array
     layers = None if layers is None else check_layers(layers, gen.num_ws)
     masks = np.stack([region_mask(region, min(gen.resolution, 256), gen.info.regions) for region in regions])
     image_masks = jnp.stack([region_mask(region, gen.resolution, gen.info.regions) for region in regions])
-    edits, leaks, reached = [], [], []
+    edits, leaks, reached, stopped = [], [], [], 0
     for latent in progress(list(ws)):
         grams = generator_grams(gen, latent[None], masks, layers=layers, channels="stack")  # the change is measured per channel too
         assert grams.outside is not None
         analyses = [analyse(*pair) for pair in zip(grams.inside[0], grams.outside[0], strict=True)]
+        stopped += sum(not (settled(a.inside) & settled(a.outside)) for a in analyses)
         best = jnp.stack([a.candidates[m].vectors[0] for a in analyses for m in METHODS])
         moves = spread_over_layers(best, latent, layers).reshape(len(regions), len(METHODS), *latent.shape)
         compared = _steps(f, latent, moves, image_masks, COMPARED)
@@ -96,7 +104,7 @@ def run(
         ])  # fmt: skip
         leaks.append(np.asarray(compared.change.outside).mean(-1).T)
         reached.append(np.asarray(compared.reached).mean(-1).T)
-    return Demo(tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers)
+    return Demo(tuple(regions), masks, edits, METHODS, np.stack(leaks, axis=1), np.mean(reached, axis=0), layers, stopped)
 
 
 def _steps(f, latent, moves, masks, change: float) -> Step:

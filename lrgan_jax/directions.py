@@ -27,9 +27,9 @@ class DirectionsError(ValueError):
     """A file or a selection of directions that is unusable; the message is one line for a person."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Directions:
-    """k directions that belong together, best first.
+    """k directions that belong together, best first. Equal ones are equal in every number and field, wherever they come from.
 
     Attributes:
       vectors: unit rows [k, d], the same on all layers; or moves of ws (W+), [k, L, d].
@@ -51,6 +51,23 @@ class Directions:
     model: str = ""
     fingerprint: str = ""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Directions):
+            return NotImplemented
+        same = all(np.array_equal(a, b) for a, b in ((getattr(self, name), getattr(other, name)) for name in ARRAYS))
+        return same and self._record() == other._record()
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.layers, self.step_range, self.region, self.method, self.model, self.fingerprint))
+
+    @property
+    def caveat(self) -> str:
+        """What to know before relying on them, in one line; empty if nothing."""
+        if self.settings.get("converged", True):
+            return ""
+        less_sure = "their ranks are" if self.method == "frontier" else "their ranks, and with them the directions, are"
+        return f"the robust PCA behind these directions stopped before it converged, so {less_sure} provisional"
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -88,11 +105,13 @@ class Directions:
         """The content of the `.npz`."""
         buffer = io.BytesIO()
         arrays = {name: a for name in ARRAYS if (a := getattr(self, name)) is not None}
-        fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
-        record = {"format": FORMAT} | {name: getattr(self, name) for name in fields}
-        record["settings"] = dict(self.settings)
-        np.savez(buffer, record=np.array(json.dumps(record)), **arrays)
+        np.savez(buffer, record=np.array(json.dumps({"format": FORMAT} | self._record())), **arrays)
         return buffer.getvalue()
+
+    def _record(self) -> dict[str, Any]:
+        """All that is not an array."""
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
+        return {name: getattr(self, name) for name in fields} | {"settings": dict(self.settings)}
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":
@@ -110,6 +129,8 @@ class Directions:
             return cls._from_rows(np.array(array_files.only_array(values, NAMES)), path)
         except FileNotFoundError as error:
             raise DirectionsError(f"{path}: no such file") from error
+        except PermissionError as error:  # the file is not to blame
+            raise DirectionsError(f"{path}: {error.strerror}") from error
         except DirectionsError:
             raise
         except array_files.ArrayFileError as error:
@@ -138,6 +159,8 @@ class Directions:
             raise DirectionsError(f"{path}: not in the form {FORMAT!r}")
         low, high = record["step_range"]
         record["step_range"] = float(low), float(high)
+        if not np.isfinite(record["step_range"]).all():
+            raise ValueError("steps are finite")
         layers = record["layers"]
         record["layers"] = None if layers is None else tuple(layers)
         texts = (record[name] for name in ("region", "method", "model", "fingerprint"))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
 from lrgan_jax.jacobian import check_layers, layer_weights
@@ -18,7 +19,7 @@ def edit(
     directions: Directions | ArrayLike,
     steps: ArrayLike | Sequence[float],
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
 ) -> Any:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
@@ -31,12 +32,15 @@ def edit(
     Returns:
       Latents of the same type, [..., N, d] or [..., N, L, d], the leading axes being those of `steps`.
     Raises:
-      ValueError: if the widths, the number of steps or the layers do not fit.
+      ValueError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step longer than 1e6.
     """
     rows = jnp.atleast_2d(jnp.asarray(directions.vectors if isinstance(directions, Directions) else directions))
     if layers is None and isinstance(directions, Directions):
         layers = directions.layers
     latents, steps = jnp.asarray(ws), jnp.asarray(steps, rows.dtype)
+    check_number("directions", rows)
+    check_number("latents", latents)
+    check_number("steps", steps, least=-LONGEST_STEP, most=LONGEST_STEP)
     if latents.shape[-1] != rows.shape[-1]:
         raise ValueError(f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model")
     if rows.ndim == 3 and latents.shape[1:] != rows.shape[1:]:
@@ -67,7 +71,7 @@ def walk(
     num_steps: int = 16,
     protect: Any = None,
     mu: float | None = None,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
 ) -> WS:
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 
@@ -85,10 +89,12 @@ def walk(
     Returns:
       The points of the path, [num_steps + 1, N, num_ws, w_dim], the latents themselves first.
     Raises:
-      ValueError: on a direction, layers, regions or a number of steps that do not fit.
+      ValueError: on a direction, layers, regions or numbers that do not fit.
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+    check_whole("num_steps", num_steps)
+    check_number("length", length, least=-LONGEST_STEP, most=LONGEST_STEP)
+    check_number("mu", mu, least=0)
+    masks, weights = masks_to_keep(gen, region, protect)
     if layers is None and isinstance(direction, Directions):
         layers = direction.layers
     point = to_ws(gen, w).array
@@ -96,10 +102,10 @@ def walk(
     if rows.shape not in ((1, gen.w_dim), (len(point), gen.w_dim)):
         wanted = f"one direction, or one for each of the {len(point)} latents, of {gen.w_dim} numbers"
         raise ValueError(f"a walk takes {wanted}, got {list(rows.shape)}")
+    check_number("direction", rows)
     rows = jnp.broadcast_to(rows, (len(point), gen.w_dim))
     moved = layer_weights(None if layers is None else check_layers(layers, gen.num_ws), gen.num_ws, point.dtype)
     stride = jnp.broadcast_to(jnp.asarray(length, point.dtype) / num_steps, len(point))[:, None, None] * moved[:, None]
-    masks, weights = masks_to_keep(gen, region, protect)
     points = [point]
     for _ in range(num_steps):
         rows = _turned(rows, *protected_grams(gen, points[-1], masks, weights, layers=layers), mu)

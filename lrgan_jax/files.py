@@ -1,7 +1,13 @@
-"""Writing files so that a reader sees all of it or nothing."""
+"""Writing files so that a reader sees all of it or nothing; and where what can be made again is kept."""
 import os
 import tempfile
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """`lrgan_jax` in $XDG_CACHE_HOME, or in ~/.cache where that is not set; empty or relative it counts as not set, as XDG has it."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "lrgan_jax"
 
 
 def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:

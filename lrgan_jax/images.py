@@ -10,15 +10,23 @@ from jaxtyping import ArrayLike, Float, UInt8
 from PIL import Image
 
 from lrgan_jax.files import write_whole
+from lrgan_jax.metrics.layers import over_white
 
 Picture = UInt8[np.ndarray, "h w 3"]
 GAP = 2  # pixels of white between the tiles of a strip or grid
 
 
 def to_uint8(images: ArrayLike) -> UInt8[np.ndarray, "*n h w 3"]:
-    """[-1, 1] -> 0..255, rounded and clipped; one channel becomes three."""
+    """[-1, 1] -> 0..255, rounded and clipped. Grey becomes three channels; a second or fourth channel is opacity, over white.
+
+    Raises:
+      ValueError: on other numbers of channels.
+    """
     images = np.asarray(images, np.float32)
-    images = np.broadcast_to(images, (*images.shape[:-1], 3)) if images.shape[-1] == 1 else images
+    if images.shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(f"pictures are grey or RGB, with or without opacity: 1 to 4 channels, got {images.shape[-1]}")
+    images = over_white(images)
+    images = np.broadcast_to(images, (*images.shape[:-1], 3))
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8)
 
 

@@ -1,5 +1,7 @@
-"""Stopping when asked: a signal is noted, and the loop ends where it loses nothing."""
+"""Stopping when asked: a signal is noted, and the loop ends where it loses nothing; a reader who has gone is no error."""
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,3 +40,20 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+@contextmanager
+def until_the_reader_goes() -> Iterator[None]:
+    """Inside, a pipe whose reader has seen enough, such as `head`, ends the program quietly, with the code that shells give for it.
+
+    Raises:
+      SystemExit: 141, which is 128 and SIGPIPE.
+    """
+    try:
+        try:
+            yield
+        finally:
+            print(end="", flush=True)  # what is still held back would else fail when Python goes down, and say so
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None

@@ -11,6 +11,7 @@ columns of J are wanted, as of a region of a few pixels whose rest does not matt
 
 Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse mode, one pass per pixel, and the same matrices.
 """
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -23,6 +24,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.memory import default_memory, even_parts, fitting_chunk
 
 Channels = Literal["mean", "sum", "stack"]
@@ -53,7 +55,7 @@ def region_grams(
     latents: ArrayLike,
     masks: ArrayLike,
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     size: int | None = None,
     pooling: Pooling = "area",
     channels: Channels = "mean",
@@ -70,7 +72,7 @@ def region_grams(
         again, or a `jax.tree_util.Partial` (as `image_function` returns), whose arguments are then no part of the program.
       latents: [N, d], or [N, L, d] with one row per layer.
       masks: weights in [0, 1] at the Jacobian's size: [R, h, w] shared by all latents, or [N, R, h, w]. A single [h, w] is R = 1.
-      layers: rows of ws that move together; None moves all. With [N, L, d] latents only.
+      layers: rows of ws that move together, as numbers or as text, "4-7" or "4,6"; None moves all. With [N, L, d] latents only.
       size: side of the (square) Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and 256 above it.
       pooling: from the image's size to `size`: means of blocks, or every k-th pixel as the authors do.
       channels: "mean" is the authors' way, "sum" ReSeFa's, "stack" keeps each channel as rows of its own.
@@ -80,10 +82,11 @@ def region_grams(
       precision: of matrix products inside f and its tangents, a `jax.default_matmul_precision`. The Grams are always "highest".
       keep_jacobian: also return J, [N, h, w, C or 1, d].
     Raises:
-      ValueError: on shapes that do not fit, empty masks, or weights outside [0, 1].
+      ValueError: on shapes that do not fit, empty masks, weights outside [0, 1], or latents that are not finite.
     """
     f = f if isinstance(f, Partial) else Partial(f)
     latents = jnp.asarray(latents)
+    check_number("latents", latents)
     if latents.ndim not in (2, 3):
         raise ValueError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
     if layers is not None:
@@ -93,8 +96,8 @@ def region_grams(
     image = jax.eval_shape(f, jax.ShapeDtypeStruct(latents.shape[1:], latents.dtype))
     if len(image.shape) != 3:
         raise ValueError(f"f must map one latent to one image [H, W, C], it returns {list(image.shape)}")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk counts tangents, at least 1, got {chunk}")
+    check_whole("chunk", chunk)
+    check_whole("memory", memory)
     grid = _grid(image.shape, size)
     masks = check_masks(masks, grid, len(latents))
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
@@ -264,12 +267,34 @@ def _grid(shape, size) -> tuple[int, int]:
     return shape[0] * size // longer, shape[1] * size // longer
 
 
-def check_layers(layers: Sequence[int], num_ws: int) -> tuple[int, ...]:
-    """`layers` sorted and without repetition; ValueError if one is not in 0..num_ws-1."""
-    chosen = tuple(sorted({int(layer) for layer in layers}))
+def check_layers(layers: Sequence[int] | str, num_ws: int) -> tuple[int, ...]:
+    """`layers`, numbers or text such as "4-7" or "4,6", sorted and without repetition; ValueError if one is not in 0..num_ws-1."""
+    if isinstance(layers, str):
+        return _layers_of_text(layers, num_ws)
+    try:
+        chosen = tuple(sorted({operator.index(layer) for layer in layers}))
+    except TypeError:
+        raise ValueError(f'layers are whole numbers, [4, 6], or text, "4-7" or "4,6"; got {layers!r}') from None
     if not chosen or chosen[0] < 0 or chosen[-1] >= num_ws:
         raise ValueError(f"layers must be among 0 to {num_ws - 1}, got {list(layers)}")
     return chosen
+
+
+def _layers_of_text(text: str, num_ws: int) -> tuple[int, ...]:
+    """ "4-7,9" -> (4, 5, 6, 7, 9)."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        try:
+            low, high = int(first), int(last if dash else first)
+        except ValueError:
+            raise ValueError(f"layers {text}: write them as 4-7 or 4,6") from None
+        if low > high:
+            raise ValueError(f"layers {text}: {low}-{high} runs backwards, write {high}-{low}")
+        if high >= num_ws:
+            raise ValueError(f"layers {text}: this model has layers 0 to {num_ws - 1}")
+        chosen |= {*range(low, high + 1)}
+    return tuple(sorted(chosen))
 
 
 def layer_weights(layers: tuple[int, ...] | None, num_ws: int, dtype: Any) -> Float[Array, " l"]:

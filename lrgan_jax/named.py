@@ -3,26 +3,26 @@
 `Directions.save(folder / "directions" / "smile.npz")` adds one to a model of your own. Those of the embedded models were found by this
 library over many faces, named by looking, and measured on others (`tests/benchmarks/named.py`); what they do is in their `settings`.
 """
-import os
 from pathlib import Path
+from typing import Any
 
 from lrgan_jax import checkpoint
 from lrgan_jax.directions import Directions, DirectionsError
 
 
-def named_directions(model: str | os.PathLike) -> dict[str, Directions]:
+def named_directions(model: Any) -> dict[str, Directions]:
     """All of a model's own, by name, in alphabetical order.
 
     Args:
-      model: a name that `embedded_models` lists, or a folder.
+      model: a name that `embedded_models` lists, or a folder; typed loosely so that our own error is seen.
     Raises:
-      ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged.
+      ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged. TypeError: on a loaded generator.
     """
     folder = checkpoint.find(model) / "directions"
     return {path.stem: Directions.load(path) for path in sorted(folder.glob("*.npz"))}
 
 
-def named_direction(model: str | os.PathLike, name: str) -> Directions:
+def named_direction(model: Any, name: str) -> Directions:
     """The one of that name, of which a positive step does what the name says.
 
     Raises:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from lrgan_jax.generators import Generator, Latent, Z
+from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.latent_files import Space, load_latents
 from lrgan_jax.pipeline import Method
 
@@ -30,6 +31,7 @@ class Search:
       mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
       num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
       mode: authors reproduces the authors' solver.
+      pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
     """
 
     layers: Layers = None
@@ -39,6 +41,7 @@ class Search:
     mu: float | None = None
     num_relax: int = 0
     mode: Literal["converged", "authors"] = "converged"
+    pooling: Pooling = "area"
 
     def arguments(self, gen: Generator) -> dict[str, Any]:
         """As `find_directions` and `sweep.run` take them."""
@@ -87,15 +90,4 @@ def regions_or_own(regions: tuple[str, ...], gen: Generator) -> tuple[str, ...]:
 
 def chosen_layers(text: str | None, gen: Generator) -> list[int] | None:
     """ "4-7,9" -> [4, 5, 6, 7, 9]."""
-    if text is None:
-        return None
-    chosen: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            chosen += range(int(first), min(int(last or first), gen.num_ws) + 1)
-    except ValueError as error:
-        raise UsageError(f"layers {text}: write them as 4-7 or 4,6") from error
-    if not chosen or min(chosen) < 0 or max(chosen) >= gen.num_ws:
-        raise UsageError(f"layers {text}: this model has layers 0 to {gen.num_ws - 1}")
-    return chosen
+    return None if text is None else list(check_layers(text, gen.num_ws))

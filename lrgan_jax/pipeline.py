@@ -15,14 +15,16 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import subspaces
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.directions import Directions
-from lrgan_jax.generators import Generator, Latent, Window, image_function, to_ws
-from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.generators import Generator, Latent, Window, check_generator, image_function, to_ws
+from lrgan_jax.jacobian import Pooling, RegionGrams, check_layers, region_grams
 from lrgan_jax.regions import bounding_box, region_mask
-from lrgan_jax.rpca import RobustPCA, robust_pca
+from lrgan_jax.rpca import RobustPCA, robust_pca, settled
 from lrgan_jax.subspaces import AnyArray, Candidates
 
 Method = Literal["frontier", "constrained", "projected", "attribute"]
@@ -40,7 +42,6 @@ class Analysis(NamedTuple):
     candidates: dict[str, Candidates]  # method -> directions, best first
 
 
-@partial(jax.jit, static_argnames="mode")
 def analyse(
     inside: Float[AnyArray, "d d"],
     outside: Float[AnyArray, "d d"],
@@ -54,7 +55,22 @@ def analyse(
     Args:
       lam: weight of the sparse part, None for 1/sqrt(d). mu: inside-to-outside ratio of the frontier, None for `default_mu`.
       num_relax: so many weak directions of the rest count as null too (projected and constrained).
+    Raises:
+      ValueError: if `lam`, `mu` or `num_relax` is negative or not finite, as far as it is known yet: traced ones are not.
     """
+    check_prices(lam, mu, num_relax)
+    return _analyse(inside, outside, lam, mu, num_relax, mode)
+
+
+def check_prices(lam: Any, mu: Any, num_relax: Any) -> None:
+    """Refuse what is known to be negative or not finite."""
+    check_number("lam", lam, least=0)
+    check_number("mu", mu, least=0)
+    check_whole("num_relax", num_relax, least=0)
+
+
+@partial(jax.jit, static_argnames="mode")
+def _analyse(inside, outside, lam, mu, num_relax, mode) -> Analysis:
     split_a, split_b = (robust_pca(gram, lam=lam, mode=mode) for gram in (inside, outside))
     # The authors' mode answers in 64 bits.
     (low_a, rank_a), (low_b, rank_b) = ((s.low_rank.astype(inside.dtype), s.rank.astype(jnp.int32)) for s in (split_a, split_b))
@@ -77,7 +93,7 @@ def find_directions(
     region: Any,
     *,
     protect: Any = None,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     method: Method = "frontier",
     num: int = 4,
     lam: float | None = None,
@@ -86,6 +102,7 @@ def find_directions(
     mode: Literal["converged", "authors"] = "converged",
     size: int | None = None,
     channels: Literal["mean", "sum", "stack"] = "stack",
+    pooling: Pooling = "area",
 ) -> Directions:
     """Directions that edit one region of the image and leave the rest still.
 
@@ -97,19 +114,22 @@ def find_directions(
       layers: rows of ws to differentiate and later to edit; None for all.
       method: see `subspaces`. num: at most so many directions.
       lam, mu, num_relax, mode: see `analyse`. size: see `jacobian.region_grams`.
+      pooling: of an image above 256 pixels, or above `size`: means of blocks, or "nearest", one pixel of each as the authors do.
       channels: "stack" counts every channel's change, "mean" only grey values, as the authors do; a change of hue then comes free, and
         a tenth more of the change was seen to leak.
     Returns:
-      Directions, best first; `settings` holds ranks, mu and convergence.
+      Directions, best first; `settings` holds ranks, mu and convergence: where the robust PCA stopped early the ranks are provisional,
+      and with them all directions but the frontier's. `Directions.caveat` says so.
     Raises:
-      ValueError: on latents, layers, regions or a method that do not fit, or when nothing is left: the message says what to change.
+      ValueError: on latents, layers, regions, numbers or a method that do not fit, or when nothing is left: the message says what to
+        change.
     """
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
-    if num < 1:
-        raise ValueError(f"num must be at least 1, got {num}")
+    check_whole("num", num)
+    check_prices(lam, mu, num_relax)  # before the Jacobian, which takes long
     masks, weights = masks_to_keep(gen, region, protect, size)
-    inside, outside = protected_grams(gen, w, masks, weights, layers=layers, channels=channels)
+    inside, outside = protected_grams(gen, w, masks, weights, layers=layers, channels=channels, pooling=pooling)
     analysis = analyse(inside.mean(0), outside.mean(0), lam, mu, num_relax, mode)
     where = region if isinstance(region, str) else "mask"
     return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
@@ -119,9 +139,18 @@ def masks_to_keep(
     gen: Generator, region: Any, protect: Any = None, size: int | None = None
 ) -> tuple[Float[np.ndarray, "r h w"], list[float]]:
     """The masks of a region and of each protected one after it, and the weights of the latter; arguments as in `find_directions`."""
+    check_generator(gen)
+    check_whole("size", size)
+    _check_one(region)
     kept, weights = _kept_still(protect)
     grid = size or min(gen.resolution, 256)
     return np.stack([region_mask(r, grid, gen.info.regions) for r in (region, *kept)]), weights
+
+
+def _check_one(region: Any) -> None:
+    """Refuse several regions where one is wanted; an array may come as nested lists."""
+    if isinstance(region, Mapping) or isinstance(region, list | tuple) and any(isinstance(r, str | os.PathLike) for r in region):
+        raise ValueError(f"one region at a time, got {len(region)}: ask for each, or for their union, the maximum of their masks")
 
 
 def protected_grams(
@@ -130,8 +159,9 @@ def protected_grams(
     masks: Float[np.ndarray, "r h w"],
     weights: Sequence[float] = (),
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     channels: Literal["mean", "sum", "stack"] = "stack",
+    pooling: Pooling = "area",
 ) -> tuple[Float[Array, "n d d"], Float[Array, "n d d"]]:
     """M_A of the first mask and M_B of what must keep still, at every latent.
 
@@ -140,8 +170,12 @@ def protected_grams(
 
     Args:
       masks, weights: as `masks_to_keep` gives them; without weights all the rest keeps still.
+    Raises:
+      ValueError: if an image or its Jacobian is not finite, as when a network overflows.
     """
-    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, rest=not weights)
+    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, pooling=pooling, rest=not weights)
+    if not isinstance(grams.inside, Tracer) and not all(jnp.isfinite(a).all() for a in grams if a is not None):
+        raise ValueError("the image or its Jacobian is not finite at these latents: take others, or a truncation below 1")
     if grams.outside is not None:
         return grams.inside[:, 0], grams.outside[:, 0]
     return grams.inside[:, 0], jnp.tensordot(grams.inside[:, 1:], jnp.asarray(weights, grams.inside.dtype), (1, 0))
@@ -152,8 +186,8 @@ def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
     if protect is None:
         return [], []
     if isinstance(protect, Mapping):
-        if not protect or not all(weight > 0 for weight in protect.values()):
-            raise ValueError("protect wants at least one region, and weights above 0")
+        if not protect or not all(0 < weight < np.inf for weight in protect.values()):
+            raise ValueError("protect wants at least one region, and finite weights above 0")
         return [*protect], [float(weight) for weight in protect.values()]
     several = isinstance(protect, list | tuple) and all(isinstance(r, str | os.PathLike) or np.ndim(r) == 2 for r in protect)
     regions = list(protect) if several else [protect]
@@ -167,7 +201,7 @@ def generator_grams(
     w: ArrayLike | Latent,
     masks: Float[AnyArray, "r h w"],
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     rest: bool = True,
     **options: Any,
 ) -> RegionGrams:
@@ -189,9 +223,12 @@ def generator_grams(
 
 
 def to_directions(
-    gen: Generator, analysis: Analysis, method: Method, *, region: str, layers: Sequence[int] | None, num: int
+    gen: Generator, analysis: Analysis, method: Method, *, region: str, layers: Sequence[int] | str | None, num: int
 ) -> Directions:
     """The record of one method's best directions. Host side: this is where an unusable result becomes an error."""
+    for side, split in (("region", analysis.inside), ("rest", analysis.outside)):
+        if not np.isfinite(split.low_rank).all():
+            raise ValueError(f"the Gram of the {side} is not finite or not symmetric: no directions follow from it")
     found = analysis.candidates[method]
     chosen = np.flatnonzero(found.mask)[:num]
     if not len(chosen):
@@ -201,9 +238,9 @@ def to_directions(
         "mu": float(analysis.mu),
         "rank_inside": int(analysis.inside.rank),
         "rank_outside": int(analysis.outside.rank),
-        "converged": bool(analysis.inside.converged & analysis.outside.converged),
+        "converged": bool(settled(analysis.inside) & settled(analysis.outside)),
     }
-    layers = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
+    layers = None if layers is None else check_layers(layers, gen.num_ws)
     info = gen.info
     return Directions(
         vectors, inside, outside, kept, layers, full_range(inside), region, method, info.name, info.fingerprint, settings

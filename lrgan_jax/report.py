@@ -78,6 +78,11 @@ def leak_ratios(demo: Demo) -> np.ndarray:
     return np.median(demo.outside / plain, axis=1)
 
 
+def caveat(demo: Demo) -> str:
+    """One sentence on the solves that did not converge."""
+    return f"Of {demo.stopped} edits the robust PCA stopped before it converged: their null spaces are provisional."
+
+
 def _table(demo: Demo) -> str:
     heads = "".join(f'<th scope="col">{escape(region)}</th>' for region in demo.regions)
     rows = []
@@ -85,10 +90,12 @@ def _table(demo: Demo) -> str:
         cells = "".join(f"<td>{ratio:.2f}{'' if share == 1 else '*'}</td>" for ratio, share in zip(ratios, reached, strict=True))
         best = ' class="best"' if method == "frontier" else ""
         rows.append(f'<tr{best}><th scope="row">{EXPLAINED[method]}</th>{cells}</tr>')
+    early = f" {caveat(demo)}" if demo.stopped else ""
     star = "" if (demo.reached == 1).all() else " * some edits could not change the region that much; their largest change counts."
     return f"""<h2>How still is the rest?</h2>
 <p>Change outside the region, relative to the direction that moves the region most and ignores the rest; both moved until the mean squared
-change inside is {COMPARED} (18 of 255 grey levels). Median over {demo.outside.shape[1]} faces, both ways; smaller is better.{star}</p>
+change inside is {COMPARED} (18 of 255 grey levels). Median over {demo.outside.shape[1]} faces, both ways; smaller is
+better.{star}{early}</p>
 <div class="scroll"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>
 <p class="soft">Heat maps show the change at the two ends of a strip: <span class="ramp"></span> 0 to {HEAT_SCALE * 127.5:.0f} grey levels.
 The ends change the region by {SHOWN} mean squared, 22 grey levels. Spectra: eigenvalues of the low-rank parts,

@@ -15,7 +15,7 @@ ROOT = Path(lrgan_jax.__file__).parent
 # DESIGN.md's drawing from the bottom to the top: a module may import what stands on an earlier line, or before it on its own line.
 ORDER = [
     "foreign.errors", "foreign.allowed", "foreign.pickles", "foreign.containers", "foreign",
-    "array_files", "files", "settings", "interrupt", "linalg", "published", "pictures", "region_pictures", "regions",
+    "array_files", "files", "checks", "settings", "interrupt", "linalg", "published", "pictures", "region_pictures", "regions",
     "rpca.problem", "rpca.authors", "rpca.converged", "rpca",
     "memory", "jacobian",
     "subspaces",

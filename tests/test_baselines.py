@@ -84,17 +84,19 @@ def test_resefa_without_full_rank():
 # SeFa
 
 
-@pytest.mark.parametrize("layers", [None, (0,), (2, 1), (3, 4)])
+@pytest.mark.parametrize("layers", [None, (0,), (2, 1), (3, 4), (5,), (4, 5), "3-5"])
 def test_sefa_is_what_the_normalised_weights_amplify(small_stylegan2, layers):
-    """NumPy on the affine maps of the chosen layers, read by name: rows of unit length, then the eigenvectors of their sum."""
-    names = {0: ("b4", "conv1"), 1: ("b8", "conv0"), 2: ("b8", "conv1"), 3: ("b16", "conv0"), 4: ("b16", "conv1")}
+    """NumPy on the affine maps of the chosen layers, read by name: rows of unit length, then the eigenvectors of their sum. The last layer
+    is the last toRGB, as `factorize_weight` of the authors' code has it."""
+    names = [("b4", "conv1"), ("b8", "conv0"), ("b8", "conv1"), ("b16", "conv0"), ("b16", "conv1"), ("b16", "torgb")]
     blocks = small_stylegan2.variables["params"]["synthesis"]
-    chosen = [names[layer] for layer in (names if layers is None else layers)]
+    numbers = {None: range(6), "3-5": (3, 4, 5)}.get(layers, layers)
+    chosen = [names[layer] for layer in numbers]
     rows = np.concatenate([np.asarray(blocks[block][conv]["affine"]["kernel"], np.float64).T for block, conv in chosen])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     found = baselines.sefa(small_stylegan2, layers=layers, num=4)
     assert_leading_eigenvectors(found.vectors, rows.T @ rows, 4)
-    assert found.layers == (None if layers is None else tuple(sorted(layers)))
+    assert found.layers == (None if layers is None else tuple(sorted(numbers)))
 
 
 def test_dcgans_style_weights_are_its_first_layer(small_dcgan):

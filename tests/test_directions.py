@@ -51,6 +51,16 @@ def assert_same(one, other):
             assert a == b, field.name
 
 
+def test_equality_is_a_yes_or_no():
+    """Equal in every number and field, also through a file; and then the hash is equal, too."""
+    record = full_record()
+    for name, other in {"vectors": 2 * record.vectors, "inside": None, "layers": None, "step_range": (-1.0, 1.0), "region": "nose",
+                        "settings": {}}.items():  # fmt: skip
+        assert record != dataclasses.replace(record, **{name: other}), name
+    assert record == full_record() and hash(record) == hash(full_record()) and len({record, full_record()}) == 1
+    assert record[0] != record[1] and record != "record"
+
+
 @pytest.fixture(scope="module")
 def plain():
     """The module as users run it: without the tests' type checks, which would stop a bad file before the code has to."""
@@ -78,7 +88,8 @@ def test_an_archive_keeps_every_field(tmp_path, dtype):
     record = full_record(dtype)
     path = record.save(tmp_path / "new folder" / "mouth.npz")
     assert path == tmp_path / "new folder" / "mouth.npz"
-    assert_same(Directions.load(path), record)
+    assert_same(loaded := Directions.load(path), record)
+    assert loaded == record and hash(loaded) == hash(record)
     assert_same(Directions.load(str(path)), record)
 
 

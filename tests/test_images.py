@@ -48,6 +48,26 @@ def test_one_channel_becomes_three(leading):
     np.testing.assert_array_equal(colour, images.to_uint8(np.repeat(grey, 3, axis=-1)))
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_opacity_lies_over_white(channels):
+    """Wholly transparent is white, wholly opaque the colour itself, half of it half way; a numpy loop over the pixels."""
+    pixels = noise(3, 4, 6, channels)
+    expected = np.empty((3, 4, 6, 3))
+    for place in np.ndindex(3, 4, 6):
+        *colour, opacity = np.clip(pixels[place].astype(np.float64) * 0.5 + 0.5, 0, 1)
+        expected[place] = 255 * (opacity * np.array(colour) + 1 - opacity)
+    assert np.abs(images.to_uint8(pixels) - expected).max() < 0.5 + 1e-3
+    for opacity, level in ((-1, 255), (1, 102)):
+        flat_one = np.full((1, 2, 2, channels), -0.2, np.float32)
+        flat_one[..., -1] = opacity
+        np.testing.assert_array_equal(images.to_uint8(flat_one), level)
+
+
+def test_other_channels_are_refused():
+    with pytest.raises(ValueError, match="1 to 4 channels, got 5"):
+        images.to_uint8(noise(4, 6, 5))
+
+
 # Grids
 
 

@@ -239,7 +239,7 @@ def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_pat
     assert lrgan("sample", "--model", "run/models/000000012", "--num", 4)[0] == 0
     for args, message in (
         ((*common, "--seed", 1), "seed is 0, not 1"),
-        (("train", tmp_path / "nowhere"), "no model"),
+        (("train", tmp_path / "nowhere"), "no such folder, and no model"),
         (("train", "faces-dcgan", "--mirror", "--out", "other"), "for a folder of images"),
         (("train", tmp_path / "faces", "--batch", 64), "holds 12 images, fewer than a batch of 64"),
         (("train", tmp_path / "faces", "--batch", 4, "--start", "faces-dcgan", "--out", "other"), "not a StyleGAN2"),

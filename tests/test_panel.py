@@ -10,6 +10,7 @@ from tolerances import PARITY
 
 import lrgan_jax as lr
 from lrgan_jax import images
+from lrgan_jax.generators import DCGAN, DCGANConfig, dcgan, render
 from lrgan_jax.options import FromFile
 from lrgan_jax.panel import Studio, command
 from lrgan_jax.panel.masks import LARGEST_PICTURE, opened, pack, surroundings, unpack
@@ -136,6 +137,19 @@ def test_the_code_loads_the_faces_of_a_file(small_stylegan2, tmp_path, monkeypat
     exec(source, names)
     assert type(names["faces"]) is type(faces) and len(faces) == (1 if space == "ws" else 6)
     np.testing.assert_array_equal(names["faces"].array, faces.array)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_opacity_lies_over_white_in_pictures_of_any_size(channels, monkeypatch):
+    """Exactly so as PNG; a large one as JPEG, which has no opacity."""
+    config = DCGANConfig(channels=(4,), z_dim=6, img_channels=channels)
+    gen = DCGAN(config, dcgan.init(jax.random.key(0), config))
+    z = np.random.default_rng(0).standard_normal((1, 6)).astype(np.float32)
+    question = {"kind": "render", "face": 0, "edits": []}
+    shown = picture_of(Studio(gen, z).reply(question)["image"])
+    np.testing.assert_array_equal(shown, images.to_uint8(render(gen, z[:, None]))[0])
+    monkeypatch.setattr("lrgan_jax.panel.studio.LOSSLESS", 4)
+    assert Studio(gen, z).reply(question)["image"].startswith("data:image/jpeg")
 
 
 def test_large_pictures_travel_as_jpeg(studio, monkeypatch):

@@ -580,7 +580,7 @@ def test_the_best_rayleigh_direction_is_the_frontiers_at_its_own_quotient():
 
 def test_weight_directions_are_what_the_styles_amplify(small_stylegan2):
     """Of chosen layers or all: a unit step along the first changes the normalised styles most; against NumPy's SVD."""
-    for layers in (None, (0,), (1, 2), (3, 4)):
+    for layers in (None, (0,), (1, 2), (3, 4), (5,)):
         weights = np.asarray(small_stylegan2.style_weights(layers), np.float64)
         rows = weights / np.linalg.norm(weights, axis=1, keepdims=True)
         found = subspaces.weight_directions(weights.astype(np.float32))
@@ -588,7 +588,7 @@ def test_weight_directions_are_what_the_styles_amplify(small_stylegan2):
         np.testing.assert_allclose(found.values[: len(singular)], singular**2, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(np.abs(np.sum(np.asarray(found.basis[:3]) * right[:3], axis=1)), 1, rtol=0, atol=1e-4)
     ws = np.zeros((6, 12), np.float32)
-    channels = [8, 8, 8, 8, 6]  # inputs of b4.conv1, b8.conv0, b8.conv1, b16.conv0, b16.conv1
+    channels = [8, 8, 8, 8, 6, 6]  # inputs of b4.conv1, b8.conv0, b8.conv1, b16.conv0, b16.conv1, b16.torgb
     assert len(small_stylegan2.style_weights()) == sum(channels) and ws.shape == (small_stylegan2.num_ws, small_stylegan2.w_dim)
-    with pytest.raises(ValueError, match="layers must be among 0 to 4"):
-        small_stylegan2.style_weights([5])
+    with pytest.raises(ValueError, match="layers must be among 0 to 5"):
+        small_stylegan2.style_weights([6])

@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jax
 from tqdm import tqdm
 
 from lrgan_jax import checkpoint
+from lrgan_jax.checks import random_key
 from lrgan_jax.compare.experiment import run
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
@@ -47,7 +47,7 @@ def compare_command(
         raise UsageError("conditional models are not compared yet: their latents need labels")
     regions = tuple(dict.fromkeys(regions_or_own(regions, gen)))
     comparison = run(
-        gen, jax.random.key(seed), regions, num_latents=num_latents, num_walked=num_walked, layers=chosen_layers(layers, gen),
+        gen, random_key(seed), regions, num_latents=num_latents, num_walked=num_walked, layers=chosen_layers(layers, gen),
         truncation=truncation, progress=lambda steps: tqdm(steps, "latents", unit="latent"),
     )  # fmt: skip
     settings = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "layers": layers, "truncation": truncation, "seed": seed}
@@ -61,6 +61,8 @@ def compare_command(
     print(f"  {'':12}" + "".join(f"{name:>9}" for name in ("all", *regions)))
     for method, leaks in figures["leaks"].items():
         print(f"  {method:12}" + "".join(f"{100 * leak['median']:9.1f}" for leak in leaks.values()))
+    if (share := figures["ranks"]["1"]["converged"]) < 1:
+        print(f"note: {1 - share:.1%} of the robust PCAs looked at stopped before they converged; methods with a null space rest on them")
     print(f"open {out / 'index.html'}")
 
 

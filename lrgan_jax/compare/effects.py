@@ -17,6 +17,7 @@ from lrgan_jax.metrics import (
     lpips_change,
     spread_over_layers,
 )
+from lrgan_jax.metrics.layers import over_white
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
@@ -57,11 +58,11 @@ def effects(setup: Setup, vectors: Float[Array, "m n r d"], sizes: Float[np.ndar
 
 @jax.jit
 def _of_one(f, there, latent, moves: Float[Array, "m r *layers d"], steps: Float[Array, "m r 2"], masks) -> dict[str, Array]:
-    before = f(latent)
+    before = over_white(f(latent))
     shape = steps.shape
 
     def image(move, step):
-        return f(latent + step * move)
+        return over_white(f(latent + step * move))
 
     after = jax.lax.map(lambda of_method: jax.vmap(jax.vmap(image, (None, 0)))(*of_method), (moves, steps))  # [M, R, 2, H, W, C]
     found = {}

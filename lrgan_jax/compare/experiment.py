@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.measure import Measured, measure, rates
@@ -28,9 +28,9 @@ ASKED = ("projected", "frontier")  # methods of which the variants are tried
 SCALES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])  # of lambda
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """M methods, N latents, R regions."""
+    """M methods, N latents, R regions. Equal to itself alone: arrays all through, it has no other equality that is a yes or no."""
 
     setup: Setup
     methods: tuple[str, ...]
@@ -41,7 +41,7 @@ class Comparison:
     line: tuple[Float[np.ndarray, "l n r"], Float[np.ndarray, "l n r"]]  # its first-order changes inside and outside, at LINE
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
     variants: dict[str, Measured]  # method -> [V, N, R], in the order of VARIANTS
-    ranks: dict[str, Float[np.ndarray, "s n r"]]
+    ranks: dict[str, Shaped[np.ndarray, "s n r"]]
     walks: Walks
     effects: Effects  # [M, N, R]
 
@@ -53,7 +53,7 @@ def run(
     *,
     num_latents: int = 64,
     num_walked: int = 16,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     truncation: float = 1.0,
     progress: Any = lambda stages: stages,
 ) -> Comparison:

@@ -65,8 +65,8 @@ much, by theory, where the frontier changes as much; at real steps curvature has
 each image on the region as it is, geometric mean over the regions.</p>
 {_variants_table(figures)}
 <h2>Rank and lambda</h2>
-<p>Median ranks of the low-rank parts of {len(comparison.vectors[0, 0, 0])}-dimensional Grams and their share of the trace, at
-{comparison.ranks["rank inside"].shape[1]} latents; lambda in units of 1/sqrt(d).</p>
+<p>Median ranks of the low-rank parts of {len(comparison.vectors[0, 0, 0])}-dimensional Grams, their share of the trace, and the share of
+robust PCAs that converged, at {comparison.ranks["rank inside"].shape[1]} latents; lambda in units of 1/sqrt(d).</p>
 {_rank_table(figures)}
 <h2>Walks</h2>
 <p>The straight edit at one, two and four times the usual step, and a walk along the curve until the region has changed as much; leak of the
@@ -146,7 +146,7 @@ def _variants_table(figures: dict[str, Any]) -> str:
 
 def _rank_table(figures: dict[str, Any]) -> str:
     names = list(next(iter(figures["ranks"].values())))
-    rows = [(scale, [f"{of_scale[n]:.2f}" if "energy" in n else f"{of_scale[n]:.0f}" for n in names], False)
+    rows = [(scale, [f"{of_scale[n]:.0f}" if "rank" in n else f"{of_scale[n]:.2f}" for n in names], False)
             for scale, of_scale in figures["ranks"].items()]  # fmt: skip
     return table(names, rows)
 

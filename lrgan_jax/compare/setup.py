@@ -37,10 +37,11 @@ class Setup(NamedTuple):
 
 
 def prepare(
-    gen: Generator, key: Array, num: int, regions: Sequence[str], *, layers: Sequence[int] | None = None, truncation: float = 1.0
+    gen: Generator, key: Array, num: int, regions: Sequence[str], *, layers: Sequence[int] | str | None = None, truncation: float = 1.0
 ) -> Setup:
     """The Grams of `num` random latents, of the regions as they are and drawn otherwise, from one pass over each Jacobian."""
     layers = None if layers is None else check_layers(layers, gen.num_ws)
+    regions = [regions] if isinstance(regions, str) else regions
     z = sample_z(gen, key, num).array
     latents = gen.mapping(Z(z), None, truncation)
     grid = min(gen.resolution, 256)

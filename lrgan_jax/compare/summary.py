@@ -2,7 +2,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from lrgan_jax.compare.experiment import ASKED, SCALES, Comparison
 from lrgan_jax.compare.statistics import Interval, median_interval, nan_median
@@ -16,7 +16,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
     Returns:
       `leaks`: method -> region -> interval, all regions first. `effects`: method -> measure -> interval over all regions.
       `dominance`: method -> how the frontier's direction with the same first-order change inside compares with it.
-      `variants`: asked method -> variant -> interval of the leak. `ranks`: scale of lambda -> medians.
+      `variants`: asked method -> variant -> interval of the leak. `ranks`: scale of lambda -> medians; `converged` a share.
       `walks`: strength -> interval of the walk's leak over the straight edit's. `seconds`: method -> per latent and region.
     """
     c = comparison
@@ -37,7 +37,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
             | {name: _interval(_over_regions(c.variants[m].of(v).leak)) for v, name in enumerate(VARIANTS)}
             for m in ASKED
         },
-        "ranks": {f"{scale:g}": {name: float(np.median(a[s])) for name, a in c.ranks.items()} for s, scale in enumerate(SCALES)},
+        "ranks": {f"{scale:g}": {name: _middle(a[s]) for name, a in c.ranks.items()} for s, scale in enumerate(SCALES)},
         "walks": {
             f"{strength:g}": {
                 "inside": float(np.median(c.walks.inside[s])),
@@ -49,6 +49,11 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         },
         "seconds": c.seconds,
     }
+
+
+def _middle(values: Shaped[np.ndarray, "n r"]) -> float:
+    """The median; of yes and no the share of yes."""
+    return float(values.mean() if values.dtype == bool else np.median(values))
 
 
 def _dominance(c: Comparison, k: int) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The same method asked otherwise: at another latent, over all of them, or for a region drawn a little differently."""
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from lrgan_jax.compare.methods import Finder
 from lrgan_jax.compare.setup import AROUND, Setup, over_all
 from lrgan_jax.pipeline import analyse
+from lrgan_jax.rpca import settled
 
 VARIANTS = ("another image's", "all images' mean", *AROUND)
 RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
@@ -20,8 +21,9 @@ def variants(setup: Setup, finder: Finder) -> Float[Array, "v n r d"]:
     return jnp.stack([finder(*pair) for pair in (of_next, of_mean, *around)])
 
 
-def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s n r"]]:
-    """Ranks of the low-rank parts, and their share of the Grams' traces, for lambda = scale / sqrt(d), at the first latents."""
+def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Shaped[Array, "s n r"]]:
+    """Ranks of the low-rank parts, their share of the Grams' traces, and whether both solves converged: for lambda = scale / sqrt(d), at
+    the first latents."""
 
     def of_one(inside, outside, scale):
         split = analyse(inside, outside, scale / len(inside) ** 0.5)
@@ -30,6 +32,7 @@ def ranks(setup: Setup, scales: Float[Array, " s"]) -> dict[str, Float[Array, "s
             "rank outside": split.outside.rank,
             "energy inside": jnp.trace(split.inside.low_rank) / jnp.trace(inside),
             "energy outside": jnp.trace(split.outside.low_rank) / jnp.trace(outside),
+            "converged": settled(split.inside) & settled(split.outside),
         }
 
     few = setup.inside[:RANKED], setup.outside[:RANKED]

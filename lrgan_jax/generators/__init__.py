@@ -5,7 +5,7 @@
 from lrgan_jax.generators import dcgan, stylegan2
 from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
 from lrgan_jax.generators.latents import WS, Latent, W, Z
-from lrgan_jax.generators.protocol import Generator, ModelInfo, StoredGenerator, image_function, render, sample_z, to_ws
+from lrgan_jax.generators.protocol import Generator, ModelInfo, StoredGenerator, check_generator, image_function, render, sample_z, to_ws
 from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.windows import Window
 
@@ -17,5 +17,5 @@ ARCHITECTURES = {
 __all__ = [
     "ARCHITECTURES", "DCGAN", "WS", "DCGANConfig", "Generator", "Latent", "ModelInfo", "StoredGenerator", "StyleGAN2",
     "StyleGAN2Config", "W", "Window", "Z",
-    "image_function", "render", "sample_z", "to_ws",
+    "check_generator", "image_function", "render", "sample_z", "to_ws",
 ]  # fmt: skip

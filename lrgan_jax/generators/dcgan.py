@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_number
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z
-from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
+from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
+from lrgan_jax.jacobian import check_layers
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def synthesize(config: DCGANConfig, variables, z: Float[Array, "n z"]) -> Float[
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
-@dataclass(frozen=True)
-class DCGAN:
+@dataclass(frozen=True, eq=False)
+class DCGAN(StoredWeights):
     """A DCGAN generator with its weights; a pytree. `mapping` is the identity on z, `synthesis` takes z."""
 
     config: DCGANConfig
@@ -106,6 +108,7 @@ class DCGAN:
         Raises:
           TypeError, ValueError: as `StyleGAN2.mapping`.
         """
+        check_number("truncation", truncation)
         z = check_z(z, self.z_dim)
         check_label(c, self.c_dim, len(z))
         if cutoff not in (None, 0, 1):
@@ -124,8 +127,8 @@ class DCGAN:
         z = w.array if isinstance(w, Z) else w  # here z is the latent to edit
         return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim)[:, 0])
 
-    def style_weights(self, layers: Sequence[int] | None = None) -> Float[Array, "k d"]:
+    def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
         """Rows of the projection of z to the first features, one per feature; they are what SeFa factorises here."""
-        if layers is not None and [*layers] != [0]:
-            raise ValueError(f"layers must be among 0 to 0, got {list(layers)}")
+        if layers is not None:
+            check_layers(layers, self.num_ws)
         return jnp.moveaxis(self.variables["params"]["project"], 2, -1).reshape(-1, self.z_dim)

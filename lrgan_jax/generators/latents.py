@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_number
+
 
 def _binary(operation: Callable):
     """An operator that keeps the space and refuses to mix two of them."""
@@ -27,7 +29,8 @@ def _binary(operation: Callable):
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """An array together with the name of its space. Arithmetic and indexing keep the space."""
+    """An array together with the name of its space. Arithmetic and indexing keep the space. `==` asks whether two are the same object;
+    their numbers are compared as arrays, a.array == b.array."""
 
     array: Any
     space: ClassVar[str] = "latent"
@@ -87,10 +90,19 @@ class WS(Latent):
     space: ClassVar[str] = "ws"
 
 
+def _check_at_hand(latents: ArrayLike | Latent) -> None:
+    """Refuse NaN and infinity in arrays of this machine. To look at a device's here would stop it from computing ahead; whatever takes
+    results off the device looks at those (`render`, `region_grams`)."""
+    array = latents.array if isinstance(latents, Latent) else latents
+    if not isinstance(array, jax.Array):
+        check_number("latents", array)
+
+
 def check_z(z: ArrayLike | Latent, z_dim: int) -> Float[Array, "n z"]:
     """The array of `z`, refusing w and ws and wrong shapes."""
     if isinstance(z, Latent) and not isinstance(z, Z):
         raise TypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
+    _check_at_hand(z)
     z = jnp.asarray(z)
     if z.ndim != 2 or z.shape[1] != z_dim:
         raise ValueError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
@@ -115,6 +127,7 @@ def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int) -> Float[Array, "n 
     """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is; z and wrong shapes are refused."""
     if isinstance(w, Z):
         raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
+    _check_at_hand(w)
     ws = jnp.asarray(w)
     if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
         raise ValueError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")

@@ -1,4 +1,5 @@
 """What the rest of the library asks of a generator; anything that fits can be edited, embedded or not."""
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -7,8 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_key, check_number, check_whole
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws
 from lrgan_jax.generators.windows import Window, crop
+from lrgan_jax.jacobian import check_layers
 
 Noise = Literal["const", "none", "random"]
 
@@ -71,21 +74,56 @@ class StoredGenerator(Generator, Protocol):
     def variables(self) -> Any: ...
 
 
+class StoredWeights:
+    """Equality for a generator that is a frozen dataclass of `config` and `variables`: equal ones make equal images."""
+
+    config: Any
+    variables: Any
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(other) is not type(self):
+            return NotImplemented
+        (ours, structure), (theirs, other_structure) = map(jax.tree.flatten, (self.variables, other.variables))
+        if (self.config, structure) != (other.config, other_structure):
+            return False
+        return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(self.config)
+
+
 def check_noise(noise: str, key: Array | None) -> None:
-    """Refuse an unknown kind of noise, and random noise that has no key."""
+    """Refuse an unknown kind of noise, and random noise without a key or with something else for one."""
     if noise not in ("const", "none", "random"):
         raise ValueError(f'noise is "const", "none" or "random", got {noise!r}')
     if noise == "random" and key is None:
         raise ValueError('noise="random" needs a key: pass key=jax.random.key(seed)')
+    if key is not None:
+        check_key(key)
 
 
-def sample_z(gen: Generator, key: Array, num: int) -> Z:
-    """`num` standard normal latents, [num, z_dim]."""
+def check_generator(gen: Any) -> None:
+    """Refuse a model's name where the model is wanted."""
+    if isinstance(gen, str | os.PathLike):
+        raise TypeError(f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})")
+
+
+def sample_z(gen: Generator, key: ArrayLike, num: int) -> Z:
+    """`num` standard normal latents, [num, z_dim].
+
+    Raises:
+      TypeError: if `key` is no random key, or `gen` a name. ValueError: if `num` is not at least 1.
+    """
+    check_generator(gen)
+    check_key(key)
+    check_whole("num", num)
     return Z(jax.random.normal(key, (num, gen.z_dim)))
 
 
 def image_function(
-    gen: Generator, noise: Literal["const", "none"] = "const", *, layers: Sequence[int] | None = None, window: Window | None = None
+    gen: Generator, noise: Literal["const", "none"] = "const", *, layers: Sequence[int] | str | None = None, window: Window | None = None
 ) -> jax.tree_util.Partial:
     """The pure function one latent -> one image: w [w_dim] or ws [num_ws, w_dim] -> [H, W, C].
 
@@ -95,7 +133,7 @@ def image_function(
       layers: rows of ws that will move; the others may then be treated as constants, which spares the tangents below the first of them.
       window: the part of the image that is wanted, if not all of it; a generator that can computes only what it depends on.
     """
-    moving = None if layers is None else tuple(sorted({int(layer) for layer in layers}))
+    moving = None if layers is None else check_layers(layers, gen.num_ws)
     return jax.tree_util.Partial(_View(noise, moving, window), gen)
 
 
@@ -124,6 +162,8 @@ def render(
 ) -> Float[np.ndarray, "*n h w c"]:
     """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array."""
     ws = np.asarray(ws)
+    check_number("latents", ws)
+    check_whole("batch", batch)
     flat = ws.reshape(-1, *ws.shape[-2:])
     if not len(flat):
         raise ValueError("there is no latent to render")

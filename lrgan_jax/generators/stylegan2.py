@@ -21,9 +21,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_number
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z
-from lrgan_jax.generators.protocol import ModelInfo, Noise, check_noise
+from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
 from lrgan_jax.generators.windows import Window, crop, needed
 from lrgan_jax.jacobian import check_layers
 
@@ -272,8 +273,8 @@ def features(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> t
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
-@dataclass(frozen=True)
-class StyleGAN2:
+@dataclass(frozen=True, eq=False)
+class StyleGAN2(StoredWeights):
     """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (say, to float64)."""
 
     config: StyleGAN2Config
@@ -313,8 +314,10 @@ class StyleGAN2:
         Returns:
           w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
         Raises:
-          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside 0..num_ws.
+          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside 0..num_ws, a truncation
+            that is not finite.
         """
+        check_number("truncation", truncation)
         z = check_z(z, self.z_dim)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z)))
         w_avg = self.variables["buffers"]["mapping"]["w_avg"]
@@ -345,12 +348,15 @@ class StyleGAN2:
         """See `protocol.image_function`, which is how this is called."""
         return synthesize(self.config, self.variables, check_ws(ws, self.num_ws, self.w_dim), noise, None, moving, window)
 
-    def style_weights(self, layers: Sequence[int] | None = None) -> Float[Array, "k d"]:
-        """Rows of the affine maps that turn these rows of ws into styles, one per channel; without toRGB's. None takes all layers."""
+    def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
+        """Rows of the affine maps that turn these rows of ws into styles, one per channel. None takes all layers.
+
+        Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their rows with a
+        convolution, are left out, as in SeFa's released code.
+        """
         blocks = self.variables["params"]["synthesis"]
-        names = {0: "b4/conv1"} | {2 * k - 1 + i: f"b{r}/conv{i}" for k, r in enumerate(self.config.resolutions) if k for i in (0, 1)}
-        wanted = [*names] if layers is None else check_layers(layers, self.num_ws)
-        chosen = [names[layer].split("/") for layer in wanted if layer in names]
-        if not chosen:
-            raise ValueError(f"layers must be among 0 to {self.num_ws - 2}, got {list(wanted)}")
+        convolutions = [f"b{r}/conv{i}" for r in self.config.resolutions for i in (0, 1)][1:]  # the first block has but one
+        names = [*convolutions, f"b{self.resolution}/torgb"]
+        wanted = range(self.num_ws) if layers is None else check_layers(layers, self.num_ws)
+        chosen = [names[layer].split("/") for layer in wanted]
         return jnp.concatenate([blocks[block][conv]["affine"]["kernel"].T for block, conv in chosen])

@@ -12,6 +12,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax.checks import check_number
 from lrgan_jax.jacobian import layer_weights
 from lrgan_jax.subspaces import AnyArray
 
@@ -59,6 +60,7 @@ def step_for_change(
       f: one latent -> one image. direction: of the latent's shape, zero on layers that stay. Its sign says which way to go.
       target: wanted mean squared change inside the region.
     """
+    check_number("target", target, above=0)
     f = f if isinstance(f, Partial) else Partial(f)
     latent, direction, mask, target = (jnp.asarray(x, jnp.result_type(latent)) for x in (latent, direction, mask, target))
     return _step_for_change(f, latent, direction, mask, target)

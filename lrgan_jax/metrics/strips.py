@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.subspaces import AnyArray
 
 FINE = 8  # short pieces per step of the strip, whose distances are added up
@@ -34,6 +35,9 @@ def equal_steps(
       distance: of two images; the root mean square of their difference, or LPIPS:
         `lambda a, b: lpips(params, a[None], b[None])[0]`. Where nothing changes, steps are equal in length.
     """
+    check_whole("num", num, least=2)
+    check_number("low", low)
+    check_number("high", high)
     fine = jnp.linspace(low, high, FINE * (num - 1) + 1)
     images = lax.map(lambda step: f(latent + step * direction), fine)
     pieces = jax.vmap(distance)(images[:-1], images[1:])

@@ -25,7 +25,7 @@ def explore(
     gen: Generator,
     w: ArrayLike | Latent | None = None,
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     method: Method = "frontier",
     num: int = 4,
 ) -> "Panel":

@@ -6,11 +6,11 @@ import time
 import webbrowser
 from typing import Annotated
 
-import jax
 import tyro
 
 from lrgan_jax import checkpoint
-from lrgan_jax.demo import near_frontal
+from lrgan_jax.checks import check_whole
+from lrgan_jax.demo import POOL, near_frontal
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.interrupt import stop_request
 from lrgan_jax.options import FromFile, Layers, Model, UsageError, chosen_layers
@@ -54,8 +54,9 @@ def explore_command(
         from_file: latents in place of random ones.
     """
     gen = checkpoint.load(model)
-    if min(num if num_faces is None else num_faces, num) < 1:
-        raise UsageError("--num-faces and --num must be at least 1")
+    check_whole("--num-faces", num_faces, most=POOL)
+    check_whole("--num", num)
+    check_whole("--port", port, least=0, most=65535)
     chosen = chosen_layers(layers, gen)
     faces, source = file_or_frontal(gen, model, num_faces, truncation, seed, from_file)
     studio = Studio(gen, faces, layers=chosen, method=method, num=num, source=source)
@@ -89,7 +90,7 @@ def file_or_frontal(
     num = 12 if num is None else num
     lines = ["import jax", "from lrgan_jax.demo import near_frontal", "", *lines]
     lines.append(f"faces = near_frontal(gen, jax.random.key({seed}), {num}, truncation={truncation})")
-    return near_frontal(gen, jax.random.key(seed), num, truncation=truncation), "\n".join(lines)
+    return near_frontal(gen, random_key(seed), num, truncation=truncation), "\n".join(lines)
 
 
 def _warm(gen: Generator, studio: Studio) -> None:

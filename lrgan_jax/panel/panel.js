@@ -158,12 +158,12 @@ async function render({ model, el }) {
       asked.busy = false;
       if (asked.mask !== mask) return; // drawn anew or cleared meanwhile
       if (reply.error) return tell(reply.error.message, "error");
-      const { found, name: title, reaches, leaks } = reply;
+      const { found, name: title, reaches, leaks, caveat } = reply;
       // What nobody has moved yet makes room for the new drawing; a region whose sliders were used stays, and both act together.
       if (asked.regions.at(-1)?.steps.every((step) => !step)) asked.regions.pop();
       asked.regions.push({ found, title, reaches, leaks, steps: leaks.map(() => 0), ends: leaks.map(() => null) });
       asked.answered = true;
-      tell(`${leaks.length} ${leaks.length > 1 ? "directions" : "direction"} found: move a slider`);
+      tell(`${leaks.length} ${leaks.length > 1 ? "directions" : "direction"} found: move a slider${caveat && ` (${caveat})`}`);
       if (asked !== here) return;
       list();
       refresh();

@@ -15,8 +15,10 @@ from jaxtyping import ArrayLike
 from PIL import Image
 
 from lrgan_jax import images
+from lrgan_jax.checks import LONGEST_STEP, check_whole
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, Generator, Latent, render, to_ws
+from lrgan_jax.jacobian import check_layers
 from lrgan_jax.options import UsageError, chosen_layers
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.found import DRAWN, Found
@@ -44,13 +46,14 @@ class Studio:
         gen: Generator,
         w: ArrayLike | Latent,
         *,
-        layers: Sequence[int] | None = None,
+        layers: Sequence[int] | str | None = None,
         method: Method = "frontier",
         num: int = 4,
         source: str = "# gen and faces are those that the panel was opened with",
     ):
+        check_whole("num", num)
         self.gen, self.faces, self.num, self.source = gen, to_ws(gen, w), num, source
-        self.layers, self.method = layers, method
+        self.layers, self.method = None if layers is None else check_layers(layers, gen.num_ws), method
         self.grid = min(gen.resolution, 256)
         self.found: list[Found] = []
         self.edited: WS = WS(self.faces.array[:1])  # the latent of the picture shown last
@@ -107,7 +110,7 @@ class Studio:
         latent, region = WS(self.faces.array[face : face + 1]), mask if name == DRAWN else name
         directions = find_directions(self.gen, latent, region, layers=layers, method=method, num=self.num)
         self.found.append(found := Found(face, name, mask, directions))
-        return {"found": len(self.found) - 1, "name": name, "reaches": found.reaches, "leaks": found.leaks}
+        return {"found": len(self.found) - 1, "name": name, "reaches": found.reaches, "leaks": found.leaks, "caveat": directions.caveat}
 
     def ends(self, request: Request) -> Reply:
         """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region."""
@@ -149,7 +152,7 @@ class Studio:
             raise UsageError(wanted)
         pairs = [(self._found(index), steps) for index, steps in edits]
         for found, steps in pairs:
-            numbers = all(isinstance(step, int | float) and abs(step) < 1e6 for step in steps)  # nan is not below, either
+            numbers = all(isinstance(step, int | float) and abs(step) <= LONGEST_STEP for step in steps)  # nan is not below, either
             if len(found.directions) != len(steps) or not numbers:
                 raise UsageError(wanted)
         return [(found, [float(step) for step in steps]) for found, steps in pairs]

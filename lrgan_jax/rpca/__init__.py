@@ -20,8 +20,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.rpca import authors, converged
 from lrgan_jax.rpca.problem import RobustPCA
 
@@ -52,14 +53,16 @@ def robust_pca(
       max_steps: 10,000 is the authors' limit.
     Returns:
       The split. A `gram` that is zero, not finite or not symmetric, or a negative lam, takes no step: `converged` is False, the
-      residuals are nan, and L and S are 0 for a zero matrix (an empty region), else nan.
+      residuals are nan, and L and S are 0 for a zero matrix (an empty region), else nan. `check` makes an error of it.
     Raises:
-      ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown.
+      ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps` makes no sense.
     """
     if np.ndim(gram) != 2 or np.shape(gram)[0] != np.shape(gram)[1] or not np.size(gram):
         raise ValueError(f"robust_pca takes one square matrix, got shape {np.shape(gram)}; use jax.vmap for a batch.")
     if mode not in ("converged", "authors"):
         raise ValueError(f'mode is "converged" or "authors", got {mode!r}.')
+    check_number("tol", tol, above=0)
+    check_whole("max_steps", max_steps)
     with jax.enable_x64(True) if mode == "authors" else nullcontext():
         dtype = jnp.promote_types(jnp.result_type(gram), jnp.float64 if mode == "authors" else jnp.float32)
         lam = np.shape(gram)[0] ** -0.5 if lam is None else lam
@@ -73,6 +76,11 @@ def _authors_one_by_one(*arguments) -> RobustPCA:
     """Batches of what is inside jit are made after the 64 bits were switched off again, and would mix the two."""
     with jax.enable_x64(True):
         return authors.solve(*arguments)
+
+
+def settled(split: RobustPCA) -> Bool[Array, "..."]:
+    """Whether a split may be relied on: it converged, or is that of a zero matrix, which is exact without a step."""
+    return split.converged | ~split.num_steps.astype(bool) & jnp.isfinite(split.low_rank).all((-2, -1))
 
 
 def check(result: RobustPCA) -> RobustPCA:

@@ -14,8 +14,9 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from lrgan_jax.generators import Generator, image_function
-from lrgan_jax.jacobian import Channels, region_grams
+from lrgan_jax.jacobian import Channels, Pooling, region_grams
 from lrgan_jax.pipeline import Method, analyse
+from lrgan_jax.rpca import settled
 from lrgan_jax.subspaces import AnyArray, spectrum
 
 AXIS = "latent"
@@ -36,6 +37,7 @@ class Options(NamedTuple):
     splits: bool  # keep L and S too
     thumbnail: int
     memory: int  # bytes that decide how the Jacobian is cut: the same on every machine, so that the bits are
+    pooling: Pooling = "area"
 
 
 # Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper triangle.
@@ -99,7 +101,7 @@ def one(options: Options, gen: Generator, masks: Float[AnyArray, "r h w"], ws: F
     """Everything about one latent, and its two sets of Grams [R, d, d]."""
     found = region_grams(
         image_function(gen, layers=options.layers), ws[None], masks, layers=options.layers, size=masks.shape[1],
-        channels=options.channels, memory=options.memory,
+        channels=options.channels, pooling=options.pooling, memory=options.memory,
     )  # fmt: skip
     assert found.outside is not None
     inside, outside = found.inside[0], found.outside[0]
@@ -124,7 +126,7 @@ def factorise(options: Options, inside: Float[Array, "d d"], outside: Float[Arra
         "vectors": found.vectors[best], "inside": found.inside[best], "outside": found.outside[best], "kept": found.kept[best],
         "valid": found.mask[best], "mu": analysis.mu,
         "rank_inside": analysis.inside.rank, "rank_outside": analysis.outside.rank,
-        "converged": analysis.inside.converged & analysis.outside.converged,
+        "converged": settled(analysis.inside) & settled(analysis.outside),
         "spectrum_inside": spectrum(inside)[0], "spectrum_outside": spectrum(outside)[0],
     }  # fmt: skip
     if options.splits:
@@ -162,7 +164,7 @@ def _sum_over_devices(high: Float[Array, "..."], low: Float[Array, "..."]) -> Fl
 
 
 def thumbnail(image: Float[Array, "h w c"], size: int) -> Array:
-    """uint8, shrunk by means of whole blocks of pixels to at most `size`."""
+    """uint8 of every channel, opacity too, shrunk by means of whole blocks of pixels to at most `size`."""
     side = max(image.shape[:2])
     step = next(k for k in range(-(-side // size), side + 1) if all(n % k == 0 for n in image.shape[:2]))
     small = image.reshape(image.shape[0] // step, step, image.shape[1] // step, step, -1).mean((1, 3))

@@ -12,6 +12,7 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax import checkpoint
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.options import FromFile, Model, Search, UsageError, regions_or_own
 from lrgan_jax.sweep import processes
 from lrgan_jax.sweep.errors import Damaged
@@ -97,10 +98,8 @@ def sweep_command(
     elif not status:
         cluster.join()
         gen = checkpoint.load(model)
-        if num_latents is not None and num_latents < 1:
-            raise UsageError(f"--num-latents must be at least 1, got {num_latents}")
-        if memory is not None and not memory > 0:
-            raise UsageError(f"--memory must be above 0, got {memory}")
+        check_whole("--num-latents", num_latents)
+        check_number("--memory", memory, above=0)
         if (found := from_file.load(gen, seed=seed, truncation=truncation)) is None:
             rows = seeded(gen, seed, 1000 if num_latents is None else num_latents, labels=labels, truncation=truncation)
         elif num_latents is not None or labels:
@@ -138,12 +137,15 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
 
 def _status(store: str) -> str:
     sweep = open_sweep(store)
-    done, usable = int(sweep.done().sum()), int(sweep.usable().sum())
+    done, usable, converged = (int(which.sum()) for which in (sweep.done(), sweep.usable(), sweep.converged()))
+    failed = f"{done - usable} without finite results"
+    if converged < usable:
+        failed += f", {usable - converged} with a robust PCA that stopped before it converged"
     try:
         population = "not yet" if sweep.population is None else "there"
     except Damaged:
         population = "damaged: the same command, or --merge, writes them again"
-    return f"{store}: {done} of {len(sweep)} latents done, {done - usable} without finite results; population directions {population}"
+    return f"{store}: {done} of {len(sweep)} latents done, {failed}; population directions {population}"
 
 
 def _share(text: str | None) -> Share:

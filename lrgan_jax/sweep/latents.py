@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.checks import LARGEST_SEED, check_number, check_whole, random_key
 from lrgan_jax.generators import WS, Generator, Latent, W, Z, sample_z, to_ws
 from lrgan_jax.sweep.errors import SweepError
 
@@ -30,15 +31,18 @@ def seeded(gen: Generator, seed: int, num: int, *, labels: Sequence[int] = (), t
     Args:
       labels: classes of a conditional model, taken in turn: latent i is of class `labels[i % len(labels)]`.
     Raises:
-      SweepError: if the labels do not fit the model.
+      ValueError: if a number makes no sense. SweepError: if the labels do not fit the model.
     """
+    key = random_key(seed)
+    check_whole("num", num, most=LARGEST_SEED)
+    check_number("truncation", truncation)
     if bool(gen.c_dim) != bool(labels) or any(not 0 <= label < gen.c_dim for label in labels):
         has = f"classes 0 to {gen.c_dim - 1}: name at least one" if gen.c_dim else "no classes"
         raise SweepError(f"labels {list(labels)}: this model has {has}")
 
     @jax.jit
     def of_numbers(gen, numbers):
-        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(numbers)
+        keys = jax.vmap(partial(jax.random.fold_in, key))(numbers)
         z = jax.vmap(lambda key: sample_z(gen, key, 1).array[0])(keys)
         c = jax.nn.one_hot(jnp.asarray(labels)[numbers % len(labels)], gen.c_dim) if labels else None
         return to_ws(gen, gen.mapping(Z(z), c, truncation)).array
@@ -53,11 +57,13 @@ def given(gen: Generator, latents: Latent | ArrayLike, *, truncation: float = 1.
     """The rows of an array, or a Latent.
 
     Args:
-      latents: Z [N, z_dim], W [N, w_dim] or WS [N, num_ws, w_dim]; a bare array is w or ws. May be memory-mapped.
+      latents: Z [N, z_dim], W [N, w_dim] or WS [N, num_ws, w_dim]; a bare array is w or ws. May be memory-mapped. Rows that are not
+        finite are not refused: the sweep counts them among the latents without results.
       truncation: of z only, which is mapped first.
     Raises:
-      SweepError: if the array does not fit the model.
+      ValueError: if the truncation is not finite. SweepError: if the array does not fit the model.
     """
+    check_number("truncation", truncation)
     kind = type(latents) if isinstance(latents, Latent) else WS if np.ndim(latents) == 3 else W
     rows = latents.array if isinstance(latents, Latent) else latents
     rows = rows if isinstance(rows, np.ndarray) else np.asarray(rows)

@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
+from lrgan_jax.checks import check_whole
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.interrupt import Interrupted, stop_request
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.memory import default_memory
-from lrgan_jax.pipeline import METHODS, Method
+from lrgan_jax.pipeline import METHODS, Method, check_prices
 from lrgan_jax.regions import region_mask
 from lrgan_jax.sweep import plan, population, processes
 from lrgan_jax.sweep.ahead import ahead
@@ -54,9 +55,9 @@ def run(
     gen: Generator,
     path: str | Path,
     latents: Latents | Latent | np.ndarray,
-    regions: Sequence[str] | Mapping[str, Any],
+    regions: str | Sequence[str] | Mapping[str, Any],
     *,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     method: Method = "frontier",
     num: int = 4,
     lam: float | None = None,
@@ -64,6 +65,7 @@ def run(
     num_relax: int = 0,
     mode: Literal["converged", "authors"] = "converged",
     channels: Literal["mean", "sum", "stack"] = "stack",
+    pooling: Pooling = "area",
     size: int | None = None,
     grams: Literal["float32", "float16", "bfloat16"] | None = None,
     splits: bool = False,
@@ -80,8 +82,8 @@ def run(
     Args:
       path: a folder, or a URL that TensorStore knows, such as gs://bucket/name.
       latents: `seeded` or `given` ones, or an array of w or ws.
-      regions: names, or name -> anything that `region_mask` takes.
-      layers, method, num, lam, mu, num_relax, mode, channels, size: as in `find_directions`.
+      regions: a name, names, or name -> anything that `region_mask` takes.
+      layers, method, num, lam, mu, num_relax, mode, channels, pooling, size: as in `find_directions`.
       grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room.
       thumbnail: side of the pictures kept, in pixels, at most.
       block: latents computed and written together; best a multiple of the number of devices.
@@ -90,19 +92,25 @@ def run(
       memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what is free.
       devices: to share each block; all of this process by default. report: is told how far it is, at the start and after every block.
     Raises:
+      ValueError: on numbers that make no sense.
       SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed stays.
       Interrupted: after SIGINT or SIGTERM, once the blocks at hand are committed.
     """
     latents = latents if isinstance(latents, Latents) else given(gen, latents)
+    regions = [regions] if isinstance(regions, str) else regions
     regions = regions if isinstance(regions, Mapping) else {str(region): region for region in regions}
-    if method not in METHODS or min(num, block, thumbnail, len(regions)) < 1:
-        raise SweepError(f"a sweep wants at least one region, direction and latent a block, and a method of {', '.join(METHODS)}")
+    if method not in METHODS or not regions:
+        raise SweepError(f"a sweep wants at least one region, and a method of {', '.join(METHODS)}")
+    for name, count in {"num": num, "block": block, "thumbnail": thumbnail, "size": size, "memory": memory}.items():
+        check_whole(name, count)
+    check_whole("max_failures", max_failures, least=0)
+    check_prices(lam, mu, num_relax)
     grid = size or min(gen.resolution, 256)
     masks = {name: region_mask(region, grid, gen.info.regions) for name, region in regions.items()}
     stacked = np.stack(list(masks.values()))
     options = Options(
         None if layers is None else check_layers(layers, gen.num_ws), method, min(num, gen.w_dim), lam, mu, num_relax,
-        mode, channels, grams, splits, thumbnail, memory=default_memory() if memory is None else memory,
+        mode, channels, grams, splits, thumbnail, default_memory() if memory is None else memory, pooling,
     )  # fmt: skip
     with processes.together():
         if jax.process_index() == 0:

@@ -53,6 +53,10 @@ class Sweep:
         """Which latents are there and have finite results, bool [N]."""
         return self.done() & (self._store.values("usable") == USABLE)
 
+    def converged(self) -> np.ndarray:
+        """Of which usable latents every robust PCA converged, bool [N]."""
+        return self.usable() & self._store.values("converged").all(1)
+
     def directions(self, region: str, latent: int | None = None) -> Directions:
         """Those of one latent, or of the mean Gram over all: directions that serve all of them.
 

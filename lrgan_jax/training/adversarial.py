@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from lrgan_jax.checks import check_seed
 from lrgan_jax.generators import ModelInfo, StyleGAN2
 from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data
@@ -40,6 +41,7 @@ def train(
       TrainingError: if the folder holds another run, or batch, data and networks do not fit.
       Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
+    check_seed(seed)
     devices = list(jax.local_devices() if devices is None else devices)
     _check(config, data, len(devices))
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)

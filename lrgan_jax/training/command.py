@@ -9,6 +9,7 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax import checkpoint
+from lrgan_jax.checks import check_number, check_seed, check_whole
 from lrgan_jax.generators import DCGAN, StyleGAN2, StyleGAN2Config
 from lrgan_jax.training.adversarial import train
 from lrgan_jax.training.data import DataError, folder, sampled
@@ -72,6 +73,11 @@ def train_command(
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
+    _check_numbers({"batch": batch, "channel-base": channel_base, "channel-max": channel_max, "latent": latent,
+                    "mapping-layers": mapping_layers, "discriminator-base": discriminator_base}, kimg, snapshot_kimg)  # fmt: skip
+    check_number("--average-kimg", average_kimg, above=0)
+    if not Path(data).exists() and data not in checkpoint.embedded_models():
+        raise DataError(f"{data}: no such folder, and no model of that name")
     if Path(data).is_dir() and not (Path(data) / checkpoint.DESCRIPTION).exists():
         source = folder(data, batch, resolution=resolution, mirror=mirror, seed=seed)
     elif mirror or resolution is not None:
@@ -130,6 +136,9 @@ def distill_command(
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
+    _check_numbers({"batch": batch, "channel-base": channel_base, "channel-max": channel_max, "latent": latent,
+                    "mapping-layers": mapping_layers}, kimg, snapshot_kimg)  # fmt: skip
+    check_seed(seed)
     gen = checkpoint.load(teacher)
     if not isinstance(gen, DCGAN):
         raise TrainingError(f"{teacher} is not a DCGAN: only its layers are known to teach from")
@@ -141,6 +150,14 @@ def distill_command(
     schedule = _schedule(total * batch, snapshot_kimg, batch)
     with _progress(schedule, out) as report:
         distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
+
+
+def _check_numbers(counts: dict[str, int | None], kimg: float, snapshot_kimg: float) -> None:
+    """Of options that both commands have: counts are at least 1, thousands of images above 0."""
+    for name, count in counts.items():
+        check_whole(f"--{name}", count)
+    check_number("--kimg", kimg, above=0)
+    check_number("--snapshot-kimg", snapshot_kimg, above=0)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from PIL import Image, ImageOps
 
 from lrgan_jax import pictures
+from lrgan_jax.checks import check_seed, check_whole, random_key
 from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -58,7 +59,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
     def images(gen: Generator, key, n: int) -> Float[Array, "n h w c"]:
         return gen.synthesis(gen.mapping(latents(key, n)))
 
-    training, held_out = jax.random.split(jax.random.key(seed))
+    training, held_out = jax.random.split(random_key(seed))
     channels = jax.eval_shape(partial(images, n=1), gen, training).shape[-1]
 
     def reference(n: int):
@@ -85,6 +86,11 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
     Raises:
       DataError: if there are fewer than a batch of images, one cannot be read, or their size is not 4 * 2^k.
     """
+    check_seed(seed)
+    check_whole("batch", batch)
+    check_whole("resolution", resolution)
+    if not Path(path).is_dir():
+        raise DataError(f"{path}: no such folder")
     files, notes = _found(Path(path))
     if len(files) < batch:
         raise DataError("; ".join([f"{path} holds {len(files)} images, fewer than a batch of {batch}", *notes]))

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.generators import DCGAN, ModelInfo, StyleGAN2, StyleGAN2Config, dcgan, ops, stylegan2
 from lrgan_jax.training.data import sampled
 from lrgan_jax.training.loop import Schedule, Trainer, TrainingError, run
@@ -49,6 +50,10 @@ class DistillConfig:
     steps: tuple[int, ...]
     batch: int = 16
     learning_rate: float = 0.01
+
+    def __post_init__(self):
+        check_whole("batch", self.batch)
+        check_number("learning_rate", self.learning_rate, above=0)
 
     @property
     def ends(self) -> list[int]:

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from lrgan_jax import checkpoint, images
+from lrgan_jax.checks import check_whole
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, stop_request
@@ -49,6 +50,10 @@ class Schedule:
     log_every: int = 50
     snapshot_every: int = 1000
     compared: int = 1024
+
+    def __post_init__(self):
+        for name, least in (("images", 1), ("log_every", 1), ("snapshot_every", 1), ("compared", 0)):
+            check_whole(name, getattr(self, name), least=least)
 
 
 class Trainer(NamedTuple):

@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
+from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 from lrgan_jax.training import discriminator, losses
 from lrgan_jax.training.augment import SIGN_DECAY, adapted, augment
@@ -28,7 +29,7 @@ PATH_DECAY = 0.01  # of the running mean path length, a measurement
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that fixes a training run but its data; hashable, so it is static under `jit`.
+    """Everything that fixes a training run but its data; hashable, so it is static under `jit`. ValueError on numbers that make no sense.
 
     Attributes:
       batch: images a step, over all devices; each device's share is made of whole groups (see `DiscriminatorConfig`).
@@ -57,6 +58,16 @@ class TrainConfig:
     average_images: float = 10_000.0
     augment_target: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self):
+        for name in ("batch", "r1_every", "path_every"):
+            check_whole(name, getattr(self, name))
+        for name in ("learning_rate", "discriminator_learning_rate", "average_images"):
+            check_number(name, getattr(self, name), above=0)
+        for name in ("r1_gamma", "path_weight", "match"):
+            check_number(name, getattr(self, name), least=0)
+        check_number("mixing", self.mixing, least=0, most=1)
+        check_number("augment_target", self.augment_target, least=-1, most=1)
 
 
 class TrainState(NamedTuple):
