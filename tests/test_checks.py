@@ -16,6 +16,7 @@ import lrgan_jax.__main__ as command
 from lrgan_jax import baselines, checkpoint, checks, demo, files, interrupt, pipeline, rpca, sweep
 from lrgan_jax.generators import StyleGAN2
 from lrgan_jax.jacobian import check_layers
+from lrgan_jax.options import FromFile
 from lrgan_jax.training import DistillConfig, Schedule, TrainConfig
 from lrgan_jax.training.discriminator import DiscriminatorConfig
 from tests.linear import SIDE, Linear, linear
@@ -332,7 +333,7 @@ def test_only_the_images_asked_for_are_drawn(small_stylegan2, monkeypatch):
     """Number 99,999 is that of its own key, and none before it is made."""
     drawn = []
     monkeypatch.setattr(command, "sample_z", lambda *args: drawn.append(args) or lr.sample_z(*args))
-    found = command._latents(small_stylegan2, 3, 1, 1.0, None, 99_999)
+    found = command._latents(small_stylegan2, 3, 1, 1.0, None, FromFile(), first=99_999)
     key = jax.random.fold_in(jax.random.key(3), 99_999)
     np.testing.assert_array_equal(found, small_stylegan2.mapping(lr.sample_z(small_stylegan2, key, 1)))
     assert len(drawn) <= 2

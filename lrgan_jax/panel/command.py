@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from lrgan_jax import checkpoint
-from lrgan_jax.checks import check_whole
+from lrgan_jax.checks import check_whole, random_key
 from lrgan_jax.demo import POOL, near_frontal
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.interrupt import stop_request
