@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import tree_flatten_with_path
 
@@ -110,8 +111,9 @@ def _wanted(config: StyleGAN2Config) -> tuple[dict[str, tuple[int, ...]], Any]:
 def mean_latent(config: StyleGAN2Config, variables, samples: int = 10_000) -> np.ndarray:
     """w averaged over random z (and random labels), as the peers do when a file carries no mean."""
     key_z, key_c = jax.random.split(jax.random.key(0))
-    z = jax.random.normal(key_z, (samples, config.z_dim))
-    c = jax.nn.one_hot(jax.random.randint(key_c, (samples,), 0, config.c_dim), config.c_dim) if config.c_dim else None
+    z, c = jax.random.normal(key_z, (samples, config.z_dim), jnp.float32), None
+    if config.c_dim:
+        c = jax.nn.one_hot(jax.random.randint(key_c, (samples,), 0, config.c_dim, jnp.int32), config.c_dim, dtype=jnp.float32)
     return np.asarray(map_latents(config, variables, z, c).mean(0))
 
 

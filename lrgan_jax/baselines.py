@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax import linalg
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
-from lrgan_jax.generators.latents import check_z
+from lrgan_jax.generators.latents import check_z, weights_dtype
 from lrgan_jax.jacobian import check_layers
 from lrgan_jax.pipeline import full_range, masks_to_keep, protected_grams
 from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
@@ -106,7 +106,7 @@ def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] 
       ValueError: for a generator without a mapping network, of which every basis is one.
     Source: Choi et al. 2022, arXiv:2106.06959, section 3.
     """
-    z = check_z(z, gen.z_dim)
+    z = check_z(z, gen.z_dim, weights_dtype(gen))
     if len(z) != 1:
         raise ValueError(f"a local basis belongs to one latent, got {len(z)}")
     if not isinstance(gen.mapping(z), W):
@@ -117,7 +117,8 @@ def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] 
 
 def random_directions(gen: Generator, key: Array, *, layers: Sequence[int] | None = None, num: int = 4) -> Directions:
     """Orthonormal directions, uniform over the sphere."""
-    return _directions(gen, linalg.qr(jax.random.normal(key, (gen.w_dim, num)))[0].T, "random", layers)
+    columns = jnp.asarray(jax.random.normal(key, (gen.w_dim, num), jnp.float32), weights_dtype(gen))
+    return _directions(gen, linalg.qr(columns)[0].T, "random", layers)
 
 
 def _small_images(gen: Generator, latents: Latent) -> Float[np.ndarray, "n k"]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.generators.latents import WS, Latent, Z, check_ws
+from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.windows import Window, crop
 
 Noise = Literal["const", "none", "random"]
@@ -80,8 +81,11 @@ def check_noise(noise: str, key: Array | None) -> None:
 
 
 def sample_z(gen: Generator, key: Array, num: int) -> Z:
-    """`num` standard normal latents, [num, z_dim]."""
-    return Z(jax.random.normal(key, (num, gen.z_dim)))
+    """`num` standard normal latents, [num, z_dim], in the dtype of the weights.
+
+    Drawn in 32 bits whatever that is, so that a key is the same picture in any precision, with jax_enable_x64 or without.
+    """
+    return Z(jnp.asarray(jax.random.normal(key, (num, gen.z_dim), jnp.float32), weights_dtype(gen)))
 
 
 def image_function(
@@ -115,8 +119,9 @@ class _View:
 
 
 def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
-    """One row per layer: w [N, w_dim] repeated, ws as it is. For a generator whose latent is z, z itself with an axis of 1."""
-    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim))
+    """One row per layer, in the dtype of the weights: w [N, w_dim] repeated, ws as it is. For a generator whose latent is z, z itself
+    with an axis of 1."""
+    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim, weights_dtype(gen)))
 
 
 def render(
