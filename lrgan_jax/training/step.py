@@ -118,6 +118,8 @@ def train_step(
       latents `matched`, and `l1`, the mean absolute difference of images.
     """
 
+    reals, latents = jax.tree.map(jnp.float32, (reals, latents))
+
     def local(state: TrainState, reals, latents) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(state.seed), state.step)
         mine = lax.axis_index(AXIS) * len(reals) + jnp.arange(len(reals))
