@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from linear import SIDE, linear
-from tolerances import PARITY, PARITY_F64, rounding, worst
+from tolerances import PARITY, PARITY_F64, worst
 
 import lrgan_jax as lr
 from lrgan_jax import baselines, sweep
