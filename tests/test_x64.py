@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from tolerances import PARITY, PARITY_F64, worst
 
 import lrgan_jax as lr
 from lrgan_jax import baselines, sweep
-from lrgan_jax.generators import WS, W, image_function, render, sample_z, stylegan2, to_ws
+from lrgan_jax.generators import WS, ModelInfo, W, image_function, render, sample_z, stylegan2, to_ws
 from lrgan_jax.pipeline import generator_grams
 
 KEY = jax.random.key(3)
@@ -80,6 +81,17 @@ def test_latents_of_any_dtype_are_taken_in_the_weights(gen, kind):
             images = model.synthesis(np.asarray(w, np.float64))
             assert images.dtype == render(model, to_ws(model, w)).dtype == dtype
             np.testing.assert_array_equal(images, model.synthesis(plain))
+
+
+def test_a_generator_that_shows_no_weights_gets_latents_as_they_are():
+    """No pytree, so nobody can tell its dtype."""
+    opaque = SimpleNamespace(
+        info=ModelInfo(), z_dim=3, w_dim=3, c_dim=0, num_ws=2, resolution=8, mapping=print, synthesis=print
+    )
+    with jax.enable_x64(True):
+        assert sample_z(opaque, KEY, 1).dtype == jnp.float32
+        for dtype in (jnp.float32, jnp.float64):
+            assert to_ws(opaque, np.ones((1, 3), dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])

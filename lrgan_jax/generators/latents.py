@@ -92,9 +92,9 @@ class WS(Latent):
 
 
 def weights_dtype(gen: Any) -> Any:
-    """The floating dtype of a generator's weights, or of any tree of them; None if it shows none, being no pytree: then latents stay as
-    they are."""
-    found = [leaf.dtype for leaf in jax.tree.leaves(gen) if jnp.issubdtype(getattr(leaf, "dtype", None), jnp.floating)]
+    """The floating dtype of a generator's weights, or of any tree of them; None where none can be seen, as in what is no pytree."""
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(gen) if hasattr(leaf, "dtype")]
+    found = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
     return jnp.result_type(*found) if found else None
 
 

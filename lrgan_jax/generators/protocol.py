@@ -81,9 +81,9 @@ def check_noise(noise: str, key: Array | None) -> None:
 
 
 def sample_z(gen: Generator, key: Array, num: int) -> Z:
-    """`num` standard normal latents, [num, z_dim], in the dtype of the weights.
+    """`num` standard normal latents, [num, z_dim].
 
-    Drawn in 32 bits whatever that is, so that a key is the same picture in any precision, with jax_enable_x64 or without.
+    In the dtype of the weights, but drawn in 32 bits whatever that is: a key is the same picture in any precision.
     """
     return Z(jnp.asarray(jax.random.normal(key, (num, gen.z_dim), jnp.float32), weights_dtype(gen)))
 
@@ -119,8 +119,8 @@ class _View:
 
 
 def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
-    """One row per layer, in the dtype of the weights: w [N, w_dim] repeated, ws as it is. For a generator whose latent is z, z itself
-    with an axis of 1."""
+    """One row per layer: w [N, w_dim] repeated, ws as it is; in the dtype of the weights, where they can be seen. For a generator whose
+    latent is z, z itself with an axis of 1."""
     return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim, weights_dtype(gen)))
 
 

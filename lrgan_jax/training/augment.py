@@ -98,7 +98,7 @@ def scaling(rows, columns):
 
 
 def rotation(angle):
-    c, s, zero, one = jnp.cos(angle), jnp.sin(angle), *jnp.array([0, 1], jnp.float32)
+    c, s, zero, one = jnp.cos(angle), jnp.sin(angle), jnp.zeros((), jnp.float32), jnp.ones((), jnp.float32)
     return jnp.array([[c, -s, zero], [s, c, zero], [zero, zero, one]])
 
 
