@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lrgan_jax.generators import StyleGAN2Config
@@ -52,6 +53,7 @@ def completed(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, noise:
 def mean_latent(config: StyleGAN2Config, variables, samples: int = 10_000) -> np.ndarray:
     """w averaged over random z (and random labels), as the peers do when a file carries no mean."""
     key_z, key_c = jax.random.split(jax.random.key(0))
-    z = jax.random.normal(key_z, (samples, config.z_dim))
-    c = jax.nn.one_hot(jax.random.randint(key_c, (samples,), 0, config.c_dim), config.c_dim) if config.c_dim else None
+    z, c = jax.random.normal(key_z, (samples, config.z_dim), jnp.float32), None
+    if config.c_dim:
+        c = jax.nn.one_hot(jax.random.randint(key_c, (samples,), 0, config.c_dim, jnp.int32), config.c_dim, dtype=jnp.float32)
     return np.asarray(map_latents(config, variables, z, c).mean(0))

@@ -18,7 +18,7 @@ from lrgan_jax import linalg
 from lrgan_jax.checks import check_key, check_number, check_whole
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
-from lrgan_jax.generators.latents import check_z
+from lrgan_jax.generators.latents import check_z, weights_dtype
 from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.pipeline import full_range, masks_to_keep, protected_grams
 from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
@@ -118,7 +118,7 @@ def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] 
     Source: Choi et al. 2022, arXiv:2106.06959, section 3.
     """
     check_whole("num", num)
-    z = check_z(z, gen.z_dim)
+    z = check_z(z, gen.z_dim, weights_dtype(gen))
     check_number("latents", z)
     if len(z) != 1:
         raise ValueError(f"a local basis belongs to one latent, got {len(z)}")
@@ -132,7 +132,8 @@ def random_directions(gen: Generator, key: ArrayLike, *, layers: Sequence[int] |
     """Orthonormal directions, uniform over the sphere."""
     check_key(key)
     check_whole("num", num)
-    return _directions(gen, linalg.qr(jax.random.normal(key, (gen.w_dim, num)))[0].T, "random", layers)
+    columns = jnp.asarray(jax.random.normal(key, (gen.w_dim, num), jnp.float32), weights_dtype(gen))
+    return _directions(gen, linalg.qr(columns)[0].T, "random", layers)
 
 
 def _small_images(gen: Generator, latents: Latent) -> Float[np.ndarray, "n k"]:

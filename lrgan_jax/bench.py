@@ -60,8 +60,7 @@ class Machine(NamedTuple):
 
 def machine(*, solves: int = 2) -> Machine:
     """Yardsticks; `solves` matrices in the solver's batch, 0 to leave it out."""
-    a = jnp.ones((2048, 2048))
-    x, k = jnp.ones((8, 64, 64, 128)), jnp.ones((3, 3, 128, 128))
+    a, x, k = (jnp.ones(shape, jnp.float32) for shape in ((2048, 2048), (8, 64, 64, 128), (3, 3, 128, 128)))
     conv = jax.jit(lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")))
     return Machine(
         f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
@@ -109,8 +108,8 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     # The first `num` directions of the latent, as a function of so many coordinates.
     f = Partial(along, image_function(gen), ws[0])
     run = partial(region_grams, f, channels="stack", precision=precision, chunk=chunk)
-    half = partial(run, jnp.zeros((1, num // 2)))
-    run = partial(run, jnp.zeros((1, num)))
+    half = partial(run, jnp.zeros((1, num // 2), ws.dtype))
+    run = partial(run, jnp.zeros((1, num), ws.dtype))
     # The image is computed once, however many columns follow: a sample is scaled up by what its second half adds.
     share = (gen.w_dim - num) / (num - num // 2)
     grams, some = seconds(run, mask), seconds(half, mask)
@@ -155,7 +154,7 @@ def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, Any]]:
     assert isinstance(gen, StyleGAN2), "see `grows`"
     for k in range(len(gen.config.channels)):
         part = _lower_blocks(gen, k + 1)
-        ws = jnp.zeros((columns, part.num_ws, part.w_dim))
+        ws = jnp.zeros((columns, part.num_ws, part.w_dim), jnp.float32)
         image = jax.jit(jax.vmap(image_function(part))).lower(ws).compile()
         column = jax.jit(lambda f, w: jax.vmap(jax.linearize(f, w[0])[1])(w))
         now = {

@@ -30,7 +30,7 @@ def edit(
         direction the last axis may be left out: a number is one edit, [S] are S edits.
       layers: rows of ws to move; None takes the directions' own, which may be all.
     Returns:
-      Latents of the same type, [..., N, d] or [..., N, L, d], the leading axes being those of `steps`.
+      Latents of the same type and dtype, [..., N, d] or [..., N, L, d], the leading axes being those of `steps`.
     Raises:
       ValueError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step longer than 1e6.
     """
@@ -58,6 +58,8 @@ def edit(
         chosen = check_layers(layers, latents.shape[1])
         move = move * layer_weights(chosen, latents.shape[1], move.dtype)[:, None]
     edited = latents + move
+    if jnp.issubdtype(latents.dtype, jnp.floating):  # directions and steps may be of more bits, or fewer
+        edited = edited.astype(latents.dtype)
     return type(ws)(edited) if isinstance(ws, Latent) else edited
 
 

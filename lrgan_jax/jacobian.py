@@ -153,7 +153,7 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
                 weights = jnp.concatenate([weights, jnp.ones_like(weights[:1])])
             columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values, layers, plan.chunk)
             sums, J = _weighted_grams(columns, latent.shape[-1], weights, plan)
-        counts = masks.sum((1, 2)) * per_pixel
+        counts = masks.astype(sums.dtype).sum((1, 2)) * per_pixel
         inside = sums[: len(masks)] / jnp.maximum(counts, 1e-6)[:, None, None]
         outside = None
         if rest:
@@ -203,7 +203,8 @@ def _weighted_grams(columns, d, weights, plan) -> tuple[Float[Array, "r d d"], F
 
     def products(held, part):
         """[R, block, slab]: one region at a time, lest R weighed copies be held."""
-        return lax.map(lambda m: jnp.einsum("ip,jp->ij", held.astype(m.dtype), part * m, precision=lax.Precision.HIGHEST), weights)
+        held, part = held.astype(weights.dtype), part.astype(weights.dtype)
+        return lax.map(lambda m: jnp.einsum("ip,jp->ij", held, part * m, precision=lax.Precision.HIGHEST), weights)
 
     def of_block(grams, first, held):
         def add(i, grams):

@@ -76,7 +76,7 @@ def _analyse(inside, outside, lam, mu, num_relax, mode) -> Analysis:
     (low_a, rank_a), (low_b, rank_b) = ((s.low_rank.astype(inside.dtype), s.rank.astype(jnp.int32)) for s in (split_a, split_b))
     attribute = subspaces.attribute_space(low_a, rank_a)
     null = subspaces.null_space(low_b, rank_b, num_relax)
-    everything = subspaces.Subspace(jnp.eye(len(inside)), jnp.ones(len(inside)), jnp.full(len(inside), True))
+    everything = subspaces.Subspace(jnp.eye(len(inside), dtype=inside.dtype), jnp.ones_like(inside[0]), jnp.full(len(inside), True))
     mu = subspaces.default_mu(inside, outside) if mu is None else jnp.asarray(mu, inside.dtype)
     candidates = {
         "frontier": subspaces.frontier_directions(inside, outside, mu, attribute),

@@ -132,6 +132,7 @@ def frontier_directions(
       mu: how many times more the inside must change than the rest; see `default_mu`.
       attribute: only for `kept`; without it `kept` is 1.
     """
+    mu = jnp.asarray(mu, inside.dtype)  # a NumPy number would make everything its own dtype
     values, vectors = spectrum(inside - mu * outside)
     kept = jnp.ones_like(values) if attribute is None else energies(vectors, attribute.projector)
     noise = 4 * jnp.finfo(values.dtype).eps * (jnp.trace(inside) + mu * jnp.trace(outside))  # what moves neither side has value 0
@@ -200,7 +201,8 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
 
 def _whitened(inside, outside, tao):
     """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
-    c = tao * jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
+    c = jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
+    c = jnp.asarray(tao, inside.dtype) * c
     factor = linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)
     whitened = jsl.solve_triangular(factor, half.T, lower=True)

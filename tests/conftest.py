@@ -43,6 +43,13 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def nan_flags():
+    """For tests of bad input, which comes back as NaN: JAX_DEBUG_NANS would make that an error."""
+    with jax.debug_nans(False):
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_stylegan2() -> StyleGAN2:
     """16x16, three blocks, w of 12, with noise that shows."""

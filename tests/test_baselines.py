@@ -230,7 +230,7 @@ def test_random_directions_favour_no_axis(small_stylegan2):
 
     A coordinate's square has a standard deviation of about sqrt(2)/d; over 1,000 rows four sigma are 0.18 of its mean.
     """
-    draw = jax.jit(lambda key: jnp.linalg.qr(jax.random.normal(key, (12, 5)))[0].T)
+    draw = jax.jit(lambda key: jnp.linalg.qr(jax.random.normal(key, (12, 5), jnp.float32))[0].T)
     same = baselines.random_directions(small_stylegan2, jax.random.key(3), num=5).vectors
     np.testing.assert_allclose(draw(jax.random.key(3)), same, rtol=0, atol=1e-6)
     rows = np.concatenate([draw(jax.random.key(k)) for k in range(200)])

@@ -261,7 +261,7 @@ def test_the_same_key_gives_the_same_directions(compared, monkeypatch):
     monkeypatch.setattr(methods, "KNOWING", {"frontier": methods.KNOWING["frontier"]})
     monkeypatch.setattr(methods, "SAMPLES", SAMPLES)
     key_latents, key_methods = jax.random.split(jax.random.key(0))
-    np.testing.assert_array_equal(jax.random.normal(key_latents, (LATENTS, 10)), compared.setup.z)
+    np.testing.assert_array_equal(jax.random.normal(key_latents, (LATENTS, 10), np.float32), compared.setup.z)
     found, seconds = methods.directions_of_all(compared.setup, methods.finders(compared.setup), key_methods)
     assert [*seconds] == ["frontier"] and seconds["frontier"] > 0
     for name, vectors in found.items():

@@ -62,7 +62,7 @@ def test_a_hint_is_the_share_of_the_teachers_variance_that_is_missed(teacher):
     z = on_sphere(16)
     _, metrics = module._loss(trained, CONFIG, teacher, state.buffers, jnp.asarray(z), 0)
     answer = np.asarray(teacher.synthesis(z))
-    nothing = np.asarray(dcgan.Network(TEACHER).apply(teacher.variables, 0, jnp.zeros((1, 4, 4, 8)), method="layer"))
+    nothing = np.asarray(dcgan.Network(TEACHER).apply(teacher.variables, 0, jnp.zeros((1, 4, 4, 8), np.float32), method="layer"))
     np.testing.assert_allclose(metrics["hint4"], np.square(nothing - answer).mean() / answer.var(), rtol=1e-5)
     assert "l1" not in metrics
 

@@ -483,7 +483,7 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize(("changes", "match"), BAD_VALUES, ids=range(len(BAD_VALUES)))
-def test_input_that_does_not_fit_is_refused(changes, match):
+def test_input_that_does_not_fit_is_refused(changes, match, nan_flags):
     """One ValueError that names the trouble."""
     with pytest.raises(ValueError, match=match):
         call(**changes)

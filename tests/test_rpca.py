@@ -230,7 +230,7 @@ def test_order_of_the_axes_does_not_matter():
 
 
 @pytest.mark.parametrize("mode", ["converged", "authors"])
-def test_vmap_and_jit(mode):
+def test_vmap_and_jit(mode, nan_flags):
     """A batch stops matrix by matrix: every result and step count equals the single run's. lam may be traced."""
     solve = partial(robust_pca, mode=mode)
     grams = jnp.asarray(np.stack([random_gram(16, 0), 5 * random_gram(16, 1), np.zeros((16, 16))]), jnp.float32)
@@ -306,7 +306,7 @@ def test_unusable_prices_are_flagged():
     assert not any(bool(robust_pca(random_gram(16, 0).astype(np.float32), lam).converged) for lam in (-0.1, np.nan))
 
 
-def test_check_counts_a_batch():
+def test_check_counts_a_batch(nan_flags):
     """What converged passes through; too few steps are flagged, and told from matrices that were never tried."""
     grams = np.stack([random_gram(16, 0).astype(np.float32), spoiled("nan"), random_gram(16, 1).astype(np.float32)])
     good = robust_pca(grams[0])

@@ -117,12 +117,12 @@ def test_population_is_the_mean_over_all_latents(finished):
 
 def test_the_sum_of_many_terms_is_exact():
     """100,000 float32 terms to 1e-6 of the sum, where adding them up plainly is worse than that; skipped ones do not count."""
-    terms = np.float32(1) + jax.random.uniform(jax.random.key(0), (100_000, 3)) * jnp.array([1e-3, 1.0, 1e3])
+    terms = np.float32(1) + jax.random.uniform(jax.random.key(0), (100_000, 3), np.float32) * np.array([1e-3, 1, 1e3], np.float32)
     counted = np.arange(100_000) % 7 != 0
     exact = np.asarray(terms, np.float64)[counted].sum(0)
     high, low = jax.jit(compensated_sum)(terms, counted)
     assert worst(np.asarray(high, np.float64) + low, exact) < 1e-7
-    plain = jax.lax.scan(lambda total, term: (total + term, None), jnp.zeros(3), terms[counted])[0]
+    plain = jax.lax.scan(lambda total, term: (total + term, None), jnp.zeros(3, np.float32), terms[counted])[0]
     assert np.abs(plain / exact - 1).max() > SAME
 
 
@@ -347,7 +347,7 @@ def test_one_region_of_some_layers_with_classes(tmp_path):
     latents = sweep.seeded(gen, 1, 3, labels=[2, 0])
     sweep.run(gen, tmp_path / "store", latents, {"corner": mask}, layers=[2, 3], num=2, block=4, thumbnail=4)
     opened = sweep.open(tmp_path / "store")
-    z = jnp.concatenate([jax.random.normal(jax.random.fold_in(jax.random.key(1), i), (1, 5)) for i in range(3)])
+    z = jnp.concatenate([jax.random.normal(jax.random.fold_in(jax.random.key(1), i), (1, 5), np.float32) for i in range(3)])
     w = gen.mapping(Z(z), np.eye(3, dtype=np.float32)[[2, 0, 2]])
     assert worst(np.asarray(opened["ws"])[:, 0], w.array) < 1e-6
     assert opened["image"].shape == (3, 4, 4, 3) and opened["image"].dtype.name == "uint8"

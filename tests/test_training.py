@@ -428,7 +428,7 @@ def mesh(num):
 
 
 def reals_of(config, k):
-    return jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), minval=-1, maxval=1)
+    return jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), np.float32, minval=-1, maxval=1)
 
 
 def after(config, num_steps, num_devices=1, *, always=False, latents=None):

@@ -50,7 +50,7 @@ def effects(setup: Setup, vectors: Float[Array, "m n r d"], sizes: Float[np.ndar
     found = []
     for n, latent in enumerate(setup.ws):
         moves = spread_over_layers(vectors[:, n].reshape(-1, vectors.shape[-1]), latent, setup.layers)
-        steps = jnp.asarray(sizes[:, n]) * jnp.array([-1.0, 1.0])
+        steps = jnp.asarray(sizes[:, n]) * jnp.array([-1.0, 1.0], sizes.dtype)
         found.append(_of_one(f, there, latent, moves.reshape(*steps.shape[:2], *latent.shape), steps, masks))
     joined = jax.tree.map(lambda *of_latents: np.stack(of_latents, axis=1), *found)
     return Effects(**{name: joined.get(name) for name in Effects._fields})

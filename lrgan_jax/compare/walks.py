@@ -37,7 +37,7 @@ def compare_walks(
 ) -> Walks:
     """Both kinds of edit from the first `num` latents along `vectors`, whose usual steps are `sizes`."""
     gen, f = setup.gen, image_function(setup.gen)
-    ways = jnp.array([-1.0, 1.0])
+    ways = jnp.array([-1.0, 1.0], vectors.dtype)
     latents = jnp.repeat(setup.ws[:num], 2, axis=0)  # [2N, L, d]: both ways of the first latent, of the second, ...
     found = []
     for r, (region, mask) in enumerate(zip(setup.regions, setup.masks, strict=True)):
@@ -70,12 +70,12 @@ def _of_one(f, latent, move, points, mask):
         straight_image = f(latent + strength * move)
         straight = region_change(before, straight_image, mask)
         path = Partial(_along, f, points)
-        step: Step = step_for_change(path, jnp.zeros(1), jnp.ones(1), mask, straight.inside)
+        step: Step = step_for_change(path, jnp.zeros_like(latent, shape=1), jnp.ones_like(latent, shape=1), mask, straight.inside)
         inside_path = step.size <= 1
         images = jnp.stack([straight_image, path(step.size[None])])
         return straight.inside, straight.outside, step.change.outside, step.reached & inside_path, images
 
-    return jax.lax.map(at, jnp.asarray(STRENGTHS))
+    return jax.lax.map(at, jnp.asarray(STRENGTHS, latent.dtype))
 
 
 def _along(f, points, fraction):

@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
 from lrgan_jax.generators import ops
-from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z
+from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
 from lrgan_jax.jacobian import check_layers
 
@@ -43,8 +43,8 @@ class Network(nn.Module):
     def setup(self):
         cfg, init = self.config, nn.initializers.normal(0.02)
         widths = (*cfg.channels, cfg.img_channels)
-        self.project = self.param("project", init, (4, 4, cfg.z_dim, widths[0]))
-        self.ups = [self.param(f"up{k}", init, (4, 4, *widths[k : k + 2])) for k in range(len(cfg.channels))]
+        self.project = self.param("project", init, (4, 4, cfg.z_dim, widths[0]), jnp.float32)
+        self.ups = [self.param(f"up{k}", init, (4, 4, *widths[k : k + 2]), jnp.float32) for k in range(len(cfg.channels))]
         for k in range(len(cfg.channels)):
             setattr(self, f"norm{k}", nn.BatchNorm(use_running_average=True, epsilon=1e-5))
 
@@ -66,8 +66,8 @@ class Network(nn.Module):
 
 
 def init(key: Array, config: DCGANConfig) -> dict[str, Any]:
-    """Fresh variables, {"params": ..., "batch_stats": ...}."""
-    return dict(Network(config).init(key, jnp.zeros((1, config.z_dim))))
+    """Fresh variables in float32, {"params": ..., "batch_stats": ...}."""
+    return dict(Network(config).init(key, jnp.zeros((1, config.z_dim), jnp.float32)))
 
 
 @partial(jax.jit, static_argnames="config")
@@ -109,11 +109,11 @@ class DCGAN(StoredWeights):
           TypeError, ValueError: as `StyleGAN2.mapping`.
         """
         check_number("truncation", truncation)
-        z = check_z(z, self.z_dim)
+        z = check_z(z, self.z_dim, weights_dtype(self.variables))
         check_label(c, self.c_dim, len(z))
         if cutoff not in (None, 0, 1):
             raise ValueError(f"cutoff counts layers, 0 or 1 for this model, got {cutoff}")
-        return Z(z if cutoff == 0 else truncation * z)
+        return Z(z if cutoff == 0 else jnp.asarray(truncation, z.dtype) * z)
 
     def synthesis(
         self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
@@ -125,7 +125,7 @@ class DCGAN(StoredWeights):
         """
         check_noise(noise, key)
         z = w.array if isinstance(w, Z) else w  # here z is the latent to edit
-        return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim)[:, 0])
+        return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim, weights_dtype(self.variables))[:, 0])
 
     def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
         """Rows of the projection of z to the first features, one per feature; they are what SeFa factorises here."""

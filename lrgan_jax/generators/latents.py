@@ -3,6 +3,10 @@
 Feeding z where w is meant gives no error in plain arrays of equal width, only a frightening picture. So what our functions return is
 one of three thin wrappers, which behave as arrays (arithmetic, indexing, `jnp.asarray`, pytrees) and are refused where another
 space is meant. Plain arrays are accepted everywhere and checked by shape alone.
+
+A generator computes in the dtype of its weights (`weights_dtype`): latents and labels of any other, float64 NumPy arrays, ints or lists,
+are taken in that one, whatever jax_enable_x64 says. Whoever wants 64 bits gives them to the weights, and all that follows has them too:
+`jax.tree.map(lambda a: a.astype("float64"), gen)`.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +94,13 @@ class WS(Latent):
     space: ClassVar[str] = "ws"
 
 
+def weights_dtype(gen: Any) -> Any:
+    """The floating dtype of a generator's weights, or of any tree of them; None where none can be seen, as in what is no pytree."""
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(gen) if hasattr(leaf, "dtype")]
+    found = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
+    return jnp.result_type(*found) if found else None
+
+
 def _check_at_hand(latents: ArrayLike | Latent) -> None:
     """Refuse NaN and infinity in arrays of this machine. To look at a device's here would stop it from computing ahead; whatever takes
     results off the device looks at those (`render`, `region_grams`)."""
@@ -98,18 +109,18 @@ def _check_at_hand(latents: ArrayLike | Latent) -> None:
         check_number("latents", array)
 
 
-def check_z(z: ArrayLike | Latent, z_dim: int) -> Float[Array, "n z"]:
-    """The array of `z`, refusing w and ws and wrong shapes."""
+def check_z(z: ArrayLike | Latent, z_dim: int, dtype: Any = None) -> Float[Array, "n z"]:
+    """The array of `z`, as `dtype` if one is given, refusing w and ws and wrong shapes."""
     if isinstance(z, Latent) and not isinstance(z, Z):
         raise TypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
     _check_at_hand(z)
-    z = jnp.asarray(z)
+    z = jnp.asarray(z, dtype)
     if z.ndim != 2 or z.shape[1] != z_dim:
         raise ValueError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
     return z
 
 
-def check_label(c: ArrayLike | None, c_dim: int, batch: int) -> Float[Array, "n c"] | None:
+def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) -> Float[Array, "n c"] | None:
     """The one-hot labels of a conditional model; None of an unconditional one."""
     if c_dim == 0:
         if c is not None:
@@ -117,18 +128,19 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int) -> Float[Array, "n 
         return None
     if c is None:
         raise ValueError(f"this model is conditional: pass c, one-hot labels of shape [N, {c_dim}]")
-    c = jnp.asarray(c)
+    c = jnp.asarray(c, dtype)
     if c.shape != (batch, c_dim):
         raise ValueError(f"c must be one-hot labels of shape [{batch}, {c_dim}], got {list(c.shape)}")
     return c
 
 
-def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int) -> Float[Array, "n l d"]:
-    """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is; z and wrong shapes are refused."""
+def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int, dtype: Any = None) -> Float[Array, "n l d"]:
+    """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is, as `dtype` if one is given; z and wrong shapes are
+    refused."""
     if isinstance(w, Z):
         raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
     _check_at_hand(w)
-    ws = jnp.asarray(w)
+    ws = jnp.asarray(w, dtype)
     if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
         raise ValueError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")
     if ws.ndim == 2 and ws.shape[1] == w_dim:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_key, check_number, check_whole
-from lrgan_jax.generators.latents import WS, Latent, Z, check_ws
+from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.windows import Window, crop
 from lrgan_jax.jacobian import check_layers
 
@@ -113,13 +114,15 @@ def check_generator(gen: Any) -> None:
 def sample_z(gen: Generator, key: ArrayLike, num: int) -> Z:
     """`num` standard normal latents, [num, z_dim].
 
+    In the dtype of the weights, but drawn in 32 bits whatever that is: a key is the same picture in any precision.
+
     Raises:
       TypeError: if `key` is no random key, or `gen` a name. ValueError: if `num` is not at least 1.
     """
     check_generator(gen)
     check_key(key)
     check_whole("num", num)
-    return Z(jax.random.normal(key, (num, gen.z_dim)))
+    return Z(jnp.asarray(jax.random.normal(key, (num, gen.z_dim), jnp.float32), weights_dtype(gen)))
 
 
 def image_function(
@@ -153,8 +156,9 @@ class _View:
 
 
 def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
-    """One row per layer: w [N, w_dim] repeated, ws as it is. For a generator whose latent is z, z itself with an axis of 1."""
-    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim))
+    """One row per layer: w [N, w_dim] repeated, ws as it is; in the dtype of the weights, where they can be seen. For a generator whose
+    latent is z, z itself with an axis of 1."""
+    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim, weights_dtype(gen)))
 
 
 def render(

@@ -23,7 +23,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
 from lrgan_jax.generators import ops
-from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z
+from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
 from lrgan_jax.generators.windows import Window, crop, needed
 from lrgan_jax.jacobian import check_layers
@@ -80,8 +80,8 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n o"]:
         std = 1 / self.lr_multiplier
-        kernel = self.param("kernel", nn.initializers.normal(std), (x.shape[-1], self.features))
-        bias = self.param("bias", self.bias_init, (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(std), (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
         return ops.dense(x, kernel, bias, self.lr_multiplier)
 
 
@@ -93,9 +93,9 @@ class MappingNetwork(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
         cfg = self.config
-        self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,))  # read by truncation, held here like its peers do
+        self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,), jnp.float32)  # read by truncation, held here like its peers do
         if c is not None and cfg.label_concat:
-            table = self.param("label_weight", nn.initializers.normal(1.0), (cfg.c_dim, cfg.embed_features))
+            table = self.param("label_weight", nn.initializers.normal(1.0), (cfg.c_dim, cfg.embed_features), jnp.float32)
             z = jnp.concatenate([z, jnp.matmul(c, table, precision="highest")], axis=-1)
         x = ops.normalize_2nd_moment(z)
         if c is not None and not cfg.label_concat:
@@ -120,8 +120,8 @@ class SynthesisLayer(nn.Module):
     def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise, window: Window) -> Float[Array, "n g v o"]:
         cfg = self.config
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w)
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         eps = 1e-8 * (9 * x.shape[-1] if cfg.scaled_demodulation else 1)
         x = ops.modulated_conv(x, kernel, style, demodulation_eps=eps, up_filter=cfg.filter if self.up else None)
         if cfg.use_noise:
@@ -131,12 +131,13 @@ class SynthesisLayer(nn.Module):
 
     def noise_picture(self, noise: Noise, x, window: Window) -> Float[Array, "#n h w"]:
         """One picture for all channels: the same for every sample when const, a fresh one each when random."""
-        strength = self.param("noise_strength", nn.initializers.zeros, ())
-        stored = self.variable("buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), (self.size, self.size)))
+        strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
+        shape = self.size, self.size
+        stored = self.variable("buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), shape, jnp.float32))
         if noise == "none":
             return jnp.zeros((1, 1, 1), x.dtype)
         fresh = noise == "random"
-        picture = jax.random.normal(self.make_rng("noise"), (len(x), self.size, self.size), x.dtype) if fresh else stored.value[None]
+        picture = jax.random.normal(self.make_rng("noise"), (len(x), *shape), x.dtype) if fresh else stored.value[None]
         return strength * crop(picture[..., None], Window(0, 0, self.size, self.size), window)[..., 0]
 
 
@@ -148,8 +149,8 @@ class ToRGB(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / float(np.sqrt(x.shape[-1]))
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,), jnp.float32)
         x = ops.modulated_conv(x, kernel, style, demodulation_eps=None) + bias
         clamp = self.config.conv_clamp
         return x if clamp is None else jnp.clip(x, -clamp, clamp)
@@ -170,7 +171,7 @@ class SynthesisBlock(nn.Module):
         residual = cfg.architecture == "resnet" and k > 0
         gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
         if k == 0:
-            const = self.param("const", nn.initializers.normal(1.0), (4, 4, features))
+            const = self.param("const", nn.initializers.normal(1.0), (4, 4, features), jnp.float32)
             const = crop(const[None], Window(0, 0, 4, 4), wider)
             x = skip = jnp.broadcast_to(const, (rows[0].shape[0], *const.shape[1:]))
         else:
@@ -195,7 +196,7 @@ class Conv1x1(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.features))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.features), jnp.float32)
         return ops.conv(x, kernel / float(np.sqrt(x.shape[-1])))
 
 
@@ -234,9 +235,9 @@ class Network(nn.Module):
 
 
 def init(key: Array, config: StyleGAN2Config) -> dict[str, Any]:
-    """Fresh variables, {"params": ..., "buffers": ...}."""
-    z, c = jnp.zeros((1, config.z_dim)), jnp.zeros((1, config.c_dim)) if config.c_dim else None
-    return dict(Network(config).init(key, z, c))
+    """Fresh variables in float32, {"params": ..., "buffers": ...}."""
+    z, c = (jnp.zeros((1, size), jnp.float32) for size in (config.z_dim, config.c_dim))
+    return dict(Network(config).init(key, z, c if config.c_dim else None))
 
 
 @partial(jax.jit, static_argnames="config")
@@ -318,10 +319,11 @@ class StyleGAN2(StoredWeights):
             that is not finite.
         """
         check_number("truncation", truncation)
-        z = check_z(z, self.z_dim)
-        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z)))
+        dtype = weights_dtype(self.variables)
+        z = check_z(z, self.z_dim, dtype)
+        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
         w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w + (1 - truncation) * (w_avg - w)  # in this order truncation 1 leaves w exactly alone
+        truncated = w + jnp.asarray(1 - truncation, w.dtype) * (w_avg - w)  # in this order truncation 1 leaves w exactly alone
         if cutoff is None:
             return W(truncated)
         if not 0 <= cutoff <= self.num_ws:
@@ -340,13 +342,15 @@ class StyleGAN2(StoredWeights):
           TypeError: if `w` is z. ValueError: on wrong shapes, an unknown noise, or random noise without a key.
         """
         check_noise(noise, key)
-        return synthesize(self.config, self.variables, check_ws(w, self.num_ws, self.w_dim), noise, key)
+        ws = check_ws(w, self.num_ws, self.w_dim, weights_dtype(self.variables))
+        return synthesize(self.config, self.variables, ws, noise, key)
 
     def partial_synthesis(
         self, ws: ArrayLike | Latent, noise: Noise, moving: tuple[int, ...] | None, window: Window | None
     ) -> Float[Array, "n h w c"]:
         """See `protocol.image_function`, which is how this is called."""
-        return synthesize(self.config, self.variables, check_ws(ws, self.num_ws, self.w_dim), noise, None, moving, window)
+        ws = check_ws(ws, self.num_ws, self.w_dim, weights_dtype(self.variables))
+        return synthesize(self.config, self.variables, ws, noise, None, moving, window)
 
     def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
         """Rows of the affine maps that turn these rows of ws into styles, one per channel. None takes all layers.

@@ -120,7 +120,7 @@ def steps_for_change(
     target: Float[ArrayLike, ""],
 ) -> Step:
     """`step_for_change` at one latent for every region r, k directions each, both ways: each result is [R, K, 2], the positive way last."""
-    both = moves[:, :, None] * jnp.reshape(jnp.array([-1.0, 1.0]), (2,) + (1,) * jnp.ndim(latent))
+    both = moves[:, :, None] * jnp.reshape(jnp.array([-1.0, 1.0], moves.dtype), (2,) + (1,) * jnp.ndim(latent))
     over_ways = jax.vmap(partial(step_for_change, f), (None, 0, None, None))
     over_directions = jax.vmap(over_ways, (None, 0, None, None))
     return jax.vmap(over_directions, (None, 0, 0, None))(latent, both, masks, target)

@@ -61,10 +61,13 @@ def _patches(images: Float[Array, "n h w c"], key) -> list[Float[Array, "p 7 7 c
     found = []
     for level, layer in enumerate(laplacian_pyramid(images)):
         size = layer.shape[1] - PATCH + 1
-        corners = jax.random.randint(jax.random.fold_in(key, level), (len(layer), PATCHES, 2), 0, size)
-        cut = jax.vmap(lambda image, at: jax.vmap(lambda p: jax.lax.dynamic_slice(image, (*p, 0), (PATCH, PATCH, image.shape[-1])))(at))
-        found.append(cut(layer, corners).reshape(-1, PATCH, PATCH, layer.shape[-1]))
+        corners = jax.random.randint(jax.random.fold_in(key, level), (len(layer), PATCHES, 2), 0, size, jnp.int32)
+        found.append(jax.vmap(jax.vmap(_cut, (None, 0)))(layer, corners).reshape(-1, PATCH, PATCH, layer.shape[-1]))
     return found
+
+
+def _cut(image: Float[Array, "h w c"], corner) -> Float[Array, "7 7 c"]:
+    return jax.lax.dynamic_slice(image, (*corner, jnp.int32(0)), (PATCH, PATCH, image.shape[-1]))
 
 
 def laplacian_pyramid(images: Float[Array, "n h w c"]) -> list[Float[Array, "n g v c"]]:

@@ -62,7 +62,7 @@ def _distance(params: Params, a: list[Array], b: list[Array]) -> Float[Array, " 
         jnp.einsum("nhwc,c->n", jnp.square(x - y), params[f"weights{i}"], precision=lax.Precision.HIGHEST) / (x.shape[1] * x.shape[2])
         for i, (x, y) in enumerate(zip(a, b, strict=True))
     )
-    return sum(layers, start=jnp.zeros(()))
+    return sum(layers, start=jnp.zeros((), a[0].dtype))
 
 
 def _features(params: Params, images: Float[Array, "n h w c"]) -> list[Array]:

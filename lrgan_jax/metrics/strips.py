@@ -38,9 +38,9 @@ def equal_steps(
     check_whole("num", num, least=2)
     check_number("low", low)
     check_number("high", high)
-    fine = jnp.linspace(low, high, FINE * (num - 1) + 1)
+    fine = jnp.linspace(low, high, FINE * (num - 1) + 1, dtype=jnp.result_type(latent))
     images = lax.map(lambda step: f(latent + step * direction), fine)
     pieces = jax.vmap(distance)(images[:-1], images[1:])
     pieces = pieces + 1e-6 * jnp.maximum(pieces.mean(), 1e-12)  # the sum must rise for its inverse to exist
-    travelled = jnp.concatenate([jnp.zeros(1), jnp.cumsum(pieces)])
-    return jnp.interp(jnp.linspace(0, 1, num), travelled / travelled[-1], fine)
+    travelled = jnp.concatenate([jnp.zeros_like(pieces[:1]), jnp.cumsum(pieces)])
+    return jnp.interp(jnp.linspace(0, 1, num, dtype=pieces.dtype), travelled / travelled[-1], fine)

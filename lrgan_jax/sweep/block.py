@@ -132,11 +132,8 @@ def factorise(options: Options, inside: Float[Array, "d d"], outside: Float[Arra
     if options.splits:
         for side, split in (("inside", analysis.inside), ("outside", analysis.outside)):
             results |= {f"low_rank_{side}": upper_triangle(split.low_rank), f"sparse_{side}": upper_triangle(split.sparse)}
-    return {name: a.astype(jnp.int32) if name.startswith("rank") else _float32(a) for name, a in results.items()}
-
-
-def _float32(a: Array) -> Array:
-    return a.astype(jnp.float32) if jnp.issubdtype(a.dtype, jnp.floating) else a
+    kinds = {"f": inside.dtype, "i": jnp.int32}  # the authors' mode answers in 64 bits
+    return {name: a.astype(kinds.get(a.dtype.kind, a.dtype)) for name, a in results.items()}
 
 
 def compensated_sum(terms: Float[Array, "n ..."], counted: Bool[Array, " n"]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

@@ -81,7 +81,7 @@ def given(gen: Generator, latents: Latent | ArrayLike, *, truncation: float = 1.
         return to_ws(gen, gen.mapping(Z(rows), None, truncation) if kind is Z else kind(rows)).array
 
     def stretch(first: int, n: int):
-        part = np.asarray(rows[first : first + n], np.float32)
+        part = np.asarray(rows[first : first + n])
         return of_rows(gen, np.concatenate([part, np.repeat(part[-1:], n - len(part), axis=0)]))
 
     record = {"num": len(rows), "space": kind.space, "sha256": _digest(rows), "truncation": truncation}

@@ -44,12 +44,12 @@ def options_of(manifest: Mapping[str, Any]) -> Options:
 
 def layouts(gen: Generator, latents: Latents, masks: Float[np.ndarray, "r h w"], options: Options, block: int) -> dict[str, Layout]:
     """The arrays of a store."""
-    ws = jax.ShapeDtypeStruct((gen.num_ws, gen.w_dim), np.float32)
+    ws = jax.eval_shape(lambda: latents.stretch(0, 1)[0])
     results, _ = jax.eval_shape(partial(one, options, gen, masks), ws)
     found = {
         name: Layout((latents.num, *result.shape), result.dtype.name, ("latent", *AXES[name]), block) for name, result in results.items()
     }
-    regions, d = len(masks), gen.w_dim
+    regions, d, grams = len(masks), gen.w_dim, results["inside"].dtype.name
     for name in Sums._fields:
-        found[f"sum_{name}"] = Layout((-(-latents.num // block), regions, d * (d + 1) // 2), "float32", ("block", "region", "pair"), 1)
+        found[f"sum_{name}"] = Layout((-(-latents.num // block), regions, d * (d + 1) // 2), grams, ("block", "region", "pair"), 1)
     return found | {"masks": Layout(masks.shape, "float32", ("region", "mask_y", "mask_x"), regions)}

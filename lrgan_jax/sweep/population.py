@@ -30,7 +30,7 @@ def write(store: Store) -> None:
         raise SweepError(f"{store.place}: no latent has finite results")
     for side in Sums._fields:
         total = sum(store.values(f"sum_{side}", block).astype(np.float64) for block in range(store.num_blocks))
-        means.append(symmetric((np.asarray(total) / count).astype(np.float32)))
+        means.append(symmetric((np.asarray(total) / count).astype(store.layouts[f"sum_{side}"].dtype)))
     results = jax.jit(jax.vmap(partial(factorise, options_of(store.manifest))))(*means)
     arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))
     store.write_population(arrays, {**AXES, **MEANS})

@@ -52,12 +52,12 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
     """
 
     def latents(key, n: int) -> Float[Array, "n z"]:
-        z = sample_z(gen, key, n).array
+        z = sample_z(gen, key, n).array.astype(jnp.float32)
         return ops.normalize_2nd_moment(z) if on_sphere else z
 
     @partial(jax.jit, static_argnums=2)
     def images(gen: Generator, key, n: int) -> Float[Array, "n h w c"]:
-        return gen.synthesis(gen.mapping(latents(key, n)))
+        return gen.synthesis(gen.mapping(latents(key, n))).astype(jnp.float32)
 
     training, held_out = jax.random.split(random_key(seed))
     channels = jax.eval_shape(partial(images, n=1), gen, training).shape[-1]

@@ -42,8 +42,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n g v o"]:
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (self.size, self.size, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (self.size, self.size, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         kernel = kernel / float(np.sqrt(self.size**2 * x.shape[-1]))
         x = ops.conv(x, kernel) if self.down is None else ops.down_conv(x, kernel, self.down)
         return ops.leaky_relu(x + bias, float(np.sqrt(2)) * self.gain)
@@ -110,8 +110,8 @@ def group_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h
 
 
 def init(key: Array, config: DiscriminatorConfig) -> dict[str, Any]:
-    """Fresh parameters."""
-    images = jnp.zeros((config.group, config.resolution, config.resolution, config.img_channels))
+    """Fresh parameters, in float32."""
+    images = jnp.zeros((config.group, config.resolution, config.resolution, config.img_channels), jnp.float32)
     return dict(Discriminator(config).init(key, images)["params"])
 
 

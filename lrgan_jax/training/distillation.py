@@ -94,6 +94,7 @@ def distill(
       Interrupted: after SIGINT or SIGTERM, once the state is saved.
     """
     _check(teacher, config)
+    teacher = jax.tree.map(partial(jnp.asarray, dtype=jnp.float32), teacher)  # as all training is
 
     def update(state: DistillState, step: int) -> tuple[DistillState, dict[str, Any]]:
         return distill_step(config, teacher, state, stage=_stage(config, step - 1))
@@ -115,7 +116,10 @@ def init(config: DistillConfig, teacher: DCGAN, seed: int) -> DistillState:
     variables = _linear_start(config.student, key)
     pairs = zip(config.student.channels, teacher.config.channels, strict=False)  # the student's last block answers for the image alone
     keys = jax.random.split(key_adapters, len(teacher.config.channels))
-    adapters = [{"kernel": jax.random.normal(k, (i, o)) / i**0.5, "bias": jnp.zeros(o)} for k, (i, o) in zip(keys, pairs, strict=True)]
+    adapters = [
+        {"kernel": jax.random.normal(k, (i, o), jnp.float32) / i**0.5, "bias": jnp.zeros(o, jnp.float32)}
+        for k, (i, o) in zip(keys, pairs, strict=True)
+    ]
     trained = {"student": variables["params"], "adapters": adapters}
     average = jax.tree.map(jnp.array, variables["params"])  # arrays of its own: the state is given away
     return DistillState(jnp.uint32(seed), jnp.uint32(0), trained, average, variables["buffers"], _optimizer(config).init(trained))
@@ -137,7 +141,7 @@ def distill_step(config: DistillConfig, teacher: DCGAN, state: DistillState, *, 
       gives; in the last stage `l1`, the mean absolute difference of images.
     """
     key = jax.random.fold_in(jax.random.key(state.seed), state.step)
-    z = ops.normalize_2nd_moment(jax.random.normal(key, (config.batch, config.student.z_dim)))
+    z = ops.normalize_2nd_moment(jax.random.normal(key, (config.batch, config.student.z_dim), jnp.float32))
     slopes, metrics = jax.grad(_loss, has_aux=True)(state.trained, config, teacher, state.buffers, z, stage)
     updates, optimizer = _optimizer(config).update(slopes, state.optimizer)
     trained: Any = optax.apply_updates(state.trained, updates)
@@ -153,7 +157,7 @@ def _loss(trained, config: DistillConfig, teacher: DCGAN, buffers, z: Float[Arra
     variables = {"params": trained["student"], "buffers": buffers}
     w = stylegan2.map_latents(student, variables, z, None)
     image, blocks = stylegan2.features(student, variables, jnp.repeat(w[:, None], student.num_ws, axis=1))
-    total, metrics = jnp.zeros(()), {}
+    total, metrics = jnp.zeros((), jnp.float32), {}
     for k in range(max(stage - 1, 0), min(stage + 1, len(trained["adapters"]))):
         x = jnp.einsum("nhwi,io->nhwo", blocks[k], trained["adapters"][k]["kernel"]) + trained["adapters"][k]["bias"]
         found, answer = network.apply(teacher.variables, k, x, method="layer"), answers[k + 1]
@@ -173,14 +177,14 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
     """
     variables = jax.jit(stylegan2.init, static_argnums=1)(key, config)
     params = variables["params"]
-    lr, mean, gain = config.mapping_lr, jnp.zeros(config.z_dim), 1.0
+    lr, mean, gain = config.mapping_lr, jnp.zeros(config.z_dim, jnp.float32), 1.0
     for k in range(config.mapping_layers):
         layer = params["mapping"][f"fc{k}"]
         fan_in, fan_out = layer["kernel"].shape
-        turn = gain * jax.random.orthogonal(jax.random.fold_in(key, k), max(fan_in, fan_out))[:fan_in, :fan_out]
+        turn = gain * jax.random.orthogonal(jax.random.fold_in(key, k), max(fan_in, fan_out), dtype=jnp.float32)[:fan_in, :fan_out]
         turn *= (max(fan_in, fan_out) / fan_in) ** 0.5
         layer["kernel"], layer["bias"] = turn * fan_in**0.5 / lr, (SHIFT - mean @ turn) / lr
-        mean, gain = jnp.full(fan_out, SHIFT * 2**0.5), 0.5**0.5  # of what the leaky ReLU gives
+        mean, gain = jnp.full(fan_out, SHIFT * 2**0.5, jnp.float32), 0.5**0.5  # of what the leaky ReLU gives
     average = _mean_latent(config, variables)
     for block, layers in params["synthesis"].items():
         for name in layers.keys() & {"conv0", "conv1", "torgb"}:
@@ -191,7 +195,7 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
 
 
 def _mean_latent(config: StyleGAN2Config, variables) -> Float[Array, " d"]:
-    z = jax.random.normal(jax.random.key(0), (4096, config.z_dim))
+    z = jax.random.normal(jax.random.key(0), (4096, config.z_dim), jnp.float32)
     return stylegan2.map_latents(config, variables, z, None).mean(0)
 
 

@@ -25,7 +25,7 @@ def generator_loss(fake: Float[Array, " n"]) -> Float[Array, ""]:
 
 def feature_matching(found: Sequence[Float[Array, "n ..."]], wanted: Sequence[Float[Array, "n ..."]]) -> Float[Array, ""]:
     """Mean absolute difference of each pair of features, summed over the pairs."""
-    return sum((jnp.abs(a.astype(jnp.float32) - b).mean() for a, b in zip(found, wanted, strict=True)), jnp.zeros(()))
+    return sum((jnp.abs(a.astype(jnp.float32) - b).mean() for a, b in zip(found, wanted, strict=True)), jnp.zeros((), jnp.float32))
 
 
 def r1(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, ""]:

@@ -93,10 +93,10 @@ def init(config: TrainConfig, seed: int, *, start: StyleGAN2 | None = None) -> T
     """The state before the first step: random weights, or `start`'s for the generator."""
     key_g, key_d = jax.random.split(jax.random.key(seed))
     variables = jax.jit(stylegan2.init, static_argnums=1)(key_g, config.generator) if start is None else start.variables
-    params, buffers = jax.tree.map(jnp.array, (variables["params"], variables["buffers"]))
+    params, buffers = jax.tree.map(partial(jnp.array, dtype=jnp.float32), (variables["params"], variables["buffers"]))
     critic = jax.jit(discriminator.init, static_argnums=1)(key_d, config.discriminator)
     first, second = _optimizers(config)
-    zeros = [jnp.zeros(()) for _ in range(3)]  # an array each: the state is donated
+    zeros = [jnp.zeros((), jnp.float32) for _ in range(3)]  # an array each: the state is donated
     return TrainState(
         jnp.uint32(seed), jnp.uint32(0), params, critic, jax.tree.map(jnp.array, params), buffers, first.init(params), second.init(critic),
         *zeros,
@@ -128,6 +128,8 @@ def train_step(
       The next state, and scalars: `loss_g`, `loss_d`, mean scores, `signs`, `augment_p`; with a regulariser `r1` or `path_length`; with
       latents `matched`, and `l1`, the mean absolute difference of images.
     """
+
+    reals, latents = jax.tree.map(jnp.float32, (reals, latents))
 
     def local(state: TrainState, reals, latents) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(state.seed), state.step)
@@ -219,11 +221,11 @@ def _optimizers(config: TrainConfig):
 def _latent(config: TrainConfig, params, buffers, key, z: Float[Array, " z"] | None = None) -> tuple[Array, Array]:
     """ws [L, d] of one image, of two latents where it is mixed; and the first of them, w [d]. With z, of that alone."""
     network, (key_z, key_mix, key_cut) = config.generator, jax.random.split(key, 3)
-    z = jax.random.normal(key_z, (2 if config.mixing else 1, network.z_dim)) if z is None else z[None]
+    z = jax.random.normal(key_z, (2 if config.mixing else 1, network.z_dim), jnp.float32) if z is None else z[None]
     w = stylegan2.map_latents(network, {"params": params, "buffers": buffers}, z, None)
     layers = jnp.arange(network.num_ws)
-    cut = jax.random.randint(key_cut, (), 1, network.num_ws)
-    second = (layers >= cut) & jax.random.bernoulli(key_mix, config.mixing)
+    cut = jax.random.randint(key_cut, (), 1, network.num_ws, jnp.int32)
+    second = (layers >= cut) & jax.random.bernoulli(key_mix, jnp.float32(config.mixing))
     return jnp.where(second[:, None], w[-1], w[0]), w[0]
 
 
@@ -244,7 +246,7 @@ def _path_length(config: TrainConfig, params, buffers, key) -> Float[Array, ""]:
     network = config.generator
     key_w, key_noise, key_y = jax.random.split(jax.random.fold_in(key, 2), 3)  # other images than the main loss's
     ws, _ = _latent(config, params, buffers, key_w)
-    y = jax.random.normal(key_y, (network.resolutions[-1], network.resolutions[-1], network.img_channels))
+    y = jax.random.normal(key_y, (network.resolutions[-1], network.resolutions[-1], network.img_channels), jnp.float32)
     return losses.path_length(partial(_synthesize, config, params, buffers, key_noise), ws, y)
 
 
