@@ -17,7 +17,8 @@ from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
 
 # What wrappers put into names, at any depth: data parallel, torch.compile, sharding, activation checkpoints.
-_WRAPPERS = re.compile(r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+_MOST = 100  # networks in a file
 _AVERAGED = re.compile(r"ema|smooth|average|averaged|running|shadow")
 
 
@@ -70,22 +71,40 @@ class Network(NamedTuple):
 
 
 def places(tree: Any, sign: str) -> list[Place]:
-    """Every network with a tensor of that name, in the order of the file."""
-    found = []
+    """Every network with a tensor of that name, in the order of the file.
+
+    Raises:
+      CheckpointError: if there are a hundred and more, or a network has names twice.
+    """
+    found: dict[str, Place] = {}
     for path, names, owner, above in _tables(tree):
-        for name in names:
-            full = _WRAPPERS.sub("", name)
-            if full == sign or full.endswith(f".{sign}"):
-                stop = next(n for n in range(len(name)) if _WRAPPERS.sub("", name[n:]) == sign and (n == 0 or name[n - 1] == "."))
-                found.append(_place(path, name[:stop], names, owner, above))
-    return list({place.path: place for place in found}.values())
+        for prefix in dict.fromkeys(_before(name, sign) for name in names):
+            if prefix is not None:
+                place = _place(path, prefix, names, owner, above)
+                found[place.path] = place
+                if len(found) > _MOST:
+                    raise CheckpointError(f"more than {_MOST} networks in it")
+    return list(found.values())
+
+
+def _before(name: str, sign: str) -> str | None:
+    """What stands before `sign` in a name that ends so, wrappers between and just before left out; None if it does not."""
+    parts = name.split(".")
+    for wanted in reversed(sign.split(".")):
+        while parts and parts[-1] in _WRAPPERS:
+            parts.pop()
+        if not parts or parts.pop() != wanted:
+            return None
+    while parts and parts[-1] in _WRAPPERS:
+        parts.pop()
+    return "".join(f"{part}." for part in parts)
 
 
 def _place(path: tuple[str, ...], prefix: str, names: Mapping[str, np.ndarray], owner: Any, above: tuple[Mapping, ...]) -> Place:
     tensors: dict[str, np.ndarray] = {}
     for name, array in names.items():
         if name.startswith(prefix):
-            short = _WRAPPERS.sub("", name[len(prefix) :])
+            short = ".".join(part for part in name[len(prefix) :].split(".") if part not in _WRAPPERS)
             if short in tensors:
                 raise CheckpointError(f"{name} is there twice, with and without what a wrapper put in")
             tensors[short] = array
@@ -109,7 +128,7 @@ def choose(found: list[Place], wanted: str | None, usual: Sequence[str]) -> tupl
         if not left:
             raise CheckpointError(f"there is no network {wanted!r}, only {names}")
     elif len(found) > 1:
-        left = [p for p in found if _AVERAGED.search(p.path.rpartition(".")[2].lower())] or found
+        left = [p for p in found if _AVERAGED.search(p.path.lower())] or found
     if len(left) != 1:
         raise CheckpointError(f"several networks could be meant, {names}: choose one with --network")
     (place,) = left
@@ -130,7 +149,7 @@ def modules(root: Record) -> Iterator[tuple[str, Record]]:
     todo = deque([("", root)])
     while todo:
         path, module = todo.popleft()
-        yield path, module
+        yield path, Record(module.name, module.args, {str(name): value for name, value in (module.state or {}).items()})
         for name, child in _part(module, "_modules").items():
             if child is not None:
                 todo.append((f"{path}.{name}".lstrip("."), child if isinstance(child, Record) else Record(type(child).__name__)))

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
 
-from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
+# Shapes and types are checked in the whole package, but for the reader of other programs' files: it plays a million opcodes, and has no
+# shapes. This comes before the first import of what is checked.
+PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
+install_import_hook([f"lrgan_jax.{path.stem}" for path in PACKAGE.iterdir() if path.stem != "foreign"], "beartype.beartype")
+
+from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # checkpoints too large for the repository, where they are at hand
 

@@ -140,3 +140,16 @@ def test_the_version_is_the_one_of_the_package():
     """`pyproject.toml` and `__version__` agree."""
     text = (ROOT.parent / "pyproject.toml").read_text()
     assert f'version = "{lrgan_jax.__version__}"' in text
+
+
+def test_types_and_shapes_are_checked_while_testing():
+    """The import hook of conftest.py came in time."""
+    import numpy as np
+    from jaxtyping import TypeCheckError
+
+    from lrgan_jax import images, jacobian
+
+    with pytest.raises(TypeCheckError):
+        images.heat_map(np.ones(3, np.float32), 1.0)
+    with pytest.raises(TypeCheckError):
+        jacobian.check_masks(np.ones((1, 2, 2)), "grid", 1)

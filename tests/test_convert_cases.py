@@ -140,6 +140,15 @@ def test_a_network_is_found_in_any_wrapper(name):
     assert all(network.tensors[key] is not None and np.array_equal(network.tensors[key], a) for key, a in nvidia().items())
 
 
+def test_a_file_of_nothing_but_networks_is_refused_in_time():
+    """Names that all end alike, and names of a megabyte, cost no more than their bytes."""
+    one = np.zeros(1, np.float32)
+    with pytest.raises(CheckpointError, match="more than 100 networks"):
+        find_network({f"n{i}.input.input": one for i in range(50_000)})
+    with pytest.raises(CheckpointError, match="nothing in the checkpoint|no generator"):
+        find_network({"a." * 500_000 + "input": one})
+
+
 def test_names_that_a_wrapper_made_double_are_refused():
     with pytest.raises(CheckpointError, match="is there twice"):
         find_network(nvidia() | prefixed("module."))

@@ -21,6 +21,9 @@ FILES = {  # the smallest of every container and format, and how often each is d
     "hostile/nvidia_module_src.pkl": 500,
     "hammer/hammer_origin16_cond_nosmooth.pth": 500,
     "sefa/sefa_skip32.pth": 300,
+    "../../cases/hammer_lr1.pth": 500,
+    "../../cases/lightning_ros.ckpt": 500,
+    "../../cases/nv_state_with_path.pt": 500,
     "our own .pt": 500,
     "our own .safetensors": 500,
 }
@@ -94,4 +97,4 @@ def test_damage_ends_in_a_conversion_or_a_refusal(name, request, tmp_path, monke
 
 
 def test_enough_damage_is_done():
-    assert sum(FILES.values()) >= 3000
+    assert sum(FILES.values()) >= 5000

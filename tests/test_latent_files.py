@@ -4,8 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+import reference
 
-from lrgan_jax import WS, LatentsError, W, Z, load_latents
+import lrgan_jax.__main__ as command
+from lrgan_jax import WS, LatentsError, StyleGAN2, StyleGAN2Config, W, Z, edit, load_latents, to_ws
+from lrgan_jax.generators import stylegan2
 
 LAYERS, WIDTH, Z_WIDTH = 6, 12, 10  # of small_stylegan2
 
@@ -142,3 +145,23 @@ def test_garbage_is_refused(small_stylegan2, tmp_path, content):
     refused(tmp_path / "a.npy", small_stylegan2, "a.npy: ")
     refused(tmp_path / "none.npy", small_stylegan2, "no such file")
     refused(tmp_path, small_stylegan2, "no file of arrays")
+
+
+def test_files_that_people_reported_are_read_or_asked_about(shared):
+    """A projector's, an encoder's and a direction for every layer; of a model of 6 layers and w of 16."""
+    config = StyleGAN2Config(channels=(2, 2, 2), z_dim=16, w_dim=16, mapping_layers=1, mapping_features=16, embed_features=0)
+    gen, cases = StyleGAN2(config, reference.random_variables(stylegan2.init, config)), shared / "cases"
+    for name in ("projected_w.npz", "pti_embedding_0.pt"):
+        found = load_latents(cases / name, gen)
+        assert type(found) is WS and found.shape == (1, 6, 16)
+        assert gen.synthesis(found).shape == (1, 16, 16, 3)
+    rows = np.load(cases / "direction_Lxd.npy")
+    with pytest.raises(ValueError, match="6 directions|6 layers") as caught:
+        command._of_file(cases / "direction_Lxd.npy", gen, None)
+    assert "--rows layers" in str(caught.value) and "--rows directions" in str(caught.value)
+    one = command._of_file(cases / "direction_Lxd.npy", gen, "layers")
+    np.testing.assert_array_equal(one.vectors, rows[None])
+    assert command._of_file(cases / "direction_Lxd.npy", gen, "directions").vectors.shape == (6, 16)
+    ws = gen.mapping(numbers(1, 16))
+    np.testing.assert_allclose(edit(to_ws(gen, ws), one, 2.0).array, to_ws(gen, ws).array + 2 * rows, rtol=1e-6, atol=1e-6)
+    assert command._of_file(cases / "age.pt", gen, None).vectors.shape == (1, 16)

@@ -19,6 +19,7 @@ from tolerances import worst
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, analyse, checkpoint, find_directions, region_grams, sweep
 from lrgan_jax.generators import DCGAN, W, Z, image_function, stylegan2
+from lrgan_jax.options import FromFile
 from lrgan_jax.sweep import loop
 from lrgan_jax.sweep.block import compensated_sum, symmetric, upper_triangle
 from lrgan_jax.sweep.store import open_store
@@ -89,7 +90,7 @@ def test_every_latent_as_if_alone(small_dcgan, finished, region):
 
 def test_latents_are_those_of_sample(small_dcgan, finished):
     """Number i of a seed, whatever the number of latents and the block."""
-    w = command._latents(small_dcgan, 3, NUM, 1.0, None)
+    w = command._latents(small_dcgan, 3, NUM, 1.0, None, FromFile())
     np.testing.assert_array_equal(np.asarray(sweep.open(finished)["ws"])[:, 0], np.asarray(w.array))
 
 
