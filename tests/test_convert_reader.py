@@ -4,6 +4,7 @@ import collections
 import datetime
 import io
 import json
+import logging
 import pickle
 import zipfile
 from pathlib import Path
@@ -145,7 +146,10 @@ def test_objects_of_other_classes_are_inert_records(protocol, tmp_path):
     words.kind = "letters"
     value = {"path": Path("runs"), "point": point, "words": words, "table": table, "class": Point, "function": json.dumps, "again": point}
     value |= {"when": datetime.timedelta(3), "counts": collections.defaultdict(list, {"a": [1]})}
+    value |= {"text": np.array(["a", "b"]), "objects": np.array([{}, None]), "word": np.str_("x"), "log": logging.getLogger("x")}
     ours = read_bytes(pickle.dumps(value, protocol), tmp_path)
+    assert ours["text"].name == ours["objects"].name == "numpy.ndarray" and ours["word"].name == "numpy.generic"
+    assert ours["log"].args == ("x",)
     assert ours["path"].name.startswith("pathlib.") and ours["path"].args == ("runs",) and ours["when"].args[0] == 3
     assert ours["point"].name == f"{__name__}.Point" and ours["point"].state == {"x": [1, 2]} and ours["again"] is ours["point"]
     assert ours["words"].contents == ["a", "b"] and ours["words"].state == {"kind": "letters"}

@@ -63,7 +63,7 @@ class Dtype:
 class Unfilled:
     """NumPy pickles an empty array and fills it by BUILD, when the memo already has it. So the memo has this."""
 
-    array: np.ndarray | None = None
+    array: "np.ndarray | Record | None" = None  # a record if it holds no numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,9 @@ def _set(machine: Any, items: list):
     return machine.fill(items, set())
 
 
-def _scalar(machine: Any, dtype: Dtype, data: bytes):
+def _scalar(machine: Any, dtype: Dtype | Record, data):
+    if isinstance(dtype, Record) or not isinstance(data, RAW):
+        return Record("numpy.generic", (dtype, data))
     return make_array(machine, data, dtype, (), "C")[()]
 
 
@@ -154,10 +156,15 @@ def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: 
     return _copy(machine, storage.raw, storage, shape, strides=steps, offset=offset * size)
 
 
-def _dtype(machine: Any, code: str, *_) -> Dtype:
-    if code not in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1"):
-        raise machine.error(f"refused: numpy.dtype {short(code)}, which no weight has,")
-    return Dtype(code)
+def _dtype(machine: Any, code: str, *_) -> Dtype | Record:
+    """Of the kinds that tensors have; others (text, dates, objects) are noted, as what is of them will be."""
+    return Dtype(code) if code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1") else Record("numpy.dtype", (code,))
+
+
+def _buffer(machine: Any, raw, dtype: Dtype | Record, shape: tuple, layout: str, *_):
+    if isinstance(dtype, Record):
+        return Record("numpy.ndarray", (shape, dtype, raw))
+    return make_array(machine, raw, dtype, shape, layout)
 
 
 def make_array(machine: Any, raw, dtype: Dtype, shape: tuple, layout: str, *_) -> np.ndarray:
@@ -194,7 +201,7 @@ def _sound(shape: tuple) -> bool:
 
 
 RAW = (bytes, memoryview)
-_BUFFER = (RAW, Dtype, tuple, str, ...)
+_BUFFER = (RAW, (Dtype, Record), tuple, str, ...)
 _NUMPY = ("numpy.core", "numpy._core")  # before and since NumPy 2
 _FLOATS = {"Half": "f2", "BFloat16": "B2", "Float": "f4", "Double": "f8"}
 _STORAGES = _FLOATS | {"Char": "i1", "Short": "i2", "Int": "i4", "Long": "i8", "Byte": "u1", "Bool": "b1"}
@@ -232,9 +239,9 @@ _ROWS = (
     *(_named(f"torch.{name}Storage", "type in a persistent id", code) for name, code in _STORAGES.items()),
     _named("numpy.ndarray", "first argument of _reconstruct"),
     Allowed("numpy.dtype", "element type of arrays and scalars", (str, ...), _dtype),
-    *(Allowed(f"{core}.multiarray.scalar", "gains of layers", (Dtype, bytes), _scalar) for core in _NUMPY),
+    *(Allowed(f"{core}.multiarray.scalar", "gains of layers", ((Dtype, Record), object), _scalar) for core in _NUMPY),
     *(Allowed(f"{core}.multiarray._reconstruct", "TF variables", (...,), lambda *_: Unfilled()) for core in _NUMPY),
-    *(Allowed(f"{core}.numeric._frombuffer", "arrays in protocol 5", _BUFFER, make_array) for core in _NUMPY),
+    *(Allowed(f"{core}.numeric._frombuffer", "arrays in protocol 5", _BUFFER, _buffer) for core in _NUMPY),
 )
 ALLOWED = {tuple(row.name.rsplit(".", 1)): row for row in _ROWS}
 
@@ -254,7 +261,8 @@ _SMALL = {  # classes, and makers of plain values, whose names look like functio
         "object", "complex", "slice", "range", "int", "float", "str", "bool", "list", "tuple", "dict", "frozenset", "bytearray",
     )),
     *("collections.defaultdict", "collections.deque", "datetime.date", "datetime.time", "datetime.datetime", "datetime.timedelta"),
-    *("datetime.timezone", "functools.partial", "types.SimpleNamespace", "torch.nn.backends.thnn._get_thnn_function_backend"),
+    *("datetime.timezone", "functools.partial", "types.SimpleNamespace", "_io.BytesIO", "_io.StringIO", "logging.getLogger", "re._compile"),
+    *("itertools.count", "torch.serialization._get_layout", "torch.nn.backends.thnn._get_thnn_function_backend"),
     *(f"numpy.random._pickle.__{kind}_ctor" for kind in ("randomstate", "generator", "bit_generator")),
 }  # fmt: skip
 

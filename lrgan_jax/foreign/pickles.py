@@ -238,6 +238,9 @@ class _Machine:
                 pass  # attributes of another dict subclass
             case Dtype(), (int(), str() as order, *_) if order in ("<", ">", "|"):
                 target.order = order.replace("|", "<")
+            case Unfilled(array=None), (int(), tuple() as shape, Record() as dtype, bool(), data):
+                target.array = Record("numpy.ndarray", (shape, dtype, data))
+                return target.array
             case Unfilled(array=None), (int(), tuple() as shape, Dtype() as dtype, bool() as columns_first, data):
                 if not isinstance(data, RAW):
                     raise self.error("refused: an array of objects")
