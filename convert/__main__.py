@@ -13,6 +13,7 @@ from convert import CheckpointError, back, find_network, outline, read_checkpoin
 from convert.metric_networks import write_networks
 from convert.networks import Network
 from convert.verify import TOLERANCE, verify
+from lrgan_jax import array_files
 from lrgan_jax.checkpoint import DeviceError, ModelError, check_devices, load, save
 from lrgan_jax.files import write_whole
 from lrgan_jax.foreign import containers
@@ -65,7 +66,7 @@ def run(
         conv_clamp: for state dicts of models trained with clamping, which no shape shows: 256 in NVIDIA's fp16 models.
         mapping_lr: for state dicts of models whose mapping has another learning rate multiplier than 0.01.
         z_dim: for state dicts whose mapping network takes twice the width of w without a label embedding: the width of z.
-        w_avg: an .npy with the mean latent, for files that lack one; estimated by default.
+        w_avg: an .npy, .npz or .pt with the mean latent, for files that lack one; estimated by default.
         noise: what stands for the noise pictures of a file that lacks them: pictures of seed 0, or zeros.
         regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
         card: a Markdown file about the model's origin, licence and flaws, stored with it.
@@ -164,10 +165,11 @@ def _summary(gen: Any) -> str:
 
 
 def _vector(path: Path) -> np.ndarray:
+    """A mean latent from an .npy, .npz or .pt."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path}: not a readable .npy") from error
+        return np.asarray(array_files.only_array(array_files.read(path), ("w_avg", "latent_avg")))
+    except array_files.ArrayFileError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _text(path: Path) -> str:
