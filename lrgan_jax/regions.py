@@ -239,7 +239,10 @@ _LABELLED = re.compile(r"(?P<file>.+\.\w+):(?P<labels>\w+(,\w+)*)")
 
 def _of_picture(path: str | os.PathLike | io.BytesIO, reading: Callable[[pictures.Picture], Any]) -> Any:
     try:
-        return reading(pictures.read(path))
+        picture = pictures.read(path)
+        if picture.count > 1:
+            raise pictures.PictureError(f"{picture.count} pictures in one file; save the one that is meant")
+        return reading(picture)
     except FileNotFoundError as error:
         raise RegionError(f"{_name(path)}: no such file") from error
     except pictures.PictureError as error:

@@ -280,7 +280,7 @@ def test_files_that_are_no_masks_are_refused(tmp_path):
     for name, content in (("empty.png", b""), ("text.png", b"not a picture"), ("head.png", b"\x89PNG\r\n\x1a\n")):
         (tmp_path / name).write_bytes(content)
         one_line(regions.load_mask, tmp_path / name, match=f"{name}: not a readable picture")
-    one_line(regions.load_mask, tmp_path, match="not a readable picture")
+    one_line(regions.load_mask, tmp_path, match="Is a directory")
     one_line(regions.load_mask, png(tmp_path / "black.png", np.zeros((8, 8), np.uint8)), match=r"black\.png: empty")
     one_line(regions.load_mask, png(tmp_path / "white.png", np.full((8, 8), 255, np.uint8)), match=r"white\.png.*whole image")
     one_line(regions.load_mask, png(tmp_path / "dark.png", np.full((8, 8), 90, np.uint8)), match=r"dark\.png: empty")
@@ -396,6 +396,27 @@ def test_labels_of_a_picture_are_named_behind_it(tmp_path, mode):
     one_line(regions.region_mask, f"{named}:tail", 32, match=r"unknown labels \['tail'\]")
     if mode == "P":
         one_line(regions.region_mask, named, 32, match=r"a palette of colours and no mask.*FILE:1,2")
+
+
+def test_one_of_several_pictures_is_not_guessed(tmp_path):
+    frames = [Image.fromarray(mask * 255) for mask in (BLOB, 1 - BLOB)]
+    for name in ("mask.gif", "mask.tif", "mask.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        one_line(regions.load_mask, tmp_path / name, match=f"{name}: 2 pictures in one file")
+        one_line(regions.region_mask, f"{tmp_path / name}:1", 32, match="2 pictures in one file")
+        frames[0].save(tmp_path / name)
+        np.testing.assert_array_equal(regions.load_mask(tmp_path / name), BLOB)
+
+
+def test_a_label_may_not_be_an_index_and_the_grey_of_another(tmp_path):
+    """A GIF keeps labels as indices of a palette that it makes; a palette of other greys, such as a mask's, cannot be mistaken."""
+    Image.fromarray(np.where(MAP > 0, MAP + 1, 0).astype(np.uint8)).save(tmp_path / "map.gif")  # 0, 2 and 3, stored as 0, 1 and 2
+    one_line(regions.region_mask, f"{tmp_path}/map.gif:2", 32, match="other numbers than their indices")
+    for greys in ((0, 1, 2), (0, 127, 255)):
+        picture = Image.fromarray(MAP)
+        picture.putpalette([grey for grey in greys for _ in range(3)])
+        picture.save(tmp_path / "map.png")
+        np.testing.assert_array_equal(regions.load_labels(tmp_path / "map.png"), MAP)
 
 
 def test_labels_are_not_read_from_colours(tmp_path):

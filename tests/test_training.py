@@ -399,6 +399,22 @@ def test_strays_are_passed_over_and_counted(tmp_path):
         folder(tmp_path, 3)
 
 
+def test_what_is_left_out_of_a_folder_is_said(tmp_path):
+    """Links that lead to no file, and all pictures of an animation but the first."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "gone.png").symlink_to("nothing.png")
+    black, white = (Image.new("L", (8, 8), grey) for grey in (0, 255))
+    black.save(tmp_path / "data" / "0.png", save_all=True, append_images=[white])
+    data = folder(tmp_path / "data", 1)
+    assert data.size == 1 and (data.batch(0) == -1).all()
+    assert data.notes == (
+        "links to folders, or to nothing, are not followed: 2, such as gone.png",
+        "1 of 1 images are animations or stacks: the first picture of each is taken",
+    )
+
+
 def test_an_odd_size_is_named(tmp_path):
     for name, size in (("0.png", 8), ("1.png", 8), ("2.png", 16)):
         Image.new("L", (size, size)).save(tmp_path / name)
