@@ -490,6 +490,27 @@ def test_inverted_shapes_are_what_is_left_over():
     np.testing.assert_array_equal(regions.shapes_mask(shapes | {"invert": False}, 24), regions.shapes_mask(shapes, 24))
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        None,
+        [1],
+        {"boxes": [[1, 2, 3, 4]]},
+        {"size": 16, "boxes": [[1, 2, 3]]},
+        {"size": 16, "boxes": [["1", 2, 3, 4]]},
+        {"size": 16, "boxes": [[1, 2, -3, 4]]},
+        {"size": 16, "boxes": [[1, 2, np.nan, 4]]},
+        {"size": 16, "boxes": [[np.nan, 2, 3, 4]]},
+        {"size": 0, "boxes": [[1, 2, 3, 4]]},
+        {"size": 16, "polygons": [[[1, 2], [3], [4, 5]]]},
+        {"size": 0, "polygons": [[[1, 2], [3, 9], [4, 5]]]},
+    ],
+)
+def test_shapes_that_are_written_otherwise_are_refused(shapes):
+    """A person may have written them into `model.json`."""
+    one_line(regions.region_mask, "mouth", 16, {"mouth": shapes}, match="mouth, a region of this model's: (shapes are written as|box )")
+
+
 def test_shapes_that_cover_nothing_are_refused():
     one_line(regions.shapes_mask, {"size": 16}, 16, match="empty")
     one_line(regions.shapes_mask, {"size": 16, "invert": True}, 16, match="whole image")

@@ -262,6 +262,12 @@ def test_mirroring_flips_about_half(faces):
     assert (same | flipped).all() and 60 < flipped.sum() < 140
 
 
+def test_samples_of_a_conditional_model_are_refused(small_stylegan2):
+    conditional = StyleGAN2(dataclasses.replace(small_stylegan2.config, c_dim=2), small_stylegan2.variables)
+    with pytest.raises(DataError, match="need labels, which training does not know"):
+        sampled(conditional, 4)
+
+
 def test_samples_of_a_generator_are_fresh_and_the_reference_is_apart(small_dcgan):
     data = sampled(small_dcgan, 4)
     seen = np.concatenate([np.asarray(data.batch(step)) for step in range(3)] + [np.asarray(data.reference(6))])
@@ -413,6 +419,12 @@ def test_what_is_left_out_of_a_folder_is_said(tmp_path):
         "links to folders, or to nothing, are not followed: 2, such as gone.png",
         "1 of 1 images are animations or stacks: the first picture of each is taken",
     )
+
+
+def test_enlarged_images_are_counted(tmp_path):
+    for size in (4, 8, 16):
+        Image.new("L", (size, 16)).save(tmp_path / f"{size}.png")
+    assert folder(tmp_path, 1, resolution=8).notes == ("1 of 3 images are smaller than 8 pixels: enlarged",)
 
 
 def test_an_odd_size_is_named(tmp_path):

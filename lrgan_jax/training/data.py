@@ -49,7 +49,11 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
 
     Args:
       on_sphere: scale every z to length sqrt(z_dim), for a student whose mapping does that too.
+    Raises:
+      DataError: if the generator is conditional.
     """
+    if gen.c_dim:
+        raise DataError("samples of a conditional model need labels, which training does not know: learn from one without")
 
     def latents(key, n: int) -> Float[Array, "n z"]:
         z = sample_z(gen, key, n).array.astype(jnp.float32)
@@ -162,6 +166,7 @@ def _read(file: Path, resolution: int | None, done: Counter[str]) -> np.ndarray:
         "have 16 bits: 0 to 65535 becomes 0 to 255": picture.white != 255 or picture.cut,
         "are transparent in places: laid on white": picture.alpha is not None and picture.alpha.min() < 255,
         "are CMYK: converted without a colour profile": picture.mode == "CMYK",
+        f"are smaller than {resolution} pixels: enlarged": resolution is not None and min(array.shape[:2]) < resolution,
         "are animations or stacks: the first picture of each is taken": picture.count > 1,
     }
     done.update(what for what, true in here.items() if true)
