@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps
 
+PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
+
 
 class PictureError(ValueError):
     """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file first."""
@@ -49,7 +51,9 @@ def read(file: str | os.PathLike | io.BytesIO) -> Picture:
             # PNG has no integers of 32 bits: "I" is how older releases of Pillow open those of 16.
             deep = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG")
             count = getattr(opened, "n_frames", 1)
-            return _numbers(ImageOps.exif_transpose(opened), deep, cut)._replace(count=count)
+            inverted = deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0  # white is 0, which Pillow heeds up to 8 bits
+            picture = _numbers(ImageOps.exif_transpose(opened), deep, cut)
+            return picture._replace(count=count, colours=65535 - picture.colours if inverted else picture.colours)
     except (FileNotFoundError, PictureError):
         raise
     except (IsADirectoryError, PermissionError) as error:  # the content is not to blame

@@ -182,7 +182,7 @@ def shapes_mask(shapes: Any, size: int | tuple[int, int]) -> Mask:  # a mapping;
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         wanted = "size: a number, boxes: [top, left, height, width], polygons: of [row, column]"
-        raise RegionError(f"shapes are written as {wanted}; these are not ({type(error).__name__}: {error})") from error
+        raise RegionError(f"shapes are written as {wanted}; these are not") from error
     return check(1 - mask if inverted else mask, "region")
 
 

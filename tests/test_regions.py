@@ -398,6 +398,16 @@ def test_labels_of_a_picture_are_named_behind_it(tmp_path, mode):
         one_line(regions.region_mask, named, 32, match=r"a palette of colours and no mask.*FILE:1,2")
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16])
+@pytest.mark.parametrize("zero", ["black", "white"])
+def test_a_tiff_says_whether_zero_is_black(tmp_path, kind, zero):
+    """Pillow turns 1 and 8 bits as it writes and reads them, and 16 neither way."""
+    white = {bool: 1, np.uint8: 255, np.uint16: 65535}[kind]
+    stored = (1 - BLOB if zero == "white" and kind is np.uint16 else BLOB).astype(kind) * kind(white)
+    Image.fromarray(stored).save(tmp_path / "mask.tif", tiffinfo={262: int(zero == "black")})
+    np.testing.assert_array_equal(regions.load_mask(tmp_path / "mask.tif"), BLOB)
+
+
 def test_one_of_several_pictures_is_not_guessed(tmp_path):
     frames = [Image.fromarray(mask * 255) for mask in (BLOB, 1 - BLOB)]
     for name in ("mask.gif", "mask.tif", "mask.png"):
