@@ -18,7 +18,7 @@ from lrgan_jax.checks import LARGEST_SEED, LONGEST_STEP, check_number, check_who
 from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
-from lrgan_jax.files import cache_folder, write_whole
+from lrgan_jax.files import cache_folder, check_place, write_whole
 from lrgan_jax.generators import Generator, Latent, Z, image_function, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, until_the_reader_goes
 from lrgan_jax.jacobian import check_layers
@@ -54,6 +54,7 @@ def demo_command(
         seed: of the random latents.
         from_file: latents in place of random ones.
     """
+    check_place(out)
     gen = checkpoint.load(model)
     regions = regions_or_own(regions, gen)
     check_whole("--num-latents", num_latents, most=demo.POOL)
@@ -119,11 +120,12 @@ def sample(
         seed: of the random latents; the same seed gives `directions` and `edit` the same images.
         from_file: latents in place of random ones.
     """
+    check_place(_png(out))
     gen = checkpoint.load(model)
     rows = render(gen, to_ws(gen, _latents(gen, seed, num, truncation, label, from_file)))
     side = max(1, round(len(rows) ** 0.5))
     picture = images.grid([rows[start : start + side] for start in range(0, len(rows), side)])
-    print(f"wrote {images.save(_png(out), picture, enlarge=max(1, 128 // gen.resolution))}")
+    print(f"wrote {images.save(out, picture, enlarge=max(1, 128 // gen.resolution))}")
 
 
 def directions(
@@ -161,6 +163,7 @@ def directions(
         raise FileExistsError(f"{out} exists already; choose another name or remove it")
     if out.suffix not in (".npz", ".npy"):
         raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
+    check_place(out)
     check_whole("--num", search.num)
     if from_sweep is not None:
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
@@ -216,6 +219,7 @@ def edit(
     """
     if out.suffix not in (".png", ".gif", ".webp"):
         raise UsageError(f"{out}: pictures are written as .png, .gif or .webp")
+    check_place(out)
     check_whole("--steps", steps, least=2)
     check_number("--reach", reach, above=0, most=LONGEST_STEP)
     gen = checkpoint.load(model)
@@ -259,6 +263,8 @@ def bench_command(
         blocks: also print where the time of a StyleGAN2 goes, resolution by resolution.
         out: write the figures there too.
     """
+    if out is not None:
+        check_place(out)
     check_whole("--columns", columns, least=2)  # a half and the whole of them are timed
     checkpoint.check_devices()
     plain = bench.machine()

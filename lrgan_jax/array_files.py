@@ -23,7 +23,8 @@ def read(path: str | os.PathLike) -> Any:
     Returns:
       The array of an .npy is mapped, not read, so that it may be larger than the memory.
     Raises:
-      FileNotFoundError, ArrayFileError: if there is no such file, or it is damaged or of another kind.
+      FileNotFoundError, IsADirectoryError, PermissionError: if there is no such file, or none that can be opened.
+      ArrayFileError: if it is damaged or of another kind.
     """
     path = Path(path)
     try:
@@ -37,7 +38,7 @@ def read(path: str | os.PathLike) -> Any:
             raise ArrayFileError("it would take far more memory than an honest file")
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (FileNotFoundError, ArrayFileError):
+    except (FileNotFoundError, IsADirectoryError, PermissionError, ArrayFileError):
         raise
     except CheckpointError as error:
         reason = str(error).removeprefix(f"{path}: ")

@@ -16,7 +16,9 @@ LARGEST_SEED = 2**32 - 1  # JAX takes others modulo 2^32 unless 64 bits are on, 
 
 
 def check_number(name: str, value: Any, *, least: int | float = -np.inf, above: int | float = -np.inf, most: int | float = np.inf) -> None:
-    """Refuse what is not a finite number within the bounds, or an array of such. None passes: it stands for a default.
+    """Refuse what is not a finite real number within the bounds, or an array of such. None passes: it stands for a default.
+
+    Looked at is what JAX will make of it: without jax_enable_x64 1e300 is infinite.
 
     Raises:
       ValueError: naming the first number that does not fit.
@@ -24,8 +26,11 @@ def check_number(name: str, value: Any, *, least: int | float = -np.inf, above: 
     if value is None or isinstance(value, Tracer):
         return
     values = np.asarray(value)
-    if not jnp.issubdtype(values.dtype, jnp.number):
-        raise ValueError(f"{name} must be a number, got {value!r}")
+    if not jnp.issubdtype(values.dtype, jnp.number) or jnp.issubdtype(values.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} must be a number, got {_shortly(value)}")
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        with np.errstate(over="ignore"):
+            values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
     fits = np.isfinite(values) & (values >= least) & (values > above) & (values <= most)
     if not fits.all():
         bounds = (("at least", least), ("above", above), ("at most", most))
@@ -41,7 +46,7 @@ def check_whole(name: str, value: Any, *, least: int = 1, most: int | None = Non
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} must be a whole number, got {value!r}") from None
+        raise ValueError(f"{name} must be a whole number, got {_shortly(value)}") from None
     if number < least or most is not None and number > most:
         raise ValueError(f"{name} must be {f'at least {least}' if most is None else f'from {least} to {most}'}, got {number}")
 
@@ -67,3 +72,9 @@ def check_key(key: Any) -> None:
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32 and np.ndim(key)):
         seed = key if isinstance(key, int) else 0
         raise TypeError(f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})")
+
+
+def _shortly(value: Any) -> str:
+    """What a person gave, in less than a line, be it a whole array."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -129,7 +129,7 @@ class Directions:
             return cls._from_rows(np.array(array_files.only_array(values, NAMES)), path)
         except FileNotFoundError as error:
             raise DirectionsError(f"{path}: no such file") from error
-        except PermissionError as error:  # the file is not to blame
+        except (IsADirectoryError, PermissionError) as error:  # the content is not to blame
             raise DirectionsError(f"{path}: {error.strerror}") from error
         except DirectionsError:
             raise

@@ -10,9 +10,26 @@ def cache_folder() -> Path:
     return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "lrgan_jax"
 
 
+def check_place(path: str | os.PathLike) -> None:
+    """Refuse a file that cannot be written there, before what takes long is computed for it.
+
+    Raises:
+      IsADirectoryError, NotADirectoryError, PermissionError: in one line.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a file is to be written there")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {nearest} is no folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written: permission denied in {nearest}")
+
+
 def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:
     """Write beside the final name, then rename. Makes missing folders; replaces what was there."""
     path = Path(path)
+    check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as draft:
         try:

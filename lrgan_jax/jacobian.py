@@ -89,6 +89,8 @@ def region_grams(
     check_number("latents", latents)
     if latents.ndim not in (2, 3):
         raise ValueError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
+    if not len(latents):
+        raise ValueError("there is no latent to take the Jacobian at")
     if layers is not None:
         if latents.ndim == 2:
             raise ValueError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")

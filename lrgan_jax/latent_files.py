@@ -26,12 +26,17 @@ def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None
       LatentsError: in one line, if the file is missing, damaged or hostile, or does not fit the model.
     """
     try:
-        array = array_files.only_array(array_files.read(path), ("z",) if space == "z" else NAMES)
+        values = array_files.read(path)
+        array = array_files.only_array(values, ("z",) if space == "z" else NAMES)
         rows = array_files.floating(array[None] if array.ndim < 2 else array)
     except FileNotFoundError as error:
         raise LatentsError(f"{path}: no such file") from error
+    except (IsADirectoryError, PermissionError) as error:  # the content is not to blame
+        raise LatentsError(f"{path}: {error.strerror}") from error
     except array_files.ArrayFileError as error:
         raise LatentsError(f"{path}: {error}") from error
+    if space is None and isinstance(values, dict) and [*values] == ["z"]:
+        raise LatentsError(f"{path}: its array is named z: if it holds z, say so with --space z (in Python: space=), else --space w")
     layers, width = gen.num_ws, gen.w_dim
     if space != "ws" and rows.ndim == 3 and rows.shape[1] == 1:
         rows = rows[:, 0]

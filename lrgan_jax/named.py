@@ -26,10 +26,12 @@ def named_direction(model: Any, name: str) -> Directions:
     """The one of that name, of which a positive step does what the name says.
 
     Raises:
-      DirectionsError: if the model has none of that name; the message lists those it has.
+      DirectionsError: if the model has none of that name (the message lists those it has), or its file holds several.
     """
     path: Path = checkpoint.find(model) / "directions" / f"{name}.npz"
     known = sorted(other.stem for other in path.parent.glob("*.npz"))
     if name not in known:
         raise DirectionsError(f"{model} has no direction {name!r}; it has {', '.join(known) or 'none of its own'}")
-    return Directions.load(path)
+    if len(found := Directions.load(path)) != 1:
+        raise DirectionsError(f"{path}: holds {len(found)} directions, and a name stands for one: save one of them, as found[0]")
+    return found

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps
 
+PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
+
 
 class PictureError(ValueError):
     """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file first."""
@@ -25,6 +27,7 @@ class Picture(NamedTuple):
       indices: of a picture with a palette.
       mode: Pillow's word for how it is stored.
       cut: stored with 16 bits a channel, of which Pillow gives the upper 8.
+      count: pictures in the file, as in an animation or a stack; this is the first.
     """
 
     colours: Shaped[np.ndarray, "h w c"]
@@ -33,6 +36,7 @@ class Picture(NamedTuple):
     indices: UInt8[np.ndarray, "h w"] | None
     mode: str
     cut: bool
+    count: int = 1
 
 
 def read(file: str | os.PathLike | io.BytesIO) -> Picture:
@@ -46,9 +50,14 @@ def read(file: str | os.PathLike | io.BytesIO) -> Picture:
             cut = len(opened.getbands()) > 1 and any(";16" in str(part[-1]) for part in opened.tile)
             # PNG has no integers of 32 bits: "I" is how older releases of Pillow open those of 16.
             deep = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG")
-            return _numbers(ImageOps.exif_transpose(opened), deep, cut)
+            count = getattr(opened, "n_frames", 1)
+            inverted = deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0  # white is 0, which Pillow heeds up to 8 bits
+            picture = _numbers(ImageOps.exif_transpose(opened), deep, cut)
+            return picture._replace(count=count, colours=65535 - picture.colours if inverted else picture.colours)
     except (FileNotFoundError, PictureError):
         raise
+    except (IsADirectoryError, PermissionError) as error:  # the content is not to blame
+        raise PictureError(str(error.strerror)) from error
     except Exception as error:  # Pillow raises half a dozen kinds for a damaged file
         raise PictureError("not a readable picture") from error
 

@@ -63,7 +63,10 @@ def analyse(
 
 
 def check_prices(lam: Any, mu: Any, num_relax: Any) -> None:
-    """Refuse what is known to be negative or not finite."""
+    """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
+    for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax}.items():
+        if np.ndim(value):
+            raise ValueError(f"{name} must be one number, got shape {list(np.shape(value))}; use jax.vmap for several")
     check_number("lam", lam, least=0)
     check_number("mu", mu, least=0)
     check_whole("num_relax", num_relax, least=0)
@@ -186,8 +189,10 @@ def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
     if protect is None:
         return [], []
     if isinstance(protect, Mapping):
-        if not protect or not all(0 < weight < np.inf for weight in protect.values()):
-            raise ValueError("protect wants at least one region, and finite weights above 0")
+        if not protect or any(np.ndim(weight) for weight in protect.values()):
+            raise ValueError("protect wants at least one region, and one number for each")
+        for region, weight in protect.items():
+            check_number(f"protect: the weight of {region}", weight, above=0)
         return [*protect], [float(weight) for weight in protect.values()]
     several = isinstance(protect, list | tuple) and all(isinstance(r, str | os.PathLike) or np.ndim(r) == 2 for r in protect)
     regions = list(protect) if several else [protect]

@@ -42,11 +42,16 @@ def labels(picture: Picture) -> Grey:
     """The numbers of a label map: grey values as they are stored, or the indices of a palette.
 
     Raises:
-      PictureError: if the picture is in colour, where no number is a label.
+      PictureError: if the picture is in colour, where no number is a label; or if a palette of greys has a number for an index and for
+        the grey of another, as programs leave it that save labels as a GIF.
     """
-    if picture.indices is not None:
-        return picture.indices
-    if np.ptp(picture.colours, axis=-1).any():
+    indices, coloured = picture.indices, np.ptp(picture.colours, axis=-1).any()
+    if indices is not None:
+        grey = picture.colours[..., 0]
+        if not coloured and ((grey != indices) & np.isin(grey, indices)).any():
+            raise PictureError("a palette whose greys are other numbers than their indices; save the labels as grey values, as a PNG")
+        return indices
+    if coloured:
         raise PictureError("in colour; a label map has its labels as grey values, or as the indices of a palette")
     return picture.colours[..., 0]
 

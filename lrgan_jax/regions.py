@@ -161,20 +161,29 @@ def table_mask(name: str, size: int | tuple[int, int], table: str = "ffhq") -> M
     return _scaled_box((row - height // 2, column - width // 2, height, width), TABLE_SIZE, size)
 
 
-def shapes_mask(shapes: Mapping[str, Any], size: int | tuple[int, int]) -> Mask:
+def shapes_mask(shapes: Any, size: int | tuple[int, int]) -> Mask:  # a mapping; said loosely, since it may come out of a file
     """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, drawn at side `shapes["size"]`, at `size`.
 
     With `shapes["invert"]` true, what they leave over. This is how a model's own regions are written in its `model.json`.
+
+    Raises:
+      RegionError: if they are written otherwise, or cover nothing or everything.
     """
     height, width = _shape(size)
-    drawn_at = shapes["size"]
     mask = np.zeros((height, width), np.float32)
-    for box in shapes.get("boxes", ()):
-        mask = np.maximum(mask, _scaled_box(box, drawn_at, size))
-    for polygon in shapes.get("polygons", ()):
-        points = [(row * height / drawn_at, column * width / drawn_at) for row, column in polygon]
-        mask = np.maximum(mask, polygon_mask(points, size))
-    return check(1 - mask if shapes.get("invert") else mask, "region")
+    try:
+        drawn_at, inverted = shapes["size"], shapes.get("invert")
+        for box in shapes.get("boxes", ()):
+            mask = np.maximum(mask, _scaled_box(box, drawn_at, size))
+        for polygon in shapes.get("polygons", ()):
+            points = [(row * height / drawn_at, column * width / drawn_at) for row, column in polygon]
+            mask = np.maximum(mask, polygon_mask(points, size))
+    except RegionError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        wanted = "size: a number, boxes: [top, left, height, width], polygons: of [row, column]"
+        raise RegionError(f"shapes are written as {wanted}; these are not") from error
+    return check(1 - mask if inverted else mask, "region")
 
 
 def region_mask(
@@ -193,7 +202,10 @@ def region_mask(
     if not isinstance(region, str | os.PathLike):
         return check(_weights(region), "mask", size)
     if str(region) in named:
-        return shapes_mask(named[str(region)], size)
+        try:
+            return shapes_mask(named[str(region)], size)
+        except RegionError as error:
+            raise RegionError(f"{region}, a region of this model's: {error}") from error
     if labelled := _LABELLED.fullmatch(str(region)):
         chosen = [int(label) if label.isdecimal() else label for label in labelled["labels"].split(",")]
         try:
@@ -239,7 +251,10 @@ _LABELLED = re.compile(r"(?P<file>.+\.\w+):(?P<labels>\w+(,\w+)*)")
 
 def _of_picture(path: str | os.PathLike | io.BytesIO, reading: Callable[[pictures.Picture], Any]) -> Any:
     try:
-        return reading(pictures.read(path))
+        picture = pictures.read(path)
+        if picture.count > 1:
+            raise pictures.PictureError(f"{picture.count} pictures in one file; save the one that is meant")
+        return reading(picture)
     except FileNotFoundError as error:
         raise RegionError(f"{_name(path)}: no such file") from error
     except pictures.PictureError as error:
@@ -276,7 +291,10 @@ def _check_shape(mask: Float[np.ndarray, "h w"], size: int | tuple[int, int], wh
 
 def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:
     height, width = _shape(size)
-    edges = [(box[0], box[2], height), (box[1], box[3], width)]
+    top, left, rows, columns = box
+    if not (rows > 0 and columns > 0 and drawn_at > 0):
+        raise RegionError(f"box {list(box)}, drawn at {drawn_at}: height, width and size must be above 0")
+    edges = [(top, rows, height), (left, columns, width)]
     (top, rows), (left, columns) = (
         (round(start * side / drawn_at), max(1, round(length * side / drawn_at))) for start, length, side in edges
     )

@@ -69,6 +69,28 @@ def test_latents_are_finite(latents, small_stylegan2, small_dcgan):
         assert "truncation must be finite" in refusal(gen.mapping, np.zeros((1, 10)), truncation=float(latents))
 
 
+def test_numbers_are_finite_as_they_are_computed_with(small_stylegan2, small_dcgan):
+    """What overflows the dtype of the weights is infinite there, though it is not as it is given."""
+    assert "lam must be" in refusal(lr.analyse, jnp.eye(4), jnp.eye(4), lam=1e39)
+    for gen in (small_stylegan2, small_dcgan):
+        large = np.full((1, gen.w_dim), 1e39)
+        assert "latents must be finite" in refusal(gen.synthesis, large)
+        with jax.enable_x64(True):  # the weights are float32 still
+            assert "latents must be finite" in refusal(gen.synthesis, large)
+
+
+def test_a_refusal_shows_little_of_an_array():
+    assert len(refusal(checks.check_number, "lam", np.full((50, 50), "text"))) < 120
+    assert len(refusal(checks.check_whole, "num", 0.5 + np.zeros((50, 50)))) < 120
+
+
+def test_labels_are_finite(small_stylegan2):
+    config = dataclasses.replace(small_stylegan2.config, c_dim=2)
+    conditional = StyleGAN2(config, small_stylegan2.variables)
+    for bad in (np.nan, 1e39):
+        assert "labels must be finite" in refusal(conditional.mapping, np.zeros((1, 10)), np.array([[1.0, bad]]))
+
+
 def test_steps_are_finite_and_not_endless():
     rows = np.eye(2, WIDTH, dtype=np.float32)
     for step in (np.nan, np.inf, 1e9, -1e9):
@@ -89,7 +111,13 @@ GRAMS = np.eye(4, dtype=np.float32)
         (lr.find_directions, (GEN, W, "top"), dict(num=0), "num must be at least 1, got 0"),
         (lr.find_directions, (GEN, W, "top"), dict(num_relax=-1), "num_relax must be at least 0, got -1"),
         (lr.find_directions, (GEN, W, "top"), dict(size=0), "size must be at least 1"),
-        (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": np.inf}), "finite weights above 0"),
+        (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": np.inf}), "the weight of bottom must be above 0 and finite"),
+        (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": "1"}), "the weight of bottom must be a number"),
+        (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": [1.0]}), "one number for each"),
+        (pipeline.check_prices, (0.1, np.ones(WIDTH), 0), {}, f"mu must be one number, got shape [{WIDTH}]"),
+        (pipeline.check_prices, ([0.1], None, 0), {}, "lam must be one number, got shape [1]"),
+        (lr.find_directions, (GEN, W[:0], "top"), {}, "there is no latent"),
+        (lr.find_directions, (GEN, W * 1j, "top"), {}, "latents must be a number"),
         (lr.robust_pca, (GRAMS,), dict(tol=np.nan), "tol must be above 0 and finite, got nan"),
         (lr.robust_pca, (GRAMS,), dict(max_steps=-1), "max_steps must be at least 1"),
         (lr.sample_z, (GEN, KEY, 0), {}, "num must be at least 1, got 0"),
@@ -201,6 +229,7 @@ def test_images_that_overflow_are_named_as_the_cause():
     gen = Linear(GEN.maps * 1e30)
     for find in (lr.find_directions, baselines.resefa):
         assert "the image or its Jacobian is not finite" in refusal(find, gen, W + 1e10, "top")
+    assert "the image is not finite" in refusal(lr.render, gen, lr.to_ws(gen, W + 1e10))
 
 
 # The authors' pooling
@@ -311,6 +340,13 @@ def lrgan(monkeypatch, tmp_path, capsys, small_stylegan2):
         ("explore --model MODEL --port 99999", "--port must be from 0 to 65535"),
         ("sweep s --model MODEL --regions BOX --memory inf", "--memory must be above 0 and finite"),
         ("sweep s --model MODEL --regions BOX --truncation inf", "truncation must be finite"),
+        ("demo --model MODEL --regions BOX --out .", ". is a folder, and a file is to be written there"),
+        ("sample --model MODEL --out d.npy/a.png", "d.npy is no folder"),
+        ("directions BOX --model MODEL --out box.png/deep/d.npz", "box.png is no folder"),
+        ("edit . --model MODEL", ".: Is a directory"),
+        ("edit d.npy --model MODEL --latents .", ".: Is a directory"),
+        ("compare --model MODEL --regions BOX --out d.npy", "d.npy is no folder"),
+        ("bench --columns 2 --out .", ". is a folder"),
         ("bench --columns 1", "--columns must be at least 2"),
         ("train nofolder", "nofolder: no such folder, and no model of that name"),
         ("train MODEL --kimg nan", "--kimg must be above 0 and finite"),
@@ -337,3 +373,12 @@ def test_only_the_images_asked_for_are_drawn(small_stylegan2, monkeypatch):
     key = jax.random.fold_in(jax.random.key(3), 99_999)
     np.testing.assert_array_equal(found, small_stylegan2.mapping(lr.sample_z(small_stylegan2, key, 1)))
     assert len(drawn) <= 2
+
+
+def test_a_place_that_can_be_written_passes(tmp_path):
+    files.check_place(tmp_path / "new" / "folders" / "a.png")
+    files.write_whole(tmp_path / "new" / "a.png", b"1")
+    files.check_place(tmp_path / "new" / "a.png")  # replaced
+    with pytest.raises(NotADirectoryError, match="a.png is no folder"):
+        files.write_whole(tmp_path / "new" / "a.png" / "b.png", b"2")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]

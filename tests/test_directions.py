@@ -288,7 +288,7 @@ def test_garbage_is_refused(plain, tmp_path, content):
 def test_missing_files_and_folders_are_refused(plain, tmp_path):
     refused(plain, tmp_path / "none.npz", match="no such file")
     (tmp_path / "folder.npz").mkdir()
-    refused(plain, tmp_path / "folder.npz")
+    refused(plain, tmp_path / "folder.npz", match="Is a directory")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy"])

@@ -93,6 +93,9 @@ def test_the_array_that_is_meant_among_others(small_stylegan2, tmp_path):
     for name, arrays in (("one.npz", {"x": array}), ("w.npz", {"w": array, "noise": numbers(3)}), ("z.npz", {"z": array, "w": array})):
         np.savez(tmp_path / name, **arrays)
         np.testing.assert_array_equal(load_latents(tmp_path / name, small_stylegan2).array, array)
+    np.savez(tmp_path / "named.npz", z=array)  # of the width of w
+    refused(tmp_path / "named.npz", small_stylegan2, "its array is named z.*--space z")
+    np.testing.assert_array_equal(load_latents(tmp_path / "named.npz", small_stylegan2, space="w").array, array)
     np.savez(tmp_path / "two.npz", a=array, b=array)
     refused(tmp_path / "two.npz", small_stylegan2, r"holds 2 values \(a, b\), of which one is wanted")
     np.savez(tmp_path / "both.npz", w=array, latents=array, c=array)
@@ -144,7 +147,7 @@ def test_garbage_is_refused(small_stylegan2, tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     refused(tmp_path / "a.npy", small_stylegan2, "a.npy: ")
     refused(tmp_path / "none.npy", small_stylegan2, "no such file")
-    refused(tmp_path, small_stylegan2, "no file of arrays")
+    refused(tmp_path, small_stylegan2, "Is a directory")
 
 
 def test_files_that_people_reported_are_read_or_asked_about(shared):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lrgan_jax import demo, edit, embedded_models, load, named_direction, named_directions, region_change, render, to_ws
+from lrgan_jax import checkpoint, demo, edit, embedded_models, load, named_direction, named_directions, region_change, render, to_ws
 from lrgan_jax.__main__ import main
 from lrgan_jax.directions import Directions, DirectionsError
 from lrgan_jax.regions import region_mask
@@ -112,3 +112,10 @@ def run(arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["lrgan", *arguments])
         return main()
+
+
+def test_a_name_stands_for_one_direction(tmp_path, small_dcgan):
+    model = checkpoint.save(tmp_path / "model", small_dcgan)
+    Directions(np.eye(2, 10, dtype=np.float32)).save(model / "directions" / "two.npz")
+    with pytest.raises(DirectionsError, match="two.npz: holds 2 directions, and a name stands for one"):
+        named_direction(model, "two")

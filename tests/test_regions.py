@@ -280,7 +280,7 @@ def test_files_that_are_no_masks_are_refused(tmp_path):
     for name, content in (("empty.png", b""), ("text.png", b"not a picture"), ("head.png", b"\x89PNG\r\n\x1a\n")):
         (tmp_path / name).write_bytes(content)
         one_line(regions.load_mask, tmp_path / name, match=f"{name}: not a readable picture")
-    one_line(regions.load_mask, tmp_path, match="not a readable picture")
+    one_line(regions.load_mask, tmp_path, match="Is a directory")
     one_line(regions.load_mask, png(tmp_path / "black.png", np.zeros((8, 8), np.uint8)), match=r"black\.png: empty")
     one_line(regions.load_mask, png(tmp_path / "white.png", np.full((8, 8), 255, np.uint8)), match=r"white\.png.*whole image")
     one_line(regions.load_mask, png(tmp_path / "dark.png", np.full((8, 8), 90, np.uint8)), match=r"dark\.png: empty")
@@ -398,6 +398,37 @@ def test_labels_of_a_picture_are_named_behind_it(tmp_path, mode):
         one_line(regions.region_mask, named, 32, match=r"a palette of colours and no mask.*FILE:1,2")
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16])
+@pytest.mark.parametrize("zero", ["black", "white"])
+def test_a_tiff_says_whether_zero_is_black(tmp_path, kind, zero):
+    """Pillow turns 1 and 8 bits as it writes and reads them, and 16 neither way."""
+    white = {bool: 1, np.uint8: 255, np.uint16: 65535}[kind]
+    stored = (1 - BLOB if zero == "white" and kind is np.uint16 else BLOB).astype(kind) * kind(white)
+    Image.fromarray(stored).save(tmp_path / "mask.tif", tiffinfo={262: int(zero == "black")})
+    np.testing.assert_array_equal(regions.load_mask(tmp_path / "mask.tif"), BLOB)
+
+
+def test_one_of_several_pictures_is_not_guessed(tmp_path):
+    frames = [Image.fromarray(mask * 255) for mask in (BLOB, 1 - BLOB)]
+    for name in ("mask.gif", "mask.tif", "mask.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        one_line(regions.load_mask, tmp_path / name, match=f"{name}: 2 pictures in one file")
+        one_line(regions.region_mask, f"{tmp_path / name}:1", 32, match="2 pictures in one file")
+        frames[0].save(tmp_path / name)
+        np.testing.assert_array_equal(regions.load_mask(tmp_path / name), BLOB)
+
+
+def test_a_label_may_not_be_an_index_and_the_grey_of_another(tmp_path):
+    """A GIF keeps labels as indices of a palette that it makes; a palette of other greys, such as a mask's, cannot be mistaken."""
+    Image.fromarray(np.where(MAP > 0, MAP + 1, 0).astype(np.uint8)).save(tmp_path / "map.gif")  # 0, 2 and 3, stored as 0, 1 and 2
+    one_line(regions.region_mask, f"{tmp_path}/map.gif:2", 32, match="other numbers than their indices")
+    for greys in ((0, 1, 2), (0, 127, 255)):
+        picture = Image.fromarray(MAP)
+        picture.putpalette([grey for grey in greys for _ in range(3)])
+        picture.save(tmp_path / "map.png")
+        np.testing.assert_array_equal(regions.load_labels(tmp_path / "map.png"), MAP)
+
+
 def test_labels_are_not_read_from_colours(tmp_path):
     one_line(regions.region_mask, f"{png(tmp_path / 'map.png', COLOURS)}:1", 32, match="in colour; a label map has")
     one_line(regions.region_mask, f"{tmp_path}/none.png:1", 32, match=r"none\.png: no such file")
@@ -467,6 +498,27 @@ def test_inverted_shapes_are_what_is_left_over():
     shapes = {"size": 16, "boxes": [[1, 2, 3, 4]], "polygons": [[(8.0, 8.0), (15.0, 8.0), (15.0, 15.0)]]}
     np.testing.assert_array_equal(regions.shapes_mask(shapes | {"invert": True}, 24), 1 - regions.shapes_mask(shapes, 24))
     np.testing.assert_array_equal(regions.shapes_mask(shapes | {"invert": False}, 24), regions.shapes_mask(shapes, 24))
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        None,
+        [1],
+        {"boxes": [[1, 2, 3, 4]]},
+        {"size": 16, "boxes": [[1, 2, 3]]},
+        {"size": 16, "boxes": [["1", 2, 3, 4]]},
+        {"size": 16, "boxes": [[1, 2, -3, 4]]},
+        {"size": 16, "boxes": [[1, 2, np.nan, 4]]},
+        {"size": 16, "boxes": [[np.nan, 2, 3, 4]]},
+        {"size": 0, "boxes": [[1, 2, 3, 4]]},
+        {"size": 16, "polygons": [[[1, 2], [3], [4, 5]]]},
+        {"size": 0, "polygons": [[[1, 2], [3, 9], [4, 5]]]},
+    ],
+)
+def test_shapes_that_are_written_otherwise_are_refused(shapes):
+    """A person may have written them into `model.json`."""
+    one_line(regions.region_mask, "mouth", 16, {"mouth": shapes}, match="mouth, a region of this model's: (shapes are written as|box )")
 
 
 def test_shapes_that_cover_nothing_are_refused():

@@ -262,6 +262,12 @@ def test_mirroring_flips_about_half(faces):
     assert (same | flipped).all() and 60 < flipped.sum() < 140
 
 
+def test_samples_of_a_conditional_model_are_refused(small_stylegan2):
+    conditional = StyleGAN2(dataclasses.replace(small_stylegan2.config, c_dim=2), small_stylegan2.variables)
+    with pytest.raises(DataError, match="need labels, which training does not know"):
+        sampled(conditional, 4)
+
+
 def test_samples_of_a_generator_are_fresh_and_the_reference_is_apart(small_dcgan):
     data = sampled(small_dcgan, 4)
     seen = np.concatenate([np.asarray(data.batch(step)) for step in range(3)] + [np.asarray(data.reference(6))])
@@ -397,6 +403,28 @@ def test_strays_are_passed_over_and_counted(tmp_path):
     assert data.notes == notes
     with pytest.raises(DataError, match=r"holds 2 images, fewer than a batch of 3; hidden files .*; files .* 1 \(.txt\)"):
         folder(tmp_path, 3)
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path):
+    """Links that lead to no file, and all pictures of an animation but the first."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "gone.png").symlink_to("nothing.png")
+    black, white = (Image.new("L", (8, 8), grey) for grey in (0, 255))
+    black.save(tmp_path / "data" / "0.png", save_all=True, append_images=[white])
+    data = folder(tmp_path / "data", 1)
+    assert data.size == 1 and (data.batch(0) == -1).all()
+    assert data.notes == (
+        "links to folders, or to nothing, are not followed: 2, such as gone.png",
+        "1 of 1 images are animations or stacks: the first picture of each is taken",
+    )
+
+
+def test_enlarged_images_are_counted(tmp_path):
+    for size in (4, 8, 16):
+        Image.new("L", (size, 16)).save(tmp_path / f"{size}.png")
+    assert folder(tmp_path, 1, resolution=8).notes == ("1 of 3 images are smaller than 8 pixels: enlarged",)
 
 
 def test_an_odd_size_is_named(tmp_path):

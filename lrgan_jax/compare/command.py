@@ -12,7 +12,7 @@ from lrgan_jax.compare.experiment import run
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.summary import summary
-from lrgan_jax.files import write_whole
+from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.options import Layers, Model, UsageError, chosen_layers, regions_or_own
 from lrgan_jax.report import COLOURS
 
@@ -40,6 +40,8 @@ def compare_command(
         truncation: below 1 pulls latents towards the mean.
         seed: of everything random; the same seed gives the same figures, but for the seconds.
     """
+    for name in ("index.html", "plane.svg", "figures.json"):
+        check_place(out / name)
     gen = checkpoint.load(model)
     if num_latents < 2 or num_walked < 1:
         raise UsageError("at least 2 latents are compared, and 1 walked from")

@@ -101,19 +101,26 @@ def weights_dtype(gen: Any) -> Any:
     return jnp.result_type(*found) if found else None
 
 
-def _check_at_hand(latents: ArrayLike | Latent) -> None:
-    """Refuse NaN and infinity in arrays of this machine. To look at a device's here would stop it from computing ahead; whatever takes
-    results off the device looks at those (`render`, `region_grams`)."""
+def _check_at_hand(latents: ArrayLike | Latent, dtype: Any) -> None:
+    """Refuse arrays of this machine that are not finite, or not as `dtype`. To look at a device's here would stop it from computing
+    ahead; whatever takes results off the device looks at those (`render`, `region_grams`)."""
     array = latents.array if isinstance(latents, Latent) else latents
     if not isinstance(array, jax.Array):
         check_number("latents", array)
+        check_number("latents", _as(array, dtype))
+
+
+def _as(array: ArrayLike, dtype: Any) -> np.ndarray:
+    """Without NumPy's warning that large numbers become infinite: what is checked says so in one line."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype)
 
 
 def check_z(z: ArrayLike | Latent, z_dim: int, dtype: Any = None) -> Float[Array, "n z"]:
     """The array of `z`, as `dtype` if one is given, refusing w and ws and wrong shapes."""
     if isinstance(z, Latent) and not isinstance(z, Z):
         raise TypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
-    _check_at_hand(z)
+    _check_at_hand(z, dtype)
     z = jnp.asarray(z, dtype)
     if z.ndim != 2 or z.shape[1] != z_dim:
         raise ValueError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
@@ -128,6 +135,8 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) 
         return None
     if c is None:
         raise ValueError(f"this model is conditional: pass c, one-hot labels of shape [N, {c_dim}]")
+    if not isinstance(c, jax.Array):
+        check_number("labels", _as(c, dtype or np.float32))  # booleans are labels, too
     c = jnp.asarray(c, dtype)
     if c.shape != (batch, c_dim):
         raise ValueError(f"c must be one-hot labels of shape [{batch}, {c_dim}], got {list(c.shape)}")
@@ -139,7 +148,7 @@ def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int, dtype: Any = None) 
     refused."""
     if isinstance(w, Z):
         raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
-    _check_at_hand(w)
+    _check_at_hand(w, dtype)
     ws = jnp.asarray(w, dtype)
     if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
         raise ValueError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")

@@ -164,7 +164,11 @@ def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
 def render(
     gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = 32
 ) -> Float[np.ndarray, "*n h w c"]:
-    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array."""
+    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array.
+
+    Raises:
+      ValueError: without latents, on some that do not fit or are not finite, or if an image is not, as when a network overflows.
+    """
     ws = np.asarray(ws)
     check_number("latents", ws)
     check_whole("batch", batch)
@@ -175,4 +179,6 @@ def render(
     padded = np.concatenate([flat, np.repeat(flat[-1:], -len(flat) % batch, axis=0)])  # whole batches: one program serves them all
     batches = np.split(padded, len(padded) // batch)
     images = np.concatenate([np.asarray(gen.synthesis(part, noise=noise)) for part in batches])[: len(flat)]
+    if not np.isfinite(images).all():
+        raise ValueError("the image is not finite at these latents: take others, or a truncation below 1")
     return images.reshape(*ws.shape[:-2], *images.shape[1:])

@@ -49,7 +49,11 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
 
     Args:
       on_sphere: scale every z to length sqrt(z_dim), for a student whose mapping does that too.
+    Raises:
+      DataError: if the generator is conditional.
     """
+    if gen.c_dim:
+        raise DataError("samples of a conditional model need labels, which training does not know: learn from one without")
 
     def latents(key, n: int) -> Float[Array, "n z"]:
         z = sample_z(gen, key, n).array.astype(jnp.float32)
@@ -133,13 +137,18 @@ def _signed(images) -> Float[Array, "n h w c"]:
 
 def _found(path: Path) -> tuple[list[Path], list[str]]:
     """The images of a folder, and what else lies there."""
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    entries = sorted(path.rglob("*"))
+    files = [file for file in entries if file.is_file()]
+    unfollowed = [link for link in entries if link.is_symlink() and not link.is_file()]
     hidden = [file for file in files if any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)]
     seen = sorted({*files} - {*hidden})
     images = [file for file in seen if file.suffix.lower() in SUFFIXES]
     notes = []
     if hidden:
         notes.append(f"hidden files are passed over: {len(hidden)}, such as {hidden[0].relative_to(path)}")
+    if unfollowed:
+        what = "links to folders, or to nothing, are not followed"
+        notes.append(f"{what}: {len(unfollowed)}, such as {unfollowed[0].relative_to(path)}")
     if len(seen) > len(images):
         endings = sorted({file.suffix or file.name for file in seen} - {file.suffix for file in images})
         notes.append(f"files that do not end as images do are passed over: {len(seen) - len(images)} ({_first(endings)})")
@@ -157,6 +166,8 @@ def _read(file: Path, resolution: int | None, done: Counter[str]) -> np.ndarray:
         "have 16 bits: 0 to 65535 becomes 0 to 255": picture.white != 255 or picture.cut,
         "are transparent in places: laid on white": picture.alpha is not None and picture.alpha.min() < 255,
         "are CMYK: converted without a colour profile": picture.mode == "CMYK",
+        f"are smaller than {resolution} pixels: enlarged": resolution is not None and min(array.shape[:2]) < resolution,
+        "are animations or stacks: the first picture of each is taken": picture.count > 1,
     }
     done.update(what for what, true in here.items() if true)
     if resolution is not None:
