@@ -9,6 +9,7 @@ import numpy as np
 from convert.networks import Network, number
 from convert.rules import Rule, numbered_layer
 from convert.settings import ANY, Table, disagreements, one_of, taps_of
+from convert.shapes import LONGEST
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
@@ -75,8 +76,7 @@ def read(tree: Any) -> Network | None:
         raise CheckpointError("a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F")
     every = dict(_arguments(network))
     own = every[""]
-    if (taps := own.get("resample_kernel")) is not None:
-        variables["resample_kernel"] = _filter(taps)
+    variables["resample_kernel"] = _filter(own.get("resample_kernel", [1, 3, 3, 1]))
     # NVIDIA's own conversion leaves out the factor inside the demodulation's root that its TensorFlow code has (a relative 1e-8).
     settings = {
         "conv_clamp": None if own.get("conv_clamp") is None else number(own["conv_clamp"], "conv_clamp"),
@@ -144,5 +144,7 @@ def _filter(taps: Any) -> np.ndarray:
     """Taps as NVIDIA's code prepares them: squared if one-dimensional, of unit sum, float32."""
     if not isinstance(taps, list | tuple) or not taps or not all(isinstance(tap, int | float) for tap in taps):
         raise CheckpointError(f"resample_kernel should be a list of numbers, the file has {taps!r:.40}")
+    if len(taps) > LONGEST:
+        raise CheckpointError(f"resample_kernel has {len(taps)} taps, no filter has more than {LONGEST}")
     kernel = np.outer(taps, taps).astype(np.float32)
     return kernel / kernel.sum()
