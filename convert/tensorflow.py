@@ -67,7 +67,7 @@ RULES = (
 
 def read(tree: Any) -> Network | None:
     """Gs (or G), its variables by their full names, with the settings from its arguments; None if this is not such a file."""
-    networks = [item for item in (tree if isinstance(tree, tuple) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
+    networks = [item for item in (tree if isinstance(tree, tuple | list) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
     if not networks:
         return None
     network = networks[-1] if len(networks) != 2 else networks[0]  # (G, D, Gs), Gs alone, or (G, D)
@@ -92,7 +92,7 @@ def _arguments(network: Record, path: str = "") -> Iterator[tuple[str, Mapping[s
     given = state.get("static_kwargs", {})
     if not isinstance(given, Mapping):
         raise CheckpointError(f"{path or 'the generator'}: its static_kwargs are no dict")
-    if (function := state.get("build_func_name")) is not None and function not in BUILT_BY:
+    if (function := state.get("build_func_name")) is not None and not one_of(*BUILT_BY)(function):
         raise CheckpointError(f"{path or 'the generator'} is built by {function!r:.40}, which is not known here")
     yield path, given
     for name, component in state.get("components", {}).items():
@@ -134,6 +134,8 @@ def _variables(network: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray
             components = rest.get("components", {})
             if not isinstance(components, Mapping):
                 raise CheckpointError(f"{where}: its components are no dict")
+            if components and prefix:  # one in many places, and that again, would be millions
+                raise CheckpointError(f"{where}: it has components, which no part of a StyleGAN2 has")
             for name, component in components.items():
                 yield from _variables(component, f"{prefix}{name}/")
         case _:

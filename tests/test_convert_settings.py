@@ -233,3 +233,14 @@ def test_values_of_no_kind_of_setting_are_refused_by_name(value):
             with pytest.raises(CheckpointError):
                 build(tree(gen, arguments | {name: value}))
     assert number(2**100, "of any size") == 2.0**100
+
+
+def test_tensorflow_networks_of_other_parts_are_refused_by_name():
+    whole = tensorflow_tree(random_network(), TENSORFLOW)
+    assert find_network([whole, whole, whole])[0].tensors.keys() == find_network(whole)[0].tensors.keys()
+    for name, value, said in (
+        ("build_func_name", ["G_main"], "is built by"),
+        ("components", {"a": whole}, "a: it has components"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            find_network(dataclasses.replace(whole, state=whole.state | {name: value}))
