@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from convert import common, dcgan, hammer, missing, nvidia, rosinality, sefa, tensorflow
-from convert.networks import Network, Place, choose, places
+from convert.networks import Network, Place, Table, choose, places, tables
 from lrgan_jax.foreign import CheckpointError, containers
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import DCGAN, StyleGAN2
@@ -71,11 +71,12 @@ def find_network(tree: Any, wanted: str | None = None) -> tuple[Network | dict[s
     """
     if (found := tensorflow.read(tree)) is not None:
         return found, ""
-    found = [(module, place) for module in FORMATS for place in places(tree, module.SIGN)]
+    named = list(tables(tree))
+    found = [(module, place) for module in FORMATS for place in places(named, module.SIGN)]
     known = [(module, place) for module, place in found if not _is_foreign(place)]
     read = {place.path: (place, network) for module, place in known if (network := module.read(place)) is not None}
     if not read:
-        raise CheckpointError(_nothing(tree, [place for _, place in found]))
+        raise CheckpointError(_nothing(tree, named, [place for _, place in found]))
     chosen, remark = choose([place for place, _ in read.values()], wanted, [name for module in FORMATS for name in module.USUAL])
     return read[chosen.path][1], remark
 
@@ -85,12 +86,12 @@ def _is_foreign(place: Place) -> bool:
     return isinstance(place.owner, Record) and "." in place.owner.name
 
 
-def _nothing(tree: Any, found: list[Place]) -> str:
+def _nothing(tree: Any, named: list[Table], found: list[Place]) -> str:
     if modules := [place.owner.name for place in found if _is_foreign(place)]:
         return (f"a whole module of the class {modules[0]:.60} was pickled, whose code is not looked at: "
                 "save its state dict, torch.save(module.state_dict(), ...)")  # fmt: skip
     for sign, what in OTHERS.items():
-        if places(tree, sign):
+        if places(named, sign):
             return what
     if isinstance(tree, np.ndarray):
         return f"a single tensor of shape {list(tree.shape)} and no network: a latent or a direction, which `lrgan edit` reads"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convert.networks import Network, Place, number
-from convert.own import own_settings
+from convert.own import own_settings, untold
 from convert.rules import Rule, numbered_layer
 from convert.settings import ANY, Table, disagreements, taps_of, word
 from lrgan_jax.foreign import CheckpointError
@@ -58,7 +58,7 @@ def read(place: Place) -> Network | None:
     given = _arguments(place)
     if given is None:
         settings = own_settings(place.owner)
-        return Network(FORMAT, place.tensors, RULES, settings, untold=() if settings else ("conv_clamp", "mapping_lr"))
+        return Network(FORMAT, place.tensors, RULES, settings, untold=untold(settings))
     clamp = given.get("conv_clamp")
     settings = {
         "conv_clamp": None if clamp is None else number(clamp, "conv_clamp"),

@@ -34,11 +34,16 @@ def silenced(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, layers:
 
 
 def completed(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, noise: Pictures) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors with what files may lack: the mean latent, as zeros for now, and all noise pictures; and what there is to say of it."""
+    """The tensors with what files may lack: the mean latent, as zeros for now, and all noise pictures; and what there is to say of it.
+
+    A file without resampling filters is one of parameters alone; the configuration has the usual one then.
+    """
     out, remarks = dict(tensors), []
     if "mapping.w_avg" not in out:
         out["mapping.w_avg"] = np.zeros(config.w_dim, np.float32)
         remarks.append("the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0")
+    if len(config.channels) > 1 and not any(name.endswith(".resample_filter") for name in out):
+        remarks.append("the file has no resampling filter, so the usual one of 1, 3, 3, 1 is assumed")
     if config.use_noise and not any(name.endswith(".noise_const") for name in out):
         random = np.random.default_rng(0)
         for name in [name for name in out if name.endswith(".noise_strength")]:

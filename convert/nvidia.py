@@ -7,7 +7,7 @@ import numpy as np
 
 from convert import nvidia_settings
 from convert.networks import Network, Place, modules, number
-from convert.own import own_settings
+from convert.own import own_settings, untold
 from convert.rules import Rule
 from lrgan_jax.foreign.allowed import Record
 
@@ -22,7 +22,7 @@ def read(place: Place) -> Network:
     if isinstance(place.owner, Record):
         return _pickled(place)
     settings = own_settings(place.owner)
-    return Network(FORMAT, place.tensors, RULES, settings, untold=() if settings else ("conv_clamp", "mapping_lr"))
+    return Network(FORMAT, place.tensors, RULES, settings, untold=untold(settings))
 
 
 def _pickled(place: Place) -> Network:

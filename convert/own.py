@@ -27,3 +27,8 @@ def own_settings(state: Any) -> dict[str, Any]:
                     raise CheckpointError(f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours")
             return versions[OWN]
     return {}
+
+
+def untold(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Those of which they have no word, although networks differ in them."""
+    return tuple(name for name in ("conv_clamp", "mapping_lr") if name not in settings)

@@ -7,6 +7,8 @@ import numpy as np
 
 from lrgan_jax.foreign.errors import CheckpointError
 
+_LARGE_NUMBER = re.compile(r"\d{5}")
+
 
 class Rule(NamedTuple):
     """What becomes of the tensors whose whole name matches `source`."""
@@ -35,6 +37,9 @@ def rename(
     out: dict[str, np.ndarray] = {}
     origin = {} if origin is None else origin
     for name, array in source.items():
+        if _LARGE_NUMBER.search(name):  # rules count with the numbers, and double sizes as often as they say
+            problems.append(f"{name:.80}: no network has so many layers")
+            continue
         hits = [(rule, match) for rule in rules if (match := re.fullmatch(rule.source, name))]
         if len(hits) != 1:
             problems.append(f"{name}: matched by {len(hits)} rules, wants exactly 1")
@@ -86,4 +91,6 @@ def unusable(array: np.ndarray) -> str | None:
         return f"holds {array.dtype}, weights are floating point"
     if not np.isfinite(array).all():
         return "holds NaN or infinity"
+    if array.size and np.abs(array).max() > np.finfo(np.float32).max:  # in float64
+        return "holds numbers too large for float32"
     return None

@@ -35,9 +35,12 @@ def taps_of(filter: Any) -> Callable[[Any], bool]:
 
     def is_it(value: Any) -> bool:
         try:
-            square = _square(np.asarray(value, np.float64))
-        except (TypeError, ValueError):
+            taps = np.asarray(value, np.float64)
+        except (TypeError, ValueError, OverflowError):
             return False
+        if taps.shape[:1] not in (np.shape(filter)[:1], wanted.shape[:1]):  # the square of a row without end is more than memory holds
+            return False
+        square = _square(taps)
         return square.shape == wanted.shape and bool(square.any() and np.allclose(square, wanted * square.sum(), rtol=1e-5, atol=1e-7))
 
     return is_it
@@ -65,7 +68,7 @@ def same(value: Any, wanted: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float | np.number | np.bool_)
+    return isinstance(value, bool | int | float | np.integer | np.floating | np.bool_)
 
 
 def _shown(value: Any) -> str:

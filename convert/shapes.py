@@ -5,23 +5,29 @@ from typing import Any
 
 import numpy as np
 
+from convert.settings import same
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2Config
 
 DEFAULT_FILTER = (0.125, 0.375, 0.375, 0.125)  # [1, 3, 3, 1] / 8
+LARGEST = 4096  # pixels, four times the largest published: noise pictures of that size may have to be made up
+MOST_LAYERS = 100  # of the mapping network, which has 8
+LONGEST = 64  # taps, twice the longest known
 
 
 def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> StyleGAN2Config:
     """Every hyper-parameter that the shapes show, plus `settings`. KeyError names a tensor without which that cannot be done."""
     shape = {name: array.shape for name, array in tensors.items()}
     resolutions = sorted({int(match[1]) for name in shape if (match := re.match(r"synthesis\.b(\d+)\.", name))})
-    if resolutions != [4 * 2**k for k in range(len(resolutions))]:
-        raise CheckpointError(f"blocks of sizes {resolutions} are no StyleGAN2: they should double from 4")
+    if resolutions != [4 * 2**k for k in range(len(resolutions))] or resolutions[-1:] > [LARGEST]:
+        raise CheckpointError(f"blocks of sizes {resolutions!r:.80} are no StyleGAN2: they should double from 4, to {LARGEST} at most")
     last = f"synthesis.b{resolutions[-1]}" if resolutions else "synthesis.b4"
     _check_square(shape.get("synthesis.b4.const", ()))
     w_dim = _size(shape, "synthesis.b4.conv1.affine.weight", 1)
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in shape)
-    if layers != settings.get("mapping_layers", layers or None):
+    if layers > MOST_LAYERS:
+        raise CheckpointError(f"a mapping network of {layers} layers, where {MOST_LAYERS} are the most that is read")
+    if not same(settings.get("mapping_layers", layers or None), layers):
         raise CheckpointError(_mapping_differs(layers, settings.get("mapping_layers")))
     concat = "mapping.label_weight" in shape
     c_dim, embed = shape["mapping.label_weight"] if concat else shape.get("mapping.embed.weight", (0, 0))[::-1]
@@ -103,6 +109,8 @@ def _filter(tensors):
     if not found:
         return DEFAULT_FILTER
     kernel = found[0]
+    if max(kernel.shape, default=0) > LONGEST:
+        raise CheckpointError(f"resample_filter: shape {kernel.shape}, no filter has more than {LONGEST} taps")
     if any(other.shape != kernel.shape or (other != kernel).any() for other in found):
         raise CheckpointError("the blocks use different resampling filters, which no StyleGAN2 does")
     if kernel.ndim == 1:

@@ -9,6 +9,7 @@ import numpy as np
 from convert.networks import Network, number
 from convert.rules import Rule, numbered_layer
 from convert.settings import ANY, Table, disagreements, one_of, taps_of
+from convert.shapes import LONGEST
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
@@ -66,7 +67,7 @@ RULES = (
 
 def read(tree: Any) -> Network | None:
     """Gs (or G), its variables by their full names, with the settings from its arguments; None if this is not such a file."""
-    networks = [item for item in (tree if isinstance(tree, tuple) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
+    networks = [item for item in (tree if isinstance(tree, tuple | list) else (tree,)) if isinstance(item, Record) and item.name == NETWORK]
     if not networks:
         return None
     network = networks[-1] if len(networks) != 2 else networks[0]  # (G, D, Gs), Gs alone, or (G, D)
@@ -75,8 +76,7 @@ def read(tree: Any) -> Network | None:
         raise CheckpointError("a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F")
     every = dict(_arguments(network))
     own = every[""]
-    if (taps := own.get("resample_kernel")) is not None:
-        variables["resample_kernel"] = _filter(taps)
+    variables["resample_kernel"] = _filter(own.get("resample_kernel", [1, 3, 3, 1]))
     # NVIDIA's own conversion leaves out the factor inside the demodulation's root that its TensorFlow code has (a relative 1e-8).
     settings = {
         "conv_clamp": None if own.get("conv_clamp") is None else number(own["conv_clamp"], "conv_clamp"),
@@ -92,7 +92,7 @@ def _arguments(network: Record, path: str = "") -> Iterator[tuple[str, Mapping[s
     given = state.get("static_kwargs", {})
     if not isinstance(given, Mapping):
         raise CheckpointError(f"{path or 'the generator'}: its static_kwargs are no dict")
-    if (function := state.get("build_func_name")) is not None and function not in BUILT_BY:
+    if (function := state.get("build_func_name")) is not None and not one_of(*BUILT_BY)(function):
         raise CheckpointError(f"{path or 'the generator'} is built by {function!r:.40}, which is not known here")
     yield path, given
     for name, component in state.get("components", {}).items():
@@ -134,6 +134,8 @@ def _variables(network: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray
             components = rest.get("components", {})
             if not isinstance(components, Mapping):
                 raise CheckpointError(f"{where}: its components are no dict")
+            if components and prefix:  # one in many places, and that again, would be millions
+                raise CheckpointError(f"{where}: it has components, which no part of a StyleGAN2 has")
             for name, component in components.items():
                 yield from _variables(component, f"{prefix}{name}/")
         case _:
@@ -144,5 +146,7 @@ def _filter(taps: Any) -> np.ndarray:
     """Taps as NVIDIA's code prepares them: squared if one-dimensional, of unit sum, float32."""
     if not isinstance(taps, list | tuple) or not taps or not all(isinstance(tap, int | float) for tap in taps):
         raise CheckpointError(f"resample_kernel should be a list of numbers, the file has {taps!r:.40}")
+    if len(taps) > LONGEST:
+        raise CheckpointError(f"resample_kernel has {len(taps)} taps, no filter has more than {LONGEST}")
     kernel = np.outer(taps, taps).astype(np.float32)
     return kernel / kernel.sum()

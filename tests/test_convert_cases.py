@@ -12,11 +12,11 @@ import reference
 from nvidia_records import generator
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, find_network, read_checkpoint, torch_writer
+from convert import CheckpointError, __main__, back, common, find_network, read_checkpoint, torch_writer
 from convert.verify import verify
 from lrgan_jax.checkpoint import load
 from lrgan_jax.foreign import containers
-from lrgan_jax.foreign.allowed import StateDict
+from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
 RIGHT = {  # file: reference, noise, what the notes say of it
@@ -121,6 +121,10 @@ WRAPPED = {  # tree, its path
     "a framework": ({"epoch": 1, "state_dict": prefixed("model.generator.")}, "state_dict.model.generator"),
     "lists": ([{"step": 3}, {"weights": nvidia()}], "1.weights"),
     "sharded": ({"net": prefixed("_fsdp_wrapped_module.")}, "net"),
+    "an average with its counter": ({"ema": prefixed("module.") | {"n_averaged": np.array(3)}}, "ema"),
+    "attributes of an object": ({"run": Record("types.SimpleNamespace", (), {"step": 1, "G": nvidia()})}, "run.G"),
+    "a class derived from dict": (Record("easydict.EasyDict", (), None, ["net", nvidia(), "step", 3]), "net"),
+    "a default dict of tensors": ([Record("collections.defaultdict", (), None, [x for pair in nvidia().items() for x in pair])], "0"),
     "averages": ({"net": prefixed("netG.") | prefixed("netG_ema.")}, "net.netG_ema"),
     "one of several by its name": ({"a": nvidia(), "b": prefixed("x.")}, None),
 }
@@ -150,7 +154,55 @@ def test_a_file_of_nothing_but_networks_is_refused_in_time():
         find_network({"a." * 500_000 + "input": one})
 
 
+def test_numbers_in_names_cost_nothing():
+    """Layers double sizes as often as their names say: refused before that is computed. And sizes before pictures are made up for them."""
+    one, many = np.zeros(1, np.float32), "9" * 5000
+    names = {
+        "input.input": (f"style.{many}.weight", f"convs.{10**11}.conv.weight", f"noises.noise_{10**11}"),
+        "synthesis.early_layer.const": (f"synthesis.layer{10**11}.weight", f"synthesis.output{10**11}.weight"),
+        "synthesis.b4.const": (f"synthesis.b{many}.conv1.weight", "mapping.fc123456.weight"),
+    }
+    for sign, others in names.items():
+        for name in others:
+            with pytest.raises(CheckpointError, match="no network has so many layers"):
+                common.build(find_network({sign: one, name: one})[0], {}, w_avg=None, noise="random")
+    tall = {name.replace("b8", f"b{8 * 2**k}"): a for k in range(20) for name, a in without("noise_const").items()}
+    with pytest.raises(CheckpointError, match="should double from 4, to 4096 at most"):
+        common.build(find_network(tall)[0], {}, w_avg=None, noise="random")
+    deep = nvidia() | {f"mapping.fc{i}.weight": one for i in range(2, 300)}
+    with pytest.raises(CheckpointError, match="300 layers"):
+        common.build(find_network(deep)[0], {}, w_avg=None, noise="random")
+    row = without("resample_filter") | {"synthesis.b4.resample_filter": np.ones(100_000, np.float32)}
+    with pytest.raises(CheckpointError, match="no filter has more than 64 taps"):
+        common.build(find_network(row)[0], {}, w_avg=None, noise="random")
+
+
+def test_a_small_file_that_unfolds_to_many_names_is_refused_in_time():
+    """One dict of tensors in thousands of modules; names that begin alike; lists in lists."""
+    shared = {"_parameters": {f"p{i}": np.zeros(1) for i in range(1000)}, "_buffers": {}, "_modules": {}}
+    module = Record("Net", (), shared | {"_modules": {str(i): Record("Layer", (), shared) for i in range(4000)}})
+    nested = {"a." * k + "input.input": np.zeros(1) for k in range(99)} | {"a." * 99 + str(i): np.zeros(1) for i in range(1000)}
+    lists = [[] for _ in range(110_000)]
+    for _ in range(95):
+        lists = [lists]
+    for tree in (module, nested, lists):
+        with pytest.raises(CheckpointError, match="more names in it than any checkpoint has"):
+            find_network(tree)
+
+
+def test_only_whole_words_mean_an_average():
+    for names, chosen in ((("semantic", "other"), None), (("netG", "gema"), "gema"), (("G", "G_EMA"), "G_EMA"), (("a", "ema1"), "ema1")):
+        tree = {name: nvidia() for name in names}
+        if chosen is None:
+            with pytest.raises(CheckpointError, match="choose one"):
+                find_network(tree)
+        else:
+            assert repr(chosen) in find_network(tree)[1]
+
+
 def test_names_that_a_wrapper_made_double_are_refused():
+    with pytest.raises(CheckpointError, match="two networks under 'a.b'"):
+        find_network({"a.b." + name: a for name, a in nvidia().items()} | {"a": {"b": nvidia()}})
     with pytest.raises(CheckpointError, match="is there twice"):
         find_network(nvidia() | prefixed("module."))
 
@@ -232,6 +284,25 @@ def test_a_missing_label_embedding_is_never_dropped(converted):
     narrow = StyleGAN2Config(**dataclasses.asdict(SMALL) | {"c_dim": 3, "embed_features": 4})
     state = nvidia(StyleGAN2(narrow, reference.random_variables(stylegan2.init, narrow)))
     assert any("10 wide" in remark for remark in converted(without(r"mapping\.embed", state)).info.provenance["remarks"])
+
+
+def test_a_missing_resampling_filter_is_said(converted):
+    said = "no resampling filter"
+    assert any(said in remark for remark in converted(without("resample_filter")).info.provenance["remarks"])
+    assert not any(said in remark for remark in converted(without("noise_const")).info.provenance["remarks"])
+
+
+def test_numbers_beyond_float32_are_refused():
+    large = nvidia() | {"mapping.fc0.weight": nvidia()["mapping.fc0.weight"] * np.float64(1e300)}
+    with pytest.raises(CheckpointError, match=r"mapping\.fc0\.weight: holds numbers too large for float32"):
+        common.build(find_network(large)[0], {}, w_avg=None, noise="random")
+
+
+def test_of_our_own_settings_those_that_are_not_there_are_said():
+    state = StateDict(nvidia())
+    state.attributes = {"_metadata": {"": {"lrgan_jax": {"conv_clamp": 2.0}}}}
+    network, _ = find_network(state)
+    assert network.settings == {"conv_clamp": 2.0} and network.untold == ("mapping_lr",)
 
 
 def test_settings_that_make_no_sense_are_refused(converted):

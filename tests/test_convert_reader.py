@@ -6,8 +6,11 @@ import io
 import json
 import logging
 import pickle
+import time
+import uuid
 import zipfile
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -130,6 +133,14 @@ class Point:
         self.x = x
 
 
+class Outer:
+    class Inner:
+        pass
+
+    def method(self):
+        pass
+
+
 class Words(list):
     pass
 
@@ -157,6 +168,19 @@ def test_objects_of_other_classes_are_inert_records(protocol, tmp_path):
     assert ours["class"].name == f"{__name__}.Point" and ours["function"].name == "json.dumps"
     listed = "\n".join(outline.lines(ours))
     assert all(text in listed for text in ("Point>", "letters", "json.dumps", "datetime.timedelta"))
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_what_training_scripts_keep_beside_their_networks_is_noted(protocol, tmp_path):
+    """Generators of random numbers, identities, times, types, and what old protocols reach by way of another object."""
+    value = {"random": np.random.default_rng(0), "id": uuid.UUID(int=2**128 - 1), "time": time.gmtime(0), "range": range(3)}
+    value |= {"inner": Outer.Inner(), "class": Outer.Inner, "method": Outer().method, "type": type(None)}
+    value |= {"counts": collections.defaultdict(int, a=1), "dtype": np.dtype("f4"), "table": np.zeros(2, [("a", "f4")]), "rest": ...}
+    value["hint"] = Optional[int]  # noqa: UP045, pickled by a call
+    ours = read_bytes(pickle.dumps(value, protocol), tmp_path)
+    assert ours.keys() == value.keys()
+    assert ours["inner"].name == ours["class"].name == f"{__name__}.Outer.Inner" and ours["method"].args[1] == "method"
+    assert all(text in "\n".join(outline.lines(ours)) for text in ("UUID", "struct_time", "Outer.Inner"))
 
 
 # ---- Torch.
@@ -254,6 +278,8 @@ ATTACKS = {
     "the extension registry": (b"\x80\x02\x82\x01.", "EXT1"),
     "a class that starts programs": (b"\x80\x02csubprocess\nPopen\n)\x81.", "subprocess.Popen"),
     "its way through another module": (b"\x80\x04\x8c\x05torch\x8c\x10subprocess.Popen\x93)\x81.", "torch.subprocess.Popen"),
+    "a way through a class": (b"\x80\x02c__builtin__\ngetattr\ncos\nPathLike\nX\x01\x00\x00\x00a\x86R.", "os.PathLike"),
+    "a method that is called": (b"\x80\x02c__builtin__\ngetattr\ncm\nA\nX\x01\x00\x00\x00a\x86R)R.", "a call of m.A.a"),
     "an unknown function": (b"\x80\x02csome.module\nrun\n(X\x01\x00\x00\x00atR.", "a call of some.module.run"),
     "a call in a class's arguments": (b"\x80\x02csome.module\nThing\n(cos\nsystem\ntR.", "os.system"),
     "a long name": (b"\x80\x02c" + b"a" * 600 + b"\nB\n.", "which no checkpoint needs"),

@@ -14,6 +14,7 @@ from nvidia_records import generator, run
 from tolerances import PARITY, worst
 
 from convert import CheckpointError, common, find_network
+from convert.networks import number
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
@@ -214,3 +215,32 @@ def test_hammers_clamp_and_learning_rate_reach_the_image():
     w = reference.mapping(gen.config, gen.variables, z)
     expected = reference.synthesis(gen.config, gen.variables, np.repeat(w[:, None], gen.num_ws, axis=1))
     assert worst(image_of(back, z[0], None), expected[0]) < PARITY and np.abs(expected).max() > 0
+
+
+@pytest.mark.parametrize("value", [np.array([1, 2]), np.zeros(0), [1] * 100_000, {"a": 1}], ids=["array", "empty", "long", "dict"])
+def test_values_of_no_kind_of_setting_are_refused_by_name(value):
+    gen = random_network()
+    for path, name in (("mapping", "num_layers"), ("mapping.fc0", "bias_gain"), ("synthesis.b4.conv1", "conv_clamp")):
+        record = generator(gen)
+        dict(every(record))[path].state[name] = value
+        with pytest.raises(CheckpointError):
+            build({"G_ema": record})
+    for tree, arguments, names in (
+        (hammer_tree, HAMMER, ("mapping_layers", "mapping_lr_mul", "conv_clamp", "filter_kernel")),
+        (tensorflow_tree, TENSORFLOW, ("mapping_layers", "mapping_lrmul", "conv_clamp", "resample_kernel")),
+    ):
+        for name in names:
+            with pytest.raises(CheckpointError):
+                build(tree(gen, arguments | {name: value}))
+    assert number(2**100, "of any size") == 2.0**100
+
+
+def test_tensorflow_networks_of_other_parts_are_refused_by_name():
+    whole = tensorflow_tree(random_network(), TENSORFLOW)
+    assert find_network([whole, whole, whole])[0].tensors.keys() == find_network(whole)[0].tensors.keys()
+    for name, value, said in (
+        ("build_func_name", ["G_main"], "is built by"),
+        ("components", {"a": whole}, "a: it has components"),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            find_network(dataclasses.replace(whole, state=whole.state | {name: value}))

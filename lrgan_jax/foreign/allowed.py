@@ -124,6 +124,13 @@ def _storage(machine: Any, data) -> Storage:
     return storage
 
 
+def _attribute(machine: Any, owner: Allowed | Record, name: str) -> Allowed | Record:
+    """Of a class, a class inside it; of an object, a method of which the name is kept."""
+    if isinstance(owner, Allowed) and owner.foreign and owner.accepts is not None:
+        return machine.find(owner.name, name)
+    return Record("builtins.getattr", (owner, name))
+
+
 def _rebuilt(machine: Any, kind: Allowed, *_) -> Record:
     return Record(kind.name)
 
@@ -222,6 +229,8 @@ _ROWS = (
     Allowed("__builtin__.set", "sets in protocols 0 to 2", (list,), _set),
     Allowed("__builtin__.bytes", "empty bytes in protocols 0 to 2", (), lambda machine: b""),
     Allowed("_codecs.encode", "other bytes in protocols 0 to 2", (str, str), _latin1),
+    *(Allowed(f"{module}.getattr", "classes in classes, and methods, in protocols 0 to 3", ((Allowed, Record), str), _attribute)
+      for module in ("builtins", "__builtin__")),
     _record("argparse.Namespace", "rosinality's training options"),
     _record("dnnlib.tflib.network.Network", "NVIDIA's TF networks"),
     _record("torch.device", "devices among training options", str, ...),
@@ -259,9 +268,12 @@ _REACHING = {
 _SMALL = {  # classes, and makers of plain values, whose names look like functions'
     *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in (
         "object", "complex", "slice", "range", "int", "float", "str", "bool", "list", "tuple", "dict", "frozenset", "bytearray",
+        "long", "unicode", "xrange", "type", "Ellipsis",  # the first three in protocols 0 to 2; type(None)
     )),
     *("collections.defaultdict", "collections.deque", "datetime.date", "datetime.time", "datetime.datetime", "datetime.timedelta"),
     *("datetime.timezone", "functools.partial", "types.SimpleNamespace", "_io.BytesIO", "_io.StringIO", "logging.getLogger", "re._compile"),
+    *("time.struct_time", "_operator.getitem", "numpy.random.bit_generator.__pyx_unpickle_SeedSequence"),
+    *("torch._utils._rebuild_sparse_tensor", "torch._utils._rebuild_meta_tensor_no_storage"),
     *("itertools.count", "torch.serialization._get_layout", "torch.nn.backends.thnn._get_thnn_function_backend"),
     *(f"numpy.random._pickle.__{kind}_ctor" for kind in ("randomstate", "generator", "bit_generator")),
 }  # fmt: skip

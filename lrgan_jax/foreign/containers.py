@@ -21,7 +21,7 @@ import ml_dtypes  # comes with JAX
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from lrgan_jax.foreign.allowed import Allowed, Record, StateDict, Storage
+from lrgan_jax.foreign.allowed import Allowed, Dtype, Record, StateDict, Storage
 from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.foreign.pickles import Budget, load
 
@@ -253,7 +253,7 @@ def _contents(node: object) -> list:
             return list(node)
         case Record():
             return [node.state, *node.args, node.contents]
-        case Allowed(foreign=True):  # a class or function that is named and no more
+        case Allowed(foreign=True) | Dtype():  # a class or function that is named and no more, the type of no array
             return []
     if isinstance(node, _LEAVES):
         return []
