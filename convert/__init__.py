@@ -22,8 +22,8 @@ __all__ = ["CheckpointError", "find_network", "read_checkpoint"]
 FORMATS = (nvidia, rosinality, hammer, sefa, dcgan)  # each knows its own networks, by their tensors
 OTHERS = {  # tensors of what is often taken for a whole StyleGAN2 generator
     "synthesis.input.weight": "a StyleGAN3 network; only StyleGAN2 networks can be converted",
-    "b4.const": "a synthesis network without its mapping network; export the whole generator",
-    "early_layer.const": "a synthesis network without its mapping network; export the whole generator",
+    "b4.const": "a synthesis network without its mapping network, or apart from it; export the whole generator",
+    "early_layer.const": "a synthesis network without its mapping network, or apart from it; export the whole generator",
 }
 
 

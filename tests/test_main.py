@@ -214,7 +214,7 @@ def test_convert_refuses(converter, shared, tmp_path):
         (("net.pkl", "out", "--verify", public / "ada_resnet32.npz"), "does not belong to this model"),
         (("net.pkl", "out", "--regions", "bad.json"), "not readable JSON"),
         (("net.pkl", "out", "--card", "gone.md"), "gone.md"),
-        (("net.pkl", "out", "--w-avg", "bad.json"), "not a readable .npy"),
+        (("net.pkl", "out", "--w-avg", "bad.json"), "bad.json: no file of arrays"),
     ]:
         code, _, err = converter(*args)
         assert code == 1 and err.startswith("error: ") and err.count("\n") == 1 and says in err, err

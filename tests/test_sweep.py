@@ -20,9 +20,11 @@ import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, analyse, checkpoint, find_directions, region_grams, sweep
 from lrgan_jax.generators import DCGAN, W, Z, image_function, stylegan2
 from lrgan_jax.options import FromFile
+from lrgan_jax.regions import region_mask
 from lrgan_jax.sweep import loop
-from lrgan_jax.sweep.block import compensated_sum, symmetric, upper_triangle
+from lrgan_jax.sweep.block import USABLE, Options, compensated_sum, one, symmetric, upper_triangle
 from lrgan_jax.sweep.store import open_store
+from tests.linear import SIDE, D, linear
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
@@ -541,3 +543,13 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
     file.write_bytes(file.read_bytes()[:-1])
     code, _, err = lrgan("sweep", "part0", *common, "--shard", "0/2")
     assert code == 0 and "block 0 is done again: " in err
+
+
+@pytest.mark.parametrize(("dtype", "usable"), [("float16", False), ("bfloat16", True), (None, True)])
+def test_grams_that_do_not_fit_their_dtype_are_no_results(dtype, usable):
+    """A change of 300 per unit has a Gram of 90,000, more than float16 holds."""
+    gen = linear(top={0: 300.0}, middle={1: 1.0})
+    options = Options(None, "frontier", 1, None, None, 0, "converged", "stack", dtype, False, 8, 2**28)
+    masks = np.stack([region_mask("top", SIDE, gen.info.regions)])
+    results, _ = jax.jit(one, static_argnums=0)(options, gen, masks, jnp.zeros((gen.num_ws, D)))
+    assert bool(results["usable"] == USABLE) == usable

@@ -105,15 +105,16 @@ def one(options: Options, gen: Generator, masks: Float[AnyArray, "r h w"], ws: F
     )  # fmt: skip
     assert found.outside is not None
     inside, outside = found.inside[0], found.outside[0]
-    usable = jnp.isfinite(found.image).all() & jnp.isfinite(inside).all() & jnp.isfinite(outside).all()
+    sides = {} if options.grams is None else {"gram_inside": inside, "gram_outside": outside}
+    kept = {name: upper_triangle(gram).astype(options.grams) for name, gram in sides.items()}  # float16 ends at 65,504
+    usable = jnp.stack([jnp.isfinite(a).all() for a in (found.image, inside, outside, *kept.values())]).all()
     results = {
         "ws": ws,
         "image": thumbnail(found.image[0], options.thumbnail),
         "usable": jnp.where(usable, USABLE, UNUSABLE).astype(jnp.uint8),
         **jax.vmap(partial(factorise, options))(inside, outside),
+        **kept,
     }
-    if options.grams is not None:
-        results |= {f"gram_{side}": upper_triangle(gram).astype(options.grams) for side, gram in (("inside", inside), ("outside", outside))}
     return results, (inside, outside)
 
 
