@@ -547,8 +547,8 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize(("dtype", "usable"), [("float16", False), ("bfloat16", True), (None, True)])
 def test_grams_that_do_not_fit_their_dtype_are_no_results(dtype, usable):
-    """A change of 300 per unit has a Gram of 90,000, more than float16 holds."""
-    gen = linear(top={0: 300.0}, middle={1: 1.0})
+    """A change of 3,000 per unit has a Gram of 9,000,000, more than float16 holds."""
+    gen = linear(top={0: 3000.0}, middle={1: 1.0})
     options = Options(None, "frontier", 1, None, None, 0, "converged", "stack", dtype, False, 8, 2**28)
     masks = np.stack([region_mask("top", SIDE, gen.info.regions)])
     results, _ = jax.jit(one, static_argnums=0)(options, gen, masks, jnp.zeros((gen.num_ws, D)))
