@@ -73,3 +73,16 @@ def small_dcgan() -> DCGAN:
     config = DCGANConfig(channels=(8, 6), z_dim=10)
     variables = jax.tree.map(lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config))
     return DCGAN(config, variables)
+
+
+@pytest.fixture
+def convert_command(monkeypatch, capsys):
+    """`python -m convert ...` -> exit code, and all that it printed."""
+    from convert import __main__
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
+        code = __main__.main()
+        return code, "".join(capsys.readouterr())
+
+    return run

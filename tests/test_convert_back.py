@@ -253,31 +253,19 @@ def test_damaged_safetensors_are_refused(damage, said, tmp_path):
 # ---- The command.
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m convert ...` -> exit code, what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-        code = __main__.main()
-        return code, "".join(capsys.readouterr())
-
-    return run
-
-
-def test_models_are_written_back_in_either_order(command, tmp_path, narrow):
+def test_models_are_written_back_in_either_order(convert_command, tmp_path, narrow):
     gen = dataclasses.replace(random_stylegan2(dataclasses.replace(SQUARE, channels=(4, 4, 2))))
     save(tmp_path / "model", gen)
-    assert command("--to", "rosinality", tmp_path / "model", tmp_path / "a.pt")[0] == 0
-    code, said = command("--to", "nvidia", tmp_path / "b.pt", tmp_path / "model")
+    assert convert_command("--to", "rosinality", tmp_path / "model", tmp_path / "a.pt")[0] == 0
+    code, said = convert_command("--to", "nvidia", tmp_path / "b.pt", tmp_path / "model")
     assert code == 0 and "Generator(z_dim=6" in said
     for name in ("a.pt", "b.pt"):
         assert fingerprint(read_checkpoint(tmp_path / name).variables) == fingerprint(load(tmp_path / "model").variables)
-    code, said = command("--to", "nvidia", tmp_path / "model", tmp_path / "b.pt")
+    code, said = convert_command("--to", "nvidia", tmp_path / "model", tmp_path / "b.pt")
     assert code == 1 and "exists already" in said and said.count("\n") == 1
 
 
-def test_what_cannot_be_written_back_is_said(command, tmp_path):
+def test_what_cannot_be_written_back_is_said(convert_command, tmp_path):
     save(tmp_path / "labels", random_stylegan2(MODELS["orig, labels"]))
     config = DCGANConfig(channels=(2, 3), z_dim=4)
     save(tmp_path / "dcgan", DCGAN(config, reference.random_variables(dcgan.init, config)))
@@ -287,25 +275,25 @@ def test_what_cannot_be_written_back_is_said(command, tmp_path):
         (("nvidia", tmp_path / "nothing", tmp_path / "x.pt"), "nothing"),
         (("nvidia", tmp_path / "labels"), "say which model and where"),
     ):
-        code, said = command("--to", *arguments)
+        code, said = convert_command("--to", *arguments)
         assert code == 1 and expected in said and said.count("\n") == 1
     assert not (tmp_path / "x.pt").exists()
 
 
-def test_any_file_is_listed(command, tmp_path):
+def test_any_file_is_listed(convert_command, tmp_path):
     """Tensors with type and shape, nested; nothing from the file reaches the terminal but printable ASCII."""
     state = {"conv.weight": np.zeros((2, 3), np.float32), "evil\x1b[2Jname": "\x1b]0;title\x07", "size": (1, 2)}
     (tmp_path / "file").write_bytes(torch_writer.dumps({"g_ema": StateDict(state), "step": 3}))
-    code, said = command("--inspect", tmp_path / "file")
+    code, said = convert_command("--inspect", tmp_path / "file")
     assert code == 0 and said.isascii() and "\x1b" not in said
     assert "    conv.weight: float32 [2, 3]" in said.splitlines() and "  step: 3" in said.splitlines()
     many = list(outline.lines({"a": [None] * 1000, "b": Record("x.y", (1,), {"hooks": {}, "up": 2})}))
     assert len(many) < 220 and "... and 800 more" in many[-5] + many[-4] + many[-3] and not any("hooks" in line for line in many)
 
 
-def test_a_target_that_exists_is_refused_at_once(command, tmp_path):
+def test_a_target_that_exists_is_refused_at_once(convert_command, tmp_path):
     (tmp_path / "there").mkdir()
-    code, said = command(tmp_path / "missing.pkl", tmp_path / "there")
+    code, said = convert_command(tmp_path / "missing.pkl", tmp_path / "there")
     assert code == 1 and "exists already" in said
 
 

@@ -315,27 +315,18 @@ def test_settings_that_make_no_sense_are_refused(converted):
 # ---- Through the command.
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-        code = __main__.main()
-        return code, "".join(capsys.readouterr())
-
-    return run
-
-
-def test_the_command_says_what_was_made_up_and_takes_what_it_is_given(command, tmp_path):
+def test_the_command_says_what_was_made_up_and_takes_what_it_is_given(convert_command, tmp_path):
     """Notes, a line each, kept with the model; a mean latent from any file of arrays; one of several networks by its name."""
     state = without("noise_const|w_avg")
     (tmp_path / "two.pt").write_bytes(torch_writer.dumps({"a": state, "b": state}))
-    code, said = command(tmp_path / "two.pt", tmp_path / "model")
+    code, said = convert_command(tmp_path / "two.pt", tmp_path / "model")
     assert code == 1 and said.count("\n") == 1 and "choose one with --network" in said and not (tmp_path / "model").exists()
     np.savez(tmp_path / "mean.npz", w_avg=np.arange(6, dtype=np.float32)[None])
-    code, said = command(tmp_path / "two.pt", tmp_path / "model", "--network", "b", "--noise", "zeros", "--w-avg", tmp_path / "mean.npz")
+    given = ("--network", "b", "--noise", "zeros", "--w-avg", tmp_path / "mean.npz")
+    code, said = convert_command(tmp_path / "two.pt", tmp_path / "model", *given)
     assert code == 0 and "note: the file has no noise pictures; they are zeros" in said and "estimated" not in said
     gen = load(tmp_path / "model")
     np.testing.assert_array_equal(gen.variables["buffers"]["mapping"]["w_avg"], np.arange(6))
     assert all(f"note: {remark}" in said for remark in gen.info.provenance["remarks"]) and len(gen.info.provenance["remarks"]) == 2
-    code, said = command(tmp_path / "two.pt", "--show", "--network", "b", "--w-avg", tmp_path / "two.pt")
+    code, said = convert_command(tmp_path / "two.pt", "--show", "--network", "b", "--w-avg", tmp_path / "two.pt")
     assert code == 1 and said.count("\n") == 1 and "two.pt" in said
