@@ -157,13 +157,19 @@ def choose(found: list[Place], wanted: str | None, usual: Sequence[str]) -> tupl
         if not left:
             raise CheckpointError(f"there is no network {wanted!r}, only {names}")
     elif len(found) > 1:
-        left = [p for p in found if _AVERAGED.search(p.path.lower())] or found
+        left = _averaged(found)
     if len(left) != 1:
         raise CheckpointError(f"several networks could be meant, {names}: choose one with --network")
     (place,) = left
     if wanted is not None or place.path in ("", *usual):
         return place, ""
     return place, f"the network was found under {place.path!r}" + (f", of {names}" if len(found) > 1 else "")
+
+
+def _averaged(found: list[Place]) -> list[Place]:
+    """Those that are averages by their own names or, if none is, by what they lie in; all if none is that either."""
+    by_name = [place for place in found if _AVERAGED.search(place.path.rpartition(".")[2].lower())]
+    return by_name or [place for place in found if _AVERAGED.search(place.path.lower())] or found
 
 
 def number(value: Any, name: str) -> float:

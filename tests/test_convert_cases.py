@@ -126,6 +126,8 @@ WRAPPED = {  # tree, its path
     "a class derived from dict": (Record("easydict.EasyDict", (), None, ["net", nvidia(), "step", 3]), "net"),
     "a default dict of tensors": ([Record("collections.defaultdict", (), None, [x for pair in nvidia().items() for x in pair])], "0"),
     "averages": ({"net": prefixed("netG.") | prefixed("netG_ema.")}, "net.netG_ema"),
+    "an average inside an average's file": ({"ema": prefixed("online_model.") | prefixed("ema_model.")}, "ema.ema_model"),
+    "an average around networks": ({"ema": {"net": nvidia()}, "raw": {"net": nvidia()}}, "ema.net"),
     "one of several by its name": ({"a": nvidia(), "b": prefixed("x.")}, None),
 }
 
