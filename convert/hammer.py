@@ -20,6 +20,8 @@ FORMAT = "genforce/Hammer StyleGAN2 (ReSeFa)"
 SIGN = "synthesis.early_layer.const"
 USUAL = ("models.generator_smooth", "models.generator", "generator_smooth", "generator")
 ARGUMENTS = "model_kwargs_init"
+# What the constructor takes where a file leaves an argument out, for those that fix the arithmetic and are no shape.
+DEFAULTS = {"architecture": "skip", "label_dim": 0, "noise_type": "spatial"}
 
 
 def place_of(match: re.Match) -> str:
@@ -88,10 +90,6 @@ def _arguments(place: Place) -> Mapping[str, Any] | None:
 
 def _check(given: Mapping[str, Any], config: StyleGAN2Config) -> Iterator[str]:
     yield from disagreements({**DEFAULTS, **given}, _table(config), ARGUMENTS)
-
-
-# What the constructor takes where a file leaves an argument out, for those that fix the arithmetic and are no shape.
-DEFAULTS = {"architecture": "skip", "label_dim": 0, "noise_type": "spatial"}
 
 
 def _table(config: StyleGAN2Config) -> Table:

@@ -28,6 +28,15 @@ POSITIONAL = {  # the names of what may stand in _init_args
     "Conv2dLayer": ("in_channels", "out_channels", "kernel_size", "bias", "activation", "up", "down", "resample_filter", "conv_clamp",
                     "channels_last", "trainable"),
 }  # fmt: skip
+NEEDED = {  # attributes without which NVIDIA's own code does not run
+    "MappingNetwork": ("z_dim", "c_dim", "num_ws", "num_layers", "w_avg_beta"),
+    "SynthesisNetwork": ("block_resolutions", "num_ws", "w_dim"),
+    "SynthesisBlock": ("in_channels", "w_dim", "resolution", "is_last", "architecture", "num_conv", "num_torgb"),
+    "SynthesisLayer": ("resolution", "up", "use_noise", "activation", "conv_clamp", "padding", "act_gain"),
+    "ToRGBLayer": ("conv_clamp", "weight_gain"),
+    "FullyConnectedLayer": ("activation", "weight_gain", "bias_gain"),
+    "Conv2dLayer": ("activation", "up", "down", "conv_clamp", "padding", "weight_gain", "act_gain", "bias"),
+}
 
 
 def check(modules: Mapping[str, Record], config: StyleGAN2Config) -> Iterator[str]:
@@ -42,7 +51,7 @@ def check(modules: Mapping[str, Record], config: StyleGAN2Config) -> Iterator[st
         state: Mapping[str, Any] = module.state or {}
         attributes = {name: value for name, value in state.items() if not _is_empty_table(name, value)}
         yield from disagreements(attributes, {**BOOKKEEPING, **table}, where)
-        yield from (f"{where} lacks {name}" for name in _needed(kind) if name not in state)
+        yield from (f"{where} lacks {name}" for name in NEEDED.get(kind, ()) if name not in state)
         yield from disagreements(arguments(module), table, f"{where} (its arguments)")
     yield from (f"{path} is missing" for path in wanted if path not in modules)
 
@@ -125,21 +134,6 @@ def _dense(inputs: int, outputs: int, lr: float = 1.0, activation: str = "linear
         "in_features": inputs, "out_features": outputs, "bias": True, "activation": activation, "lr_multiplier": lr, "bias_init": ANY,
         "weight_gain": lr / sqrt(inputs), "bias_gain": lr,
     }  # fmt: skip
-
-
-_ARITHMETIC = {  # attributes without which NVIDIA's own code does not run
-    "MappingNetwork": ("z_dim", "c_dim", "num_ws", "num_layers", "w_avg_beta"),
-    "SynthesisNetwork": ("block_resolutions", "num_ws", "w_dim"),
-    "SynthesisBlock": ("in_channels", "w_dim", "resolution", "is_last", "architecture", "num_conv", "num_torgb"),
-    "SynthesisLayer": ("resolution", "up", "use_noise", "activation", "conv_clamp", "padding", "act_gain"),
-    "ToRGBLayer": ("conv_clamp", "weight_gain"),
-    "FullyConnectedLayer": ("activation", "weight_gain", "bias_gain"),
-    "Conv2dLayer": ("activation", "up", "down", "conv_clamp", "padding", "weight_gain", "act_gain", "bias"),
-}
-
-
-def _needed(kind: str) -> tuple[str, ...]:
-    return _ARITHMETIC.get(kind, ())
 
 
 def _or_w(features: int, config: StyleGAN2Config) -> Callable[[Any], bool]:
