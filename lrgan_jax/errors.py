@@ -1,0 +1,28 @@
+"""What a user can cause and mend: one line for a person, and one base class, by which commands tell it from a bug of ours.
+
+Each is the usual kind of Python's, too, so that who calls a function catches what they would expect.
+"""
+
+
+class LrganError(Exception):
+    """The base of all errors that a user can cause; the message is one line that says what to change."""
+
+
+class InputError(LrganError, ValueError):
+    """Values that make no sense, or do not fit together or the model."""
+
+
+class InputTypeError(LrganError, TypeError):
+    """One kind of thing where another is meant, such as a model's name where the model is wanted."""
+
+
+class PlaceError(LrganError, OSError):
+    """A file or folder that cannot be read or written there."""
+
+
+class ExistsError(PlaceError, FileExistsError):
+    """Something is there already, and nothing is overwritten."""
+
+
+class MissingError(PlaceError, FileNotFoundError):
+    """Nothing is there."""
