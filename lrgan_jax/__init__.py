@@ -7,38 +7,38 @@
 
 Start reading at `pipeline.py`.
 """
-import os
-
-# On CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two busy cores. The
-# variable is read when SciPy is first needed, which is at the first decomposition; a user's own value wins.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
-from lrgan_jax.directions import Directions, DirectionsError
+from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.editing import edit, walk
+from lrgan_jax.errors import LrganError
 from lrgan_jax.generators import (
     DCGAN,
     WS,
     DCGANConfig,
     Generator,
+    LatentsError,
     ModelInfo,
     StyleGAN2,
     StyleGAN2Config,
     W,
     Z,
+    from_function,
     image_function,
+    load_latents,
+    near_frontal,
     render,
     sample_z,
     to_ws,
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
-from lrgan_jax.latent_files import LatentsError, load_latents
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
 from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.panel import explore
-from lrgan_jax.pipeline import Analysis, analyse, find_directions, to_directions
+from lrgan_jax.pipeline import Analysis, analyse, find_directions, global_directions, to_directions
 from lrgan_jax.regions import RegionError, region_mask
 from lrgan_jax.rpca import RobustPCA, robust_pca
+from lrgan_jax.search import Search
 from lrgan_jax.subspaces import (
     attribute_space,
     constrained_directions,
@@ -52,10 +52,11 @@ from lrgan_jax.subspaces import (
 
 __version__ = "0.1.0"
 __all__ = [
-    "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Generator", "LatentsError", "ModelError",
-    "ModelInfo", "RegionError", "RegionGrams", "RobustPCA", "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space",
-    "constrained_directions", "default_mu", "edit", "embedded_models", "equal_steps", "explore", "find_directions", "frontier_directions",
-    "image_function", "load", "load_latents", "named_direction", "named_directions", "null_space", "principal_angles",
-    "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render", "robust_pca", "sample_z",
-    "save", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
+    "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Found", "Generator",
+    "LatentsError", "LrganError", "Measure", "ModelError", "ModelInfo", "RegionError", "RegionGrams", "RobustPCA", "Search",
+    "StyleGAN2", "StyleGAN2Config", "analyse", "attribute_space", "constrained_directions", "default_mu", "edit",
+    "embedded_models", "equal_steps", "explore", "find_directions", "from_function", "frontier_directions", "global_directions",
+    "image_function", "load", "load_latents", "named_direction", "named_directions", "near_frontal", "null_space",
+    "principal_angles", "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render",
+    "robust_pca", "sample_z", "save", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from lrgan_jax.checks import LARGEST_SEED, LONGEST_STEP, check_number, check_who
 from lrgan_jax.compare.command import compare_command
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit as edit_latents
+from lrgan_jax.errors import ExistsError
 from lrgan_jax.files import cache_folder, check_place, write_whole
 from lrgan_jax.generators import Generator, Latent, Z, image_function, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, until_the_reader_goes
@@ -160,7 +161,7 @@ def directions(
         from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
     """
     if out.exists():
-        raise FileExistsError(f"{out} exists already; choose another name or remove it")
+        raise ExistsError(f"{out} exists already; choose another name or remove it")
     if out.suffix not in (".npz", ".npy"):
         raise UsageError(f"{out}: directions are saved as .npz (everything) or .npy (vectors alone)")
     check_place(out)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.containers import read as read_foreign
 
 INFLATED = 100  # times the file's size that an .npz may take in memory, and 16 MB besides
 
 
-class ArrayFileError(ValueError):
+class ArrayFileError(InputError):
     """A file that holds no array, or not one alone; the message is the end of a line that names the file."""
 
 

@@ -15,13 +15,15 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import linalg
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_key, check_number, check_whole
 from lrgan_jax.directions import Directions
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, W, render, sample_z, to_ws
 from lrgan_jax.generators.latents import check_z, weights_dtype
 from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.pipeline import full_range, masks_to_keep, protected_grams
-from lrgan_jax.subspaces import TAO, AnyArray, rayleigh_directions, spectrum, weight_directions
+from lrgan_jax.subspaces import TAO, rayleigh_directions, spectrum, weight_directions
 
 AUTHORS_REACH = 3.0  # steps that these methods' authors show, either way
 FEATURES = 16  # side of the images that stand for an early layer's features
@@ -56,7 +58,7 @@ def resefa(
     inside, outside = protected_grams(gen, w, masks, layers=layers, channels=channels, pooling=pooling)
     found = rayleigh_directions(inside.mean(0), outside.mean(0), tao)
     if not np.all(found.mask[:num]):
-        raise ValueError("the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3")
+        raise InputError("the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3")
     vectors, inside, outside, kept = (np.asarray(a)[:num] for a in found[:4])
     where = region if isinstance(region, str) else "mask"
     return _directions(
@@ -121,9 +123,9 @@ def local_basis(gen: Generator, z: ArrayLike | Latent, *, layers: Sequence[int] 
     z = check_z(z, gen.z_dim, weights_dtype(gen))
     check_number("latents", z)
     if len(z) != 1:
-        raise ValueError(f"a local basis belongs to one latent, got {len(z)}")
+        raise InputError(f"a local basis belongs to one latent, got {len(z)}")
     if not isinstance(gen.mapping(z), W):
-        raise ValueError("this model has no mapping network, so it has no local basis")
+        raise InputError("this model has no mapping network, so it has no local basis")
     J = jax.jacfwd(lambda z: jnp.asarray(gen.mapping(z[None]))[0])(z[0])
     return _directions(gen, spectrum(jnp.matmul(J, J.T, precision="highest"))[1][:num], "Local Basis", layers)
 

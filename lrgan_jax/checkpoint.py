@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from lrgan_jax.errors import DeviceError, ExistsError, InputError, InputTypeError
 from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator
 
 DESCRIPTION = "model.json"
@@ -23,11 +24,7 @@ VERSION = 1
 FIELDS = {"version": int, "architecture": str, "name": str, "config": dict, "fingerprint": str, "regions": dict, "provenance": dict}
 
 
-class DeviceError(RuntimeError):
-    """The device that JAX was told to use is not there; the message is one line that says what JAX says."""
-
-
-class ModelError(ValueError):
+class ModelError(InputError):
     """A model that cannot be found or read; the message is one line for a person."""
 
 
@@ -57,7 +54,7 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
 
     path = Path(path).resolve()  # Orbax fails on relative paths, sometimes only in the background
     if path.exists():
-        raise FileExistsError(f"{path} exists already; choose another name or remove it")
+        raise ExistsError(f"{path} exists already; choose another name or remove it")
     stored = jax.tree.map(lambda a: np.asarray(a, dtype), _plain(gen.variables))
     description = {
         "format": "lrgan_jax model",
@@ -160,7 +157,7 @@ def _first_line(error: Exception) -> str:
 def find(name_or_path: Any) -> Path:
     """The folder of a model, or a ModelError that says what to do."""
     if not isinstance(name_or_path, str | os.PathLike):
-        raise TypeError(f"a model's name or folder is wanted, such as 'faces64', got a {type(name_or_path).__name__}")
+        raise InputTypeError(f"a model's name or folder is wanted, such as 'faces64', got a {type(name_or_path).__name__}")
     embedded = embedded_models()
     if str(name_or_path) in embedded:
         return embedded[str(name_or_path)]

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from lrgan_jax.errors import InputError, InputTypeError
+
 LONGEST_STEP = 1e6  # latent units; beyond, float32 has hardly a digit left of the latent that a step starts from
 LARGEST_SEED = 2**32 - 1  # JAX takes others modulo 2^32 unless 64 bits are on, so that two seeds would silently be one; folded in alike
 
@@ -27,7 +29,7 @@ def check_number(name: str, value: Any, *, least: int | float = -np.inf, above: 
         return
     values = np.asarray(value)
     if not jnp.issubdtype(values.dtype, jnp.number) or jnp.issubdtype(values.dtype, jnp.complexfloating):
-        raise ValueError(f"{name} must be a number, got {_shortly(value)}")
+        raise InputError(f"{name} must be a number, got {_shortly(value)}")
     if jnp.issubdtype(values.dtype, jnp.floating):
         with np.errstate(over="ignore"):
             values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
@@ -36,7 +38,7 @@ def check_number(name: str, value: Any, *, least: int | float = -np.inf, above: 
         bounds = (("at least", least), ("above", above), ("at most", most))
         words = [f"{word} {bound:g}" for word, bound in bounds if np.isfinite(bound)]
         wanted = " and ".join(words if np.isfinite(most) else [*words, "finite"])
-        raise ValueError(f"{name} must be {wanted}, got {values[~fits].flat[0]:g}")
+        raise InputError(f"{name} must be {wanted}, got {values[~fits].flat[0]:g}")
 
 
 def check_whole(name: str, value: Any, *, least: int = 1, most: int | None = None) -> None:
@@ -46,9 +48,9 @@ def check_whole(name: str, value: Any, *, least: int = 1, most: int | None = Non
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{name} must be a whole number, got {_shortly(value)}") from None
+        raise InputError(f"{name} must be a whole number, got {_shortly(value)}") from None
     if number < least or most is not None and number > most:
-        raise ValueError(f"{name} must be {f'at least {least}' if most is None else f'from {least} to {most}'}, got {number}")
+        raise InputError(f"{name} must be {f'at least {least}' if most is None else f'from {least} to {most}'}, got {number}")
 
 
 def check_seed(seed: Any) -> None:
@@ -71,7 +73,7 @@ def check_key(key: Any) -> None:
     dtype = getattr(key, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32 and np.ndim(key)):
         seed = key if isinstance(key, int) else 0
-        raise TypeError(f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})")
+        raise InputTypeError(f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})")
 
 
 def _shortly(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The record that a user saves and shares: direction vectors with their layers, range, and where they come from.
+"""The record that a user saves and shares: directions with their layers, range, and where they come from.
 
 Two file forms are written. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows alone, which is how
 the authors of LowRankGAN and ReSeFa publish theirs. Read are rows alone in any file of one array, torch's, too; none can carry code.
@@ -15,16 +15,59 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax import array_files
+from lrgan_jax.errors import ExistsError, InputError
 from lrgan_jax.files import write_whole
 from lrgan_jax.published import recognise
+from lrgan_jax.search import Search
 
-FORMAT = "lrgan_jax directions 1"
+FORMAT = "lrgan_jax directions 2"
+EARLIER = "lrgan_jax directions 1"  # which has one table of settings for all that is known
 ARRAYS = ("vectors", "inside", "outside", "kept")
 NAMES = ("direction", "directions", "boundary")  # under which rows lie beside other values in files that are not ours
 
 
-class DirectionsError(ValueError):
+class DirectionsError(InputError):
     """A file or a selection of directions that is unusable; the message is one line for a person."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """How directions were found, as far as it is known.
+
+    Attributes:
+      mu: of the frontier. rank_inside, rank_outside: of the low-rank parts of methods that rest on a robust PCA.
+      converged: whether those robust PCAs did. average: latents over which the Grams were averaged.
+      source: the file that bare rows were read from.
+    """
+
+    mu: float | None = None
+    rank_inside: int | None = None
+    rank_outside: int | None = None
+    converged: bool = True
+    average: int | None = None
+    source: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What directions do, measured on other images than they were found on.
+
+    Attributes:
+      meaning: what a positive step does, for a person.
+      leak: change outside over change inside, with its 95 % interval.
+      expression, landmarks: the face networks' largest change: of a probability, of a part's place as a share of the image.
+      found_on, measured_on: seed and number of latents. truncation: of both. index: which of the directions found it was.
+    """
+
+    meaning: str = ""
+    leak: float | None = None
+    leak_interval: tuple[float, float] | None = None
+    expression: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    landmarks: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    found_on: tuple[int, int] | None = None
+    measured_on: tuple[int, int] | None = None
+    truncation: float | None = None
+    index: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +80,9 @@ class Directions:
       kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see `subspaces.Candidates`.
       layers: rows of ws that move; None for all.
       step_range: suggested smallest and largest step.
-      region, method, model, fingerprint, settings: where they come from; the fingerprint is the model's.
+      region, method, model, fingerprint: where they come from; the fingerprint is the model's.
+      found: how they were found. search: what was asked for. measure: what they do, of directions that were measured.
+      notes: whatever else a file says of them, name -> text.
     """
 
     vectors: Float[np.ndarray, "k *layers d"]
@@ -50,7 +95,10 @@ class Directions:
     method: str = ""
     model: str = ""
     fingerprint: str = ""
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    found: Found = Found()
+    search: Search | None = None
+    measure: Measure | None = None
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Directions):
@@ -64,10 +112,12 @@ class Directions:
     @property
     def caveat(self) -> str:
         """What to know before relying on them, in one line; empty if nothing."""
-        if self.settings.get("converged", True):
+        if self.found.converged:
             return ""
-        less_sure = "their ranks are" if self.method == "frontier" else "their ranks, and with them the directions, are"
-        return f"the robust PCA behind these directions stopped before it converged, so {less_sure} provisional"
+        return (
+            "the robust PCA behind these directions stopped before it converged, so their ranks, and with them the directions, are "
+            "provisional"
+        )
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -94,7 +144,7 @@ class Directions:
         if path.suffix not in (".npz", ".npy"):
             raise DirectionsError(f"{path}: directions are saved as .npz (everything) or .npy (vectors alone)")
         if path.exists():
-            raise FileExistsError(f"{path} exists already; choose another name or remove it")
+            raise ExistsError(f"{path} exists already; choose another name or remove it")
         if path.suffix == ".npz":
             return write_whole(path, self.to_bytes())
         buffer = io.BytesIO()
@@ -109,9 +159,11 @@ class Directions:
         return buffer.getvalue()
 
     def _record(self) -> dict[str, Any]:
-        """All that is not an array."""
+        """All that is not an array, as JSON can say it."""
+        typed = {"found": _json(self.found), "measure": None if self.measure is None else _json(self.measure)}
+        search = None if self.search is None else self.search.to_json()
         fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
-        return {name: getattr(self, name) for name in fields} | {"settings": dict(self.settings)}
+        return {name: getattr(self, name) for name in fields} | typed | {"search": search, "notes": dict(self.notes)}
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":
@@ -146,17 +198,20 @@ class Directions:
             raise DirectionsError(f"{path}: directions are finite rows [k, d], or moves of layers [k, L, d], this is {what}")
         if rows.dtype not in (np.float32, np.float64):  # halves would round steps, and JAX takes no other order of bytes
             rows = rows.astype(np.float32)
-        source = {"source": path.name}
+        found = Found(source=path.name)
         if (known := recognise(rows)) is None:
-            return cls(rows, method="file", settings=source)
+            return cls(rows, method="file", found=found)
         reach = (-known.reach, known.reach)
-        return cls(rows, layers=known.layers, step_range=reach, region=known.name, method=known.method, model=known.model, settings=source)
+        about = {"region": known.name, "method": known.method, "model": known.model}
+        return cls(rows, layers=known.layers, step_range=reach, found=found, **about)
 
     @classmethod
     def _from_archive(cls, content: dict[str, np.ndarray], path: Path) -> "Directions":
         record = json.loads(str(content["record"]))
-        if record.pop("format") != FORMAT:
+        form = record.pop("format")
+        if form not in (FORMAT, EARLIER):
             raise DirectionsError(f"{path}: not in the form {FORMAT!r}")
+        record |= _of_settings(record.pop("settings")) if form == EARLIER else _typed(record)
         low, high = record["step_range"]
         record["step_range"] = float(low), float(high)
         if not np.isfinite(record["step_range"]).all():
@@ -164,7 +219,7 @@ class Directions:
         layers = record["layers"]
         record["layers"] = None if layers is None else tuple(layers)
         texts = (record[name] for name in ("region", "method", "model", "fingerprint"))
-        if not all(isinstance(text, str) for text in texts) or not isinstance(record["settings"], dict):
+        if not all(isinstance(text, str) for text in texts):
             raise ValueError("a field of the wrong kind")
         if any(type(layer) is not int or layer < 0 for layer in record["layers"] or ()):
             raise ValueError("layers are numbers from 0")
@@ -174,3 +229,45 @@ class Directions:
             if a.shape != (len(rows),) or not np.issubdtype(a.dtype, np.floating) or not np.isfinite(a).all():
                 raise ValueError("one finite number per direction")
         return dataclasses.replace(rows, **record, **measured)
+
+
+def _json(values: Found | Measure) -> dict[str, Any]:
+    """The fields that are not the default ones."""
+    mine = dataclasses.asdict(values)
+    return {name: value for name, value in mine.items() if value not in (None, "", {})}
+
+
+def _typed(record: dict[str, Any]) -> dict[str, Any]:
+    """Found, measure, search and notes of a record, as their types."""
+    measure, search, notes = record["measure"], record["search"], record["notes"]
+    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in notes.values()):
+        raise ValueError("notes are texts by name")
+    return {
+        "found": _made(Found, record["found"]),
+        "measure": None if measure is None else _made(Measure, measure),
+        "search": None if search is None else Search(**search),
+    }
+
+
+def _of_settings(settings: Any) -> dict[str, Any]:
+    """The same of an earlier file's one table."""
+    if not isinstance(settings, dict):
+        raise ValueError("settings are values by name")
+    parts = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Found, Measure)}
+    of = {kind: {name: value for name, value in settings.items() if name in names} for kind, names in parts.items()}
+    other = {name: json.dumps(value) for name, value in settings.items() if not any(name in names for names in parts.values())}
+    measure = _made(Measure, of[Measure]) if of[Measure] else None
+    return {"found": _made(Found, of[Found]), "measure": measure, "search": None, "notes": other}
+
+
+NUMBERS = {"mu": float, "leak": float, "truncation": float, "rank_inside": int, "rank_outside": int, "average": int, "index": int}
+TEXTS, PAIRS, TABLES = ("source", "meaning"), ("leak_interval", "found_on", "measured_on"), ("expression", "landmarks")
+
+
+def _made(kind: type, values: dict[str, Any]) -> Any:
+    """One of the typed parts, each field of the kind that it should be."""
+    for name, value in values.items():
+        allowed = (NUMBERS[name], int) if name in NUMBERS else str if name in TEXTS else bool if name == "converged" else list | dict
+        if not isinstance(value, allowed) or (name in NUMBERS and not np.isfinite(value)):
+            raise ValueError(f"{name} is of the wrong kind")
+    return kind(**{name: tuple(value) if name in PAIRS else value for name, value in values.items()})

@@ -8,10 +8,12 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.directions import Directions
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
-from lrgan_jax.jacobian import check_layers, layer_weights
-from lrgan_jax.pipeline import masks_to_keep, protected_grams
+from lrgan_jax.layers import Choice, Moves, moves_of
+from lrgan_jax.search import Search
 from lrgan_jax.subspaces import default_mu, nearest_local_direction
+from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
 
 
 def edit(
@@ -19,7 +21,7 @@ def edit(
     directions: Directions | ArrayLike,
     steps: ArrayLike | Sequence[float],
     *,
-    layers: Sequence[int] | str | None = None,
+    layers: Choice = None,
 ) -> Any:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
@@ -42,25 +44,24 @@ def edit(
     check_number("latents", latents)
     check_number("steps", steps, least=-LONGEST_STEP, most=LONGEST_STEP)
     if latents.shape[-1] != rows.shape[-1]:
-        raise ValueError(f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model")
+        raise InputError(f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model")
     if rows.ndim == 3 and latents.shape[1:] != rows.shape[1:]:
-        raise ValueError(f"these directions move {rows.shape[1]} layers: they take ws [N, {rows.shape[1]}, d], got {list(latents.shape)}")
+        raise InputError(f"these directions move {rows.shape[1]} layers: they take ws [N, {rows.shape[1]}, d], got {list(latents.shape)}")
     if len(rows) == 1 and steps.shape[-1:] != (1,):
         steps = steps[..., None]
     if steps.shape[-1:] != (len(rows),):
-        raise ValueError(f"{len(rows)} directions take steps of shape [..., {len(rows)}], got {list(steps.shape)}")
+        raise InputError(f"{len(rows)} directions take steps of shape [..., {len(rows)}], got {list(steps.shape)}")
     rows = rows[:, None] if rows.ndim < latents.ndim else rows  # [k, 1 or L, d] for ws
     move = jnp.tensordot(steps, rows, 1, precision="highest")  # [..., d] or [..., 1 or L, d]; bfloat16 would turn long steps
     move = jnp.expand_dims(move, -latents.ndim)  # the latents' own axis
     if layers is not None:
         if latents.ndim != 3:
-            raise ValueError("layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)")
-        chosen = check_layers(layers, latents.shape[1])
-        move = move * layer_weights(chosen, latents.shape[1], move.dtype)[:, None]
+            raise InputError("layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)")
+        move = move * moves_of(layers, latents.shape[1]).weights(move.dtype)[:, None]
     edited = latents + move
     if jnp.issubdtype(latents.dtype, jnp.floating):  # directions and steps may be of more bits, or fewer
         edited = edited.astype(latents.dtype)
-    return type(ws)(edited) if isinstance(ws, Latent) else edited
+    return ws.like(edited) if isinstance(ws, Latent) else edited
 
 
 def walk(
@@ -71,52 +72,60 @@ def walk(
     *,
     length: ArrayLike,
     num_steps: int = 16,
-    protect: Any = None,
-    mu: float | None = None,
-    layers: Sequence[int] | str | None = None,
+    search: Search | None = None,
+    **overrides: Any,
 ) -> WS:
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 
     A straight edit is local only as long as the Jacobian stays what it was. Here the Grams are computed again at every step, and the
-    direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its meaning; the farther an edit,
-    the more that saves (README). Costs a Jacobian a step.
+    direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its meaning; the farther an edit, the more
+    that saves. Costs a Jacobian a step.
 
     Args:
       w: w [N, w_dim] or ws [N, num_ws, w_dim].
-      direction: one direction for all latents, or rows [N, d].
-      region, protect: as `find_directions` takes them.
+      direction: one direction for all latents, or rows [N, d]; moves of ws [1, num_ws, d] or [N, num_ws, d] (W+).
+      region: as `find_directions` takes it.
       length: of the whole path in latent units, one number or [N]; negative ones walk the other way.
-      mu: inside-to-outside ratio to keep; None for `default_mu` at each point.
-      layers: rows of ws to move; None takes the directions' own, which may be all.
+      search, overrides: settings of `Search` as in `find_directions`, of which `protect`, `layers`, `channels`, `pooling`, `size` and
+        `mu` count: the inside-to-outside ratio to keep, None for `default_mu` at each point. Without layers the directions' own move.
     Returns:
       The points of the path, [num_steps + 1, N, num_ws, w_dim], the latents themselves first.
     Raises:
-      ValueError: on a direction, layers, regions or numbers that do not fit.
+      InputError: on a direction, layers, regions or numbers that do not fit.
     """
     check_whole("num_steps", num_steps)
     check_number("length", length, least=-LONGEST_STEP, most=LONGEST_STEP)
-    check_number("mu", mu, least=0)
-    masks, weights = masks_to_keep(gen, region, protect)
-    if layers is None and isinstance(direction, Directions):
-        layers = direction.layers
-    point = to_ws(gen, w).array
-    rows = jnp.atleast_2d(jnp.asarray(direction.vectors if isinstance(direction, Directions) else direction, point.dtype))
-    if rows.shape not in ((1, gen.w_dim), (len(point), gen.w_dim)):
-        wanted = f"one direction, or one for each of the {len(point)} latents, of {gen.w_dim} numbers"
-        raise ValueError(f"a walk takes {wanted}, got {list(rows.shape)}")
+    search = (search or Search()).but(**overrides)
+    one_region(region)
+    start = to_ws(gen, w)
+    rows = jnp.asarray(direction.vectors if isinstance(direction, Directions) else direction, start.dtype)
     check_number("direction", rows)
-    rows = jnp.broadcast_to(rows, (len(point), gen.w_dim))
-    moved = layer_weights(None if layers is None else check_layers(layers, gen.num_ws), gen.num_ws, point.dtype)
-    stride = jnp.broadcast_to(jnp.asarray(length, point.dtype) / num_steps, len(point))[:, None, None] * moved[:, None]
-    points = [point]
+    if search.layers is None and isinstance(direction, Directions):
+        search = search.but(layers=direction.layers)
+    search = search.but(per_layer=rows.ndim == 3)
+    moves, aims = search_moves(gen, search), targets(gen, [region], search)
+    numbers = _numbers_of(jnp.atleast_2d(rows), moves, len(start), gen.w_dim)
+    stride = jnp.broadcast_to(jnp.asarray(length, start.dtype) / num_steps, len(start))[:, None, None]
+    points = [start]
     for _ in range(num_steps):
-        rows = _turned(rows, *protected_grams(gen, points[-1], masks, weights, layers=layers), mu)
-        points.append(points[-1] + stride * rows[:, None])
-    return WS(jnp.stack(points))
+        pairs = check_finite(pair_grams(gen, points[-1], aims, search))
+        numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], search.mu)
+        points.append(points[-1] + stride * moves.spread(numbers, gen.w_dim))
+    return start.like(jnp.stack([point.array for point in points]))
+
+
+def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: int) -> Float[Array, "n m"]:
+    """The numbers that `moves` spreads, one row for each of `num` latents."""
+    shape = (moves.num_ws, d) if moves.per_layer else (d,)
+    if rows.shape not in ((1, *shape), (num, *shape)):
+        wanted = f"one direction, or one for each of the {num} latents, of {' x '.join(map(str, shape))} numbers"
+        raise InputError(f"a walk takes {wanted}, got {list(rows.shape)}")
+    numbers = jax.vmap(moves.gather)(rows) if moves.per_layer else rows
+    return jnp.broadcast_to(numbers, (num, numbers.shape[1]))
 
 
 @jax.jit
-def _turned(rows: Float[Array, "n d"], inside: Float[Array, "n d d"], outside: Float[Array, "n d d"], mu) -> Float[Array, "n d"]:
+def _turned(rows: Float[Array, "n m"], inside: Float[Array, "n m m"], outside: Float[Array, "n m m"], mu) -> Float[Array, "n m"]:
     def of_one(row, a, b):
         return nearest_local_direction(row, a, b, default_mu(a, b) if mu is None else mu)
 

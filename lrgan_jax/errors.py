@@ -26,3 +26,15 @@ class ExistsError(PlaceError, FileExistsError):
 
 class MissingError(PlaceError, FileNotFoundError):
     """Nothing is there."""
+
+
+class ConvergenceError(LrganError, RuntimeError):
+    """A solver that stopped before it was done."""
+
+
+class DeviceError(LrganError, RuntimeError):
+    """The device that JAX was told to use is not there; the message says what JAX says."""
+
+
+class MissingPackageError(LrganError, ImportError):
+    """A package that only this needs is not installed."""

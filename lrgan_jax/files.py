@@ -3,6 +3,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from lrgan_jax.errors import PlaceError
+
 
 def cache_folder() -> Path:
     """`lrgan_jax` in $XDG_CACHE_HOME, or in ~/.cache where that is not set; empty or relative it counts as not set, as XDG has it."""
@@ -18,12 +20,12 @@ def check_place(path: str | os.PathLike) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, and a file is to be written there")
+        raise PlaceError(f"{path} is a folder, and a file is to be written there")
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if not nearest.is_dir():
-        raise NotADirectoryError(f"{path} cannot be written: {nearest} is no folder")
+        raise PlaceError(f"{path} cannot be written: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(f"{path} cannot be written: permission denied in {nearest}")
+        raise PlaceError(f"{path} cannot be written: permission denied in {nearest}")
 
 
 def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:

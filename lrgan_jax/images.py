@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, UInt8
 from PIL import Image
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.files import write_whole
 from lrgan_jax.metrics.layers import over_white
 
@@ -24,7 +25,7 @@ def to_uint8(images: ArrayLike) -> UInt8[np.ndarray, "*n h w 3"]:
     """
     images = np.asarray(images, np.float32)
     if images.shape[-1] not in (1, 2, 3, 4):
-        raise ValueError(f"pictures are grey or RGB, with or without opacity: 1 to 4 channels, got {images.shape[-1]}")
+        raise InputError(f"pictures are grey or RGB, with or without opacity: 1 to 4 channels, got {images.shape[-1]}")
     images = over_white(images)
     images = np.broadcast_to(images, (*images.shape[:-1], 3))
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8)
@@ -86,7 +87,7 @@ def save_animation(path: str | os.PathLike, images: ArrayLike, *, enlarge: int =
     """
     path = Path(path)
     if path.suffix not in (".gif", ".webp"):
-        raise ValueError(f"{path}: an animation is saved as .gif or .webp")
+        raise InputError(f"{path}: an animation is saved as .gif or .webp")
     tiles = to_uint8(images)
     frames = [Image.fromarray(np.repeat(np.repeat(tile, enlarge, 0), enlarge, 1)) for tile in (*tiles, *tiles[-2:0:-1])]
     buffer = io.BytesIO()

@@ -11,10 +11,9 @@ columns of J are wanted, as of a region of a few pixels whose rest does not matt
 
 Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse mode, one pass per pixel, and the same matrices.
 """
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +24,15 @@ from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.errors import InputError
+from lrgan_jax.layers import Choice, Moves, moves_of
 from lrgan_jax.memory import default_memory, even_parts, fitting_chunk
 
 Channels = Literal["mean", "sum", "stack"]
+CHANNELS: tuple[Channels, ...] = ("mean", "sum", "stack")
 Pooling = Literal["area", "nearest"]
+POOLINGS: tuple[Pooling, ...] = ("area", "nearest")
+LARGEST_GRID = 256  # pixels on the longer side of a Jacobian, unless more are asked for: the authors' size
 REVERSE = 3  # a row by reverse mode takes up to so many times as long as a column by forward mode
 
 
@@ -55,7 +59,8 @@ def region_grams(
     latents: ArrayLike,
     masks: ArrayLike,
     *,
-    layers: Sequence[int] | str | None = None,
+    layers: Choice | Moves = None,
+    labels: ArrayLike | None = None,
     size: int | None = None,
     pooling: Pooling = "area",
     channels: Channels = "mean",
@@ -73,7 +78,9 @@ def region_grams(
       latents: [N, d], or [N, L, d] with one row per layer.
       masks: weights in [0, 1] at the Jacobian's size: [R, h, w] shared by all latents, or [N, R, h, w]. A single [h, w] is R = 1.
       layers: rows of ws that move together, as numbers or as text, "4-7" or "4,6"; None moves all. With [N, L, d] latents only.
-      size: side of the (square) Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and 256 above it.
+        `layers.Moves` also has a vector for each row; d of the result is then the rows' together.
+      labels: class labels or vectors [N, c]: f takes one as its second argument, and is not differentiated by it.
+      size: longer side of the Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and about 256 above it.
       pooling: from the image's size to `size`: means of blocks, or every k-th pixel as the authors do.
       channels: "mean" is the authors' way, "sum" ReSeFa's, "stack" keeps each channel as rows of its own.
       rest: False leaves out the rest of the image, and with it every pixel in no region.
@@ -88,34 +95,37 @@ def region_grams(
     latents = jnp.asarray(latents)
     check_number("latents", latents)
     if latents.ndim not in (2, 3):
-        raise ValueError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
+        raise InputError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
     if not len(latents):
-        raise ValueError("there is no latent to take the Jacobian at")
-    if layers is not None:
-        if latents.ndim == 2:
-            raise ValueError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")
-        layers = check_layers(layers, latents.shape[1])
-    image = jax.eval_shape(f, jax.ShapeDtypeStruct(latents.shape[1:], latents.dtype))
+        raise InputError("there is no latent to take the Jacobian at")
+    if latents.ndim == 2 and layers is not None:
+        raise InputError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")
+    moves = layers if isinstance(layers, Moves) else moves_of(layers, latents.shape[1]) if latents.ndim == 3 else Moves()
+    at = (latents,) if labels is None else (latents, jnp.asarray(labels))
+    if len(at[-1]) != len(latents):
+        raise InputError(f"one label for each latent: {len(at[-1])} for {len(latents)}")
+    image = jax.eval_shape(f, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in at))
     if len(image.shape) != 3:
-        raise ValueError(f"f must map one latent to one image [H, W, C], it returns {list(image.shape)}")
+        raise InputError(f"f must map one latent to one image [H, W, C], it returns {list(image.shape)}")
     check_whole("chunk", chunk)
     check_whole("memory", memory)
-    grid = _grid(image.shape, size)
+    grid = pixel_grid(image.shape[:2], size)
     masks = check_masks(masks, grid, len(latents))
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
     num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
     memory = default_memory() if memory is None else memory
-    plan = _plan(f, latents[0], num_rows * image.dtype.itemsize, num_rows, memory, chunk, whole=keep_jacobian)
-    return _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian)
+    first = [a[0] for a in at]
+    plan = _plan(f, first, moves, num_rows * image.dtype.itemsize, num_rows, memory, chunk, whole=keep_jacobian)
+    return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
 
 
-def _plan(f, latent, column: int, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
+def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
     """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is the image's own."""
-    d = latent.shape[-1]
+    d = moves.size(at[0].shape[-1])
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
     slab = even_parts(block, memory // 16 // column)
-    chunk = fitting_chunk(f, latent, memory // 4) if chunk is None else chunk
+    chunk = fitting_chunk(f, at, d, memory // 4) if chunk is None else chunk
     return Plan(reverse, min(chunk, num_rows if reverse else block), block, slab)
 
 
@@ -132,20 +142,21 @@ def _pixels_in(masks) -> np.ndarray | None:
 
 
 @partial(jax.jit, static_argnums=(4, 5, 6, 7, 8, 9, 10, 11))
-def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, rest, plan, precision, keep_jacobian):
+def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian):
     num_pixels = grid[0] * grid[1]
 
-    def rows(latent):
+    def rows(latent, *label):
         """The values that count, [P], and the image."""
-        image = f(latent)
+        image = f(latent, *label)
         values = _reduce(image, grid, pooling, channels).reshape(num_pixels, -1)
         return (values if pixels is None else values.at[pixels].get(mode="clip")).reshape(-1), image
 
     def of_one(item):
         """The Grams at one latent."""
-        latent, masks = item
+        (latent, *label), masks = item
+        size = moves.size(latent.shape[-1])
         with jax.default_matmul_precision(precision):
-            values, push_forward, image = jax.linearize(rows, latent, has_aux=True)
+            values, push_forward, image = jax.linearize(lambda latent: rows(latent, *label), latent, has_aux=True)
             weights = masks.reshape(-1, num_pixels).astype(jnp.promote_types(values.dtype, jnp.float32))  # the Grams' dtype too
             if pixels is not None:
                 weights = weights.at[:, pixels].get(mode="fill", fill_value=0)
@@ -153,8 +164,8 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
             weights = jnp.repeat(weights, per_pixel, axis=1)
             if rest:
                 weights = jnp.concatenate([weights, jnp.ones_like(weights[:1])])
-            columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values, layers, plan.chunk)
-            sums, J = _weighted_grams(columns, latent.shape[-1], weights, plan)
+            columns = (_by_rows if plan.reverse else _by_columns)(push_forward, latent, values, moves, plan.chunk)
+            sums, J = _weighted_grams(columns, size, weights, plan)
         counts = masks.astype(sums.dtype).sum((1, 2)) * per_pixel
         inside = sums[: len(masks)] / jnp.maximum(counts, 1e-6)[:, None, None]
         outside = None
@@ -165,17 +176,16 @@ def _region_grams(f, latents, masks, pixels, layers, grid, pooling, channels, re
         return RegionGrams(inside, outside, image, J.T.reshape(*grid, per_pixel, -1) if keep_jacobian and J is not None else None)
 
     if masks.ndim == 4:
-        return lax.map(of_one, (latents, masks))
-    return lax.map(lambda latent: of_one((latent, masks)), latents)
+        return lax.map(of_one, (at, masks))
+    return lax.map(lambda at: of_one((at, masks)), at)
 
 
-def _by_columns(push_forward, latent, values, layers, chunk):
-    """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k moves the chosen layers alike."""
+def _by_columns(push_forward, latent, values, moves, chunk):
+    """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k is the k-th number of a move."""
     d = latent.shape[-1]
-    moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
 
     def column(k):
-        return push_forward(moved[..., None] * jax.nn.one_hot(k, d, dtype=latent.dtype))
+        return push_forward(moves.spread(jax.nn.one_hot(k, moves.size(d), dtype=latent.dtype), d))
 
     def columns(first, num):
         return _in_parts(lambda k, n: jax.vmap(column)(first + k + jnp.arange(n)), num, chunk, values)
@@ -183,16 +193,16 @@ def _by_columns(push_forward, latent, values, layers, chunk):
     return columns
 
 
-def _by_rows(push_forward, latent, values, layers, chunk):
+def _by_rows(push_forward, latent, values, moves, chunk):
     """Reverse mode: all of J's rows at once, since there are few, handed out as columns."""
-    moved = jnp.ones((), latent.dtype) if latent.ndim == 1 else layer_weights(layers, len(latent), latent.dtype)
     pull_back = jax.linear_transpose(push_forward, latent)
 
     def row(p):
         (gradient,) = pull_back(jax.nn.one_hot(p, values.size, dtype=values.dtype))
-        return jnp.tensordot(moved, gradient, moved.ndim)
+        return moves.gather(gradient)
 
-    J = _in_parts(lambda p, n: jax.vmap(row)(p + jnp.arange(n)), values.size, chunk, latent[(0,) * (latent.ndim - 1)])
+    like = jnp.zeros(moves.size(latent.shape[-1]), latent.dtype)
+    J = _in_parts(lambda p, n: jax.vmap(row)(p + jnp.arange(n)), values.size, chunk, like)
     return lambda first, num: lax.dynamic_slice_in_dim(J.T, first, num)
 
 
@@ -253,56 +263,29 @@ def _reduce(image, grid, pooling, channels):
     elif pooling == "area":
         image = image.reshape(grid[0], height // grid[0], grid[1], width // grid[1], -1).mean((1, 3))
     else:
-        raise ValueError(f'pooling is "area" or "nearest", got {pooling!r}')
+        raise InputError(f'pooling is "area" or "nearest", got {pooling!r}')
     if channels == "stack":
         return image
     if channels not in ("mean", "sum"):
-        raise ValueError(f'channels is "mean", "sum" or "stack", got {channels!r}')
+        raise InputError(f'channels is "mean", "sum" or "stack", got {channels!r}')
     return getattr(image, channels)(-1, keepdims=True)
 
 
-def _grid(shape, size) -> tuple[int, int]:
-    """Height and width of the Jacobian's pixel grid; `size` is its longer side."""
-    longer = max(shape[:2])
-    size = min(longer, 256) if size is None else size
-    if not 1 <= size <= longer or longer % size or any(side * size % longer for side in shape[:2]):
-        raise ValueError(f"a {shape[0]}x{shape[1]} image cannot be pooled to size {size}: take a divisor of {longer}")
-    return shape[0] * size // longer, shape[1] * size // longer
+def pixel_grid(shape: tuple[int, int], size: int | None = None) -> tuple[int, int]:
+    """Height and width of the Jacobian's pixel grid of an image [H, W]: both divide the image's.
 
-
-def check_layers(layers: Sequence[int] | str, num_ws: int) -> tuple[int, ...]:
-    """`layers`, numbers or text such as "4-7" or "4,6", sorted and without repetition; ValueError if one is not in 0..num_ws-1."""
-    if isinstance(layers, str):
-        return _layers_of_text(layers, num_ws)
-    try:
-        chosen = tuple(sorted({operator.index(layer) for layer in layers}))
-    except TypeError:
-        raise ValueError(f'layers are whole numbers, [4, 6], or text, "4-7" or "4,6"; got {layers!r}') from None
-    if not chosen or chosen[0] < 0 or chosen[-1] >= num_ws:
-        raise ValueError(f"layers must be among 0 to {num_ws - 1}, got {list(layers)}")
-    return chosen
-
-
-def _layers_of_text(text: str, num_ws: int) -> tuple[int, ...]:
-    """ "4-7,9" -> (4, 5, 6, 7, 9)."""
-    chosen: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        try:
-            low, high = int(first), int(last if dash else first)
-        except ValueError:
-            raise ValueError(f"layers {text}: write them as 4-7 or 4,6") from None
-        if low > high:
-            raise ValueError(f"layers {text}: {low}-{high} runs backwards, write {high}-{low}")
-        if high >= num_ws:
-            raise ValueError(f"layers {text}: this model has layers 0 to {num_ws - 1}")
-        chosen |= {*range(low, high + 1)}
-    return tuple(sorted(chosen))
-
-
-def layer_weights(layers: tuple[int, ...] | None, num_ws: int, dtype: Any) -> Float[Array, " l"]:
-    """1 for the rows of ws that move, 0 for the others; None moves all."""
-    return jnp.asarray([layers is None or layer in layers for layer in range(num_ws)], dtype)
+    Args:
+      size: its longer side; None takes the largest grid of at most LARGEST_GRID, or the image's own where there is none.
+    """
+    height, width = shape
+    longer = max(height, width)
+    if size is None:
+        steps = range(-(-longer // LARGEST_GRID), longer + 1)
+        step = next((k for k in steps if height % k == 0 and width % k == 0), 1)  # 1 where the sides have no divisor in common
+        return height // step, width // step
+    if not 1 <= size <= longer or longer % size or any(side * size % longer for side in shape):
+        raise InputError(f"a {height}x{width} image cannot be pooled to size {size}: take a divisor of {longer}")
+    return height * size // longer, width * size // longer
 
 
 def check_masks(masks: ArrayLike, grid: tuple[int, int], num_latents: int) -> Float[Array, "*n r h w"]:
@@ -310,13 +293,13 @@ def check_masks(masks: ArrayLike, grid: tuple[int, int], num_latents: int) -> Fl
     masks = jnp.asarray(masks, jnp.float32)
     masks = masks[None] if masks.ndim == 2 else masks
     if masks.ndim not in (3, 4) or masks.shape[-2:] != grid:
-        raise ValueError(f"masks must cover the Jacobian's {grid[0]}x{grid[1]} pixels, got shape {list(masks.shape)}")
+        raise InputError(f"masks must cover the Jacobian's {grid[0]}x{grid[1]} pixels, got shape {list(masks.shape)}")
     if masks.ndim == 4 and len(masks) != num_latents:
-        raise ValueError(f"one set of masks per latent: {len(masks)} sets for {num_latents} latents")
+        raise InputError(f"one set of masks per latent: {len(masks)} sets for {num_latents} latents")
     if not isinstance(masks, Tracer):  # inside jit the values are not there to be looked at
         values = np.asarray(masks)
         if not ((values >= 0) & (values <= 1)).all():
-            raise ValueError("mask weights must lie in [0, 1]")
+            raise InputError("mask weights must lie in [0, 1]")
         if not values.any(axis=(-2, -1)).all():
-            raise ValueError("a region is empty: its mask is zero everywhere")
+            raise InputError("a region is empty: its mask is zero everywhere")
     return masks

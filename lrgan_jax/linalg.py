@@ -2,8 +2,15 @@
 
 On CPUs, jaxlib spreads a batch of decompositions over the threads that wait for it: inside a loop, programs with several of them were seen
 to stop for good (jaxlib 0.10.2, two cores). There, batches are taken one by one, which costs no time; elsewhere as they are.
+
+Also on CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two busy cores. So it
+is kept to one thread, by the only way there is, a variable of the process, set at the first decomposition, when it is read; a user's own
+value wins.
 """
+
+import os
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import jax
@@ -13,7 +20,12 @@ from jax import lax
 
 def _one_by_one(decompose: Callable[..., Any]) -> Callable[..., Any]:
     """`decompose` of one matrix, with a rule for batches."""
-    of_one = jax.custom_batching.custom_vmap(decompose)
+
+    @jax.custom_batching.custom_vmap
+    @wraps(decompose)
+    def of_one(matrix):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        return decompose(matrix)
 
     @of_one.def_vmap
     def of_batch(axis_size, batched, matrices):

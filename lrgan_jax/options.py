@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Z
 from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.latent_files import Space, load_latents
@@ -15,7 +16,7 @@ Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
 Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
 
 
-class UsageError(ValueError):
+class UsageError(InputError):
     """Options that do not fit together or the model; the message is one line for a person."""
 
 

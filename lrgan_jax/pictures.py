@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps
 
+from lrgan_jax.errors import InputError
+
 PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
 
 
-class PictureError(ValueError):
+class PictureError(InputError):
     """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file first."""
 
 

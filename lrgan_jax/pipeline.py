@@ -1,255 +1,170 @@
 """LowRankGAN in one file: generator + latents + region -> directions. Start reading here.
 
-1. `region_grams`: how the region (A) and the rest of the image (B) answer to the latent, M_A and M_B.        (jacobian.py)
-2. `robust_pca`: each Gram is low rank plus sparse, M = L + S; the rank separates signal from noise.           (rpca.py)
-3. The leading eigenvectors of L_A move A, the trailing ones of L_B leave B alone; directions do both.          (subspaces.py)
+0. A `Search` says what is asked for.                                                                          (search.py, layers.py)
+1. `pair_grams`: how the region (A) and the rest of the image (B) answer to the latent, M_A and M_B.          (targets.py, jacobian.py)
+2. `robust_pca`: each Gram is low rank plus sparse, M = L + S; the rank separates signal from noise.           (rpca/)
+3. The leading eigenvectors of L_A move A, the trailing ones of L_B leave B alone; directions do both. Other
+   methods take the same two Grams, or none.                                                                   (methods/, subspaces.py)
 4. `Directions` remember their layers, a fitting range, and where they come from.                              (directions.py)
 
 Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
 """
+
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax import subspaces
-from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.directions import Directions
-from lrgan_jax.generators import Generator, Latent, Window, check_generator, image_function, to_ws
-from lrgan_jax.jacobian import Pooling, RegionGrams, check_layers, region_grams
-from lrgan_jax.regions import bounding_box, region_mask
-from lrgan_jax.rpca import RobustPCA, robust_pca, settled
-from lrgan_jax.subspaces import AnyArray, Candidates
+from lrgan_jax import methods
+from lrgan_jax.arrays import AnyArray
+from lrgan_jax.checks import check_whole
+from lrgan_jax.directions import Directions, Found
+from lrgan_jax.errors import InputError
+from lrgan_jax.generators import Generator, Latent, Z, check_generator
+from lrgan_jax.layers import Moves
+from lrgan_jax.methods import Method, Pair
+from lrgan_jax.rpca import RobustPCA, settled
+from lrgan_jax.search import Search
+from lrgan_jax.subspaces import TAO, Candidates, ranked_directions
+from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
 
-Method = Literal["frontier", "constrained", "projected", "attribute"]
-METHODS: tuple[Method, ...] = ("frontier", "constrained", "projected", "attribute")
-CROPPED = 256  # image size from which a part of the image is worth a program of its own, where its rest does not matter
 FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a suggested range: plainly visible
+OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
+GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
 
 
 class Analysis(NamedTuple):
-    """Everything that follows from one region's two Grams."""
+    """What follows from one region's two Grams, as far as it was asked for."""
 
-    inside: RobustPCA
-    outside: RobustPCA
-    mu: Float[Array, ""]
     candidates: dict[str, Candidates]  # method -> directions, best first
+    mu: Float[Array, ""] | None  # of the frontier
+    inside: RobustPCA | None  # of the methods that rest on one
+    outside: RobustPCA | None
+
+
+def find_directions(
+    gen: Generator, w: ArrayLike | Latent, region: Any, search: Search | None = None, **overrides: Any
+) -> Directions:
+    """Directions that edit one region of the image and leave the rest still.
+
+    Args:
+      w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these latents. Only
+        the method "local_basis" takes z [N, z_dim].
+      region: a name ("mouth"), the path of a mask, or an array, soft ones too; see `regions.region_mask`.
+      search, overrides: how to look for them. Settings of `Search` may be given as arguments: layers="4-7", method="projected", num=2.
+    Returns:
+      Directions, best first; `found` holds mu, ranks and convergence as far as the method has them: where a robust PCA stopped early
+      the ranks are provisional, and with them the directions. `Directions.caveat` says so.
+    Raises:
+      InputError: on latents, layers, regions, numbers or a method that do not fit, or when nothing is left: the message says what to
+        change.
+    """
+    check_generator(gen)
+    search = (search or Search()).but(**overrides)
+    method = methods.named(search.method)
+    one_region(region)
+    aims = targets(gen, [region], search)
+    name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
+    if method.needs == "grams":
+        pairs = check_finite(pair_grams(gen, w, aims, search))
+        analysis = analyse(pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), search)
+        return to_directions(gen, analysis, search, region=name, average=len(pairs.inside))
+    rows, w = _offered(gen, w, method, search)
+    pairs = check_finite(pair_grams(gen, w, aims, search))
+    found = ranked_directions(rows, pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), TAO if search.tao is None else search.tao)
+    return to_directions(gen, Analysis({method.name: found}, None, None, None), search, region=name)
+
+
+def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
+    """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace", "local_basis", "random".
+
+    Args:
+      z: [1, z_dim], the latent that a local basis belongs to.
+    Raises:
+      InputError: on a method that needs a region or what this generator lacks.
+    """
+    check_generator(gen)
+    search = (search or Search()).but(**overrides)
+    method = methods.named(search.method)
+    if method.needs == "grams":
+        raise InputError(f"{method.name} looks at a region: find_directions(gen, w, region, method={method.name!r})")
+    rows = np.asarray(_rows(gen, method, search, z))
+    if rows.ndim == 3 and len(rows) != 1:
+        raise InputError(f"a local basis belongs to one latent, got {len(rows)}")
+    rows = rows[0] if rows.ndim == 3 else rows
+    reach = (-GLOBAL_REACH, GLOBAL_REACH)
+    layers = search_moves(gen, search).rows
+    return Directions(rows[: search.num], layers=layers, step_range=reach, method=method.name, search=search, **_model(gen))
 
 
 def analyse(
     inside: Float[AnyArray, "d d"],
     outside: Float[AnyArray, "d d"],
-    lam: Float[ArrayLike, ""] | None = None,
-    mu: Float[ArrayLike, ""] | None = None,
-    num_relax: int | Array = 0,
-    mode: Literal["converged", "authors"] = "converged",
+    search: Search | None = None,
+    *,
+    several: Sequence[str] = (),
+    **overrides: Any,
 ) -> Analysis:
-    """Directions of every method from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
+    """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
 
     Args:
-      lam: weight of the sparse part, None for 1/sqrt(d). mu: inside-to-outside ratio of the frontier, None for `default_mu`.
-      num_relax: so many weak directions of the rest count as null too (projected and constrained).
+      search, overrides: which method, and its numbers; see `Search`. lam, mu and num_relax may be traced.
+      several: methods instead of the search's one; what they share is computed once.
     Raises:
-      ValueError: if `lam`, `mu` or `num_relax` is negative or not finite, as far as it is known yet: traced ones are not.
+      InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as far as it is
+        known yet: traced ones are not.
     """
-    check_prices(lam, mu, num_relax)
-    return _analyse(inside, outside, lam, mu, num_relax, mode)
+    search = (search or Search()).but(**overrides)
+    names = tuple(several) or (search.method,)
+    return _analyse(inside, outside, search.lam, search.mu, search.num_relax, search.tao, search.mode, names)
 
 
-def check_prices(lam: Any, mu: Any, num_relax: Any) -> None:
-    """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
-    for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax}.items():
-        if np.ndim(value):
-            raise ValueError(f"{name} must be one number, got shape {list(np.shape(value))}; use jax.vmap for several")
-    check_number("lam", lam, least=0)
-    check_number("mu", mu, least=0)
-    check_whole("num_relax", num_relax, least=0)
+@partial(jax.jit, static_argnames=("mode", "names"))
+def _analyse(inside, outside, lam, mu, num_relax, tao, mode, names) -> Analysis:
+    pair = Pair(inside, outside, lam=lam, mu=mu, num_relax=num_relax, tao=tao, mode=mode)
+    candidates = {name: methods.local(name).find(pair) for name in names}
+    known = vars(pair)  # what a method asked for, and nothing else
+    return Analysis(candidates, known.get("mu"), *known.get("splits", (None, None)))
 
 
-@partial(jax.jit, static_argnames="mode")
-def _analyse(inside, outside, lam, mu, num_relax, mode) -> Analysis:
-    split_a, split_b = (robust_pca(gram, lam=lam, mode=mode) for gram in (inside, outside))
-    # The authors' mode answers in 64 bits.
-    (low_a, rank_a), (low_b, rank_b) = ((s.low_rank.astype(inside.dtype), s.rank.astype(jnp.int32)) for s in (split_a, split_b))
-    attribute = subspaces.attribute_space(low_a, rank_a)
-    null = subspaces.null_space(low_b, rank_b, num_relax)
-    everything = subspaces.Subspace(jnp.eye(len(inside), dtype=inside.dtype), jnp.ones_like(inside[0]), jnp.full(len(inside), True))
-    mu = subspaces.default_mu(inside, outside) if mu is None else jnp.asarray(mu, inside.dtype)
-    candidates = {
-        "frontier": subspaces.frontier_directions(inside, outside, mu, attribute),
-        "constrained": subspaces.constrained_directions(attribute, null, inside, outside),
-        "projected": subspaces.projected_directions(attribute, null, inside, outside),
-        "attribute": subspaces.projected_directions(attribute, everything, inside, outside),  # what moves A, wherever else
-    }
-    return Analysis(split_a, split_b, mu, candidates)
-
-
-def find_directions(
-    gen: Generator,
-    w: ArrayLike | Latent,
-    region: Any,
-    *,
-    protect: Any = None,
-    layers: Sequence[int] | str | None = None,
-    method: Method = "frontier",
-    num: int = 4,
-    lam: float | None = None,
-    mu: float | None = None,
-    num_relax: int = 0,
-    mode: Literal["converged", "authors"] = "converged",
-    size: int | None = None,
-    channels: Literal["mean", "sum", "stack"] = "stack",
-    pooling: Pooling = "area",
-) -> Directions:
-    """Directions that edit one region of the image and leave the rest still.
+def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region: str, average: int = 1) -> Directions:
+    """The record of the best directions of the search's method. Host side: this is where an unusable result becomes an error.
 
     Args:
-      w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these latents.
-      region: a name ("mouth"), the path of a mask, or an array, soft ones too; see `regions.region_mask`.
-      protect: what must keep still: a region, a list of them, or names with weights, {"eyes": 1.0, "nose": 0.5}. What is neither in it
-        nor in `region` may do as it likes. None protects everything outside `region`.
-      layers: rows of ws to differentiate and later to edit; None for all.
-      method: see `subspaces`. num: at most so many directions.
-      lam, mu, num_relax, mode: see `analyse`. size: see `jacobian.region_grams`.
-      pooling: of an image above 256 pixels, or above `size`: means of blocks, or "nearest", one pixel of each as the authors do.
-      channels: "stack" counts every channel's change, "mean" only grey values, as the authors do; a change of hue then comes free, and
-        a tenth more of the change was seen to leak.
-    Returns:
-      Directions, best first; `settings` holds ranks, mu and convergence: where the robust PCA stopped early the ranks are provisional,
-      and with them all directions but the frontier's. `Directions.caveat` says so.
-    Raises:
-      ValueError: on latents, layers, regions, numbers or a method that do not fit, or when nothing is left: the message says what to
-        change.
+      average: latents whose Grams were averaged.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is one of {', '.join(METHODS)}, got {method!r}")
-    check_whole("num", num)
-    check_prices(lam, mu, num_relax)  # before the Jacobian, which takes long
-    masks, weights = masks_to_keep(gen, region, protect, size)
-    inside, outside = protected_grams(gen, w, masks, weights, layers=layers, channels=channels, pooling=pooling)
-    analysis = analyse(inside.mean(0), outside.mean(0), lam, mu, num_relax, mode)
-    where = region if isinstance(region, str) else "mask"
-    return to_directions(gen, analysis, method, region=where, layers=layers, num=num)
-
-
-def masks_to_keep(
-    gen: Generator, region: Any, protect: Any = None, size: int | None = None
-) -> tuple[Float[np.ndarray, "r h w"], list[float]]:
-    """The masks of a region and of each protected one after it, and the weights of the latter; arguments as in `find_directions`."""
-    check_generator(gen)
-    check_whole("size", size)
-    _check_one(region)
-    kept, weights = _kept_still(protect)
-    grid = size or min(gen.resolution, 256)
-    return np.stack([region_mask(r, grid, gen.info.regions) for r in (region, *kept)]), weights
-
-
-def _check_one(region: Any) -> None:
-    """Refuse several regions where one is wanted; an array may come as nested lists."""
-    if isinstance(region, Mapping) or isinstance(region, list | tuple) and any(isinstance(r, str | os.PathLike) for r in region):
-        raise ValueError(f"one region at a time, got {len(region)}: ask for each, or for their union, the maximum of their masks")
-
-
-def protected_grams(
-    gen: Generator,
-    w: ArrayLike | Latent,
-    masks: Float[np.ndarray, "r h w"],
-    weights: Sequence[float] = (),
-    *,
-    layers: Sequence[int] | str | None = None,
-    channels: Literal["mean", "sum", "stack"] = "stack",
-    pooling: Pooling = "area",
-) -> tuple[Float[Array, "n d d"], Float[Array, "n d d"]]:
-    """M_A of the first mask and M_B of what must keep still, at every latent.
-
-    Of several protected regions M_B is the weighted sum, so a direction that changes A more than mu times as much as M_B says does so
-    beside each of them.
-
-    Args:
-      masks, weights: as `masks_to_keep` gives them; without weights all the rest keeps still.
-    Raises:
-      ValueError: if an image or its Jacobian is not finite, as when a network overflows.
-    """
-    grams = generator_grams(gen, w, masks, layers=layers, channels=channels, pooling=pooling, rest=not weights)
-    if not isinstance(grams.inside, Tracer) and not all(jnp.isfinite(a).all() for a in grams if a is not None):
-        raise ValueError("the image or its Jacobian is not finite at these latents: take others, or a truncation below 1")
-    if grams.outside is not None:
-        return grams.inside[:, 0], grams.outside[:, 0]
-    return grams.inside[:, 0], jnp.tensordot(grams.inside[:, 1:], jnp.asarray(weights, grams.inside.dtype), (1, 0))
-
-
-def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
-    """Regions and their weights: of none, one, several, or several with weights."""
-    if protect is None:
-        return [], []
-    if isinstance(protect, Mapping):
-        if not protect or any(np.ndim(weight) for weight in protect.values()):
-            raise ValueError("protect wants at least one region, and one number for each")
-        for region, weight in protect.items():
-            check_number(f"protect: the weight of {region}", weight, above=0)
-        return [*protect], [float(weight) for weight in protect.values()]
-    several = isinstance(protect, list | tuple) and all(isinstance(r, str | os.PathLike) or np.ndim(r) == 2 for r in protect)
-    regions = list(protect) if several else [protect]
-    if not regions:
-        raise ValueError("protect is empty: leave it out to protect everything outside the region")
-    return regions, [1.0] * len(regions)
-
-
-def generator_grams(
-    gen: Generator,
-    w: ArrayLike | Latent,
-    masks: Float[AnyArray, "r h w"],
-    *,
-    layers: Sequence[int] | str | None = None,
-    rest: bool = True,
-    **options: Any,
-) -> RegionGrams:
-    """`jacobian.region_grams` of a generator at w or ws, of no more of its image and layers than the masks and `layers` ask for.
-
-    Args:
-      masks: [R, h, w], h dividing the image's size. layers: rows of ws that move. rest, options: see `region_grams`.
-    Returns:
-      As `region_grams`, but for `image`, which may be just the part around the regions when `rest` is False.
-    """
-    masks, size, window = np.asarray(masks), masks.shape[1], None
-    top, left, height, width = bounding_box(masks)
-    if not rest and gen.resolution >= CROPPED and 2 * height * width < size**2:
-        pixel = gen.resolution // size  # of the Jacobian, in pixels of the image
-        window, size = Window(top * pixel, left * pixel, height * pixel, width * pixel), max(height, width)
-        masks = masks[:, top : top + height, left : left + width]
-    f = image_function(gen, layers=layers, window=window)
-    return region_grams(f, to_ws(gen, w).array, masks, layers=layers, size=size, rest=rest, **options)
-
-
-def to_directions(
-    gen: Generator, analysis: Analysis, method: Method, *, region: str, layers: Sequence[int] | str | None, num: int
-) -> Directions:
-    """The record of one method's best directions. Host side: this is where an unusable result becomes an error."""
-    for side, split in (("region", analysis.inside), ("rest", analysis.outside)):
-        if not np.isfinite(split.low_rank).all():
-            raise ValueError(f"the Gram of the {side} is not finite or not symmetric: no directions follow from it")
-    found = analysis.candidates[method]
-    chosen = np.flatnonzero(found.mask)[:num]
+    check_whole("average", average)
+    found = analysis.candidates[search.method]
+    if not np.isfinite(found.inside).any():
+        raise InputError("the Gram of the region, or of the rest, is not finite or not symmetric: no directions follow from it")
+    chosen = np.flatnonzero(found.mask)[: search.num]
     if not len(chosen):
-        raise ValueError(_nothing_left(analysis, method))
-    vectors, inside, outside, kept = (np.asarray(a)[chosen] for a in found[:4])
-    settings = {
-        "mu": float(analysis.mu),
-        "rank_inside": int(analysis.inside.rank),
-        "rank_outside": int(analysis.outside.rank),
-        "converged": bool(settled(analysis.inside) & settled(analysis.outside)),
-    }
-    layers = None if layers is None else check_layers(layers, gen.num_ws)
-    info = gen.info
-    return Directions(
-        vectors, inside, outside, kept, layers, full_range(inside), region, method, info.name, info.fingerprint, settings
+        raise InputError(_nothing_left(analysis, search))
+    vectors, inside, outside, kept = (
+        None if a is None else np.asarray(a)[chosen] for a in (found.vectors, found.inside, found.outside, found.kept)
     )
+    splits = [split for split in (analysis.inside, analysis.outside) if split is not None]
+    ranks = [int(split.rank) for split in splits] or [None, None]
+    known = Found(
+        mu=None if analysis.mu is None else float(analysis.mu),
+        rank_inside=ranks[0],
+        rank_outside=ranks[1],
+        converged=all(bool(settled(split)) for split in splits),
+        average=average,
+    )
+    moves = search_moves(gen, search)
+    about = {"region": region, "method": search.method, "search": search.recorded(), "found": known, **_model(gen)}
+    rows, reach = move_rows(vectors, moves, gen.w_dim), full_range(inside)
+    return Directions(rows, inside, outside, kept, layers=moves.rows, step_range=reach, **about)
+
+
+def move_rows(vectors: Float[np.ndarray, "k m"], moves: Moves, d: int) -> Float[np.ndarray, "k *layers d"]:
+    """What a search found, as `Directions` hold it: a row that the layers share, [k, d], or a move of ws, [k, L, d]."""
+    return np.asarray(moves.spread(vectors, d)) if moves.per_layer else vectors
 
 
 def full_range(inside: Float[np.ndarray, " k"]) -> tuple[float, float]:
@@ -258,11 +173,37 @@ def full_range(inside: Float[np.ndarray, " k"]) -> tuple[float, float]:
     return -reach, reach
 
 
-def _nothing_left(analysis: Analysis, method: str) -> str:
-    if not np.isfinite(analysis.mu):
-        return "the region does not react to these latents and layers: choose another region"
-    if method == "frontier":
+def _offered(gen: Generator, w: Any, method: Method, search: Search) -> tuple[Float[Array, "k d"], Any]:
+    """The first directions of a method that does not look at the region, and the latents as w."""
+    z = None
+    if method.needs == "mapping":
+        if not isinstance(w, Z) or len(w) != 1:
+            raise InputError(f"{method.name} wants one z, as sample_z gives it: how w answers to it is what it looks at")
+        z, w = w, gen.mapping(w, w.c)
+    rows = _rows(gen, method, search, z)
+    return (rows[0] if rows.ndim == 3 else rows)[:OFFERED], w
+
+
+def _rows(gen: Generator, method: Method, search: Search, z: Any) -> Float[Array, "*n k d"]:
+    if search.per_layer:
+        raise InputError(f"{method.name} finds one vector for all layers: leave per_layer out")
+    return method.find(gen, search, z)
+
+
+def _model(gen: Generator) -> dict[str, str]:
+    return {"model": gen.info.name, "fingerprint": gen.info.fingerprint}
+
+
+def _nothing_left(analysis: Analysis, search: Search) -> str:
+    if analysis.mu is not None:
+        if not np.isfinite(analysis.mu):
+            return "the region does not react to these latents and layers: choose another region"
         return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
-    if not int(analysis.inside.rank):
-        return "the region's low-rank part is zero: this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
+    if search.method == "resefa":
+        return "the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3"
+    if analysis.inside is not None and not int(analysis.inside.rank):
+        return (
+            "the region's low-rank part is zero: it does not react, or this lam is too small for this latent size, raise it "
+            "(None is 1/sqrt(d))"
+        )
     return "no attribute direction survives the projection on the null space: raise num_relax, or take method='frontier'"

@@ -16,6 +16,7 @@ from jaxtyping import ArrayLike, Float, Shaped
 from PIL import Image
 
 from lrgan_jax import pictures, region_pictures
+from lrgan_jax.errors import InputError
 
 Mask = Float[np.ndarray, "h w"]
 
@@ -56,7 +57,7 @@ FACE_LABELS = {  # the label maps of CelebAMask-HQ as the authors number them
 }  # fmt: skip
 
 
-class RegionError(ValueError):
+class RegionError(InputError):
     """A region that names or covers nothing, or does not fit the image; the message is one line for a person."""
 
 

@@ -17,13 +17,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
-import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax import linalg
+from lrgan_jax.arrays import AnyArray
 
-AnyArray = Array | np.ndarray  # what may be passed; what comes back is a JAX array
 HIGHEST = lax.Precision.HIGHEST
 TAO = 1e-3  # price of a step's length, over the trace of M_B; ReSeFa's released code takes the same
 
@@ -45,11 +44,12 @@ class Subspace(NamedTuple):
 class Candidates(NamedTuple):
     """Unit directions in order of merit, `vectors[k]` meaningful where `mask[k]`, and what each does to first order."""
 
-    vectors: Float[Array, "d d"]
-    inside: Float[Array, " d"]  # a = v^T M_A v
-    outside: Float[Array, " d"]  # b = v^T M_B v
-    kept: Float[Array, " d"]  # share of the vector's squared length in the attribute space; for projected ones, what the projection left
-    mask: Bool[Array, " d"]
+    vectors: Float[Array, "k d"]
+    inside: Float[Array, " k"]  # a = v^T M_A v
+    outside: Float[Array, " k"]  # b = v^T M_B v
+    mask: Bool[Array, " k"]
+    # Share of the vector's squared length in the attribute space, or of projected ones what the projection left; None without one.
+    kept: Float[Array, " k"] | None = None
 
 
 def spectrum(
@@ -130,11 +130,11 @@ def frontier_directions(
 
     Args:
       mu: how many times more the inside must change than the rest; see `default_mu`.
-      attribute: only for `kept`; without it `kept` is 1.
+      attribute: only for `kept`, which is None without it.
     """
     mu = jnp.asarray(mu, inside.dtype)  # a NumPy number would make everything its own dtype
     values, vectors = spectrum(inside - mu * outside)
-    kept = jnp.ones_like(values) if attribute is None else energies(vectors, attribute.projector)
+    kept = None if attribute is None else energies(vectors, attribute.projector)
     noise = 4 * jnp.finfo(values.dtype).eps * (jnp.trace(inside) + mu * jnp.trace(outside))  # what moves neither side has value 0
     return _measured(vectors, values > noise, inside, outside, kept)
 
@@ -174,7 +174,7 @@ def rayleigh_directions(
     """ReSeFa's closed form: the stationary points of a / (b + c), c = tao * trace(M_B), the largest quotient first.
 
     Unit vectors, but not orthogonal to one another; they are the eigenvectors of (M_B + c I)^-1 M_A, by way of a symmetric problem.
-    tao = 0 is the plain quotient, for an M_B of full rank. `kept` is 1.
+    tao = 0 is the plain quotient, for an M_B of full rank.
 
     Source: Zhu et al. 2022, arXiv:2202.09649; their released code offers tao = 1e-3 for an M_B that lacks full rank.
     """
@@ -182,7 +182,19 @@ def rayleigh_directions(
     _, rows = spectrum(whitened)
     vectors = jsl.solve_triangular(factor, rows.T, lower=True, trans=1).T
     vectors = vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
-    return _measured(vectors, jnp.isfinite(vectors).all(1), inside, outside, jnp.ones(len(vectors), vectors.dtype))
+    return _measured(vectors, jnp.isfinite(vectors).all(1), inside, outside)
+
+
+def ranked_directions(
+    rows: Float[AnyArray, "k d"],
+    inside: Float[AnyArray, "d d"],
+    outside: Float[AnyArray, "d d"],
+    tao: Float[ArrayLike, ""] = TAO,
+) -> Candidates:
+    """Directions found elsewhere, in the order of their quotients a / (b + c) here, c = tao * trace(M_B), the largest first."""
+    found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
+    order = jnp.argsort(-found.inside / (found.outside + tao * jnp.trace(outside)))
+    return Candidates(*(a if a is None else a[order] for a in found))
 
 
 def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
@@ -214,5 +226,5 @@ def _sandwich(projector, matrix):
     return (product + product.T) / 2
 
 
-def _measured(vectors, mask, inside, outside, kept) -> Candidates:
-    return Candidates(vectors, energies(vectors, inside), energies(vectors, outside), kept, mask)
+def _measured(vectors, mask, inside, outside, kept=None) -> Candidates:
+    return Candidates(vectors, energies(vectors, inside), energies(vectors, outside), mask, kept)

@@ -25,7 +25,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lrgan_jax.foreign.allowed import ALLOWED, RAW, Allowed, Dtype, Record, StateDict, Storage, Unfilled, inert, make_array, short
+from lrgan_jax.foreign.allowed import (
+    ALLOWED,
+    RAW,
+    Allowed,
+    Dtype,
+    Record,
+    StateDict,
+    Storage,
+    Unfilled,
+    inert,
+    make_array,
+    short,
+)
 from lrgan_jax.foreign.errors import CheckpointError
 
 LARGE = 2**16

@@ -5,7 +5,7 @@ and ReLU; the last one by tanh. Nothing lies between z and the layers, so z itse
 
 Source: Radford et al. 2016, arXiv:1511.06434.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,10 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_no_label, check_noise
+from lrgan_jax.layers import Choice, check_layers
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class DCGAN(StoredWeights):
     info: ModelInfo = ModelInfo()
     c_dim = 0
     num_ws = 1
+    space = Z
+    classes = None
 
     @property
     def z_dim(self) -> int:
@@ -97,8 +100,8 @@ class DCGAN(StoredWeights):
         return self.config.z_dim
 
     @property
-    def resolution(self) -> int:
-        return self.config.resolution
+    def size(self) -> tuple[int, int]:
+        return self.config.resolution, self.config.resolution
 
     def mapping(
         self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
@@ -112,11 +115,16 @@ class DCGAN(StoredWeights):
         z = check_z(z, self.z_dim, weights_dtype(self.variables))
         check_label(c, self.c_dim, len(z))
         if cutoff not in (None, 0, 1):
-            raise ValueError(f"cutoff counts layers, 0 or 1 for this model, got {cutoff}")
+            raise InputError(f"cutoff counts layers, 0 or 1 for this model, got {cutoff}")
         return Z(z if cutoff == 0 else jnp.asarray(truncation, z.dtype) * z)
 
     def synthesis(
-        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+        self,
+        w: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        *,
+        noise: Noise = "const",
+        key: Array | None = None,
     ) -> Float[Array, "n h w c"]:
         """z [N, z_dim], or with one layer axis [N, 1, z_dim], -> images [N, H, W, C] in [-1, 1]. There is no noise to choose.
 
@@ -124,10 +132,11 @@ class DCGAN(StoredWeights):
           TypeError, ValueError: as `StyleGAN2.synthesis`.
         """
         check_noise(noise, key)
+        check_no_label(self, c)
         z = w.array if isinstance(w, Z) else w  # here z is the latent to edit
         return synthesize(self.config, self.variables, check_ws(z, 1, self.z_dim, weights_dtype(self.variables))[:, 0])
 
-    def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
+    def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
         """Rows of the projection of z to the first features, one per feature; they are what SeFa factorises here."""
         if layers is not None:
             check_layers(layers, self.num_ws)

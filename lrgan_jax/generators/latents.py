@@ -10,7 +10,7 @@ are taken in that one, whatever jax_enable_x64 says. Whoever wants 64 bits gives
 """
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
+from lrgan_jax.errors import InputError, InputTypeError
 
 
 def _binary(operation: Callable):
@@ -25,18 +26,26 @@ def _binary(operation: Callable):
 
     def method(self, other):
         if isinstance(other, Latent) and type(other) is not type(self):
-            raise TypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
-        return type(self)(operation(jnp.asarray(self.array), jnp.asarray(other)))
+            raise InputTypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
+        label = self.c if self.c is not None or not isinstance(other, Latent) else other.c
+        return type(self)(operation(jnp.asarray(self.array), jnp.asarray(other)), label)
 
     return method
 
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """An array together with the name of its space. Arithmetic and indexing keep the space. `==` asks whether two are the same object;
-    their numbers are compared as arrays, a.array == b.array."""
+    """An array together with the name of its space, and with its classes where the generator draws by class.
+
+    Arithmetic and indexing keep both. `==` asks whether two are the same object; their numbers are compared as arrays,
+    a.array == b.array.
+
+    Attributes:
+      array: [N, d], or [N, num_ws, d] for ws. c: labels or class vectors [N, c_dim] that `synthesis` needs, else None.
+    """
 
     array: Any
+    c: Any = None
     space: ClassVar[str] = "latent"
     __array_priority__ = 100  # with a NumPy number or array on the left, our operators are asked first
 
@@ -47,7 +56,7 @@ class Latent:
         return np.asarray(self.array, dtype)
 
     def __getattr__(self, name: str):  # shape, ndim, dtype, mean, ...
-        if name.startswith("__") or name == "array":  # "array" is absent while a pytree or a copy is being built
+        if name.startswith("__") or name in ("array", "c"):  # which are absent while a pytree or a copy is being built
             raise AttributeError(name)
         return getattr(self.array, name)
 
@@ -55,13 +64,21 @@ class Latent:
         return len(self.array)
 
     def __getitem__(self, index):
-        return type(self)(self.array[index])
+        first = index[0] if isinstance(index, tuple) else index  # labels have but the latents' own axis
+        return type(self)(self.array[index], None if self.c is None else self.c[first])
+
+    def like(self, array: Any) -> Self:
+        """Another array of this space, of the same classes; they are repeated along new leading axes."""
+        if self.c is None:
+            return type(self)(array)
+        lead = np.shape(array)[: np.ndim(array) - np.ndim(self.array)]
+        return type(self)(array, jnp.broadcast_to(self.c, (*lead, *np.shape(self.c))))
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))  # Python's own way, index until IndexError, never ends: JAX clamps the index
 
     def __neg__(self):
-        return type(self)(-self.array)
+        return type(self)(-self.array, self.c)
 
     __add__ = __radd__ = _binary(jnp.add)
     __mul__ = __rmul__ = _binary(jnp.multiply)
@@ -119,11 +136,11 @@ def _as(array: ArrayLike, dtype: Any) -> np.ndarray:
 def check_z(z: ArrayLike | Latent, z_dim: int, dtype: Any = None) -> Float[Array, "n z"]:
     """The array of `z`, as `dtype` if one is given, refusing w and ws and wrong shapes."""
     if isinstance(z, Latent) and not isinstance(z, Z):
-        raise TypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
+        raise InputTypeError(f"mapping takes z, but this is {z.space}, which is already mapped: pass it to synthesis")
     _check_at_hand(z, dtype)
     z = jnp.asarray(z, dtype)
     if z.ndim != 2 or z.shape[1] != z_dim:
-        raise ValueError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
+        raise InputError(f"mapping takes z of shape [N, {z_dim}], got {list(z.shape)}")
     return z
 
 
@@ -131,15 +148,15 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) 
     """The one-hot labels of a conditional model; None of an unconditional one."""
     if c_dim == 0:
         if c is not None:
-            raise ValueError("this model is unconditional: leave c out")
+            raise InputError("this model is unconditional: leave c out")
         return None
     if c is None:
-        raise ValueError(f"this model is conditional: pass c, one-hot labels of shape [N, {c_dim}]")
+        raise InputError(f"this model is conditional: pass c, one-hot labels of shape [N, {c_dim}]")
     if not isinstance(c, jax.Array):
         check_number("labels", _as(c, dtype or np.float32))  # booleans are labels, too
     c = jnp.asarray(c, dtype)
     if c.shape != (batch, c_dim):
-        raise ValueError(f"c must be one-hot labels of shape [{batch}, {c_dim}], got {list(c.shape)}")
+        raise InputError(f"c must be one-hot labels of shape [{batch}, {c_dim}], got {list(c.shape)}")
     return c
 
 
@@ -147,16 +164,16 @@ def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int, dtype: Any = None) 
     """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is, as `dtype` if one is given; z and wrong shapes are
     refused."""
     if isinstance(w, Z):
-        raise TypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
+        raise InputTypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
     _check_at_hand(w, dtype)
     ws = jnp.asarray(w, dtype)
     if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
-        raise ValueError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")
+        raise InputError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")
     if ws.ndim == 2 and ws.shape[1] == w_dim:
         return jnp.broadcast_to(ws[:, None], (ws.shape[0], num_ws, w_dim))
     if ws.ndim == 3 and ws.shape[1:] == (num_ws, w_dim):
         return ws
-    raise ValueError(
+    raise InputError(
         f"synthesis takes w of shape [N, {w_dim}] or ws of shape [N, {num_ws}, {w_dim}], got {list(ws.shape)}; "
         "z must go through mapping first"
     )

@@ -1,20 +1,23 @@
-"""What the rest of the library asks of a generator; anything that fits can be edited, embedded or not."""
+"""What the rest of the library asks of a generator; anything that fits can be edited, embedded or not (see `from_function`)."""
+
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_key, check_number, check_whole
-from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
-from lrgan_jax.generators.windows import Window, crop
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.checks import check_key
+from lrgan_jax.errors import InputError, InputTypeError
+from lrgan_jax.generators.latents import Latent
+from lrgan_jax.generators.windows import Window
+from lrgan_jax.jacobian import pixel_grid
+from lrgan_jax.layers import Choice
 
 Noise = Literal["const", "none", "random"]
+Classes = Literal["mapping", "synthesis"]  # where a class label goes
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,15 @@ class ModelInfo:
 
 @runtime_checkable
 class Generator(Protocol):
-    """A network from latents to images. `num_ws` is 1 where all layers share one latent."""
+    """A network from latents to images.
+
+    Attributes:
+      z_dim, w_dim: numbers of a latent before and after the mapping. c_dim: of a class label, 0 without classes.
+      num_ws: rows of ws, one per layer; 1 where all layers share one latent.
+      size: height and width of the image.
+      space: what `mapping` gives and `synthesis` takes: W, or Z where no mapping network lies between.
+      classes: where a label goes: into the mapping, after which w says it all, or into the synthesis too; None without classes.
+    """
 
     @property
     def info(self) -> ModelInfo: ...
@@ -50,18 +61,51 @@ class Generator(Protocol):
     @property
     def num_ws(self) -> int: ...
     @property
-    def resolution(self) -> int: ...
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def space(self) -> type[Latent]: ...
+    @property
+    def classes(self) -> Classes | None: ...
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
+        self,
+        z: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        truncation: float | Array = 1.0,
+        cutoff: int | None = None,
     ) -> Latent:
-        """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim]."""
+        """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim]. It carries c where `synthesis` needs it."""
         ...
 
     def synthesis(
-        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+        self,
+        w: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        *,
+        noise: Noise = "const",
+        key: Array | None = None,
     ) -> Float[Array, "n h w c"]:
-        """w [N, w_dim] or ws [N, num_ws, w_dim] -> images, about [-1, 1]."""
+        """w [N, w_dim] or ws [N, num_ws, w_dim] -> images, about [-1, 1]. c may come with the latent instead."""
+        ...
+
+
+@runtime_checkable
+class MakesParts(Protocol):
+    """The ability to compute no more than a part of the image, or than the tangents of some layers."""
+
+    def partial_synthesis(
+        self, ws: ArrayLike | Latent, noise: Noise, moving: tuple[int, ...] | None, window: Window | None
+    ) -> Float[Array, "n h w c"]:
+        """The part `window` of the images, all if None; rows of ws that are not `moving` have no derivative, all have one if None."""
+        ...
+
+
+@runtime_checkable
+class HasStyles(Protocol):
+    """The ability to show the affine maps behind the latent, which SeFa factorises."""
+
+    def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
+        """Their rows, one per channel of a style of these layers."""
         ...
 
 
@@ -95,90 +139,29 @@ class StoredWeights:
         return hash(self.config)
 
 
+def grid(gen: Generator, size: int | None = None) -> tuple[int, int]:
+    """Height and width of the grid of pixels on which its regions are drawn and its Jacobians taken; see `jacobian.pixel_grid`."""
+    return pixel_grid(gen.size, size)
+
+
 def check_noise(noise: str, key: Array | None) -> None:
     """Refuse an unknown kind of noise, and random noise without a key or with something else for one."""
     if noise not in ("const", "none", "random"):
-        raise ValueError(f'noise is "const", "none" or "random", got {noise!r}')
+        raise InputError(f'noise is "const", "none" or "random", got {noise!r}')
     if noise == "random" and key is None:
-        raise ValueError('noise="random" needs a key: pass key=jax.random.key(seed)')
+        raise InputError('noise="random" needs a key: pass key=jax.random.key(seed)')
     if key is not None:
         check_key(key)
+
+
+def check_no_label(gen: Generator, c: ArrayLike | None) -> None:
+    """Refuse a label where synthesis takes none."""
+    if c is not None:
+        where = "goes into its mapping: gen.mapping(z, c)" if gen.classes else "means nothing: it has no classes"
+        raise InputError(f"this model's synthesis takes no label; one {where}")
 
 
 def check_generator(gen: Any) -> None:
     """Refuse a model's name where the model is wanted."""
     if isinstance(gen, str | os.PathLike):
-        raise TypeError(f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})")
-
-
-def sample_z(gen: Generator, key: ArrayLike, num: int) -> Z:
-    """`num` standard normal latents, [num, z_dim].
-
-    In the dtype of the weights, but drawn in 32 bits whatever that is: a key is the same picture in any precision.
-
-    Raises:
-      TypeError: if `key` is no random key, or `gen` a name. ValueError: if `num` is not at least 1.
-    """
-    check_generator(gen)
-    check_key(key)
-    check_whole("num", num)
-    return Z(jnp.asarray(jax.random.normal(key, (num, gen.z_dim), jnp.float32), weights_dtype(gen)))
-
-
-def image_function(
-    gen: Generator, noise: Literal["const", "none"] = "const", *, layers: Sequence[int] | str | None = None, window: Window | None = None
-) -> jax.tree_util.Partial:
-    """The pure function one latent -> one image: w [w_dim] or ws [num_ws, w_dim] -> [H, W, C].
-
-    A `Partial`, hence a pytree: under `jit` the weights are arguments, neither baked into the program nor a cause to recompile.
-
-    Args:
-      layers: rows of ws that will move; the others may then be treated as constants, which spares the tangents below the first of them.
-      window: the part of the image that is wanted, if not all of it; a generator that can computes only what it depends on.
-    """
-    moving = None if layers is None else check_layers(layers, gen.num_ws)
-    return jax.tree_util.Partial(_View(noise, moving, window), gen)
-
-
-@dataclass(frozen=True)
-class _View:
-    """What of a generator is looked at: hashable, so that equal ones share a compiled program."""
-
-    noise: Noise
-    moving: tuple[int, ...] | None
-    window: Window | None
-
-    def __call__(self, gen, w):
-        if (self.moving, self.window) != (None, None) and hasattr(gen, "partial_synthesis"):
-            return gen.partial_synthesis(w[None], self.noise, self.moving, self.window)[0]
-        image = gen.synthesis(w[None], noise=self.noise)
-        return (image if self.window is None else crop(image, Window(0, 0, *image.shape[1:3]), self.window))[0]
-
-
-def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
-    """One row per layer: w [N, w_dim] repeated, ws as it is; in the dtype of the weights, where they can be seen. For a generator whose
-    latent is z, z itself with an axis of 1."""
-    return WS(check_ws(w.array if gen.num_ws == 1 and isinstance(w, Z) else w, gen.num_ws, gen.w_dim, weights_dtype(gen)))
-
-
-def render(
-    gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = 32
-) -> Float[np.ndarray, "*n h w c"]:
-    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time, as a NumPy array.
-
-    Raises:
-      ValueError: without latents, on some that do not fit or are not finite, or if an image is not, as when a network overflows.
-    """
-    ws = np.asarray(ws)
-    check_number("latents", ws)
-    check_whole("batch", batch)
-    flat = ws.reshape(-1, *ws.shape[-2:])
-    if not len(flat):
-        raise ValueError("there is no latent to render")
-    batch = min(batch, len(flat))
-    padded = np.concatenate([flat, np.repeat(flat[-1:], -len(flat) % batch, axis=0)])  # whole batches: one program serves them all
-    batches = np.split(padded, len(padded) // batch)
-    images = np.concatenate([np.asarray(gen.synthesis(part, noise=noise)) for part in batches])[: len(flat)]
-    if not np.isfinite(images).all():
-        raise ValueError("the image is not finite at these latents: take others, or a truncation below 1")
-    return images.reshape(*ws.shape[:-2], *images.shape[1:])
+        raise InputTypeError(f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})")

@@ -9,7 +9,7 @@ Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim] with 
 
 Source: Karras et al. 2020, arXiv:1912.04958; conditioning and clamping from Karras et al. 2020, arXiv:2006.06676.
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -22,11 +22,12 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_noise
+from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
 from lrgan_jax.generators.windows import Window, crop, needed
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.layers import Choice, check_layers
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,7 @@ class StyleGAN2(StoredWeights):
     config: StyleGAN2Config
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
+    space = W
 
     @property
     def z_dim(self) -> int:
@@ -299,8 +301,12 @@ class StyleGAN2(StoredWeights):
         return self.config.num_ws
 
     @property
-    def resolution(self) -> int:
-        return self.config.resolutions[-1]
+    def size(self) -> tuple[int, int]:
+        return self.config.resolutions[-1], self.config.resolutions[-1]
+
+    @property
+    def classes(self) -> Classes | None:
+        return "mapping" if self.c_dim else None
 
     def mapping(
         self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
@@ -327,32 +333,39 @@ class StyleGAN2(StoredWeights):
         if cutoff is None:
             return W(truncated)
         if not 0 <= cutoff <= self.num_ws:
-            raise ValueError(f"cutoff counts layers, 0 to {self.num_ws} for this model, got {cutoff}")
+            raise InputError(f"cutoff counts layers, 0 to {self.num_ws} for this model, got {cutoff}")
         layer = jnp.arange(self.num_ws)[:, None]
         return WS(jnp.where(layer < cutoff, truncated[:, None], w[:, None]))
 
     def synthesis(
-        self, w: ArrayLike | Latent, noise: Noise = "const", key: Array | None = None
+        self,
+        w: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        *,
+        noise: Noise = "const",
+        key: Array | None = None,
     ) -> Float[Array, "n h w c"]:
         """w [N, w_dim] or ws [N, num_ws, w_dim] -> images [N, H, W, C], about [-1, 1].
 
         Args:
+          c: nothing: a label goes into the mapping, and w says the rest.
           noise: "const" adds the stored pictures, "none" nothing, "random" fresh ones from `key`.
         Raises:
           TypeError: if `w` is z. ValueError: on wrong shapes, an unknown noise, or random noise without a key.
         """
         check_noise(noise, key)
+        check_no_label(self, c)
         ws = check_ws(w, self.num_ws, self.w_dim, weights_dtype(self.variables))
         return synthesize(self.config, self.variables, ws, noise, key)
 
     def partial_synthesis(
         self, ws: ArrayLike | Latent, noise: Noise, moving: tuple[int, ...] | None, window: Window | None
     ) -> Float[Array, "n h w c"]:
-        """See `protocol.image_function`, which is how this is called."""
+        """See `view.image_function`, which is how this is called."""
         ws = check_ws(ws, self.num_ws, self.w_dim, weights_dtype(self.variables))
         return synthesize(self.config, self.variables, ws, noise, None, moving, window)
 
-    def style_weights(self, layers: Sequence[int] | str | None = None) -> Float[Array, "k d"]:
+    def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
         """Rows of the affine maps that turn these rows of ws into styles, one per channel. None takes all layers.
 
         Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their rows with a
@@ -360,7 +373,7 @@ class StyleGAN2(StoredWeights):
         """
         blocks = self.variables["params"]["synthesis"]
         convolutions = [f"b{r}/conv{i}" for r in self.config.resolutions for i in (0, 1)][1:]  # the first block has but one
-        names = [*convolutions, f"b{self.resolution}/torgb"]
+        names = [*convolutions, f"b{self.size[0]}/torgb"]
         wanted = range(self.num_ws) if layers is None else check_layers(layers, self.num_ws)
         chosen = [names[layer].split("/") for layer in wanted]
         return jnp.concatenate([blocks[block][conv]["affine"]["kernel"].T for block, conv in chosen])

@@ -2,6 +2,8 @@
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.errors import InputError
+
 
 def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> Float[np.ndarray, " j"]:
     """The angles between the spans of two sets of rows, in radians from 0 to pi/2, smallest first; as many as the smaller set has.
@@ -14,10 +16,10 @@ def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> 
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"the angle is between rows [k, d] and [m, d], got {a.shape} and {b.shape}")
+        raise InputError(f"the angle is between rows [k, d] and [m, d], got {a.shape} and {b.shape}")
     for rows in (a, b):
         if np.linalg.matrix_rank(rows) < len(rows):
-            raise ValueError(f"{len(rows)} rows span fewer dimensions than that: leave out those that depend on the others")
+            raise InputError(f"{len(rows)} rows span fewer dimensions than that: leave out those that depend on the others")
     if len(a) < len(b):
         a, b = b, a
     q_a, q_b = np.linalg.qr(a.T)[0], np.linalg.qr(b.T)[0]

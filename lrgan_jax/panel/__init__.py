@@ -6,46 +6,42 @@
     widget.py       carries questions and answers in a notebook, over anywidget
     server.py       and over HTTP, to this machine alone
 """
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jaxtyping import ArrayLike
 
-from lrgan_jax.demo import near_frontal
-from lrgan_jax.generators import Generator, Latent
-from lrgan_jax.panel.studio import Studio
-from lrgan_jax.pipeline import Method
+from lrgan_jax.errors import MissingPackageError
+from lrgan_jax.generators import Generator, Latent, near_frontal
+from lrgan_jax.search import Search
 
 if TYPE_CHECKING:
     from lrgan_jax.panel.widget import Panel
 
 
 def explore(
-    gen: Generator,
-    w: ArrayLike | Latent | None = None,
-    *,
-    layers: Sequence[int] | str | None = None,
-    method: Method = "frontier",
-    num: int = 4,
+    gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Any
 ) -> "Panel":
     """A widget in which to draw a region of an image and move what was found there.
 
     Args:
       w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces.
-      layers: rows of ws to differentiate and edit, None for all; method: see `find_directions`. The panel can change both.
-      num: at most so many sliders a region.
+      search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and what keeps
+        still. `num` is the number of sliders a region has at most.
     Returns:
       The widget: `panel.directions` holds what was found, by region, `panel.edited` the latent shown.
     Raises:
-      ImportError: without anywidget, in one line.
+      MissingPackageError: without anywidget, in one line.
     """
     try:
         from lrgan_jax.panel.widget import Panel
     except ModuleNotFoundError as error:
-        raise ImportError("the panel needs anywidget: pip install 'lrgan_jax[notebooks]'") from error
+        raise MissingPackageError("the panel needs anywidget: pip install 'lrgan_jax[notebooks]'") from error
+    from lrgan_jax.panel.studio import Studio
+
     faces = near_frontal(gen, jax.random.key(0), 12) if w is None else w
-    return Panel(Studio(gen, faces, layers=layers, method=method, num=num))
+    return Panel(Studio(gen, faces, (search or Search()).but(**overrides)))
 
 
-__all__ = ["Studio", "explore"]
+__all__ = ["explore"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent
@@ -53,7 +54,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, studio: Studio, token: str, *, host: str = "127.0.0.1", port: int = 0):
         if not is_loopback(host):
-            raise ValueError(f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only")
+            raise InputError(f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only")
         if ":" in host:
             self.address_family = socket.AF_INET6
         self.studio, self.token, self.one_at_a_time = studio, token, threading.Lock()

@@ -23,16 +23,19 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.errors import ConvergenceError, InputError
 from lrgan_jax.rpca import authors, converged
 from lrgan_jax.rpca.problem import RobustPCA
 
+Mode = Literal["converged", "authors"]
+MODES: tuple[Mode, ...] = ("converged", "authors")
 Scalar = Float[ArrayLike, ""]  # traced, so a sweep over lam compiles once
 
 
 def robust_pca(
     gram: Float[ArrayLike, "..."],  # [n, n]; said loosely so that the error below is the one that is seen
     lam: Scalar | None = None,
-    mode: Literal["converged", "authors"] = "converged",
+    mode: Mode = "converged",
     *,
     tol: Scalar | None = None,
     max_steps: Int[ArrayLike, ""] = 10_000,
@@ -58,9 +61,9 @@ def robust_pca(
       ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps` makes no sense.
     """
     if np.ndim(gram) != 2 or np.shape(gram)[0] != np.shape(gram)[1] or not np.size(gram):
-        raise ValueError(f"robust_pca takes one square matrix, got shape {np.shape(gram)}; use jax.vmap for a batch.")
-    if mode not in ("converged", "authors"):
-        raise ValueError(f'mode is "converged" or "authors", got {mode!r}.')
+        raise InputError(f"robust_pca takes one square matrix, got shape {np.shape(gram)}; use jax.vmap for a batch.")
+    if mode not in MODES:
+        raise InputError(f'mode is "converged" or "authors", got {mode!r}.')
     check_number("tol", tol, above=0)
     check_whole("max_steps", max_steps)
     with jax.enable_x64(True) if mode == "authors" else nullcontext():
@@ -89,7 +92,7 @@ def check(result: RobustPCA) -> RobustPCA:
     Call outside jit: compiled code on GPU and TPU cannot be trusted to raise, so the solver returns flags instead.
 
     Raises:
-      RuntimeError: otherwise, saying how many did not and how far they got.
+      ConvergenceError: otherwise, saying how many did not and how far they got.
     """
     failed = ~np.asarray(result.converged)
     if not failed.any():
@@ -101,4 +104,4 @@ def check(result: RobustPCA) -> RobustPCA:
     if (stopped := failed & ~unusable).any():
         primal, dual = (np.asarray(x)[stopped].max() for x in (result.primal_residual, result.dual_residual))
         message += f"; largest primal residual {primal:.1e}, dual {dual:.1e}: raise max_steps or tol"
-    raise RuntimeError(message + ".")
+    raise ConvergenceError(message + ".")

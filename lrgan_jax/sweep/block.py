@@ -13,11 +13,12 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.generators import Generator, image_function
 from lrgan_jax.jacobian import Channels, Pooling, region_grams
 from lrgan_jax.pipeline import Method, analyse
 from lrgan_jax.rpca import settled
-from lrgan_jax.subspaces import AnyArray, spectrum
+from lrgan_jax.subspaces import spectrum
 
 AXIS = "latent"
 

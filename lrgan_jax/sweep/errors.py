@@ -1,7 +1,9 @@
 """What can be wrong with a sweep or its store; messages are one line for a person."""
 
+from lrgan_jax.errors import InputError
 
-class SweepError(ValueError):
+
+class SweepError(InputError):
     """A sweep that cannot start or go on."""
 
 

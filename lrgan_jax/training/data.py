@@ -16,12 +16,13 @@ from PIL import Image, ImageOps
 
 from lrgan_jax import pictures
 from lrgan_jax.checks import check_seed, check_whole, random_key
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """Data that cannot be trained on; the message is one line for a person."""
 
 

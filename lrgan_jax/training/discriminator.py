@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.stylegan2 import Conv1x1, Dense
 
@@ -103,7 +104,7 @@ def group_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h
       ValueError: if the batch is not made of whole groups.
     """
     if len(x) % group:
-        raise ValueError(f"a batch of {len(x)} images is not made of groups of {group}")
+        raise InputError(f"a batch of {len(x)} images is not made of groups of {group}")
     groups = x.reshape(-1, group, *x.shape[1:])
     deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean((1, 2, 3))
     return jnp.broadcast_to(jnp.repeat(deviation, group)[:, None, None, None], (*x.shape[:-1], 1))

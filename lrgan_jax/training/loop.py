@@ -23,6 +23,7 @@ import numpy as np
 
 from lrgan_jax import checkpoint, images
 from lrgan_jax.checks import check_whole
+from lrgan_jax.errors import InputError
 from lrgan_jax.files import write_whole
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.interrupt import Interrupted, stop_request
@@ -33,7 +34,7 @@ from lrgan_jax.training.data import Data
 GRID = (6, 12)  # rows and columns of a sheet of samples
 
 
-class TrainingError(ValueError):
+class TrainingError(InputError):
     """A run that cannot start or go on; the message is one line for a person."""
 
 

@@ -3,14 +3,16 @@ import os
 from typing import Literal
 
 from lrgan_jax import array_files
-from lrgan_jax.generators import WS, Generator, Latent, W, Z
+from lrgan_jax.errors import InputError
+from lrgan_jax.generators.latents import WS, Latent, W, Z
+from lrgan_jax.generators.protocol import Generator
 
 Space = Literal["z", "w", "ws"]
 SPACES: dict[Space, type[Latent]] = {"z": Z, "w": W, "ws": WS}
 NAMES = ("w", "ws", "w_plus", "latent", "latents", "projected_w")  # under which latents lie beside other values
 
 
-class LatentsError(ValueError):
+class LatentsError(InputError):
     """A file that holds no latents of this model, or could mean two things; the message is one line for a person."""
 
 

@@ -1,0 +1,120 @@
+"""Which rows of ws move, and whether they move alike: said once, for what is differentiated and for what is edited.
+
+Symbols: ws [L, d] is one latent, a row per layer. A move is added to it, and is zero on rows that stay. It is written down as m numbers:
+m = d where the chosen rows share one vector, m = len(rows) * d where each has a vector of its own (W+).
+"""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lrgan_jax.errors import InputError
+
+Choice = Sequence[int] | str | None  # of layers, as people write it: [4, 6], "4-7", "4,6", or None for all
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The rows of ws that move, and how. Hashable, so it is static under `jit`.
+
+    Attributes:
+      num_ws: L, how many rows there are; None for a latent [d] without layers, all of which moves.
+      rows: those that move, rising; None for all.
+      per_layer: each row has a vector of its own (W+); else they share one.
+    """
+
+    num_ws: int | None = None
+    rows: tuple[int, ...] | None = None
+    per_layer: bool = False
+
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """The rows that move, by number."""
+        return tuple(range(self.num_ws or 0)) if self.rows is None else self.rows
+
+    def size(self, d: int) -> int:
+        """m, the numbers that say a move of rows of d."""
+        return d * len(self.moving) if self.per_layer and self.num_ws else d
+
+    def spread(self, numbers: Float[Array, "*k m"], d: int) -> Float[Array, "*lead d"]:
+        """Numbers as moves: [..., L, d], or [..., d] of a latent without layers."""
+        if self.num_ws is None:
+            return numbers
+        if not self.per_layer:
+            return numbers[..., None, :] * self.weights(numbers.dtype)[:, None]
+        own = numbers.reshape(*numbers.shape[:-1], len(self.moving), d)
+        return jnp.zeros((*own.shape[:-2], self.num_ws, d), own.dtype).at[..., list(self.moving), :].set(own)
+
+    def gather(self, gradient: Float[Array, "*layers d"]) -> Float[Array, " m"]:
+        """The transpose of `spread`: how a gradient by the latent answers to each number."""
+        if self.num_ws is None:
+            return gradient
+        if not self.per_layer:
+            return jnp.tensordot(self.weights(gradient.dtype), gradient, 1)
+        return gradient[list(self.moving)].reshape(-1)
+
+    def weights(self, dtype: Any) -> Float[Array, " l"]:
+        """1 for the rows that move, 0 for the others."""
+        return jnp.asarray([row in self.moving for row in range(self.num_ws or 0)], dtype)
+
+
+def moves_of(layers: Choice, num_ws: int, *, per_layer: bool = False) -> Moves:
+    """The moves of some layers of a model that has `num_ws`.
+
+    Raises:
+      InputError: if a layer is none, or all that a model without layers has are asked to differ.
+    """
+    if per_layer and num_ws == 1:
+        raise InputError("this model has one row of ws, so there is no vector per layer: leave per_layer out")
+    return Moves(num_ws, None if layers is None else check_layers(layers, num_ws), per_layer)
+
+
+def spread(vectors: Float[Array, "k *layers d"], layers: Choice, num_ws: int) -> Float[Array, "k l d"]:
+    """Directions [k, d], or moves [k, L, d], as moves [k, L, d] that are zero on the layers that stay."""
+    weights = moves_of(layers, num_ws).weights(vectors.dtype)
+    return weights[:, None] * (vectors[:, None] if vectors.ndim == 2 else vectors)
+
+
+def check_layers(layers: Sequence[int] | str, num_ws: int) -> tuple[int, ...]:
+    """`layers`, numbers or text such as "4-7" or "4,6", rising and without repetition; InputError if one is not in 0..num_ws-1."""
+    if isinstance(layers, str):
+        return _of_text(layers, num_ws)
+    try:
+        chosen = tuple(sorted({operator.index(layer) for layer in layers}))
+    except TypeError:
+        raise InputError(f'layers are whole numbers, [4, 6], or text, "4-7" or "4,6"; got {layers!r}') from None
+    if not chosen or chosen[0] < 0 or chosen[-1] >= num_ws:
+        raise InputError(f"layers must be among 0 to {num_ws - 1}, got {list(layers)}")
+    return chosen
+
+
+def layers_text(layers: Choice) -> str:
+    """For a person: "all layers", "layers 4-7", "layers 4, 6"."""
+    if layers is None:
+        return "all layers"
+    if isinstance(layers, str):
+        return f"layers {layers}"
+    rows = list(layers)
+    whole = rows == list(range(rows[0], rows[-1] + 1)) and len(rows) > 2
+    return f"layers {rows[0]}-{rows[-1]}" if whole else f"layers {', '.join(map(str, rows))}"
+
+
+def _of_text(text: str, num_ws: int) -> tuple[int, ...]:
+    """ "4-7,9" -> (4, 5, 6, 7, 9)."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        try:
+            low, high = int(first), int(last if dash else first)
+        except ValueError:
+            raise InputError(f"layers {text}: write them as 4-7 or 4,6") from None
+        if low > high:
+            raise InputError(f"layers {text}: {low}-{high} runs backwards, write {high}-{low}")
+        if high >= num_ws:
+            raise InputError(f"layers {text}: this model has layers 0 to {num_ws - 1}")
+        chosen |= {*range(low, high + 1)}
+    return tuple(sorted(chosen))

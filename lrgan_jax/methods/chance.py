@@ -1,0 +1,23 @@
+"""Directions that know nothing: what any method should beat."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lrgan_jax import linalg
+from lrgan_jax.checks import random_key
+from lrgan_jax.generators import Generator
+from lrgan_jax.generators.latents import weights_dtype
+from lrgan_jax.methods.record import Method
+from lrgan_jax.search import Search
+
+
+def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "d d"]:
+    """Orthonormal directions, uniform over the sphere, of the search's seed."""
+    columns = jax.random.normal(random_key(search.seed), (gen.w_dim, gen.w_dim), jnp.float32)
+    return linalg.qr(jnp.asarray(columns, weights_dtype(gen)))[0].T
+
+
+RANDOM = Method("random", "random", "orthonormal, drawn at random", "nothing", find, "others")

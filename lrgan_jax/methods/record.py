@@ -1,0 +1,102 @@
+"""What a method is, and what methods that look at a region start from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax import subspaces
+from lrgan_jax.arrays import AnyArray
+from lrgan_jax.rpca import Mode, RobustPCA, robust_pca
+from lrgan_jax.subspaces import TAO, Subspace
+
+Needs = Literal["grams", "weights", "samples", "mapping", "nothing"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table.
+
+    Attributes:
+      name: by which it is asked for. title: by which it is shown. about: what it is, in a line.
+      needs: "grams" of the region and of the rest; or of the generator alone its affine "weights", "samples" of its latents, its
+        "mapping" network, or "nothing".
+      find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams. Else of a generator, a `Search` and the latents
+        z [n, z_dim] they are wanted at, or None -> unit rows [k, d], or [n, k, d] that differ from latent to latent.
+      kind: for whoever shows it: "ours", of the "paper", or of "others".
+    """
+
+    name: str
+    title: str
+    about: str
+    needs: Needs
+    find: Callable[..., Any]
+    kind: Literal["ours", "paper", "others"]
+
+
+class Pair:
+    """M_A and M_B of one region at one latent, and what several methods make of them, each computed when first asked for.
+
+    A Gram that is not finite or not symmetric makes all that follows NaN. For use inside one traced function.
+
+    Args:
+      lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for `default_mu`.
+      num_relax: so many weak directions of the rest count as null too. tao: price of a step's length, None for the method's own.
+    """
+
+    def __init__(
+        self,
+        inside: Float[AnyArray, "d d"],
+        outside: Float[AnyArray, "d d"],
+        *,
+        lam: Float[ArrayLike, ""] | None = None,
+        mu: Float[ArrayLike, ""] | None = None,
+        num_relax: int | Array = 0,
+        tao: Float[ArrayLike, ""] | None = None,
+        mode: Mode = "converged",
+    ):
+        self.inside, self.outside = (_or_nan(jnp.asarray(gram)) for gram in (inside, outside))
+        self.lam, self.chosen_mu, self.num_relax, self.tao, self.mode = lam, mu, num_relax, tao, mode
+
+    def solved_as(self, mode: Mode) -> "Pair":
+        """The same by another robust PCA."""
+        options = {"lam": self.lam, "mu": self.chosen_mu, "num_relax": self.num_relax, "tao": self.tao}
+        return self if mode == self.mode else Pair(self.inside, self.outside, **options, mode=mode)
+
+    @cached_property
+    def mu(self) -> Float[Array, ""]:
+        """Inside-to-outside ratio of the frontier."""
+        if self.chosen_mu is not None:
+            return jnp.asarray(self.chosen_mu, self.inside.dtype)
+        return subspaces.default_mu(self.inside, self.outside, TAO if self.tao is None else self.tao)
+
+    @cached_property
+    def splits(self) -> tuple[RobustPCA, RobustPCA]:
+        """The robust PCA of both."""
+        inside, outside = (robust_pca(gram, lam=self.lam, mode=self.mode) for gram in (self.inside, self.outside))
+        return inside, outside
+
+    @cached_property
+    def attribute(self) -> Subspace:
+        """What moves the region."""
+        split = self.splits[0]
+        return subspaces.attribute_space(self._cast(split.low_rank), split.rank.astype(jnp.int32))
+
+    @cached_property
+    def null(self) -> Subspace:
+        """What leaves the rest alone."""
+        split = self.splits[1]
+        return subspaces.null_space(self._cast(split.low_rank), split.rank.astype(jnp.int32), self.num_relax)
+
+    def _cast(self, matrix: Array) -> Array:
+        """The authors' mode answers in 64 bits."""
+        return matrix.astype(self.inside.dtype)
+
+
+def _or_nan(gram: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """`eigh` looks at one triangle only, and would make something of a matrix that is no Gram."""
+    eps = jnp.finfo(gram.dtype).eps
+    return jnp.where(jnp.linalg.norm(gram - gram.T) <= eps**0.5 * jnp.linalg.norm(gram), gram, jnp.nan)

@@ -1,0 +1,107 @@
+"""What directions are asked for: the settings of a search, once for the library, sweeps, comparisons, the panel and the commands."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrgan_jax.checks import check_number, check_seed, check_whole
+from lrgan_jax.errors import InputError
+from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
+from lrgan_jax.layers import Choice
+from lrgan_jax.rpca import MODES, Mode
+
+
+@dataclass(frozen=True)
+class Search:
+    """How directions are looked for.
+
+    Attributes:
+      layers: the layers to differentiate and later to edit, such as 4-7; all by default.
+      per_layer: a vector for each layer (W+) instead of one that all of them share.
+      protect: what must keep still, a region, several, or several with weights; the whole rest of the image by default.
+      method: by which method; see the table of methods.
+      num: at most so many directions.
+      lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
+      mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
+      num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
+      tao: price of a step's length, over the trace of the rest's Gram: 1e-3 in the frontier's mu, 0 for resefa, by default.
+      mode: authors reproduces the authors' solver of the robust PCA.
+      seed: of methods that draw at random.
+      channels: stack counts the change of every colour channel, mean only of grey values, as the authors do: a change of hue then
+        comes free, and a tenth more of the change was seen to leak.
+      pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
+      size: longer side of the Jacobian's pixel grid; the image's up to 256, and 256 above it, by default.
+    """
+
+    layers: Choice = None
+    per_layer: bool = False
+    protect: Any = None
+    method: str = "frontier"
+    num: int = 4
+    lam: float | None = None
+    mu: float | None = None
+    num_relax: int = 0
+    tao: float | None = None
+    mode: Mode = "converged"
+    seed: int = 0
+    channels: Channels = "stack"
+    pooling: Pooling = "area"
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Settings that make no sense are refused before a Jacobian is computed, which takes long."""
+        check_whole("num", self.num)
+        check_whole("size", self.size)
+        check_seed(self.seed)
+        check_prices(self.lam, self.mu, self.num_relax, self.tao)
+        for name, allowed in (("channels", CHANNELS), ("pooling", POOLINGS), ("mode", MODES)):
+            if (value := getattr(self, name)) not in allowed:
+                raise InputError(f"{name} is {' or '.join(map(repr, allowed))}, got {value!r}")
+        if self.layers is not None and not isinstance(self.layers, str):
+            object.__setattr__(self, "layers", tuple(self.layers))  # hashable, as all of a search but arrays in `protect` is
+
+    def but(self, **changes: Any) -> "Search":
+        """The same with other values of some settings.
+
+        Raises:
+          InputError: on a setting that there is not.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        if unknown := [name for name in changes if name not in known]:
+            raise InputError(f"a search has no setting {unknown[0]!r}; it has {', '.join(known)}")
+        return dataclasses.replace(self, **changes)
+
+    def recorded(self) -> "Search":
+        """The same as a file can remember it: regions drawn by hand are called "mask"."""
+        return self.but(protect=_in_words(self.protect))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings that are not the default ones, as plain values."""
+        chosen = dataclasses.asdict(self.recorded())
+        return {field.name: chosen[field.name] for field in dataclasses.fields(self) if chosen[field.name] != field.default}
+
+
+def _in_words(protect: Any) -> Any:
+    """Names stay names."""
+    if isinstance(protect, Mapping):
+        return {str(region): float(weight) for region, weight in protect.items()}
+    if protect is None or isinstance(protect, str | os.PathLike):
+        return None if protect is None else str(protect)
+    if isinstance(protect, list | tuple) and any(isinstance(region, str | os.PathLike) for region in protect):
+        return [str(region) if isinstance(region, str | os.PathLike) else "mask" for region in protect]
+    return "mask"
+
+
+def check_prices(lam: Any, mu: Any, num_relax: Any, tao: Any = None) -> None:
+    """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
+    for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax, "tao": tao}.items():
+        if np.ndim(value):
+            raise InputError(f"{name} must be one number, got shape {list(np.shape(value))}; use jax.vmap for several")
+    check_number("lam", lam, least=0)
+    check_number("mu", mu, least=0)
+    check_whole("num_relax", num_relax, least=0)
+    check_number("tao", tao, least=0)
