@@ -94,6 +94,9 @@ class SearchOptions(Search):
         tyro.conf.arg(metavar="METHOD", help=BY_METHOD),
     ] = "frontier"
 
+    def __post_init__(self) -> None:
+        """What makes no sense is refused by `search`, in one line, and not by the parser."""
+
     def search(self) -> Search:
         """As the library takes it: regions and their weights apart, None for none."""
         chosen = {f.name: getattr(self, f.name) for f in fields(Search)}

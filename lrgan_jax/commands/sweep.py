@@ -56,11 +56,11 @@ class KeepOptions(Keep):
     memory: float | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
-        check_number("--memory", self.memory, above=0)
-        self.keep()  # refuses what makes no sense
+        """What makes no sense is refused by `keep`, in one line, and not by the parser."""
 
     def keep(self) -> Keep:
         """As the library takes it: memory in bytes."""
+        check_number("--memory", self.memory, above=0)
         size = None if self.memory is None else round(self.memory * 2**30)
         return Keep(self.grams, self.splits, self.thumbnail, self.block, size)
 
