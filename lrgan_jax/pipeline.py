@@ -30,7 +30,7 @@ from lrgan_jax.methods import Method, Pair
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
 from lrgan_jax.subspaces import TAO, Candidates, ranked_directions
-from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import Pairs, check_finite, one_region, pair_grams, search_moves, targets
 
 FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a suggested range: plainly visible
 OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
@@ -71,12 +71,18 @@ def find_directions(
     name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
     if method.needs == "grams":
         pairs = check_finite(pair_grams(gen, w, aims, search))
-        analysis = analyse(pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), search)
+        analysis = analyse(*_mean_grams(pairs), search)
         return to_directions(gen, analysis, search, region=name, average=len(pairs.inside))
     rows, w = _offered(gen, w, method, search)
     pairs = check_finite(pair_grams(gen, w, aims, search))
-    found = ranked_directions(rows, pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), TAO if search.tao is None else search.tao)
+    found = ranked_directions(rows, *_mean_grams(pairs), TAO if search.tao is None else search.tao)
     return to_directions(gen, Analysis({method.name: found}, None, None, None), search, region=name)
+
+
+def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarray, "m m"]]:
+    """Of the first region, over the latents. By NumPy, which has nothing to compile."""
+    inside, outside = (np.asarray(gram)[:, 0].mean(0) for gram in (pairs.inside, pairs.outside))
+    return inside, outside
 
 
 def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
