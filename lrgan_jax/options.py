@@ -7,9 +7,9 @@ import tyro
 
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Z
-from lrgan_jax.jacobian import Pooling, check_layers
-from lrgan_jax.latent_files import Space, load_latents
-from lrgan_jax.pipeline import Method
+from lrgan_jax.generators.latent_files import Space, load_latents
+from lrgan_jax.jacobian import Pooling
+from lrgan_jax.layers import check_layers
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
@@ -36,7 +36,7 @@ class Search:
     """
 
     layers: Layers = None
-    method: Method = "frontier"
+    method: str = "frontier"
     num: int = 4
     lam: float | None = None
     mu: float | None = None

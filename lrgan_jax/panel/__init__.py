@@ -1,10 +1,10 @@
 """Editing by hand: draw a region, get sliders. `explore` opens the panel in a notebook, `lrgan explore` as a page.
 
-    studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help it)
-    mask.js         what is drawn; painter.js how it is drawn
-    panel.js, .css  the painter and the sliders, the same for both of these:
-    widget.py       carries questions and answers in a notebook, over anywidget
-    server.py       and over HTTP, to this machine alone
+studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help it)
+mask.js         what is drawn; painter.js how it is drawn
+panel.js, .css  the painter and the sliders, the same for both of these:
+widget.py       carries questions and answers in a notebook, over anywidget
+server.py       and over HTTP, to this machine alone
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ def explore(
 
     Args:
       w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces.
-      search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and what keeps
-        still. `num` is the number of sliders a region has at most.
+      search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and
+        what keeps still. `num` is the number of sliders a region has at most.
     Returns:
       The widget: `panel.directions` holds what was found, by region, `panel.edited` the latent shown.
     Raises:

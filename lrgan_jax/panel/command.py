@@ -1,4 +1,5 @@
 """`lrgan explore`: the panel in a browser, for people without a notebook."""
+
 import os
 import secrets
 import threading
@@ -10,15 +11,15 @@ import tyro
 
 from lrgan_jax import checkpoint
 from lrgan_jax.checks import check_whole, random_key
-from lrgan_jax.demo import POOL, near_frontal
-from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.generators import Generator, Latent, near_frontal
+from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.interrupt import stop_request
-from lrgan_jax.options import FromFile, Layers, Model, UsageError, chosen_layers
+from lrgan_jax.options import FromFile, Layers, Model, UsageError
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
-from lrgan_jax.pipeline import Method
 from lrgan_jax.regions import box_mask
+from lrgan_jax.search import Search
 
 
 def explore_command(
@@ -26,7 +27,8 @@ def explore_command(
     model: Model = "faces-dcgan",
     num_faces: int | None = None,
     layers: Layers = None,
-    method: Method = "frontier",
+    protect: Annotated[tuple[str, ...], tyro.conf.arg(metavar="REGION ...")] = (),
+    method: str = "frontier",
     num: int = 4,
     truncation: float = 1.0,
     seed: int = 0,
@@ -35,16 +37,19 @@ def explore_command(
     no_browser: bool = False,
     from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
 ) -> None:
-    """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ends with Ctrl-C.
+    """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ctrl-C ends it.
 
-    The page is served to this machine only, under an address with a secret token. From another machine, forward the port:
-    ssh -L 8765:localhost:8765.
+    The page is served to this machine only, under an address with a secret token. From another machine, forward the
+    port: ssh -L 8765:localhost:8765.
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
-        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512; of a file, all or the first.
+        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512; of a file,
+            all or the first.
         layers: the layers to differentiate and edit, such as 4-7; all by default; the page can change it.
-        method: frontier (ours), constrained, projected (the paper's), attribute; the page can change it.
+        protect: regions that alone must keep still; everything else does by default; the page can change it.
+        method: frontier (ours), constrained, projected (the paper's), or another that looks at the region: the page
+            explains them, and can change it.
         num: at most so many sliders a region.
         truncation: below 1 pulls latents towards the mean face.
         seed: of the random latents.
@@ -57,14 +62,11 @@ def explore_command(
     check_whole("--num-faces", num_faces, most=POOL)
     check_whole("--num", num)
     check_whole("--port", port, least=0, most=65535)
-    chosen = chosen_layers(layers, gen)
+    search = Search(layers=layers, protect=list(protect) or None, method=method, num=num)
     faces, source = file_or_frontal(gen, model, num_faces, truncation, seed, from_file)
-    studio = Studio(gen, faces, layers=chosen, method=method, num=num, source=source)
-    try:
-        server = Server(studio, secrets.token_urlsafe(16), host=host, port=port)
-    except OSError as error:
-        raise UsageError(f"--port {port}: {error.strerror or error}; another program listens there? --port 0 takes a free one") from error
-    threading.Thread(target=_warm, args=(gen, studio), daemon=True).start()
+    studio = Studio(gen, faces, search, source=source)
+    server = _server(studio, host, port)
+    threading.Thread(target=_warm, args=(studio,), daemon=True).start()
     with stop_request() as stop:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"open {server.url}\nCtrl-C ends it", flush=True)
@@ -88,18 +90,25 @@ def file_or_frontal(
         mapped = f"gen.mapping({loaded}, truncation={truncation})" if from_file.space == "z" else loaded
         return rows[:num], "\n".join([*lines, f"faces = {mapped}" + ("" if num is None else f"[:{num}]")])
     num = 12 if num is None else num
-    lines = ["import jax", "from lrgan_jax.demo import near_frontal", "", *lines]
-    lines.append(f"faces = near_frontal(gen, jax.random.key({seed}), {num}, truncation={truncation})")
+    lines = ["import jax", "", *lines]
+    lines.append(f"faces = lr.near_frontal(gen, jax.random.key({seed}), {num}, truncation={truncation})")
     return near_frontal(gen, random_key(seed), num, truncation=truncation), "\n".join(lines)
 
 
-def _warm(gen: Generator, studio: Studio) -> None:
+def _server(studio: Studio, host: str, port: int) -> Server:
+    """It has a token of its own; a port in use is an error of one line."""
+    try:
+        return Server(studio, secrets.token_urlsafe(16), host=host, port=port)
+    except OSError as error:
+        why = f"{error.strerror or error}; another program listens there? --port 0 takes a free one"
+        raise UsageError(f"--port {port}: {why}") from error
+
+
+def _warm(studio: Studio) -> None:
     """Compile while the person looks at the first face, with a studio of its own so that nothing is found by it."""
-    middle = studio.grid // 3
-    own = Studio(gen, studio.faces, num=studio.num)
-    layers = ",".join(map(str, studio.layers or ()))
-    mask = pack(box_mask(middle, middle, middle, middle, studio.grid))
-    found = own.reply({"kind": "find", "face": 0, "mask": mask, "layers": layers, "method": studio.method})
+    own = Studio(studio.gen, studio.faces, studio.search)
+    top, left = (side // 3 for side in own.grid)
+    found = own.reply({"kind": "find", "face": 0, "mask": pack(box_mask(top, left, top, left, own.grid))})
     if "found" in found:
         own.reply({"kind": "render", "face": 0, "edits": [[0, [1.0] * len(found["leaks"])]]})
         own.reply({"kind": "ends", "found": 0, "index": 0})
