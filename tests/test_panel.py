@@ -380,7 +380,7 @@ BAD = {
     ),
     "layers it has not": (DRAWING | {"layers": "3-9"}, "layers 0 to 5"),
     "a region it has not": ({"kind": "region", "name": "../x"}, "no"),
-    "a picture of another shape": ({"kind": "open", "picture": png(BLACK[:4, :6])}, "6 x 4 pixels, but the image is 16 x 16"),
+    "a picture of another shape": ({"kind": "open", "picture": png(BLACK[:4, :6])}, "6 x 4 pixels, but the image is"),
     "a picture of another kind": ({"kind": "open", "picture": png(BLACK, format="GIF")}, "from a PNG"),
     "no picture": ({"kind": "open", "picture": base64.b64encode(b"PK\3\4").decode()}, "from a PNG"),
     "a black picture": ({"kind": "open", "picture": png(BLACK)}, "mask: empty"),

@@ -85,7 +85,7 @@ function sliderRow(region, index, changed) {
   slider.ondblclick = go(0);
   tell();
   const percent = 100 * region.leaks[index];
-  const leak = make("span", { title: "What changes outside for what changes inside, by the linear estimate" },
+  const leak = make("span", { title: "What changes where it should keep still for what changes in the region, by the linear estimate" },
     `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
   const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
   const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
@@ -318,7 +318,7 @@ async function render({ model, el }) {
   const text = make("textarea", { readOnly: true, hidden: true, rows: 8, "aria-label": "Python for this picture" });
   const actions = make("div", { className: "actions" }, original, reset, copy);
   const empty = make("p", { className: "empty" }, "Sliders appear here: draw a region on the image, or choose one by name.");
-  const note = make("p", { className: "note" }, "Leak: what changes outside the region for what changes inside. Double-click a slider to put it back.");
+  const note = make("p", { className: "note" }, "Leak: what changes where it should keep still, for what changes in the region. Double-click a slider to put it back.");
 
   el.classList.add("lrgan-panel");
   el.replaceChildren(
