@@ -41,8 +41,9 @@ class Moves:
         """m, the numbers that say a move of rows of d."""
         return d * len(self.moving) if self.per_layer and self.num_ws else d
 
-    def spread(self, numbers: Float[AnyArray, "*k m"], d: int) -> Float[AnyArray, "*lead d"]:
+    def spread(self, numbers: Float[AnyArray, "*k m"], d: int) -> Float[Array, "*lead d"]:
         """Numbers as moves: [..., L, d], or [..., d] of a latent without layers."""
+        numbers = jnp.asarray(numbers)
         if self.num_ws is None:
             return numbers
         if not self.per_layer:

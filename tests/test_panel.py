@@ -12,10 +12,10 @@ from tolerances import PARITY
 
 import lrgan_jax as lr
 from lrgan_jax import images, methods
+from lrgan_jax.commands.explore import file_or_frontal
+from lrgan_jax.commands.options import Which
 from lrgan_jax.errors import LrganError
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, render, stylegan2
-from lrgan_jax.options import FromFile
-from lrgan_jax.panel import command
 from lrgan_jax.panel.masks import LARGEST_PICTURE, opened, pack, surroundings, unpack
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.regions import RegionError, box_mask, polygon_mask
@@ -166,6 +166,7 @@ def test_only_what_is_named_keeps_still(studio, faces, small_stylegan2):
         ("mouth", ["mouth"]),
         (["eyes", "chin"], ["eyes", "chin"]),
         (("eyes",), ["eyes"]),
+        ({"eyes": 1.0, "chin": 1.0}, ["eyes", "chin"]),
         ({"eyes": 0.5}, None),
         (1 - BOX, None),
     ],
@@ -288,18 +289,37 @@ def test_an_opened_picture_is_scaled(studio):
 @pytest.mark.parametrize(("space", "truncation"), [("w", 1.0), ("ws", 1.0), ("z", 0.7)])
 def test_the_code_loads_the_faces_of_a_file(small_stylegan2, tmp_path, monkeypatch, space, truncation):
     """The lines that define the faces give those that the page shows."""
-    rows = (
-        np.random.default_rng(0).standard_normal({"w": (6, 12), "ws": (6, 12), "z": (6, 10)}[space]).astype(np.float32)
-    )
-    np.save(tmp_path / "latents.npy", rows)
-    faces, source = command.file_or_frontal(
-        small_stylegan2, "small", None, truncation, 0, FromFile(tmp_path / "latents.npy", space)
-    )
-    monkeypatch.setattr(lr, "load", {"small": small_stylegan2}.get)
+    rows = np.random.default_rng(0).standard_normal({"w": (6, 12), "ws": (6, 12), "z": (6, 10)}[space])
+    np.save(tmp_path / "latents.npy", rows.astype(np.float32))
+    which = Which(latents=tmp_path / "latents.npy", space=space, truncation=truncation)
+    faces, source = file_or_frontal(small_stylegan2, "small", None, which)
+    assert len(faces) == (1 if space == "ws" else 6)
+    same_faces(small_stylegan2, faces, source, monkeypatch)
+
+
+def same_faces(gen, faces, source, monkeypatch):
+    """That the copied lines make them."""
+    monkeypatch.setattr(lr, "load", {"small": gen}.get)
     names = {"lr": lr}
     exec(source, names)
-    assert type(names["faces"]) is type(faces) and len(faces) == (1 if space == "ws" else 6)
-    np.testing.assert_array_equal(names["faces"].array, faces.array)
+    np.testing.assert_array_equal(lr.to_ws(gen, names["faces"]).array, lr.to_ws(gen, faces).array)
+
+
+def test_the_code_loads_the_classes_of_a_file(conditional, tmp_path, monkeypatch):
+    """Of z: labels taken in turn, as the command was told them."""
+    gen = conditional["mapping"]
+    np.save(tmp_path / "latents.npy", np.random.default_rng(0).standard_normal((5, gen.z_dim)).astype(np.float32))
+    which = Which(latents=tmp_path / "latents.npy", space="z", labels=(0, 2), cutoff=2, truncation=0.5)
+    faces, source = file_or_frontal(gen, "small", 4, which)
+    assert len(faces) == 4
+    same_faces(gen, faces, source, monkeypatch)
+
+
+@pytest.mark.parametrize("settings", [{"labels": (1,)}, {"cutoff": 2}, {"space": "w"}])
+def test_faces_are_picked_from_all(small_stylegan2, settings):
+    """What is said of a file's latents alone."""
+    with pytest.raises(LrganError, match=f"--{[*settings][0]} is for --latents FILE"):
+        file_or_frontal(small_stylegan2, "small", 3, Which(**settings))
 
 
 @pytest.mark.parametrize("channels", [2, 4])
@@ -442,11 +462,9 @@ def test_a_picture_is_measured_before_it_is_read():
 def test_the_command_gives_its_faces_in_code(small_stylegan2, conditional, monkeypatch):
     """Near-frontal ones, of every class in turn."""
     for gen in (small_stylegan2, conditional["mapping"]):
-        faces, source = command.file_or_frontal(gen, "small", 3, 0.8, 1, FromFile())
-        monkeypatch.setattr(lr, "load", {"small": gen}.get)
-        names = {"lr": lr}
-        exec(source, names)
-        np.testing.assert_array_equal(names["faces"].array, faces.array)
+        faces, source = file_or_frontal(gen, "small", 3, Which(seed=1, truncation=0.8))
+        assert len(faces) == 3
+        same_faces(gen, faces, source, monkeypatch)
 
 
 def test_the_widget_carries_questions_and_answers(small_stylegan2, faces, monkeypatch):

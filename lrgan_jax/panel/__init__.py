@@ -1,10 +1,12 @@
 """Editing by hand: draw a region, get sliders. `explore` opens the panel in a notebook, `lrgan explore` as a page.
 
-studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help it)
-mask.js         what is drawn; painter.js how it is drawn
-panel.js, .css  the painter and the sliders, the same for both of these:
-widget.py       carries questions and answers in a notebook, over anywidget
-server.py       and over HTTP, to this machine alone
+    studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help it)
+    mask.js         what is drawn; painter.js how it is drawn
+    panel.js, .css  the painter and the sliders, the same for both of these:
+    widget.py       carries questions and answers in a notebook, over anywidget
+    server.py       and over HTTP, to this machine alone
+
+The command is in `commands/explore.py`.
 """
 
 from typing import TYPE_CHECKING, Any

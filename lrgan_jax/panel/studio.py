@@ -170,10 +170,11 @@ class Studio:
             raise RegionError(f"this model has no region {unknown[0]!r}")
 
     def _named(self, protect: Any) -> list[str] | None:
-        """What keeps still, if all of it goes by names that the page shows, and counts alike."""
+        """What keeps still, if all of it goes by names that the page shows, and counts fully."""
         if protect is None:
             return []
-        chosen = [protect] if isinstance(protect, str) else protect
+        alike = isinstance(protect, Mapping) and {*protect.values()} == {1.0}  # as the command gives them
+        chosen = [protect] if isinstance(protect, str) else [*protect] if alike else protect
         named = isinstance(chosen, list | tuple) and all(
             isinstance(name, str) and name in self.regions for name in chosen
         )

@@ -11,31 +11,25 @@ import tyro
 
 from lrgan_jax import checkpoint
 from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.interrupt import stop_request
-from lrgan_jax.options import FromFile, Layers, Model, UsageError
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.regions import box_mask
-from lrgan_jax.search import Search
 
 
 def explore_command(
     *,
     model: Model = "faces-dcgan",
     num_faces: int | None = None,
-    layers: Layers = None,
-    protect: Annotated[tuple[str, ...], tyro.conf.arg(metavar="REGION ...")] = (),
-    method: str = "frontier",
-    num: int = 4,
-    truncation: float = 1.0,
-    seed: int = 0,
     host: str = "127.0.0.1",
     port: int = 8765,
     no_browser: bool = False,
-    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
+    search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
 ) -> None:
     """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ctrl-C ends it.
 
@@ -44,27 +38,19 @@ def explore_command(
 
     Args:
         model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
-        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512; of a file,
-            all or the first.
-        layers: the layers to differentiate and edit, such as 4-7; all by default; the page can change it.
-        protect: regions that alone must keep still; everything else does by default; the page can change it.
-        method: frontier (ours), constrained, projected (the paper's), or another that looks at the region: the page
-            explains them, and can change it.
-        num: at most so many sliders a region.
-        truncation: below 1 pulls latents towards the mean face.
-        seed: of the random latents.
+        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
+            classes in turn; of a file, all or the first.
         host: a loopback address to listen on.
         port: of the page; 0 takes a free one.
         no_browser: only print the address.
-        from_file: latents in place of random ones.
+        search: how to look for directions; the page can change layers, method and what keeps still.
+        which: which latents.
     """
     gen = checkpoint.load(model)
     check_whole("--num-faces", num_faces, most=POOL)
-    check_whole("--num", num)
     check_whole("--port", port, least=0, most=65535)
-    search = Search(layers=layers, protect=list(protect) or None, method=method, num=num)
-    faces, source = file_or_frontal(gen, model, num_faces, truncation, seed, from_file)
-    studio = Studio(gen, faces, search, source=source)
+    faces, source = file_or_frontal(gen, model, num_faces, which)
+    studio = Studio(gen, faces, search.search(), source=source)
     server = _server(studio, host, port)
     threading.Thread(target=_warm, args=(studio,), daemon=True).start()
     with stop_request() as stop:
@@ -79,20 +65,27 @@ def explore_command(
     os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
 
 
-def file_or_frontal(
-    gen: Generator, model: str, num: int | None, truncation: float, seed: int, from_file: FromFile
-) -> tuple[Latent, str]:
+def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Latent, str]:
     """The faces to choose from, and Python that makes them."""
     lines = [f"gen = lr.load({model!r})"]
-    if (rows := from_file.mapped(gen, seed=seed, truncation=truncation)) is not None:
-        space = "" if from_file.space is None else f", space={from_file.space!r}"
-        loaded = f"lr.load_latents({str(from_file.latents)!r}, gen{space})"
-        mapped = f"gen.mapping({loaded}, truncation={truncation})" if from_file.space == "z" else loaded
-        return rows[:num], "\n".join([*lines, f"faces = {mapped}" + ("" if num is None else f"[:{num}]")])
-    num = 12 if num is None else num
-    lines = ["import jax", "", *lines]
-    lines.append(f"faces = lr.near_frontal(gen, jax.random.key({seed}), {num}, truncation={truncation})")
-    return near_frontal(gen, random_key(seed), num, truncation=truncation), "\n".join(lines)
+    if which.latents is None:
+        return _frontal(gen, 12 if num is None else num, which, lines)
+    every, first = which.of(gen, 0), "" if num is None else f"[:{num}]"
+    loaded = f"lr.load_latents({str(which.latents)!r}, gen{'' if which.space is None else f', space={which.space!r}'})"
+    if which.space == "z":
+        lines.insert(0, "from lrgan_jax.generators.sampling import given\n")
+        mapped = f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
+        loaded = f"given(gen, {loaded}, {mapped}).all()"
+    return every.all()[:num], "\n".join([*lines, f"faces = {loaded}{first}"])
+
+
+def _frontal(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Latent, str]:
+    """Random faces that look at the camera, of all classes in turn."""
+    if needless := [name for name in ("cutoff", "labels", "space") if getattr(which, name) not in (None, ())]:
+        raise UsageError(f"--{needless[0]} is for --latents FILE: the faces are picked from random ones of every class")
+    picked = f"jax.random.key({which.seed}), {num}, truncation={which.truncation}"
+    lines = ["import jax", "", *lines, f"faces = lr.near_frontal(gen, {picked})"]
+    return near_frontal(gen, random_key(which.seed), num, truncation=which.truncation), "\n".join(lines)
 
 
 def _server(studio: Studio, host: str, port: int) -> Server:
