@@ -67,14 +67,14 @@ def enlargement(size: tuple[int, int]) -> int:
     return max(1, 128 // max(size))
 
 
-def encode(picture: Picture, enlarge: int = 1) -> bytes:
-    """PNG bytes, each pixel repeated `enlarge` times."""
+def encode(picture: UInt8[np.ndarray, "h w c"], enlarge: int = 1) -> bytes:
+    """PNG bytes, of RGB, with opacity or without, each pixel repeated `enlarge` times."""
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def data_uri(picture: Picture) -> str:
+def data_uri(picture: UInt8[np.ndarray, "h w c"]) -> str:
     """The picture as an `src` that needs no file."""
     return "data:image/png;base64," + base64.b64encode(encode(picture)).decode()
 

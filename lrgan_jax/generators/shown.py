@@ -1,0 +1,59 @@
+"""What a notebook and a terminal show of a generator: a row of samples and its facts."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lrgan_jax.generators.protocol import Generator
+from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.generators.view import render
+
+SAMPLES = 8  # of seed 0, a batch
+
+
+class Shown:
+    """For generators: one short line in a terminal, a card in a notebook."""
+
+    def __repr__(self) -> str:
+        told = facts(self)
+        return f"<{told['kind']} {told['name']}: {told['images']}, {told['latent']}>"
+
+    def _repr_html_(self) -> str:
+        from lrgan_jax import display  # what draws is not loaded before one looks
+
+        told = facts(self)
+        pictures, why = display.if_it_can(lambda: samples(self))
+        return display.card(told.pop("name"), told, " ".join(pictures), why)
+
+
+def facts(gen: Any) -> dict[str, str]:
+    """Its name and sizes, for a person."""
+    height, width = gen.size
+    layers = f", {gen.num_ws} layers" if gen.num_ws > 1 else ""
+    z = f"z {gen.z_dim} to " if gen.classes == "mapping" or gen.space.space != "z" else ""
+    return {
+        "name": gen.info.name,
+        "kind": type(gen).__name__,
+        "images": f"{width} x {height} pixels",
+        "latent": f"{z}{gen.space.space} {gen.w_dim}{layers}",
+        "classes": f"{gen.c_dim}" if gen.c_dim else "",
+        "parameters": f"{num_parameters(gen):,}",
+        "regions": ", ".join(gen.info.regions),
+    }
+
+
+def num_parameters(gen: Any) -> int:
+    """The numbers that training sets: those called so, or all floats where nothing has a name."""
+    variables = getattr(gen, "variables", gen)
+    leaves = jax.tree.leaves(variables.get("params", variables) if isinstance(variables, dict) else variables)
+    return sum(a.size for a in leaves if hasattr(a, "size") and jnp.issubdtype(a.dtype, jnp.floating))
+
+
+def samples(gen: Generator) -> list[str]:
+    """An `<img>` for each of the first images of seed 0, of all classes in turn."""
+    from lrgan_jax import display
+
+    latents = seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()
+    images = render(gen, latents, batch=SAMPLES)
+    return [display.picture(image[None], f"image {k} of seed 0") for k, image in enumerate(images)]
