@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lrgan_jax import array_files
+from lrgan_jax import array_files, display
 from lrgan_jax.deprecation import deprecated
 from lrgan_jax.errors import ExistsError, InputError
 from lrgan_jax.files import write_whole
@@ -126,8 +126,6 @@ class Directions:
 
     def _repr_html_(self) -> str:
         """For notebooks: facts, numbers, and strips where it is known of which latents."""
-        from lrgan_jax import display  # what draws is not loaded before one looks
-
         shown = self[:SHOWN]
         strips, why = display.if_it_can(lambda: [] if self.preview is None else self.preview(shown))
         hint = why or ("" if strips else display.note("lr.show(directions, gen, w) shows what they do to an image"))
@@ -142,7 +140,7 @@ class Directions:
         if self.inside is not None and self.outside is not None:
             columns["inside"] = [f"{a:.3g}" for a in self.inside]
             columns["outside"] = [f"{b:.3g}" for b in self.outside]
-            columns["leak"] = [f"{100 * b / max(a, 1e-12):.2g} %" for a, b in zip(self.inside, self.outside, strict=True)]
+            columns["leak"] = [f"{leak:.2g} %" for leak in 100 * self.outside / np.maximum(self.inside, 1e-12)]
         return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
 
     def _facts(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _checked(arrays: Any) -> np.ndarray:
     return values
 
 
-def _in_rows(tiles: UInt8[np.ndarray, "n h w 3"]) -> list[UInt8[np.ndarray, "s h w 3"]]:
+def _in_rows(tiles: UInt8[np.ndarray, "n h w 3"]) -> list[UInt8[np.ndarray, "_ h w 3"]]:
     return [tiles[first : first + ACROSS] for first in range(0, len(tiles), ACROSS)]
 
 
@@ -80,7 +80,7 @@ def shrunk(tiles: UInt8[np.ndarray, "n h w 3"], side: int) -> UInt8[np.ndarray, 
     return np.stack([np.asarray(Image.fromarray(tile).resize(size, Image.Resampling.BOX)) for tile in tiles])
 
 
-def sheet(rows: Sequence[UInt8[np.ndarray, "s h w 3"]]) -> UInt8[np.ndarray, "g v 4"]:
+def sheet(rows: Sequence[UInt8[np.ndarray, "_ h w 3"]]) -> UInt8[np.ndarray, "_ _ 4"]:
     """Rows of pictures as one, with gaps through which the page is seen."""
     height, width = (side + GAP for side in rows[0].shape[1:3])
     whole = np.zeros((height * len(rows), width * max(map(len, rows)), 4), np.uint8)

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from lrgan_jax import display
 from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.generators.view import render
@@ -20,8 +21,6 @@ class Shown:
         return f"<{told['kind']} {told['name']}: {told['images']}, {told['latent']}>"
 
     def _repr_html_(self) -> str:
-        from lrgan_jax import display  # what draws is not loaded before one looks
-
         told = facts(self)
         pictures, why = display.if_it_can(lambda: samples(self))
         return display.card(told.pop("name"), told, " ".join(pictures), why)
@@ -52,8 +51,6 @@ def num_parameters(gen: Any) -> int:
 
 def samples(gen: Generator) -> list[str]:
     """An `<img>` for each of the first images of seed 0, of all classes in turn."""
-    from lrgan_jax import display
-
     latents = seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()
     images = render(gen, latents, batch=SAMPLES)
     return [display.picture(image[None], f"image {k} of seed 0") for k, image in enumerate(images)]
