@@ -97,7 +97,10 @@ def _in_words(protect: Any) -> Any:
     return "mask"
 
 
-def check_prices(lam: Any, mu: Any, num_relax: Any, tao: Any = None) -> None:
+PRICES = ("lam", "mu", "num_relax", "tao")  # the settings that are numbers for arithmetic alone
+
+
+def check_prices(lam: Any, mu: Any, num_relax: Any = 0, tao: Any = None) -> None:
     """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
     for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax, "tao": tao}.items():
         if np.ndim(value):

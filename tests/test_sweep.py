@@ -525,7 +525,7 @@ def test_a_process_that_dies_ends_the_others(model, tmp_path, dead):
 
 def test_killed_at_any_moment(model, whole, tmp_path):
     """SIGKILL after more and more time, from before the first block to the end: the same store, byte for byte."""
-    kills, wait = 0, 2.5
+    kills, wait = 0, 1.0
     while True:
         process = start(model, tmp_path / "store")
         try:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from lrgan_jax import methods
+from lrgan_jax.checks import LARGEST_SEED, check_whole
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Z, load_latents
 from lrgan_jax.generators.latent_files import Space
@@ -64,6 +65,7 @@ class Which:
         """Those from number `first` on: `num` of them, or all of a file's, or 16 random ones."""
         if first < 0 or (num is not None and num < 1):
             raise UsageError("image numbers start at 0, and at least one image is needed")
+        check_whole("the number of an image", first + (num or 16) - 1, least=0, most=LARGEST_SEED)
         every = self.of(gen, first + (16 if num is None else num))
         if first + (num or 1) > every.num:
             number = first + (num or 1) - 1

@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float
 
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.editing import walk
-from lrgan_jax.generators import image_function
-from lrgan_jax.metrics import Step, region_change, spread_over_layers, step_for_change
+from lrgan_jax.generators import image_function, render
+from lrgan_jax.metrics import region_change, spread_over_layers, step_for_change
 
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
 REACH = 6.0  # length of a walk in usual steps: it bends, so it needs more of them
@@ -39,43 +39,39 @@ def compare_walks(
     gen, f = setup.gen, image_function(setup.gen)
     ways = jnp.array([-1.0, 1.0], vectors.dtype)
     latents = jnp.repeat(setup.ws[:num], 2, axis=0)  # [2N, L, d]: both ways of the first latent, of the second, ...
+    strengths = jnp.array([0.0, *STRENGTHS], latents.dtype)[:, None, None]
     found = []
     for r, (region, mask) in enumerate(zip(setup.regions, setup.masks, strict=True)):
         rows = (vectors[:num, r, None] * ways[:, None]).reshape(2 * num, -1)
         usual = jnp.asarray(sizes[:num, r]).reshape(-1)
         points = walk(gen, latents, rows, region, length=REACH * usual, num_steps=NUM_STEPS, layers=setup.layers).array
         moves = usual[:, None, None] * spread_over_layers(rows, latents[0], setup.layers)
-        over_walkers = _of_all(f, latents, moves, points.swapaxes(0, 1), mask)
+        images = jnp.asarray(render(gen, latents[:, None] + strengths * moves[:, None]))
+        straight = jax.vmap(jax.vmap(region_change, (None, 0, None)), (0, 0, None))(images[:, 0], images[:, 1:], mask)
+        step, ends = _cut(f, points.swapaxes(0, 1), straight.inside, mask)
+        both = np.stack([images[:, 1:], render(gen, ends)], axis=2)
+        over_walkers = straight.inside, straight.outside, step.change.outside, step.reached & (step.size <= 1), both
         found.append(jax.tree.map(lambda a: np.asarray(a).reshape(num, 2, *a.shape[1:]), over_walkers))
     joined = jax.tree.map(lambda *of_regions: np.moveaxis(np.stack(of_regions, 1), 3, 0), *found)  # [S, N, R, 2, ...]
     return Walks._make(joined)
 
 
 @jax.jit
-def _of_all(f, latents, moves, points, mask):
-    """One walker after the other; the mask is an argument, so one program serves all regions."""
+def _cut(f, paths: Float[Array, "w points l d"], changes: Float[Array, "w s"], mask):
+    """Where paths have changed the region that much, as steps in units of their length [W, S], and the latents there [W, S, L, d].
+
+    One search after the other: the image is once in the program. The mask is an argument, so one program serves all regions.
+    """
 
     def of_walker(walker):
-        latent, move, path = walker
-        return _of_one(f, latent, move, path, mask)
-
-    return jax.lax.map(of_walker, (latents, moves, points))
-
-
-def _of_one(f, latent, move, points, mask):
-    """The two edits of one latent at all strengths, fields as in `Walks`."""
-    before = f(latent)
-
-    def at(strength):
-        straight_image = f(latent + strength * move)
-        straight = region_change(before, straight_image, mask)
+        points, changes = walker
+        start, end = jnp.zeros(1, points.dtype), jnp.ones(1, points.dtype)
         path = Partial(_along, f, points)
-        step: Step = step_for_change(path, jnp.zeros_like(latent, shape=1), jnp.ones_like(latent, shape=1), mask, straight.inside)
-        inside_path = step.size <= 1
-        images = jnp.stack([straight_image, path(step.size[None])])
-        return straight.inside, straight.outside, step.change.outside, step.reached & inside_path, images
+        return jax.lax.map(lambda change: step_for_change(path, start, end, mask, change), changes)
 
-    return jax.lax.map(at, jnp.asarray(STRENGTHS, latent.dtype))
+    step = jax.lax.map(of_walker, (paths, changes))
+    place = jax.vmap(jax.vmap(lambda points, size: _along(lambda latent: latent, points, size[None]), (None, 0)))
+    return step, place(paths, step.size)
 
 
 def _along(f, points, fraction):
