@@ -138,9 +138,10 @@ class Directions:
         """The numbers of each, by what they are."""
         columns = {}
         if self.inside is not None and self.outside is not None:
-            columns["inside"] = [f"{a:.3g}" for a in self.inside]
-            columns["outside"] = [f"{b:.3g}" for b in self.outside]
-            columns["leak"] = [f"{leak:.2g} %" for leak in 100 * self.outside / np.maximum(self.inside, 1e-12)]
+            inside, outside = self.inside, np.maximum(self.outside, 0)  # what rounding leaves may lie below
+            columns["inside"] = [f"{change:.3g}" for change in inside]
+            columns["outside"] = [f"{change:.3g}" for change in outside]
+            columns["leak"] = [f"{leak:.2g} %" for leak in 100 * outside / np.maximum(inside, 1e-12)]
         return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
 
     def _facts(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def facts(gen: Any) -> dict[str, str]:
         "images": f"{width} x {height} pixels",
         "latent": f"{z}{gen.space.space} {gen.w_dim}{layers}",
         "classes": f"{gen.c_dim}" if gen.c_dim else "",
-        "parameters": f"{num_parameters(gen):,}",
+        "parameters": f"{number:,}" if (number := num_parameters(gen)) else "",
         "regions": ", ".join(gen.info.regions),
     }
 
