@@ -47,7 +47,8 @@ class Preview:
         self, gen: Generator, directions: Directions, reaches: Float[np.ndarray, "k 2"]
     ) -> Float[np.ndarray, "k s h w c"]:
         moves = spread(jnp.asarray(directions.vectors), directions.layers, gen.num_ws)  # [k, L, d]
-        steps = np.linspace(*reaches.T, FEW if max(gen.size) > LARGE else FRAMES, axis=1)  # [k, S]
+        frames = FEW if max(gen.size) > LARGE else FRAMES
+        steps = np.linspace(reaches[:, 0], reaches[:, 1], frames, axis=1)  # [k, S]
         moved = self._latent.array + jnp.asarray(steps, moves.dtype)[..., None, None, None] * moves[:, None, None]
         return render(gen, self._latent.like(moved))[:, :, 0]
 

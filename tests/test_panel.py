@@ -480,3 +480,16 @@ def test_the_widget_carries_questions_and_answers(small_stylegan2, faces, monkey
     found = panel.directions["drawn"]
     np.testing.assert_array_equal(panel.edited, lr.edit(lr.to_ws(small_stylegan2, faces[1:2]), found, [1.0, 0.0]))
     assert "render" in panel._esm and ".lrgan-panel" in panel._css
+
+
+def test_the_widget_chooses_faces(small_stylegan2):
+    """Twelve near-frontal ones, which the code that it copies makes again."""
+    pytest.importorskip("anywidget")
+    panel = lr.explore(small_stylegan2, num=2, method="constrained", protect="eyes")
+    found = find(panel._studio)
+    steps = [0.5] * len(found["leaks"])
+    panel._studio.reply({"kind": "render", "face": 1, "edits": [[0, steps]]})
+    names = {"gen": small_stylegan2}
+    exec(panel._studio.reply({"kind": "code", "face": 1, "edits": [[0, steps]]})["code"], names)
+    assert len(names["faces"]) == 12
+    np.testing.assert_allclose(names["edited"], panel.edited, atol=PARITY)

@@ -21,6 +21,11 @@ from lrgan_jax.search import Search
 if TYPE_CHECKING:
     from lrgan_jax.panel.widget import Panel
 
+NEAR_FRONTAL = """import jax
+
+# gen (and protect) are those that the panel was opened with
+faces = lr.near_frontal(gen, jax.random.key(0), 12)"""
+
 
 def explore(
     gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Any
@@ -42,8 +47,10 @@ def explore(
         raise MissingPackageError("the panel needs anywidget: pip install 'lrgan_jax[notebooks]'") from error
     from lrgan_jax.panel.studio import Studio
 
-    faces = near_frontal(gen, jax.random.key(0), 12) if w is None else w
-    return Panel(Studio(gen, faces, (search or Search()).but(**overrides)))
+    search = (search or Search()).but(**overrides)
+    if w is None:
+        return Panel(Studio(gen, near_frontal(gen, jax.random.key(0), 12), search, source=NEAR_FRONTAL))
+    return Panel(Studio(gen, w, search))
 
 
 __all__ = ["explore"]

@@ -5,6 +5,7 @@ import io
 import keyword
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,19 +16,7 @@ from lrgan_jax.search import Search
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
-TAKEN = (
-    "base64",
-    "edited",
-    "face",
-    "faces",
-    "gen",
-    "image",
-    "io",
-    "jax",
-    "lr",
-    "protect",
-    "regions",
-)  # by the lines themselves
+TAKEN = "base64 edited face faces gen given image io jax lr protect regions".split()  # by the lines themselves
 
 
 def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]]) -> str:
@@ -37,7 +26,7 @@ def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float
       source: lines that define `gen` and `faces`, and `protect` where the panel was opened with masks to keep still.
     """
     lines = [source, f"face = faces[{face}:{face + 1}]"]
-    names: list[str] = [*TAKEN]
+    names = [*TAKEN]
     moves = ["edited = lr.to_ws(gen, face)"]
     for found, steps in edits:
         name = _unused(_identifier(found.region), names)
@@ -61,7 +50,7 @@ def _settings(search: Search) -> list[str]:
     return [f"{name}={value}" for name, value in values.items()]
 
 
-def _holds_masks(protect: object) -> bool:
+def _holds_masks(protect: Any) -> bool:
     """Whether some of what keeps still has no name that the code could say."""
     return any(np.ndim(region) for region in (protect if isinstance(protect, list | tuple) else [protect]))
 
