@@ -16,7 +16,8 @@ from lrgan_jax.search import Search
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
-TAKEN = "base64 edited face faces gen given image io jax lr protect regions".split()  # by the lines themselves
+# Names that the lines themselves use.
+TAKEN = ("base64", "edited", "face", "faces", "gen", "given", "image", "io", "jax", "lr", "protect", "regions")
 
 
 def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]]) -> str:
