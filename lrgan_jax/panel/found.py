@@ -29,4 +29,5 @@ class Found(NamedTuple):
     @property
     def leaks(self) -> list[float]:
         """Change outside over change inside, to first order."""
-        return (np.asarray(self.directions.outside) / np.asarray(self.directions.inside)).tolist()
+        outside = np.maximum(np.asarray(self.directions.outside), 0)  # what rounding leaves may lie below
+        return (outside / np.asarray(self.directions.inside)).tolist()

@@ -10,6 +10,8 @@ const TOOLS = {
   polygon: "Click the corners, or drag a line around the region; a click on the first corner, or Enter, closes it",
 };
 const BUSY = "Looking for directions…";
+const OPENED = "A black and white PNG of the image's shape; white is the region";
+const KEEP = "keep only these still";
 const NOTCHES = 100; // of a slider, from the middle to either end
 
 /** Questions to Python: ask({kind, ...}) resolves to the reply, or rejects with its one line. */
@@ -85,8 +87,8 @@ function sliderRow(region, index, changed) {
   slider.ondblclick = go(0);
   tell();
   const percent = 100 * region.leaks[index];
-  const leak = make("span", { title: "What changes where it should keep still for what changes in the region, by the linear estimate" },
-    `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
+  const meaning = "What changes where it should keep still for what changes in the region, by the linear estimate";
+  const leak = make("span", { title: meaning }, `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
   const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
   const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
   const middle = make("div", {}, slider, make("div", { className: "words" }, leak, value));
@@ -97,11 +99,17 @@ function sliderRow(region, index, changed) {
 function toggles(names, chosen, label, changed) {
   const on = new Set(chosen);
   return names.map((name) =>
-    make("button", { textContent: name, "aria-label": label(name), "aria-pressed": on.has(name), onclick: ({ target }) => {
-      on.delete(name) || on.add(name);
-      target.setAttribute("aria-pressed", on.has(name));
-      changed(names.filter((other) => on.has(other)));
-    } }));
+    make("button", {
+      textContent: name,
+      "aria-label": label(name),
+      "aria-pressed": on.has(name),
+      onclick: ({ target }) => {
+        on.delete(name) || on.add(name);
+        target.setAttribute("aria-pressed", on.has(name));
+        changed(names.filter((other) => on.has(other)));
+      },
+    }),
+  );
 }
 
 /** A button that is held, by mouse or by key: before and after. `changed(held)` hears of both. */
@@ -124,7 +132,7 @@ async function render({ model, el }) {
   const faces = Array.from({ length: about.faces }, fresh);
   let here = faces[0];
   let held = false; // whether the original is looked at
-  let protect = about.protect; // names of what alone keeps still, none for everything else, null for what the search came with
+  let protect = about.protect; // names of what alone keeps still; none: everything else; null: what the search came with
 
   const image = make("img", { className: "image", alt: "the generated image", draggable: false });
   const canvas = make("canvas", { tabIndex: 0, "aria-label": "drawing over the image" });
@@ -259,7 +267,8 @@ async function render({ model, el }) {
       tools.forEach((button) => button.setAttribute("aria-pressed", button === event.target));
       width.hidden = !["brush", "eraser"].includes(name);
     } }));
-  const width = make("input", { type: "range", className: "width", min: 1, max: Math.round(Math.max(...grid) / 4), value: paint.tool.width, hidden: true,
+  const widest = Math.round(Math.max(...grid) / 4);
+  const width = make("input", { type: "range", className: "width", min: 1, max: widest, value: paint.tool.width, hidden: true,
     title: "Width of the brush", "aria-label": "width of the brush", oninput: () => { paint.tool.width = Number(width.value); } });
   const names = about.regions.map((name) => make("button", { textContent: name, onclick: attempt(async () => {
     const mask = received(await ask({ kind: "region", name }));
@@ -275,8 +284,9 @@ async function render({ model, el }) {
     drawn(mask, null);
   }));
   const explained = make("p", { id: `${view}-method` });
-  const method = make("select", { "aria-describedby": explained.id }, ...about.methods.map(({ name, title, about: tip }) =>
-    make("option", { value: name, textContent: title, title: tip, selected: name === about.method })));
+  const options = about.methods.map(({ name, title, about: tip }) =>
+    make("option", { value: name, textContent: title, title: tip, selected: name === about.method }));
+  const method = make("select", { "aria-describedby": explained.id }, ...options);
   const layers = make("input", { type: "text", value: about.layers, placeholder: "all", size: 8 });
   const still = make("p", { id: `${view}-still` });
   const keep = toggles(about.regions, protect ?? [], (name) => `keep ${name} still`, (chosen) => {
@@ -318,14 +328,15 @@ async function render({ model, el }) {
   const text = make("textarea", { readOnly: true, hidden: true, rows: 8, "aria-label": "Python for this picture" });
   const actions = make("div", { className: "actions" }, original, reset, copy);
   const empty = make("p", { className: "empty" }, "Sliders appear here: draw a region on the image, or choose one by name.");
-  const note = make("p", { className: "note" }, "Leak: what changes where it should keep still, for what changes in the region. Double-click a slider to put it back.");
+  const note = make("p", { className: "note" },
+    "Leak: what changes where it should keep still, for what changes in the region. Double-click a slider to put it back.");
 
   el.classList.add("lrgan-panel");
   el.replaceChildren(
     make("div", { className: "left" },
       make("div", { className: "bar", role: "toolbar", "aria-label": "tools" }, ...tools, width,
         make("button", { textContent: "clear", title: "Forget the drawing", onclick: cleared }),
-        make("button", { textContent: "open…", title: "A black and white PNG of the image's shape; white is the region", onclick: () => file.click() }), file),
+        make("button", { textContent: "open…", title: OPENED, onclick: () => file.click() }), file),
       stage,
       make("div", { className: "bar faces" }, make("button", { textContent: "‹", title: "Previous face", onclick: () => turn(-1) }), which,
         make("button", { textContent: "›", title: "Next face", onclick: () => turn(1) }), status),
@@ -335,8 +346,8 @@ async function render({ model, el }) {
       empty, sliders, note, actions, text,
       make("details", {}, make("summary", {}, "Search settings"),
         make("label", {}, "method ", method), explained,
-        make("div", { className: "bar keep", role: "group", "aria-label": "keep only these still", "aria-describedby": still.id },
-          make("span", {}, "keep only these still"), ...keep), still,
+        make("div", { className: "bar keep", role: "group", "aria-label": KEEP, "aria-describedby": still.id },
+          make("span", {}, KEEP), ...keep), still,
         about.num_layers > 1 ? make("label", {}, `layers (0 to ${about.num_layers - 1}) `, layers) : null),
     ),
   );
