@@ -264,7 +264,7 @@ class Directions:
         if (known := recognise(rows)) is None:
             return cls(rows, method="file", found=found)
         reach = (-known.reach, known.reach)
-        about = {"region": known.name, "method": known.method, "model": known.model}
+        about: dict[str, Any] = {"region": known.name, "method": known.method, "model": known.model}
         return cls(rows, layers=known.layers, step_range=reach, found=found, **about)
 
     @classmethod

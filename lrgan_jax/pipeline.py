@@ -153,9 +153,8 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
     chosen = np.flatnonzero(found.mask)[: search.num]
     if not len(chosen):
         raise InputError(_nothing_left(analysis, search))
-    vectors, inside, outside, kept = (
-        None if a is None else np.asarray(a)[chosen] for a in (found.vectors, found.inside, found.outside, found.kept)
-    )
+    vectors, inside, outside = (np.asarray(a)[chosen] for a in (found.vectors, found.inside, found.outside))
+    kept = None if found.kept is None else np.asarray(found.kept)[chosen]
     splits = [split for split in (analysis.inside, analysis.outside) if split is not None]
     ranks = [int(split.rank) for split in splits] or [None, None]
     known = Found(
@@ -167,7 +166,7 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
     )
     moves = search_moves(gen, search)
     asked = search.but(layers=moves.rows).recorded()
-    about = {"region": region, "method": search.method, "search": asked, "found": known, **_model(gen)}
+    about: dict[str, Any] = {"region": region, "method": search.method, "search": asked, "found": known, **_model(gen)}
     rows, reach = move_rows(vectors, moves, gen.w_dim), full_range(inside)
     return Directions(rows, inside, outside, kept, layers=moves.rows, step_range=reach, **about)
 
@@ -194,7 +193,7 @@ def _rows(gen: Generator, method: Method, search: Search, z: Any) -> Float[Array
     return method.find(gen, search, z)
 
 
-def _model(gen: Generator) -> dict[str, str]:
+def _model(gen: Generator) -> dict[str, Any]:
     return {"model": gen.info.name, "fingerprint": gen.info.fingerprint}
 
 

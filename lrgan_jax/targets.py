@@ -66,7 +66,7 @@ def targets(gen: Generator, regions: Sequence[Any], search: Search) -> Targets:
     others = [[not np.array_equal(region, kept) for kept in masks[len(regions) :]] for region in own]
     if not all(map(any, others)):
         raise InputError("protect holds the region itself and nothing else: name what must keep still beside it")
-    return Targets(masks, np.float32(others) * np.float32(weights))
+    return Targets(masks, np.asarray(others, np.float32) * np.asarray(weights, np.float32))
 
 
 def one_region(region: Any) -> None:

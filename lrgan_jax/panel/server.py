@@ -73,7 +73,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
     server_version, sys_version = "lrgan", ""
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds that a client may keep a connection without a word
