@@ -144,7 +144,8 @@ def generator_grams(
             window, size = Window(*(pixel * side for side in (top, left, rows, columns))), max(rows, columns)
             masks = masks[:, top : top + rows, left : left + columns]
     f = image_function(gen, layers=moves, window=window)
-    return region_grams(f, ws.array, masks, layers=moves, labels=ws.c, size=size, rest=rest, **options)
+    at = ws.array if ws.c is None else (ws.array, ws.c)
+    return region_grams(f, at, masks, layers=moves, size=size, rest=rest, **options)
 
 
 def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
