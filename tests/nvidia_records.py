@@ -7,7 +7,7 @@ judge of files whose attributes were altered. Slow and obvious, in float64, on i
 import numpy as np
 import reference
 
-from convert.back import common_tensors
+from lrgan_jax.convert.write.back import common_tensors
 from lrgan_jax.foreign.allowed import Record
 
 HOOKS = ("_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks")

@@ -13,8 +13,8 @@ import pytest
 import reference
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import CheckpointError, read_checkpoint
-from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.convert import CheckpointError, read_checkpoint
+from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.pickles import Record
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, image_function, stylegan2, to_ws

@@ -9,8 +9,10 @@ import safetensors.numpy
 import tyro
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, find_network, outline, read_checkpoint, torch_writer
 from lrgan_jax.checkpoint import fingerprint, load, save
+from lrgan_jax.convert import CheckpointError, command, find_network, read_checkpoint
+from lrgan_jax.convert.check import outline
+from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
@@ -299,7 +301,7 @@ def test_a_target_that_exists_is_refused_at_once(convert_command, tmp_path):
 
 def test_help_is_there_for_every_option(capsys):
     with pytest.raises(SystemExit) as done:
-        tyro.cli(__main__.run, args=["--help"])
+        tyro.cli(command.convert_command, args=["--help"])
     said = capsys.readouterr().out
     assert done.value.code == 0 and all(option in said for option in ("--inspect", "--to", "--peer", "--verify", "--show"))
 

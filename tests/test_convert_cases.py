@@ -12,9 +12,11 @@ import reference
 from nvidia_records import generator
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, common, find_network, read_checkpoint, torch_writer
-from convert.verify import verify
 from lrgan_jax.checkpoint import load
+from lrgan_jax.convert import CheckpointError, command, find_network, read_checkpoint
+from lrgan_jax.convert.check.verify import verify
+from lrgan_jax.convert.formats.stylegan2 import network as common
+from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
@@ -93,7 +95,7 @@ def test_every_checkpoint_among_the_cases_is_tried(shared):
 @pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED, "projected_w.npz", "direction_Lxd.npy"])
 def test_every_case_can_be_listed(name, case, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["convert", "--inspect", str(case(name))])
-    assert __main__.main() == 0 and capsys.readouterr().out.count("\n") > 0
+    assert command.main() == 0 and capsys.readouterr().out.count("\n") > 0
 
 
 def test_what_lies_outside_a_network_is_an_inert_record(case):

@@ -10,7 +10,9 @@ import pytest
 import reference
 import safetensors.numpy
 
-from convert import CheckpointError, back, missing, read_checkpoint, torch_writer
+from lrgan_jax.convert import CheckpointError, read_checkpoint
+from lrgan_jax.convert.formats.stylegan2 import missing
+from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
 FILES = {  # the smallest of every container and format, and how often each is damaged

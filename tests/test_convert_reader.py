@@ -15,7 +15,7 @@ from typing import Optional
 import numpy as np
 import pytest
 
-from convert import outline
+from lrgan_jax.convert.check import outline
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.foreign.errors import CheckpointError

@@ -13,8 +13,9 @@ import reference
 from nvidia_records import generator, run
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, common, find_network
-from convert.networks import number
+from lrgan_jax.convert import CheckpointError, find_network
+from lrgan_jax.convert.formats.places import number
+from lrgan_jax.convert.formats.stylegan2 import network as common
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
@@ -42,8 +43,8 @@ def altered(value):
 
 
 def build(tree):
-    network, _ = find_network(tree)
-    return common.build(network, {}, w_avg=None, noise="random")[0]
+    found, _ = find_network(tree)
+    return common.build(found, {}, w_avg=None, noise="random")[0]
 
 
 def every(record, path=""):

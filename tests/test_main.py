@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import convert.__main__ as convert_command
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, checkpoint, embedded_models, images, render, to_ws
+from lrgan_jax.convert import command as convert_command
 
 
 @pytest.fixture

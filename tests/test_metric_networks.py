@@ -15,7 +15,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from convert import CheckpointError, __main__, metric_networks
+from lrgan_jax.convert import CheckpointError, metric_networks
+from lrgan_jax.convert import command as converter
 from lrgan_jax.metrics import MetricsError, load
 from lrgan_jax.metrics.networks import NETWORKS, cache_folder
 
@@ -37,7 +38,7 @@ def command(monkeypatch, capsys):
 
     def run(*archives):
         monkeypatch.setattr("sys.argv", ["convert", "--metrics", *map(str, archives)])
-        code = __main__.main()
+        code = converter.main()
         return code, "".join(capsys.readouterr())
 
     return run
@@ -236,7 +237,7 @@ def test_random_damage_inside_the_archive_is_survived(tmp_path):
 def test_a_checkpoint_or_archives_but_not_both(monkeypatch, capsys):
     for arguments in ([], ["a.pkl", "--metrics", "b.tgz"]):
         monkeypatch.setattr("sys.argv", ["convert", *arguments])
-        assert __main__.main() == 1 and "say either what to convert" in capsys.readouterr().err
+        assert converter.main() == 1 and "say either what to convert" in capsys.readouterr().err
 
 
 # ---- Loading.

@@ -10,9 +10,11 @@ import nvidia_records
 import pytest
 import reference
 
-from convert import CheckpointError, common, find_network, peer, read_checkpoint
-from convert.__main__ import main
-from convert.verify import TOLERANCE
+from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
+from lrgan_jax.convert.check import layers as peer
+from lrgan_jax.convert.check.verify import TOLERANCE
+from lrgan_jax.convert.command import main
+from lrgan_jax.convert.formats.stylegan2 import network as common
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from convert import nvidia_settings
-from convert.networks import Network, Place, modules, number
-from convert.own import own_settings, untold
-from convert.rules import Rule
+from lrgan_jax.convert.formats import nvidia_modules
+from lrgan_jax.convert.formats.places import Place, modules, number
+from lrgan_jax.convert.formats.rules import Rule
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
 from lrgan_jax.foreign.allowed import Record
 
 FORMAT = "NVIDIA StyleGAN2 (PyTorch)"
@@ -36,7 +37,7 @@ def _pickled(place: Place) -> Network:
     if "mapping.fc0" in state:
         settings["mapping_lr"] = number(state["mapping.fc0"].get("bias_gain"), "bias_gain of mapping.fc0")  # it has no name of its own
     return Network(
-        FORMAT, place.tensors, RULES, settings, check=partial(nvidia_settings.check, own), arguments=nvidia_settings.arguments(own[""]),
+        FORMAT, place.tensors, RULES, settings, check=partial(nvidia_modules.check, own), arguments=nvidia_modules.arguments(own[""]),
         silent=tuple(path for path, attributes in state.items() if _is_off(attributes.get("use_noise"))),
         attributes={path: _plain(attributes) for path, attributes in state.items()},
     )  # fmt: skip

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from convert.networks import Network, number
-from convert.rules import Rule, numbered_layer
-from convert.settings import ANY, Table, disagreements, one_of, taps_of
-from convert.shapes import LONGEST
+from lrgan_jax.convert.formats.places import number
+from lrgan_jax.convert.formats.rules import Rule, numbered_layer
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, one_of, taps_of
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.formats.stylegan2.shapes import LONGEST
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config

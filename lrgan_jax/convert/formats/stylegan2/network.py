@@ -4,17 +4,16 @@ Every format is first renamed to these names; the hyper-parameters are then read
 formats, what may be missing is made up (`missing.py`), and `TO_OURS` carries the tensors over. What no shape shows (`conv_clamp`, the
 mapping's learning rate) comes with the format as a setting.
 """
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.tree_util import tree_flatten_with_path
 
-from convert import missing, shapes
-from convert.networks import Network
-from convert.rules import Rule, fill, refuse, rename, unusable
+from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename, unusable
+from lrgan_jax.convert.formats.stylegan2 import missing, shapes
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import init
 
@@ -34,6 +33,29 @@ TO_OURS = (
     Rule(r"mapping\.label_weight", "params/mapping/label_weight", "as it is"),
     Rule(r"mapping\.w_avg", "buffers/mapping/w_avg", "as it is"),
 )  # fmt: skip
+
+
+class Network(NamedTuple):
+    """A network as its file has it.
+
+    Attributes:
+      kind: its format. rules: rename its tensors to the common language.
+      settings: fields of StyleGAN2Config that the file tells. untold: those of which it has no word, although networks differ in them.
+      silent: layers, by their common names, whose noise is switched off whatever strength they have.
+      check: of the configuration in the end, against all else that the file says: every disagreement, in words.
+      arguments: of its project's constructor, as the file carries them; None if it carries none.
+      attributes: of its project's modules by path, as they were saved, whatever the arguments made.
+    """
+
+    kind: str
+    tensors: dict[str, np.ndarray]
+    rules: tuple[Rule, ...]
+    settings: Mapping[str, Any] = {}
+    untold: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    check: Callable[[StyleGAN2Config], Iterable[str]] = lambda config: ()
+    arguments: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Mapping[str, Any]] = {}
 
 
 def build(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.settings import same
+from lrgan_jax.convert.formats.settings import same
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2Config
 

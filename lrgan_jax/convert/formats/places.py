@@ -6,15 +6,13 @@ before it is the network's place, be it `g_ema`, `decoder`, `module._orig_mod` o
 """
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from convert.rules import Rule
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
-from lrgan_jax.generators import StyleGAN2Config
 
 # What wrappers put into names, at any depth: data parallel, torch.compile, sharding, activation checkpoints.
 _WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -46,29 +44,6 @@ class Place(NamedTuple):
             if (key := f"{stem}.{name}".lstrip(".")) in self.owner:
                 return self.owner[key]
         return next((d[name] for d in self.above if name in d), None)
-
-
-class Network(NamedTuple):
-    """A network as its file has it.
-
-    Attributes:
-      kind: its format. rules: rename its tensors to the common language.
-      settings: fields of StyleGAN2Config that the file tells. untold: those of which it has no word, although networks differ in them.
-      silent: layers, by their common names, whose noise is switched off whatever strength they have.
-      check: of the configuration in the end, against all else that the file says: every disagreement, in words.
-      arguments: of its project's constructor, as the file carries them; None if it carries none.
-      attributes: of its project's modules by path, as they were saved, whatever the arguments made.
-    """
-
-    kind: str
-    tensors: dict[str, np.ndarray]
-    rules: tuple[Rule, ...]
-    settings: Mapping[str, Any] = {}
-    untold: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
-    check: Callable[[StyleGAN2Config], Iterable[str]] = lambda config: ()
-    arguments: Mapping[str, Any] | None = None
-    attributes: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Table(NamedTuple):

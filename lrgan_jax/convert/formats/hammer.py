@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from convert.networks import Network, Place, number
-from convert.own import own_settings, untold
-from convert.rules import Rule, numbered_layer
-from convert.settings import ANY, Table, disagreements, taps_of, word
+from lrgan_jax.convert.formats.places import Place, number
+from lrgan_jax.convert.formats.rules import Rule, numbered_layer
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, taps_of, word
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2Config
 

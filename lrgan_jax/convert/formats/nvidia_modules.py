@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import sqrt
 from typing import Any
 
-from convert.settings import ANY, Table, disagreements, one_of, taps_of
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, one_of, taps_of
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors.numpy
 
-from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename
 from lrgan_jax.files import write_whole
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.errors import CheckpointError

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from convert.networks import Network, Place
-from convert.own import own_settings
-from convert.rules import Rule, numbered_layer
-from convert.settings import disagreements
+from lrgan_jax.convert.formats.places import Place
+from lrgan_jax.convert.formats.rules import Rule, numbered_layer
+from lrgan_jax.convert.formats.settings import disagreements
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.formats.stylegan2.own import own_settings
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
 

@@ -5,10 +5,11 @@ reversed in both axes. Labels are concatenated as in the TensorFlow StyleGAN2.
 """
 import numpy as np
 
-from convert.hammer import LAYER, SHARED, SIGN, USUAL, at, is_old
-from convert.networks import Network, Place
-from convert.own import own_settings
-from convert.rules import Rule
+from lrgan_jax.convert.formats.hammer import LAYER, SHARED, SIGN, USUAL, at, is_old
+from lrgan_jax.convert.formats.places import Place
+from lrgan_jax.convert.formats.rules import Rule
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.formats.stylegan2.own import own_settings
 
 __all__ = ["FORMAT", "RULES", "SIGN", "USUAL", "read"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
 
-from convert import find_network, torch_writer
-from convert.common import build
-from convert.networks import Network
-from convert.own import OWN, SETTINGS
-from convert.rules import Rule, refuse, rename
-from convert.shapes import DEFAULT_FILTER
+from lrgan_jax.convert.formats.find import find_network
+from lrgan_jax.convert.formats.rules import Rule, refuse, rename
+from lrgan_jax.convert.formats.stylegan2.network import Network, build
+from lrgan_jax.convert.formats.stylegan2.own import OWN, SETTINGS
+from lrgan_jax.convert.formats.stylegan2.shapes import DEFAULT_FILTER
+from lrgan_jax.convert.write import torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.foreign.errors import CheckpointError

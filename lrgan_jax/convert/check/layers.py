@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from convert import hammer, nvidia, rosinality, sefa
-from convert.back import common_tensors, nvidia_arguments
-from convert.networks import Network
-from convert.rules import Rule, rename
+from lrgan_jax.convert.formats import hammer, nvidia, rosinality, sefa
+from lrgan_jax.convert.formats.rules import Rule, rename
+from lrgan_jax.convert.formats.stylegan2.network import Network
+from lrgan_jax.convert.write.back import common_tensors, nvidia_arguments
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
 

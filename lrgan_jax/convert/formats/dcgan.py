@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jax.tree_util import tree_flatten_with_path
 
-from convert.networks import Place
-from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.convert.formats.places import Place
+from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename
 from lrgan_jax.generators import DCGAN, DCGANConfig
 from lrgan_jax.generators.dcgan import init
 
