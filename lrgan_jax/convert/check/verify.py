@@ -1,4 +1,5 @@
 """Is the converted model the same function? Its outputs against reference outputs that its own project computed."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ TOLERANCE = 2e-5  # of the image's largest magnitude: float32 rounding through a
 def verify(gen: Generator, path: str | Path) -> dict[str, float]:
     """Worst error of every reference output in an .npz, relative to its largest magnitude: name -> error.
 
-    Inputs read: `z` [N, z_dim], `c` [N, c_dim], `wplus` [N, num_ws, w_dim], `truncation_cutoff`. Outputs compared, when present: `w`,
-    `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img` or `img_{const,none}`, after `psi1`, `psi07`, `psi07_cutoff` or `wplus`
-    where they apply (`img_psi07_const`: truncation 0.7, constant noise). Rows of an output belong to the first rows of its input.
+    Inputs read: `z` [N, z_dim], `c` [N, c_dim], `wplus` [N, num_ws, w_dim], `truncation_cutoff`. Outputs compared, when
+    present: `w`, `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img` or `img_{const,none}`, after `psi1`,
+    `psi07`, `psi07_cutoff` or `wplus` where they apply (`img_psi07_const`: truncation 0.7, constant noise). Rows of an
+    output belong to the first rows of its input.
 
     Raises:
       CheckpointError: in one line, if the file is unreadable or holds nothing to compare.
@@ -29,7 +31,9 @@ def verify(gen: Generator, path: str | Path) -> dict[str, float]:
         if name.startswith(("w", "img")) and (compute := _recipe(gen, reference, name)) is not None
     }
     if not computed:
-        raise CheckpointError(f"{path}: nothing to compare; it holds {', '.join(reference) or 'nothing'}, wanted z and img")
+        raise CheckpointError(
+            f"{path}: nothing to compare; it holds {', '.join(reference) or 'nothing'}, wanted z and img"
+        )
     try:
         with jax.default_matmul_precision("highest"):  # or a GPU's TF32 would look like another network
             return {name: _worst(np.asarray(compute()), reference[name], name) for name, compute in computed.items()}
@@ -41,7 +45,9 @@ def _recipe(gen: Generator, reference: dict[str, np.ndarray], name: str) -> Call
     """How to compute the output `name`, or None if that is not known."""
     rows = len(reference[name]) if reference[name].ndim else 0
     truncation = 0.7 if "psi07" in name else 1.0
-    cutoff = int(reference["truncation_cutoff"]) if name.find("cutoff") > 0 and "truncation_cutoff" in reference else None
+    cutoff = (
+        int(reference["truncation_cutoff"]) if name.find("cutoff") > 0 and "truncation_cutoff" in reference else None
+    )
 
     def w():
         c = reference["c"][:rows] if "c" in reference else None
@@ -57,7 +63,9 @@ def _recipe(gen: Generator, reference: dict[str, np.ndarray], name: str) -> Call
         return None
     if name in ("w", "w_psi07", "ws_psi07_cutoff"):
         return w
-    images = {"img"} | {f"img_{a}{noise}" for a in ("", "psi1_", "psi07_", "psi07_cutoff_", "wplus_") for noise in ("const", "none")}
+    images = {"img"} | {
+        f"img_{a}{noise}" for a in ("", "psi1_", "psi07_", "psi07_cutoff_", "wplus_") for noise in ("const", "none")
+    }
     return image if name in images else None
 
 

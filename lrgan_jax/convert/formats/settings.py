@@ -1,14 +1,16 @@
 """What a file says of its network beside the tensors, compared with a table of what is known.
 
-A table maps the name of a setting to the only value that is right for the configuration that was read, to a test of it, to a table of what
-is inside, or to ANY if it does not touch the arithmetic. So every setting is honoured, harmless, or refused by name, and so is one that the
-table does not have.
+A table maps the name of a setting to the only value that is right for the configuration that was read, to a test of it,
+to a table of what is inside, or to ANY if it does not touch the arithmetic. So every setting is honoured, harmless, or
+refused by name, and so is one that the table does not have.
 """
+
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import short
 
 Table = Mapping[str, Any]
@@ -38,12 +40,25 @@ def taps_of(filter: Any) -> Callable[[Any], bool]:
             taps = np.asarray(value, np.float64)
         except (TypeError, ValueError, OverflowError):
             return False
-        if taps.shape[:1] not in (np.shape(filter)[:1], wanted.shape[:1]):  # the square of a row without end is more than memory holds
+        if taps.shape[:1] not in (
+            np.shape(filter)[:1],
+            wanted.shape[:1],
+        ):  # the square of a row without end is more than memory holds
             return False
         square = _square(taps)
-        return square.shape == wanted.shape and bool(square.any() and np.allclose(square, wanted * square.sum(), rtol=1e-5, atol=1e-7))
+        return square.shape == wanted.shape and bool(
+            square.any() and np.allclose(square, wanted * square.sum(), rtol=1e-5, atol=1e-7)
+        )
 
     return is_it
+
+
+def number(value: Any, name: str) -> float:
+    """`value`, if it is a finite number and no boolean."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not np.isfinite(float(value)):
+        raise CheckpointError(f"{name} should be a number, the file has {value!r:.40}")
+    return float(value)
 
 
 def disagreements(given: Mapping[Any, Any], table: Table, where: str) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Write the file that `torch.save` would write, without torch: a zip of one small pickle and one record of raw data per tensor.
+"""Write the file that `torch.save` would write, without torch: a zip of one small pickle, and the tensors' raw data.
 
-The pickle names three globals only, those of a plain state dict, so `torch.load(weights_only=True)` takes it. Opcodes are written by
-hand, as Python's own pickler insists on importing what it names.
+The pickle names three globals only, those of a plain state dict, so `torch.load(weights_only=True)` takes it. Opcodes
+are written by hand, as Python's own pickler insists on importing what it names.
 """
+
 import io
 import pickle
 import struct
@@ -22,7 +23,8 @@ def dumps(value: Mapping[str, Any]) -> memoryview:
     """The bytes of such a file.
 
     Args:
-      value: dicts and StateDicts (written as OrderedDicts, with their attributes), tuples, float32 arrays, str, int, float, bool, None.
+      value: dicts and StateDicts (written as OrderedDicts, with their attributes), tuples, float32 arrays, str, int,
+        float, bool, None.
     """
     tensors: list[np.ndarray] = []
     program = b"\x80\x02" + b"".join(_opcodes(value, tensors)) + pickle.STOP

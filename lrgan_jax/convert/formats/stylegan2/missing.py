@@ -1,4 +1,5 @@
 """What a file may lack without being damaged: made up, and said. Tensors are in the common language."""
+
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -23,7 +24,9 @@ def one_row(mean: np.ndarray, name: str, problems: list[str]) -> np.ndarray:
     return rows[0]
 
 
-def silenced(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, layers: Sequence[str]) -> dict[str, np.ndarray]:
+def silenced(
+    tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, layers: Sequence[str]
+) -> dict[str, np.ndarray]:
     """The tensors, noise of no strength in these layers if the network has noise at all."""
     out = dict(tensors)
     for layer in layers if config.use_noise else ():
@@ -33,8 +36,10 @@ def silenced(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, layers:
     return out
 
 
-def completed(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, noise: Pictures) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors with what files may lack: the mean latent, as zeros for now, and all noise pictures; and what there is to say of it.
+def completed(
+    tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, noise: Pictures
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The tensors with what files may lack, the mean latent (zeros for now) and all noise pictures; and remarks on it.
 
     A file without resampling filters is one of parameters alone; the configuration has the usual one then.
     """
@@ -48,10 +53,13 @@ def completed(tensors: Mapping[str, np.ndarray], config: StyleGAN2Config, noise:
         random = np.random.default_rng(0)
         for name in [name for name in out if name.endswith(".noise_strength")]:
             side = int(re.findall(r"\d+", name)[0])
-            picture = random.standard_normal((side, side), np.float32)
-            out[name.replace("noise_strength", "noise_const")] = picture if noise == "random" else np.zeros_like(picture)
+            drawn = random.standard_normal((side, side), np.float32)
+            out[name.replace("noise_strength", "noise_const")] = drawn if noise == "random" else np.zeros_like(drawn)
         how = "made from seed 0" if noise == "random" else "zeros"
-        remarks.append(f"the file has no noise pictures; they are {how} (--noise), so details of images differ from those of its project")
+        remarks.append(
+            f"the file has no noise pictures; they are {how} (--noise), "
+            "so details of images differ from those of its project"
+        )
     return out, remarks
 
 
@@ -60,5 +68,6 @@ def mean_latent(config: StyleGAN2Config, variables, samples: int = 10_000) -> np
     key_z, key_c = jax.random.split(jax.random.key(0))
     z, c = jax.random.normal(key_z, (samples, config.z_dim), jnp.float32), None
     if config.c_dim:
-        c = jax.nn.one_hot(jax.random.randint(key_c, (samples,), 0, config.c_dim, jnp.int32), config.c_dim, dtype=jnp.float32)
+        labels = jax.random.randint(key_c, (samples,), 0, config.c_dim, jnp.int32)
+        c = jax.nn.one_hot(labels, config.c_dim, dtype=jnp.float32)
     return np.asarray(map_latents(config, variables, z, c).mean(0))

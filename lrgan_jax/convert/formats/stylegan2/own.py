@@ -1,4 +1,5 @@
-"""What a state dict that we wrote says of itself: the settings that no tensor shows, in its metadata, where torch keeps versions."""
+"""What a state dict that we wrote says of itself: the settings that no tensor shows, beside torch's versions."""
+
 from typing import Any
 
 from lrgan_jax.foreign import CheckpointError
@@ -24,7 +25,9 @@ def own_settings(state: Any) -> dict[str, Any]:
         case {"_metadata": {"": dict() as versions}} if isinstance(versions.get(OWN), dict):
             for name, value in versions[OWN].items():
                 if type(value) not in SETTINGS.get(name, ()):
-                    raise CheckpointError(f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours")
+                    raise CheckpointError(
+                        f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours"
+                    )
             return versions[OWN]
     return {}
 
