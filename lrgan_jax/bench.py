@@ -98,8 +98,8 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     gen = model(name)
     num = min(columns or gen.w_dim, gen.w_dim)
     ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(0), 1))).array
-    chunk = min(fitting_chunk(image_function(gen), ws[0], free_memory() // 8), num)
-    mask = centred_box_mask(*MOUTH, 256)[:: 256 // min(gen.resolution, 256), :: 256 // min(gen.resolution, 256)]
+    chunk = min(fitting_chunk(image_function(gen), [ws[0]], gen.w_dim, free_memory() // 8), num)
+    mask = centred_box_mask(*MOUTH, 256)[:: 256 // min(gen.size[0], 256), :: 256 // min(gen.size[0], 256)]
 
     batch = jnp.repeat(ws, chunk, axis=0)
     with jax.default_matmul_precision(precision):
@@ -114,7 +114,7 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     share = (gen.w_dim - num) / (num - num // 2)
     grams, some = seconds(run, mask), seconds(half, mask)
     # Pooled to 16 x 16 pixels the products cost next to nothing: what is left is the columns.
-    few = min(gen.resolution, 16)
+    few = min(gen.size[0], 16)
     bare, some_bare = (seconds(lambda run=run: run(np.eye(few), size=few)) for run in (run, half))
     column = (bare - some_bare) / (num - num // 2)
     grams, jacobian = grams + share * (grams - some), bare + share * (bare - some_bare)
@@ -123,7 +123,7 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     solve = seconds(lambda a, b: analyse(a, b).candidates["frontier"].vectors, *pair)
     return Measured(
         name,
-        gen.resolution,
+        gen.size[0],
         gen.w_dim,
         chunk,
         num,
@@ -163,7 +163,7 @@ def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, Any]]:
             "gflop": _flops(image) / columns / 1e9,
             "megabytes": _analysis(image)["bytes accessed"] / columns / 1e6,
         }
-        yield {"size": part.resolution, **{key: now[key] - before[key] for key in now}}
+        yield {"size": part.size[0], **{key: now[key] - before[key] for key in now}}
         before = now
 
 

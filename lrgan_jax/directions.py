@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax import array_files
+from lrgan_jax.deprecation import deprecated
 from lrgan_jax.errors import ExistsError, InputError
 from lrgan_jax.files import write_whole
 from lrgan_jax.published import recognise
@@ -118,6 +119,13 @@ class Directions:
             "the robust PCA behind these directions stopped before it converged, so their ranks, and with them the directions, are "
             "provisional"
         )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Deprecated: `found`, `measure` and `notes`, as one table."""
+        deprecated("settings", instead="found, measure or notes", since="0.2")
+        known = dataclasses.asdict(self.found) | ({} if self.measure is None else dataclasses.asdict(self.measure))
+        return known | dict(self.notes)
 
     def __len__(self) -> int:
         return len(self.vectors)

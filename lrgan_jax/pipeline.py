@@ -107,6 +107,7 @@ def analyse(
     search: Search | None = None,
     *,
     several: Sequence[str] = (),
+    splits: bool = False,
     **overrides: Any,
 ) -> Analysis:
     """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
@@ -114,21 +115,22 @@ def analyse(
     Args:
       search, overrides: which method, and its numbers; see `Search`. lam, mu and num_relax may be traced.
       several: methods instead of the search's one; what they share is computed once.
+      splits: give the robust PCA of both Grams even if no method needs it.
     Raises:
       InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as far as it is
         known yet: traced ones are not.
     """
     search = (search or Search()).but(**overrides)
     names = tuple(several) or (search.method,)
-    return _analyse(inside, outside, search.lam, search.mu, search.num_relax, search.tao, search.mode, names)
+    return _analyse(inside, outside, search.lam, search.mu, search.num_relax, search.tao, search.mode, names, splits)
 
 
-@partial(jax.jit, static_argnames=("mode", "names"))
-def _analyse(inside, outside, lam, mu, num_relax, tao, mode, names) -> Analysis:
+@partial(jax.jit, static_argnames=("mode", "names", "splits"))
+def _analyse(inside, outside, lam, mu, num_relax, tao, mode, names, splits) -> Analysis:
     pair = Pair(inside, outside, lam=lam, mu=mu, num_relax=num_relax, tao=tao, mode=mode)
     candidates = {name: methods.local(name).find(pair) for name in names}
     known = vars(pair)  # what a method asked for, and nothing else
-    return Analysis(candidates, known.get("mu"), *known.get("splits", (None, None)))
+    return Analysis(candidates, known.get("mu"), *(pair.splits if splits else known.get("splits", (None, None))))
 
 
 def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region: str, average: int = 1) -> Directions:
@@ -139,8 +141,6 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
     """
     check_whole("average", average)
     found = analysis.candidates[search.method]
-    if not np.isfinite(found.inside).any():
-        raise InputError("the Gram of the region, or of the rest, is not finite or not symmetric: no directions follow from it")
     chosen = np.flatnonzero(found.mask)[: search.num]
     if not len(chosen):
         raise InputError(_nothing_left(analysis, search))
@@ -195,15 +195,19 @@ def _model(gen: Generator) -> dict[str, str]:
 
 
 def _nothing_left(analysis: Analysis, search: Search) -> str:
-    if analysis.mu is not None:
-        if not np.isfinite(analysis.mu):
-            return "the region does not react to these latents and layers: choose another region"
-        return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
+    found, split = analysis.candidates[search.method], analysis.inside
     if search.method == "resefa":
         return "the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3"
-    if analysis.inside is not None and not int(analysis.inside.rank):
+    if np.isnan(found.vectors).any():
+        return "the Gram of the region, or of the rest, is not finite or not symmetric: no directions follow from it"
+    if analysis.mu is not None:
+        if not float(analysis.mu) > 0:
+            return "the region does not react to these latents and layers: choose another region"
+        return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
+    if split is not None and not int(split.rank):
+        if not np.any(split.sparse):
+            return "the region does not react to these latents and layers: choose another region"
         return (
-            "the region's low-rank part is zero: it does not react, or this lam is too small for this latent size, raise it "
-            "(None is 1/sqrt(d))"
+            "the region's low-rank part is zero: this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
         )
     return "no attribute direction survives the projection on the null space: raise num_relax, or take method='frontier'"

@@ -81,8 +81,9 @@ class Search:
 
     def to_json(self) -> dict[str, Any]:
         """The settings that are not the default ones, as plain values."""
-        chosen = dataclasses.asdict(self.recorded())
-        return {field.name: chosen[field.name] for field in dataclasses.fields(self) if chosen[field.name] != field.default}
+        chosen = {field.name: getattr(self.recorded(), field.name) for field in dataclasses.fields(self)}
+        plain = {name: value.item() if hasattr(value, "item") else value for name, value in chosen.items()}  # NumPy's numbers
+        return {field.name: plain[field.name] for field in dataclasses.fields(self) if plain[field.name] != field.default}
 
 
 def _in_words(protect: Any) -> Any:

@@ -213,7 +213,8 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
 
 def _whitened(inside, outside, tao):
     """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
-    c = jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all
+    c = jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all,
+    c = jnp.maximum(c, jnp.where(jnp.isnan(c), jnp.nan, 1e-30))  # nor the region
     c = jnp.asarray(tao, inside.dtype) * c
     factor = linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)

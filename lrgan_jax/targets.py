@@ -158,5 +158,10 @@ def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:
     return regions, [1.0] * len(regions)
 
 
+def protected_names(protect: Any) -> list[str]:
+    """What a search protects, by name: "mask" and a number for what was drawn by hand."""
+    return [str(region) if _is_name(region) else f"mask {k}" for k, region in enumerate(_kept_still(protect)[0])]
+
+
 def _is_name(region: Any) -> bool:
     return isinstance(region, str | os.PathLike)

@@ -25,12 +25,14 @@ class Linear:
     num_ws: int = 3
     z_dim = w_dim = D
     c_dim = 0
-    resolution = SIDE
+    size = (SIDE, SIDE)
+    space = W
+    classes = None
 
     def mapping(self, z, c=None, truncation=1.0, cutoff=None):
         return W(jnp.asarray(z) * truncation)
 
-    def synthesis(self, w, noise="const", key=None):
+    def synthesis(self, w, c=None, *, noise="const", key=None):
         return jnp.einsum("hvcd,nd->nhvc", self.maps, check_ws(w, self.num_ws, D).mean(1), precision="highest")
 
 

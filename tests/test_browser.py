@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import lrgan_jax as lr
-from lrgan_jax.demo import near_frontal
+from lrgan_jax.generators import near_frontal
 from lrgan_jax.panel import Studio
 from lrgan_jax.panel.server import Server
 

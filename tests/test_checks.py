@@ -15,7 +15,7 @@ import lrgan_jax as lr
 import lrgan_jax.__main__ as command
 from lrgan_jax import baselines, checkpoint, checks, demo, files, interrupt, pipeline, rpca, sweep
 from lrgan_jax.generators import StyleGAN2
-from lrgan_jax.jacobian import check_layers
+from lrgan_jax.layers import check_layers
 from lrgan_jax.options import FromFile
 from lrgan_jax.training import DistillConfig, Schedule, TrainConfig
 from lrgan_jax.training.discriminator import DiscriminatorConfig
@@ -200,7 +200,7 @@ def test_what_did_not_converge_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "_analyse", pipeline._analyse.__wrapped__)  # not the compiled one, into which the solver is built
     monkeypatch.setattr(pipeline, "robust_pca", lambda gram, lam, mode: rpca.robust_pca(gram, lam, mode, max_steps=1))
     early = lr.find_directions(GEN, W, "top", method="projected")
-    assert early.settings["converged"] is False and "the directions, are provisional" in early.caveat
+    assert early.found.converged is False and "the directions, are provisional" in early.caveat
     assert "converged" in lr.Directions.load(early.save(tmp_path / "early.npz")).caveat
     command._say_caveat(early)
     assert capsys.readouterr().err == f"note: {early.caveat}\n"
@@ -210,7 +210,7 @@ def test_what_converged_has_no_caveat():
     """A rest that does not move at all is split exactly, though the solver takes no step for it."""
     assert not lr.find_directions(GEN, W, "top").caveat and not lr.Directions(np.eye(2, dtype=np.float32)).caveat
     still = linear(top={0: 2.0})
-    assert lr.find_directions(still, W, "top").settings["converged"] is True
+    assert lr.find_directions(still, W, "top").found.converged is True
 
 
 @pytest.mark.parametrize("bad", [np.diag([np.nan, 1, 1, 1]), np.triu(np.ones((4, 4)))], ids=["nan", "lopsided"])

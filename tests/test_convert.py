@@ -594,7 +594,7 @@ def check_float64(gen, z, c, stored, tolerance) -> set[str]:
 def check_jacobian(gen, stored) -> set[str]:
     if "jac" not in stored:
         return set()
-    mask = np.ones((gen.resolution, gen.resolution))
+    mask = np.ones((gen.size[0], gen.size[0]))
     grams = region_grams(image_function(gen), stored["jac_w"][None], mask, channels="stack", keep_jacobian=True)
     jacobian = np.asarray(grams.jacobian)[0].transpose(2, 0, 1, 3)
     assert np.linalg.norm(jacobian - stored["jac"]) < 1e-4 * np.linalg.norm(stored["jac"])

@@ -90,7 +90,7 @@ def test_damage_ends_in_a_conversion_or_a_refusal(name, request, tmp_path, monke
             outcomes[False] += 1
         else:
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gen.variables))
-            assert math.log2(gen.resolution) % 1 == 0
+            assert math.log2(gen.size[0]) % 1 == 0
             outcomes[True] += 1
     assert min(outcomes.values()) > 0, outcomes  # both kinds of end were seen
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

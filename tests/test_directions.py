@@ -14,7 +14,8 @@ import pytest
 
 from lrgan_jax import directions as instrumented
 from lrgan_jax import files
-from lrgan_jax.directions import Directions, DirectionsError
+from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
+from lrgan_jax.search import Search
 
 ARRAYS = ("vectors", "inside", "outside", "kept")
 
@@ -36,7 +37,10 @@ def full_record(dtype=np.float32):
         method="frontier",
         model="faces",
         fingerprint="0123abcd",
-        settings={"mu": 12.5, "rank_inside": 3, "converged": True, "note": None, "nested": {"list": [1, 2.5]}},
+        found=Found(mu=12.5, rank_inside=3, average=64),
+        search=Search(layers=(4, 5, 7), protect=["eyes", "mask"], mu=12.5, num=3),
+        measure=Measure("a smile ä", 0.25, (0.2, 0.3), expression={"happy": 0.5}, found_on=(11, 96), index=1),
+        notes={"by": "hand"},
     )
 
 
@@ -55,7 +59,7 @@ def test_equality_is_a_yes_or_no():
     """Equal in every number and field, also through a file; and then the hash is equal, too."""
     record = full_record()
     for name, other in {"vectors": 2 * record.vectors, "inside": None, "layers": None, "step_range": (-1.0, 1.0), "region": "nose",
-                        "settings": {}}.items():  # fmt: skip
+                        "found": Found(), "search": None, "measure": None, "notes": {}}.items():  # fmt: skip
         assert record != dataclasses.replace(record, **{name: other}), name
     assert record == full_record() and hash(record) == hash(full_record()) and len({record, full_record()}) == 1
     assert record[0] != record[1] and record != "record"
@@ -84,7 +88,7 @@ def refused(plain, path, match="not a directions file, or a damaged one"):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_archive_keeps_every_field(tmp_path, dtype):
-    """`.npz`: arrays with their dtype, tuples as tuples, settings as they were."""
+    """`.npz`: arrays with their dtype, tuples as tuples, and what is known as it was."""
     record = full_record(dtype)
     path = record.save(tmp_path / "new folder" / "mouth.npz")
     assert path == tmp_path / "new folder" / "mouth.npz"
@@ -116,7 +120,7 @@ def test_rows_alone_keep_their_bits(tmp_path, dtype):
     assert path.read_bytes() == expected.getvalue()
     loaded = Directions.load(path)
     np.testing.assert_array_equal(loaded.vectors, record.vectors, strict=True)
-    assert (loaded.method, dict(loaded.settings), loaded.layers) == ("file", {"source": "a.npy"}, None)
+    assert (loaded.method, loaded.found, loaded.layers) == ("file", Found(source="a.npy"), None)
 
 
 def test_one_row_without_an_axis_is_one_direction(tmp_path):
@@ -242,8 +246,9 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, broken)
     assert not os.listdir(tmp_path)
 
 
-def test_settings_that_json_cannot_hold_leave_nothing_behind(tmp_path):
-    record = dataclasses.replace(full_record(), settings={"f": len})
+def test_notes_that_json_cannot_hold_leave_nothing_behind(tmp_path):
+    record = full_record()
+    object.__setattr__(record, "notes", {"f": len})  # which the tests' own type checks would refuse
     with pytest.raises((TypeError, ValueError)):
         record.save(tmp_path / "a.npz")
     assert not os.listdir(tmp_path)
@@ -376,7 +381,7 @@ def test_archives_without_an_essential_entry_are_refused(plain, tmp_path, missin
 
 
 def test_archives_of_another_version_are_refused(plain, tmp_path):
-    refused(plain, altered(tmp_path, {"format": "lrgan_jax directions 2"}), match="not in the form 'lrgan_jax directions 1'")
+    refused(plain, altered(tmp_path, {"format": "lrgan_jax directions 3"}), match="not in the form 'lrgan_jax directions 2'")
 
 
 @pytest.mark.parametrize(
@@ -391,8 +396,17 @@ def test_archives_of_another_version_are_refused(plain, tmp_path):
         {"step_range": [1, 2, 3]},
         {"step_range": ["a", "b"]},
         {"region": 7},
-        {"settings": [1]},
-        {"settings": None},
+        {"found": [1]},
+        {"found": None},
+        {"found": {"mu": "large"}},
+        {"found": {"rank": 3}},
+        {"found": {"average": 1.5}},
+        {"measure": {"meaning": 7}},
+        {"measure": 3},
+        {"search": {"num": 0}},
+        {"search": {"surprise": 1}},
+        {"notes": {"by": 3}},
+        {"notes": None},
     ],
     ids=lambda record: json.dumps(record),
 )
@@ -407,3 +421,44 @@ def test_archives_with_measurements_that_do_not_fit_are_refused(plain, tmp_path,
     for name in ARRAYS[1:]:
         refused(plain, altered(tmp_path, **{name: array}), match=".")
         (tmp_path / "good.npz").unlink()
+
+
+# Files of earlier releases
+
+
+def of_release_1(path, settings):
+    """A file as the first form had it: one table of settings for all that was known."""
+    rows = unit_rows()
+    record = {
+        "format": "lrgan_jax directions 1",
+        "layers": [4, 5],
+        "step_range": [-2.0, 2.0],
+        "region": "mouth",
+        "method": "frontier",
+        "model": "faces",
+        "fingerprint": "0123",
+        "settings": settings,
+    }
+    np.savez(path, record=np.array(json.dumps(record)), vectors=rows, kept=np.ones(len(rows), np.float32))
+    return rows
+
+
+def test_the_first_form_is_read(tmp_path):
+    """What was known of them comes back typed, what is of no known kind as notes, and nothing is lost; saved again it is the new form."""
+    settings = {"mu": 5.0, "rank_inside": 3, "rank_outside": 9, "converged": False, "average": 96, "meaning": "a smile",
+                "leak": 0.25, "leak_interval": [0.2, 0.3], "expression": {"happy": 0.5}, "found_on": [11, 96], "tao": 1e-3,
+                "nested": {"list": [1]}}  # fmt: skip
+    rows = of_release_1(tmp_path / "old.npz", settings)
+    found = Directions.load(tmp_path / "old.npz")
+    np.testing.assert_array_equal(found.vectors, rows)
+    assert found.found == Found(5.0, 3, 9, converged=False, average=96) and found.search is None and found.layers == (4, 5)
+    assert found.measure == Measure("a smile", 0.25, (0.2, 0.3), expression={"happy": 0.5}, found_on=(11, 96))
+    assert found.notes == {"tao": "0.001", "nested": '{"list": [1]}'} and "provisional" in found.caveat
+    assert Directions.load(found.save(tmp_path / "new.npz")) == found
+
+
+def test_settings_as_one_table_is_on_its_way_out():
+    """It still answers, and says what to write instead."""
+    with pytest.warns(DeprecationWarning, match="settings is deprecated since 0.2 and goes with 0.4: use found, measure or notes"):
+        settings = full_record().settings
+    assert (settings["mu"], settings["meaning"], settings["by"]) == (12.5, "a smile ä", "hand")

@@ -14,7 +14,7 @@ CHUNK = 5
 def convolutions(gen, **options) -> list[dict]:
     """Every convolution of the compiled program that gives the Grams: its batch, window and all that is said of it."""
     latents = np.zeros((1, gen.num_ws, gen.w_dim), np.float32)
-    mask = np.eye(gen.resolution, dtype=np.float32)
+    mask = np.eye(gen.size[0], dtype=np.float32)
     f = image_function(gen, layers=options.get("layers"))
     program = jax.jit(lambda f, w: region_grams(f, w, mask, chunk=CHUNK, **options)[:2]).lower(f, latents).compile().as_text()
     found = []
@@ -60,7 +60,7 @@ def test_tangents_begin_at_the_first_layer_that_moves(small_stylegan2):
 def test_the_grams_are_those_of_the_generator(gen):
     """The program looked at above is the one that answers: its Jacobian is the generator's own derivative along one direction."""
     w = to_ws(gen, gen.mapping(np.random.default_rng(0).standard_normal((1, gen.z_dim)).astype(np.float32))).array
-    f, mask = image_function(gen), np.eye(gen.resolution, dtype=np.float32)
+    f, mask = image_function(gen), np.eye(gen.size[0], dtype=np.float32)
     J = np.asarray(region_grams(f, w, mask, channels="stack", chunk=CHUNK, keep_jacobian=True).jacobian)[0]
     move = np.random.default_rng(1).standard_normal(gen.w_dim).astype(np.float32)
     slope = jax.jit(lambda w, v: jax.jvp(f, (w,), (v,))[1])(w[0], np.broadcast_to(move, w.shape[1:]))

@@ -14,6 +14,7 @@ from lrgan_jax import jacobian
 from lrgan_jax import memory as jacobian_memory
 from lrgan_jax.generators import image_function
 from lrgan_jax.jacobian import region_grams
+from lrgan_jax.layers import Moves
 from lrgan_jax.memory import fitting_chunk, free_memory
 from tests.tolerances import EXACT, rounding, worst
 
@@ -389,13 +390,13 @@ def test_the_chunk_grows_with_the_memory(monkeypatch):
     monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
     f = curved_function(dtype=np.float32, latent=(100,))
     w = jnp.zeros(100)
-    sizes = [fitting_chunk(f, w, memory) for memory in (1, *(2**k for k in range(10, 34)))]
+    sizes = [fitting_chunk(f, [w], w.shape[-1], memory) for memory in (1, *(2**k for k in range(10, 34)))]
     assert sizes[0] == 1 and sizes[-1] == 50  # 100 tangents in two passes
     assert sizes == sorted(sizes) and len(set(sizes)) > 4
     assert all(-(-100 // size) < -(-100 // (size - 1)) for size in sizes if size > 1)
-    assert fitting_chunk(curved_function(dtype=np.float32), jnp.zeros(D), 2**40) == D
+    assert fitting_chunk(curved_function(dtype=np.float32), [jnp.zeros(D)], D, 2**40) == D
     monkeypatch.setattr(jacobian_memory, "MOST", {})
-    assert 1 <= fitting_chunk(f, w, free_memory()) <= 64  # whatever this machine has free
+    assert 1 <= fitting_chunk(f, [w], w.shape[-1], free_memory()) <= 64  # whatever this machine has free
 
 
 @pytest.mark.parametrize("memory", [1, 1_000, 2_000, 4_000, 8_000, 2**20])
@@ -415,10 +416,10 @@ def test_little_memory_changes_nothing(double, memory, channels):
 def test_plans_cut_the_work_to_the_memory(double):
     """Blocks and slabs shrink with it, J is held whole where it is asked for, and a chunk never exceeds its block."""
     f, w = curved_function(latent=(7,)), jnp.zeros(7)
-    plans = [jacobian._plan(f, w, 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
+    plans = [jacobian._plan(f, [w], Moves(), 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
     assert [plan.block for plan in plans] == [1, 1, 2, 7] and [plan.slab for plan in plans] == [1, 1, 1, 7]
     assert all(1 <= plan.chunk <= plan.block for plan in plans) and not any(plan.reverse for plan in plans)
-    assert jacobian._plan(f, w, 96 * 8, 96, 1, None, whole=True).block == 7
+    assert jacobian._plan(f, [w], Moves(), 96 * 8, 96, 1, None, whole=True).block == 7
 
 
 def test_the_compiled_program_keeps_to_the_memory():
@@ -439,8 +440,8 @@ def test_larger_images_take_smaller_chunks(monkeypatch):
     sizes = []
     for side in (4, 16, 64):
         f = curved_function(dtype=np.float32, shape=(side, side, 3), latent=(30,))
-        sizes.append(fitting_chunk(f, jnp.zeros(30), 2**18))
-        assert fitting_chunk(jax.jit(f), jnp.zeros(30), 2**18) == sizes[-1]
+        sizes.append(fitting_chunk(f, [jnp.zeros(30)], 30, 2**18))
+        assert fitting_chunk(jax.jit(f), [jnp.zeros(30)], 30, 2**18) == sizes[-1]
     assert sizes[0] == 30 and sizes[0] > sizes[1] > sizes[2] >= 1
 
 

@@ -98,7 +98,7 @@ def test_noise_is_checked(gen):
     with pytest.raises(ValueError, match='"const", "none" or "random", got \'loud\''):
         check_noise("loud", None)
     with pytest.raises(ValueError, match="key=jax.random.key"):
-        gen.synthesis(to_ws(gen, jnp.zeros((1, gen.w_dim))), "random")
+        gen.synthesis(to_ws(gen, jnp.zeros((1, gen.w_dim))), noise="random")
 
 
 def test_sampled_z_is_standard_normal(gen):

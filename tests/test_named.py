@@ -35,8 +35,8 @@ def test_each_belongs_to_its_model_and_says_what_it_does(faces, model, name):
     assert np.linalg.norm(found.vectors) == pytest.approx(1, abs=1e-6)
     assert all(0 <= layer < gen.num_ws for layer in found.layers or ())
     assert found.step_range[0] < 0 < found.step_range[1]
-    assert found.settings["meaning"] and 0 < found.settings["leak"] < 1
-    assert set(found.settings["found_on"]) != set(found.settings["measured_on"])
+    assert found.measure.meaning and 0 < found.measure.leak < 1
+    assert set(found.measure.found_on) != set(found.measure.measured_on)
 
 
 @pytest.mark.parametrize(("model", "name"), NAMED)
@@ -45,7 +45,7 @@ def test_each_moves_its_region_more_than_the_rest(faces, model, name):
     found, (gen, ws) = named_direction(model, name), faces[model]
     if found.region not in gen.info.regions:
         pytest.skip("found on a finer box than the model's own regions")
-    mask = jnp.asarray(region_mask(found.region, gen.resolution, gen.info.regions))
+    mask = jnp.asarray(region_mask(found.region, gen.size[0], gen.info.regions))
     before, *ends = render(gen, edit(ws, found, [0.0, *found.step_range]))
     for after in ends:
         change = jax.vmap(region_change, (0, 0, None))(before, after, mask)

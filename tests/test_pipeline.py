@@ -14,18 +14,27 @@ from lrgan_jax.editing import edit
 from lrgan_jax.generators import W, Z, image_function, sample_z, to_ws
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.metrics import region_change
-from lrgan_jax.pipeline import METHODS, analyse, find_directions, masks_to_keep, protected_grams
+from lrgan_jax.pipeline import analyse, find_directions
 from lrgan_jax.regions import RegionError, region_mask
+from lrgan_jax.search import Search
 from lrgan_jax.subspaces import default_mu
+from lrgan_jax.targets import _kept_still, pair_grams, targets
 from tests.linear import AXES, REGIONS, SIDE, D, Linear, linear
 from tests.tolerances import rounding
 
+METHODS = ("frontier", "constrained", "projected", "attribute")
 # Eigenvectors of float32 Grams of norm about 1 whose eigenvalues are 0.3 apart: eps over the gap times a solver of tolerance 1e-5.
 CLOSE = 1e-4
 
 
 def latents(num=1):
     return W(jax.random.normal(jax.random.key(0), (num, D)))
+
+
+def grams(gen, w, region, protect=None, **options):
+    """M_A and M_B of one region at every latent."""
+    search = Search(protect=protect, **options)
+    return (gram[:, 0] for gram in pair_grams(gen, w, targets(gen, [region], search), search)[:2])
 
 
 def find(gen, region, **options):
@@ -57,7 +66,10 @@ def test_every_method_recovers_disjoint_directions(disjoint, method):
     assert_found(found, [0, 1])
     np.testing.assert_allclose(found.inside, [2.25, 1.0], rtol=CLOSE)
     np.testing.assert_allclose(found.outside, [0, 0], rtol=0, atol=1e-6)  # rounding of a quadratic form of norm 1
-    np.testing.assert_allclose(found.kept, [1, 1], rtol=0, atol=CLOSE)
+    if method == "frontier":
+        assert found.kept is None and found.found.rank_inside is None  # which need a robust PCA
+    else:
+        np.testing.assert_allclose(found.kept, [1, 1], rtol=0, atol=CLOSE)
 
 
 def test_the_authors_solver_recovers_them_too(disjoint):
@@ -161,12 +173,13 @@ def test_all_fields_are_filled(disjoint, tmp_path):
     reach = (0.04 / found.inside[0]) ** 0.5
     np.testing.assert_allclose(found.step_range, (-reach, reach), rtol=1e-5)
     assert all(type(a) is np.ndarray for a in (found.vectors, found.inside, found.outside, found.kept))
-    settings = dict(found.settings)
-    assert (settings["rank_inside"], settings["rank_outside"], settings["converged"]) == (2, 3, True)
-    assert settings["mu"] > 1
+    known = found.found
+    assert (known.rank_inside, known.rank_outside, known.converged, known.mu, known.average) == (2, 3, True, None, 1)
+    assert find(disjoint, "top").found.mu > 1
+    assert found.search == Search(method="constrained", layers=(2, 0, 2), lam=1.0)
     loaded = Directions.load(found.save(tmp_path / "a.npz"))
     np.testing.assert_array_equal(loaded.vectors, found.vectors)
-    assert dict(loaded.settings) == settings and loaded.layers == (0, 2)
+    assert loaded == found and loaded.layers == (0, 2)
 
 
 # What must keep still
@@ -201,7 +214,7 @@ SOFT = np.random.default_rng(6).random((SIDE, SIDE)).astype(np.float32)
 def test_one_protected_region_in_any_form(dense, protect):
     """The same Gram by name or as a mask, alone or in a list; half the weight everywhere is no other mean."""
     gen, gram = dense
-    inside, outside = protected_grams(gen, latents(), *masks_to_keep(gen, "top", protect))
+    inside, outside = grams(gen, latents(), "top", protect)
     np.testing.assert_allclose(inside[0], gram(band("top")), **SUMS)
     np.testing.assert_allclose(outside[0], gram(band("middle")), **SUMS)
 
@@ -209,8 +222,8 @@ def test_one_protected_region_in_any_form(dense, protect):
 def test_a_list_of_rows_is_one_mask():
     """Nested lists are a mask, or a list of masks one level deeper. (The tests' type checks let no list into `region_mask` itself.)"""
     rows = band("middle").tolist()
-    assert pipeline._kept_still(rows) == ([rows], [1.0])
-    assert pipeline._kept_still([rows, rows, "top"]) == ([rows, rows, "top"], [1.0, 1.0, 1.0])
+    assert _kept_still(rows) == ([rows], [1.0])
+    assert _kept_still([rows, rows, "top"]) == ([rows, rows, "top"], [1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -225,7 +238,7 @@ def test_a_list_of_rows_is_one_mask():
 def test_protected_regions_add_up_by_weight(dense, protect, weights):
     """M_B is the weighted sum of their Grams, each a mean over its own pixels, summed here by hand; M_A does not change."""
     gen, gram = dense
-    inside, outside = protected_grams(gen, latents(2), *masks_to_keep(gen, "top", protect))
+    inside, outside = grams(gen, latents(2), "top", protect)
     expected = sum(weight * gram(band(name)) for name, weight in weights.items())
     for k in range(2):
         np.testing.assert_allclose(inside[k], gram(band("top")), **SUMS)
@@ -235,7 +248,7 @@ def test_protected_regions_add_up_by_weight(dense, protect, weights):
 def test_soft_masks_count_by_weight(dense):
     """Pixels of a protected picture count as much as they are white."""
     gen, gram = dense
-    _, outside = protected_grams(gen, latents(), *masks_to_keep(gen, "top", [SOFT, "bottom"]))
+    _, outside = grams(gen, latents(), "top", [SOFT, "bottom"])
     np.testing.assert_allclose(outside[0], gram(SOFT) + gram(band("bottom")), **SUMS)
 
 
@@ -378,18 +391,29 @@ def test_analyse_maps_over_regions(disjoint):
     """vmap = one at a time, for every method; the candidates go by the methods' names."""
     masks = np.stack([region_mask(name, SIDE, REGIONS) for name in ("top", "rest")])
     grams = region_grams(image_function(disjoint), to_ws(disjoint, latents()).array, masks, channels="stack")
-    batch = jax.vmap(lambda a, b: analyse(a, b, 1.0))(grams.inside[0], grams.outside[0])
+    batch = jax.vmap(lambda a, b: analyse(a, b, several=METHODS, lam=1.0))(grams.inside[0], grams.outside[0])
     assert set(batch.candidates) == set(METHODS)
     for k in range(2):
-        alone = analyse(grams.inside[0, k], grams.outside[0, k], 1.0)
+        alone = analyse(grams.inside[0, k], grams.outside[0, k], several=METHODS, lam=1.0)
         assert int(alone.inside.rank) == int(batch.inside.rank[k]) == 2 + k
         np.testing.assert_allclose(batch.mu[k], alone.mu, rtol=1e-4)
         for name in METHODS:
             one, other = alone.candidates[name], jax.tree.map(lambda a, k=k: a[k], batch.candidates[name])
-            for field in ("vectors", "inside", "outside", "kept"):
+            for field in ("vectors", "inside", "outside") + (() if name == "frontier" else ("kept",)):
                 a, b = (np.abs(np.asarray(getattr(c, field))[:2]) for c in (one, other))
                 # The rest's eigenvalues are 0.1 apart only.
                 np.testing.assert_allclose(a, b, rtol=0, atol=1e-3, err_msg=f"{name} {field}")
+
+
+def test_only_what_is_asked_for_is_computed(disjoint):
+    """The frontier needs no robust PCA, the paper's methods no mu; whoever wants the splits gets them."""
+    gram = jnp.eye(D)
+    frontier, projected = (analyse(gram, gram, method=name) for name in ("frontier", "projected"))
+    assert (set(frontier.candidates), frontier.inside, frontier.outside) == ({"frontier"}, None, None)
+    assert frontier.mu is not None and projected.mu is None and projected.outside is not None
+    assert analyse(gram, gram, splits=True).inside is not None
+    text = str(jax.make_jaxpr(lambda a, b: analyse(a, b))(gram, gram))
+    assert "while" not in text  # which the solver is made of
 
 
 # Errors
@@ -407,7 +431,7 @@ def test_an_unknown_method_is_refused():
     spec = importlib.util.spec_from_file_location("plain_pipeline", pipeline.__file__)
     plain = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plain)
-    with pytest.raises(ValueError, match="method is one of frontier, constrained, projected, attribute, got 'magic'"):
+    with pytest.raises(ValueError, match="method is one of random, .*, constrained, frontier, got 'magic'"):
         plain.find_directions(linear(top={0: 1.0}), latents(), "top", method="magic")
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
+from lrgan_jax.deprecation import deprecated
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
@@ -102,6 +103,12 @@ class DCGAN(StoredWeights):
     @property
     def size(self) -> tuple[int, int]:
         return self.config.resolution, self.config.resolution
+
+    @property
+    def resolution(self) -> int:
+        """Deprecated: `size`."""
+        deprecated("resolution", instead="size, (height, width)", since="0.2")
+        return self.size[0]
 
     def mapping(
         self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None

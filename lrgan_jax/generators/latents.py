@@ -10,7 +10,7 @@ are taken in that one, whatever jax_enable_x64 says. Whoever wants 64 bits gives
 """
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ class Latent:
         first = index[0] if isinstance(index, tuple) else index  # labels have but the latents' own axis
         return type(self)(self.array[index], None if self.c is None else self.c[first])
 
-    def like(self, array: Any) -> Self:
+    def like(self, array: Any) -> "Latent":
         """Another array of this space, of the same classes; they are repeated along new leading axes."""
         if self.c is None:
             return type(self)(array)

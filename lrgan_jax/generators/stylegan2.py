@@ -22,6 +22,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.checks import check_number
+from lrgan_jax.deprecation import deprecated
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
@@ -307,6 +308,12 @@ class StyleGAN2(StoredWeights):
     @property
     def classes(self) -> Classes | None:
         return "mapping" if self.c_dim else None
+
+    @property
+    def resolution(self) -> int:
+        """Deprecated: `size`."""
+        deprecated("resolution", instead="size, (height, width)", since="0.2")
+        return self.size[0]
 
     def mapping(
         self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None

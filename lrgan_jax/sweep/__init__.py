@@ -3,7 +3,7 @@
     run(gen, "store", seeded(gen, seed=0, num=10_000), ["mouth", "eyes"])       the same call again goes on where it stopped
     sweep = open("store"); sweep["vectors"][:100].read().result(); sweep.directions("mouth")
 
-Read on in the order of the data: latents.py (which), block.py (what the devices compute), devices.py (keeping them busy), store.py
+Read on in the order of the data: block.py (what the devices compute), devices.py (keeping them busy), store.py
 (where it goes), loop.py (all together), population.py (what serves all latents), results.py (reading). plan.py is what a store remembers of
 the settings; processes.py and merge.py are for more machines than one.
 
@@ -18,11 +18,12 @@ On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=
 * What breaks first: the shares are dealt out beforehand, so the slowest host decides when all is done. Then the sums: process 0 alone
   adds them up, minutes at this size and hours at a hundred times it, where hosts should add up their own first.
 """
+from lrgan_jax.generators.sampling import Latents, given, seeded
+from lrgan_jax.sweep.block import Keep
 from lrgan_jax.sweep.errors import SweepError
-from lrgan_jax.sweep.latents import Latents, given, seeded
 from lrgan_jax.sweep.loop import Progress, run
 from lrgan_jax.sweep.merge import merge
 from lrgan_jax.sweep.processes import Share, join
 from lrgan_jax.sweep.results import Sweep, open  # noqa: A004
 
-__all__ = ["Latents", "Progress", "Share", "Sweep", "SweepError", "given", "join", "merge", "open", "run", "seeded"]
+__all__ = ["Keep", "Latents", "Progress", "Share", "Sweep", "SweepError", "given", "join", "merge", "open", "run", "seeded"]

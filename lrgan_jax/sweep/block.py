@@ -2,9 +2,11 @@
 
 Every latent is computed on its own, one after the other on each device, so its results do not depend on the block's other latents.
 """
+
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,40 +15,56 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.generators import Generator, image_function
-from lrgan_jax.jacobian import Channels, Pooling, region_grams
-from lrgan_jax.pipeline import Method, analyse
+from lrgan_jax import linalg
+from lrgan_jax.checks import check_whole
+from lrgan_jax.errors import InputError
+from lrgan_jax.generators import WS, Generator
+from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
-from lrgan_jax.subspaces import spectrum
+from lrgan_jax.search import Search
+from lrgan_jax.targets import Targets, pair_grams
 
 AXIS = "latent"
 
 
-class Options(NamedTuple):
-    """What to compute; hashable, since each choice is a program of its own. The defaults and meanings are `run`'s."""
+@dataclass(frozen=True)
+class Keep:
+    """What a store keeps of each latent, and how the work is cut.
 
-    layers: tuple[int, ...] | None
-    method: Method
-    num: int
-    lam: float | None
-    mu: float | None
-    num_relax: int
-    mode: Literal["converged", "authors"]
-    channels: Channels
-    grams: str | None  # dtype in which each latent's Grams are kept, None for not at all
-    splits: bool  # keep L and S too
-    thumbnail: int
-    memory: int  # bytes that decide how the Jacobian is cut: the same on every machine, so that the bits are
-    pooling: Pooling = "area"
+    Attributes:
+      grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room, and the latter time.
+      thumbnail: side of the pictures kept, in pixels, at most.
+      block: latents computed and written together; best a multiple of the number of devices.
+      memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what is free.
+    """
+
+    grams: Literal["float32", "float16", "bfloat16"] | None = None
+    splits: bool = False
+    thumbnail: int = 64
+    block: int = 32
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("thumbnail", "block", "memory"):
+            check_whole(name, getattr(self, name))
+        if self.grams not in (None, "float32", "float16", "bfloat16"):
+            raise InputError(f"grams is float32, float16 or bfloat16, got {self.grams!r}")
 
 
-# Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper triangle.
+class Job(NamedTuple):
+    """What to compute; hashable, since each choice is a program of its own. The search without what it protects, which `Targets` hold."""
+
+    search: Search
+    keep: Keep
+
+
+# Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper triangle, and
+# `number` over those that say a move (see `layers`): those of a latent, or of all layers together.
 AXES: Mapping[str, tuple[str, ...]] = {
     "ws": ("layer", "latent_dim"),
     "image": ("y", "x", "colour"),
     "usable": (),
-    "vectors": ("region", "direction", "latent_dim"),
+    "vectors": ("region", "direction", "number"),
     "inside": ("region", "direction"),
     "outside": ("region", "direction"),
     "kept": ("region", "direction"),
@@ -55,8 +73,8 @@ AXES: Mapping[str, tuple[str, ...]] = {
     "rank_inside": ("region",),
     "rank_outside": ("region",),
     "converged": ("region",),
-    "spectrum_inside": ("region", "latent_dim"),
-    "spectrum_outside": ("region", "latent_dim"),
+    "spectrum_inside": ("region", "number"),
+    "spectrum_outside": ("region", "number"),
     "gram_inside": ("region", "pair"),
     "gram_outside": ("region", "pair"),
     "low_rank_inside": ("region", "pair"),
@@ -74,9 +92,9 @@ class Sums(NamedTuple):
     outside: Float[Array, "r p"]
 
 
-@partial(jax.jit, static_argnames=("options", "mesh"))
+@partial(jax.jit, static_argnames=("job", "mesh"))
 def compute(
-    options: Options, mesh: Mesh, gen: Generator, ws: Float[Array, "n l d"], counts: Bool[Array, " n"], masks: Float[Array, "r h w"]
+    job: Job, mesh: Mesh, gen: Generator, ws: WS, counts: Bool[Array, " n"], targets: Targets
 ) -> tuple[dict[str, Array], Sums]:
     """Results of every latent, named as in `AXES`, and the sums.
 
@@ -84,8 +102,8 @@ def compute(
       mesh: one axis, named `latent`, over which ws is split; its size divides n. counts: False for padding, left out of the sums.
     """
 
-    def local(gen, ws, counts, masks):
-        per_latent = partial(one, options, gen, masks)
+    def local(gen, ws, counts, targets):
+        per_latent = partial(one, job, gen, targets)
         results, grams = lax.map(per_latent, ws)
         usable = counts & (results["usable"] == USABLE)
         return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
@@ -95,46 +113,49 @@ def compute(
     mapped = jax.shard_map(
         local, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=(split, whole), check_vma=False
     )
-    return mapped(gen, ws, counts, masks)
+    return mapped(gen, ws, counts, targets)
 
 
-def one(options: Options, gen: Generator, masks: Float[AnyArray, "r h w"], ws: Float[Array, "l d"]):
-    """Everything about one latent, and its two sets of Grams [R, d, d]."""
-    found = region_grams(
-        image_function(gen, layers=options.layers), ws[None], masks, layers=options.layers, size=masks.shape[1],
-        channels=options.channels, pooling=options.pooling, memory=options.memory,
-    )  # fmt: skip
-    assert found.outside is not None
-    inside, outside = found.inside[0], found.outside[0]
-    sides = {} if options.grams is None else {"gram_inside": inside, "gram_outside": outside}
-    kept = {name: upper_triangle(gram).astype(options.grams) for name, gram in sides.items()}  # float16 ends at 65,504
-    usable = jnp.stack([jnp.isfinite(a).all() for a in (found.image, inside, outside, *kept.values())]).all()
+def one(job: Job, gen: Generator, targets: Targets, latent: WS) -> tuple[dict[str, Array], tuple[Array, Array]]:
+    """Everything about one latent, ws [L, d], and its two sets of Grams [R, m, m]."""
+    ws = jax.tree.map(lambda a: a[None], latent)
+    pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory)
+    inside, outside = pairs.inside[0], pairs.outside[0]
+    sides = {} if job.keep.grams is None else {"gram_inside": inside, "gram_outside": outside}
+    kept = {name: upper_triangle(gram).astype(job.keep.grams) for name, gram in sides.items()}  # float16 ends at 65,504
+    usable = jnp.stack([jnp.isfinite(a).all() for a in (pairs.image, inside, outside, *kept.values())]).all()
     results = {
-        "ws": ws,
-        "image": thumbnail(found.image[0], options.thumbnail),
+        "ws": latent.array,
+        "image": thumbnail(pairs.image[0], job.keep.thumbnail),
         "usable": jnp.where(usable, USABLE, UNUSABLE).astype(jnp.uint8),
-        **jax.vmap(partial(factorise, options))(inside, outside),
+        **jax.vmap(partial(factorise, job))(inside, outside),
         **kept,
     }
     return results, (inside, outside)
 
 
-def factorise(options: Options, inside: Float[Array, "d d"], outside: Float[Array, "d d"]) -> dict[str, Array]:
-    """What follows from the two Grams of one region: `AXES` without `region`. Also used on the mean Grams."""
-    analysis = analyse(inside, outside, options.lam, options.mu, options.num_relax, options.mode)
-    found = analysis.candidates[options.method]
-    best = jnp.argsort(~found.mask)[: options.num]  # stable: the valid ones first, in their order
+def factorise(job: Job, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:
+    """What follows from the two Grams of one region, as far as the method has it: `AXES` without `region`. Also for the mean Grams."""
+    analysis = analyse(inside, outside, job.search, splits=job.keep.splits)
+    found = analysis.candidates[job.search.method]
+    best = jnp.argsort(~found.mask)[: job.search.num]  # stable: the valid ones first, in their order
     results = {
-        "vectors": found.vectors[best], "inside": found.inside[best], "outside": found.outside[best], "kept": found.kept[best],
-        "valid": found.mask[best], "mu": analysis.mu,
-        "rank_inside": analysis.inside.rank, "rank_outside": analysis.outside.rank,
-        "converged": settled(analysis.inside) & settled(analysis.outside),
-        "spectrum_inside": spectrum(inside)[0], "spectrum_outside": spectrum(outside)[0],
-    }  # fmt: skip
-    if options.splits:
+        "vectors": found.vectors[best],
+        "inside": found.inside[best],
+        "outside": found.outside[best],
+        "valid": found.mask[best],
+        "spectrum_inside": linalg.eigvalsh(inside)[::-1],
+        "spectrum_outside": linalg.eigvalsh(outside)[::-1],
+    }
+    results |= {} if found.kept is None else {"kept": found.kept[best]}
+    results |= {} if analysis.mu is None else {"mu": analysis.mu}
+    if analysis.inside is not None and analysis.outside is not None:
+        results["converged"] = settled(analysis.inside) & settled(analysis.outside)
         for side, split in (("inside", analysis.inside), ("outside", analysis.outside)):
-            results |= {f"low_rank_{side}": upper_triangle(split.low_rank), f"sparse_{side}": upper_triangle(split.sparse)}
-    kinds = {"f": inside.dtype, "i": jnp.int32}  # the authors' mode answers in 64 bits
+            results[f"rank_{side}"] = split.rank
+            parts = {f"low_rank_{side}": split.low_rank, f"sparse_{side}": split.sparse} if job.keep.splits else {}
+            results |= {name: upper_triangle(part) for name, part in parts.items()}
+    kinds: dict[str, Any] = {"f": inside.dtype, "i": jnp.int32}  # the authors' mode answers in 64 bits
     return {name: a.astype(kinds.get(a.dtype.kind, a.dtype)) for name, a in results.items()}
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Float
 
 from lrgan_jax.generators import Generator
+from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.sweep.ahead import ahead
-from lrgan_jax.sweep.block import AXIS, Options, compute
-from lrgan_jax.sweep.latents import Latents
+from lrgan_jax.sweep.block import AXIS, Job, compute
+from lrgan_jax.targets import Targets
 
 AHEAD = 2  # blocks that the devices have been given at any time: more would only take memory
 
@@ -28,21 +28,21 @@ class Running(NamedTuple):
 
 
 def stream(
-    gen: Generator, latents: Latents, masks: Float[np.ndarray, "r h w"], options: Options, size: int, devices: Sequence[Any],
-    numbers: Iterable[int],
-) -> abc.Generator[Running, None, None]:  # fmt: skip
+    gen: Generator, latents: Latents, targets: Targets, job: Job, devices: Sequence[Any], numbers: Iterable[int]
+) -> abc.Generator[Running, None, None]:
     """The blocks of these numbers, in turn. Asks for a number only when a device has room for its block."""
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
     whole, split = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
+    size = job.keep.block
     padded = -(-size // len(devices)) * len(devices)
-    gen, masks = jax.device_put((gen, masks), whole)
+    gen, targets = jax.device_put((gen, targets), whole)
 
     def arguments(block: int):
         counts = block * size + np.arange(padded) < min((block + 1) * size, latents.num)
-        return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), masks
+        return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), targets
 
     def start(block: int) -> Running:
-        results, sums = compute(options, mesh, *arguments(block))
+        results, sums = compute(job, mesh, *arguments(block))
         started = time.perf_counter()  # the first call compiles, and comes back once that is done
         results |= {f"sum_{side}": total[None] for side, total in sums._asdict().items()}
         for result in results.values():

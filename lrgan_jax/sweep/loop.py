@@ -3,27 +3,28 @@ from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from lrgan_jax import methods
 from lrgan_jax.checks import check_whole
 from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.generators.sampling import Latents, given
 from lrgan_jax.interrupt import Interrupted, stop_request
-from lrgan_jax.jacobian import Pooling, check_layers
 from lrgan_jax.memory import default_memory
-from lrgan_jax.pipeline import METHODS, Method, check_prices
-from lrgan_jax.regions import region_mask
+from lrgan_jax.search import Search
 from lrgan_jax.sweep import plan, population, processes
 from lrgan_jax.sweep.ahead import ahead
-from lrgan_jax.sweep.block import USABLE, Options
+from lrgan_jax.sweep.block import USABLE, Job, Keep
 from lrgan_jax.sweep.devices import Running, stream
 from lrgan_jax.sweep.errors import Damaged, SweepError
-from lrgan_jax.sweep.latents import Latents, given
 from lrgan_jax.sweep.processes import Share
 from lrgan_jax.sweep.store import Store, create, location, open_store
+from lrgan_jax.targets import protected_names, search_moves, targets
 
 WRITING = 3  # blocks that wait to be written at any time, or are: more would only take memory
 
@@ -56,26 +57,14 @@ def run(
     path: str | Path,
     latents: Latents | Latent | np.ndarray,
     regions: str | Sequence[str] | Mapping[str, Any],
+    search: Search | None = None,
     *,
-    layers: Sequence[int] | str | None = None,
-    method: Method = "frontier",
-    num: int = 4,
-    lam: float | None = None,
-    mu: float | None = None,
-    num_relax: int = 0,
-    mode: Literal["converged", "authors"] = "converged",
-    channels: Literal["mean", "sum", "stack"] = "stack",
-    pooling: Pooling = "area",
-    size: int | None = None,
-    grams: Literal["float32", "float16", "bfloat16"] | None = None,
-    splits: bool = False,
-    thumbnail: int = 64,
-    block: int = 32,
+    keep: Keep = Keep(),  # noqa: B008, a constant
     shard: Share = Share(),  # noqa: B008, a constant
     max_failures: int | None = 100,
-    memory: int | None = None,
     devices: Sequence[Any] | None = None,
     report: Callable[[Progress], Any] = lambda progress: None,
+    **overrides: Any,
 ) -> None:
     """Directions of every latent and region, into a store. The same call again goes on where the last one ended.
 
@@ -83,53 +72,54 @@ def run(
       path: a folder, or a URL that TensorStore knows, such as gs://bucket/name.
       latents: `seeded` or `given` ones, or an array of w or ws.
       regions: a name, names, or name -> anything that `region_mask` takes.
-      layers, method, num, lam, mu, num_relax, mode, channels, pooling, size: as in `find_directions`.
-      grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room.
-      thumbnail: side of the pictures kept, in pixels, at most.
-      block: latents computed and written together; best a multiple of the number of devices.
+      search: what to look for, as in `find_directions`, by a method that looks at the region.
+      keep: what to store, and how the work is cut.
       shard: do only this share of the blocks, in a store of its own or in a common one; `merge` brings the shares together.
       max_failures: so many latents may have no finite results; None for any number.
-      memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what is free.
       devices: to share each block; all of this process by default. report: is told how far it is, at the start and after every block.
+      overrides: settings of `search` or `keep`, layers="4-7" or block=64.
     Raises:
-      ValueError: on numbers that make no sense.
+      InputError: on settings that make no sense.
       SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed stays.
       Interrupted: after SIGINT or SIGTERM, once the blocks at hand are committed.
     """
     latents = latents if isinstance(latents, Latents) else given(gen, latents)
     regions = [regions] if isinstance(regions, str) else regions
     regions = regions if isinstance(regions, Mapping) else {str(region): region for region in regions}
-    if method not in METHODS or not regions:
-        raise SweepError(f"a sweep wants at least one region, and a method of {', '.join(METHODS)}")
-    for name, count in {"num": num, "block": block, "thumbnail": thumbnail, "size": size, "memory": memory}.items():
-        check_whole(name, count)
     check_whole("max_failures", max_failures, least=0)
-    check_prices(lam, mu, num_relax)
-    grid = size or min(gen.resolution, 256)
-    masks = {name: region_mask(region, grid, gen.info.regions) for name, region in regions.items()}
-    stacked = np.stack(list(masks.values()))
-    options = Options(
-        None if layers is None else check_layers(layers, gen.num_ws), method, min(num, gen.w_dim), lam, mu, num_relax,
-        mode, channels, grams, splits, thumbnail, default_memory() if memory is None else memory, pooling,
-    )  # fmt: skip
+    job, protect = _job(gen, search or Search(), keep, overrides)
+    aims = targets(gen, list(regions.values()), protect)
+    names = [*regions, *protected_names(protect.protect)]
     with processes.together():
         if jax.process_index() == 0:
-            arrays = plan.layouts(gen, latents, stacked, options, block)
-            create(location(path), plan.manifest(gen, latents, masks, options, block), arrays, {"masks": stacked})
+            arrays = plan.layouts(gen, latents, aims, job)
+            constants = {"masks": aims.masks[: aims.num_regions]}
+            create(location(path), plan.manifest(gen, latents, names, aims, job), arrays, constants)
     store, share = open_store(path), processes.own(shard)
-    options = plan.options_of(store.manifest)
+    job = plan.job_of(store.manifest)
     devices = list(jax.local_devices() if devices is None else devices)
     with stop_request() as stop, processes.together() as told:
         todo, progress = _look_through(store, range(share.index, store.num_blocks, share.count))
         report(progress)
         numbers = _until(lambda: stop.number is not None or told() is not None, todo)
-        running = stream(gen, latents, stacked, options, block, devices, numbers)
+        running = stream(gen, latents, aims, job, devices, numbers)
         progress = _write_all(store, running, progress, max_failures, report)
         if stop.number is not None:
             raise Interrupted(f"stopped at {progress.done} of {progress.total} latents, all kept; the same command goes on", stop.number)
     with processes.together():
         if jax.process_index() == 0 and shard.count == 1:
             population.write(store)
+
+
+def _job(gen: Generator, search: Search, keep: Keep, overrides: Mapping[str, Any]) -> tuple[Job, Search]:
+    """What to compute, and the search with what it protects."""
+    stored = {field.name: overrides[field.name] for field in fields(Keep) if field.name in overrides}
+    search = search.but(**{name: value for name, value in overrides.items() if name not in stored})
+    keep = replace(keep, **stored)
+    methods.local(search.method)
+    moves = search_moves(gen, search)
+    chosen = search.but(layers=moves.rows, num=min(search.num, moves.size(gen.w_dim)), protect=None)
+    return Job(chosen, replace(keep, memory=default_memory() if keep.memory is None else keep.memory)), search
 
 
 def _until(ended: Callable[[], bool], numbers: Iterable[int]) -> Iterator[int]:

@@ -1,55 +1,75 @@
 """What a sweep writes down before it begins: the settings, as the manifest remembers them, and the arrays that follow from them."""
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from lrgan_jax.generators import Generator
-from lrgan_jax.sweep.block import AXES, Options, Sums, one
-from lrgan_jax.sweep.latents import Latents
+from lrgan_jax.generators.sampling import Latents
+from lrgan_jax.search import Search
+from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, one
 from lrgan_jax.sweep.store import Layout
+from lrgan_jax.targets import Targets, search_moves
 
 LIBRARIES = ("lrgan_jax", "jax", "jaxlib", "flax", "tensorstore")
+BESIDE = ("block", "memory")  # settings of what is kept that do not stand among the options
 
 
-def manifest(gen: Generator, latents: Latents, masks: Mapping[str, np.ndarray], options: Options, block: int) -> dict[str, Any]:
-    """Equal `settings`, equal results beyond rounding. `memory` is kept beside them, for equal bits."""
-    chosen = options._asdict()
+def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Targets, job: Job) -> dict[str, Any]:
+    """Equal `settings`, equal results beyond rounding. `memory` is kept beside them, for equal bits.
+
+    Args:
+      names: of the regions, then of what is protected.
+    """
+    options = {**asdict(job.search), **asdict(job.keep)}
+    options = {name: value for name, value in options.items() if name not in BESIDE}
+    prints = [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in targets.masks]
+    protected = dict(zip(names[targets.num_regions :], prints[targets.num_regions :], strict=True))
+    if targets.keep is not None:
+        options["protect"] = {"masks": protected, "weights": targets.keep.tolist()}
     return {
         "settings": {
             "model": gen.info.fingerprint,
             "latents": latents.record,
-            "regions": {name: hashlib.sha256(mask.tobytes()).hexdigest() for name, mask in masks.items()},
-            "options": {name: value for name, value in chosen.items() if name != "memory"},
-            "block": block,
+            "regions": dict(zip(names, prints[: targets.num_regions], strict=False)),
+            "options": options,
+            "block": job.keep.block,
         },
-        "memory": options.memory,
+        "memory": job.keep.memory,
         "model": gen.info.name,
-        "regions": list(masks),
+        "num_ws": gen.num_ws,
+        "w_dim": gen.w_dim,
+        "regions": list(names[: targets.num_regions]),
         "versions": {name: version(name) for name in LIBRARIES},
     }
 
 
-def options_of(manifest: Mapping[str, Any]) -> Options:
-    """The options that a store was begun with."""
-    chosen = dict(manifest["settings"]["options"])
-    layers = chosen.pop("layers")
-    return Options(layers=None if layers is None else tuple(layers), memory=manifest["memory"], **chosen)
+def job_of(manifest: Mapping[str, Any]) -> Job:
+    """What a store was begun with; `protect` names the protected regions. Stores of earlier releases lack the newer settings."""
+    options, known = manifest["settings"]["options"], {field.name for field in fields(Search)}
+    chosen = {name: value for name, value in options.items() if name in known - {"protect"}}
+    kept = {name: value for name, value in options.items() if name not in known}
+    return Job(Search(**chosen), Keep(**kept, block=manifest["settings"]["block"], memory=manifest["memory"]))
 
 
-def layouts(gen: Generator, latents: Latents, masks: Float[np.ndarray, "r h w"], options: Options, block: int) -> dict[str, Layout]:
+def protected(manifest: Mapping[str, Any]) -> list[str] | None:
+    """The names of what alone keeps still; None for all of the rest."""
+    chosen = manifest["settings"]["options"].get("protect")
+    return None if chosen is None else list(chosen["masks"])
+
+
+def layouts(gen: Generator, latents: Latents, targets: Targets, job: Job) -> dict[str, Layout]:
     """The arrays of a store."""
-    ws = jax.eval_shape(lambda: latents.stretch(0, 1)[0])
-    results, _ = jax.eval_shape(partial(one, options, gen, masks), ws)
-    found = {
-        name: Layout((latents.num, *result.shape), result.dtype.name, ("latent", *AXES[name]), block) for name, result in results.items()
-    }
-    regions, d, grams = len(masks), gen.w_dim, results["inside"].dtype.name
+    num, block, regions = latents.num, job.keep.block, targets.num_regions
+    latent = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], latents.stretch(0, 1)))
+    results, _ = jax.eval_shape(partial(one, job, gen, targets), latent)
+    found = {name: Layout((num, *a.shape), a.dtype.name, ("latent", *AXES[name]), block) for name, a in results.items()}
+    m, grams = search_moves(gen, job.search).size(gen.w_dim), results["inside"].dtype.name
     for name in Sums._fields:
-        found[f"sum_{name}"] = Layout((-(-latents.num // block), regions, d * (d + 1) // 2), grams, ("block", "region", "pair"), 1)
-    return found | {"masks": Layout(masks.shape, "float32", ("region", "mask_y", "mask_x"), regions)}
+        found[f"sum_{name}"] = Layout((-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1)
+    return found | {"masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)}

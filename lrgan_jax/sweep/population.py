@@ -7,10 +7,10 @@ import numpy as np
 
 from lrgan_jax.sweep.block import AXES, USABLE, Sums, factorise, symmetric
 from lrgan_jax.sweep.errors import Damaged, SweepError
-from lrgan_jax.sweep.plan import options_of
+from lrgan_jax.sweep.plan import job_of
 from lrgan_jax.sweep.store import Store
 
-MEANS = {f"mean_{side}": ("region", "latent_dim", "other_latent_dim") for side in Sums._fields}
+MEANS = {f"mean_{side}": ("region", "number", "other_number") for side in Sums._fields}
 
 
 def write(store: Store) -> None:
@@ -31,6 +31,6 @@ def write(store: Store) -> None:
     for side in Sums._fields:
         total = sum(store.values(f"sum_{side}", block).astype(np.float64) for block in range(store.num_blocks))
         means.append(symmetric((np.asarray(total) / count).astype(store.layouts[f"sum_{side}"].dtype)))
-    results = jax.jit(jax.vmap(partial(factorise, options_of(store.manifest))))(*means)
+    results = jax.jit(jax.vmap(partial(factorise, job_of(store.manifest))))(*means)
     arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))
     store.write_population(arrays, {**AXES, **MEANS})

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.directions import Directions
-from lrgan_jax.pipeline import full_range
+from lrgan_jax.directions import Directions, Found
+from lrgan_jax.layers import moves_of
+from lrgan_jax.pipeline import full_range, move_rows
 from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
-from lrgan_jax.sweep.plan import options_of
+from lrgan_jax.sweep.plan import job_of, protected
 from lrgan_jax.sweep.store import Store, open_store
 
-OF_DIRECTIONS = ("vectors", "inside", "outside", "kept", "valid", "mu", "rank_inside", "rank_outside", "converged")
+OF_DIRECTIONS = ("vectors", "inside", "outside", "kept", "valid", "mu", "rank_inside", "rank_outside", "converged")  # as far as there
 
 
 class Sweep:
@@ -54,8 +55,8 @@ class Sweep:
         return self.done() & (self._store.values("usable") == USABLE)
 
     def converged(self) -> np.ndarray:
-        """Of which usable latents every robust PCA converged, bool [N]."""
-        return self.usable() & self._store.values("converged").all(1)
+        """Of which usable latents every robust PCA converged, bool [N]: all of them where the method needs none."""
+        return self.usable() & (self._store.values("converged").all(1) if "converged" in self.arrays else True)
 
     def directions(self, region: str, latent: int | None = None) -> Directions:
         """Those of one latent, or of the mean Gram over all: directions that serve all of them.
@@ -71,27 +72,37 @@ class Sweep:
         chosen = np.flatnonzero(found["valid"])
         if not len(chosen):
             raise SweepError(f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing")
-        vectors, inside, outside, kept = (found[name][chosen] for name in ("vectors", "inside", "outside", "kept"))
-        options, model = options_of(self.manifest), self.manifest["settings"]["model"]
-        settings: dict[str, Any] = {
-            "mu": float(found["mu"]), "rank_inside": int(found["rank_inside"]), "rank_outside": int(found["rank_outside"]),
-            "converged": bool(found["converged"]), "average": int(self.usable().sum()) if latent is None else 1,
-        }  # fmt: skip
+        vectors, inside, outside, kept = (
+            found[name][chosen] if name in found else None for name in ("vectors", "inside", "outside", "kept")
+        )
+        about = {name: found[name].item() for name in ("mu", "rank_inside", "rank_outside", "converged") if name in found}
+        search, num_ws = job_of(self.manifest).search, self._store.layouts["ws"].shape[1]
+        moves = moves_of(search.layers, num_ws, per_layer=search.per_layer)
         return Directions(
-            vectors, inside, outside, kept, options.layers, full_range(inside), region, options.method, self.manifest["model"], model,
-            settings,
-        )  # fmt: skip
+            move_rows(vectors, moves, self._store.layouts["ws"].shape[2]),
+            inside,
+            outside,
+            kept,
+            layers=moves.rows,
+            step_range=full_range(inside),
+            region=region,
+            method=search.method,
+            model=self.manifest["model"],
+            fingerprint=self.manifest["settings"]["model"],
+            search=search.but(protect=protected(self.manifest)),
+            found=Found(**about, average=int(self.usable().sum()) if latent is None else 1),
+        )
 
     def _found(self, region: int, latent: int | None) -> dict[str, np.ndarray]:
         if latent is None:
             population = self.population
             if population is None:
                 raise SweepError(f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are")
-            return {name: population[name][region] for name in OF_DIRECTIONS}
+            return {name: population[name][region] for name in OF_DIRECTIONS if name in population}
         there = self._store.committed([latent // self._store.size])[0]
         if not there or self._store.values("usable", latent) != USABLE:
             raise SweepError(f"latent {latent} is not done, or has no finite results")
-        return {name: self._store.values(name, (latent, region)) for name in OF_DIRECTIONS}
+        return {name: self._store.values(name, (latent, region)) for name in OF_DIRECTIONS if name in self.arrays}
 
 
 def open(path: str | Path) -> Sweep:  # noqa: A001, the name that file libraries give it

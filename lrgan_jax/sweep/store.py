@@ -24,7 +24,8 @@ import tensorstore as ts
 from lrgan_jax.settings import differences
 from lrgan_jax.sweep.errors import Damaged, SweepError
 
-FORMAT = "lrgan_jax sweep 1"
+FORMAT = "lrgan_jax sweep 2"
+EARLIER = "lrgan_jax sweep 1"  # which is read, but not gone on with: it holds results of every method, asked for or not
 COMMITTED = "committed"
 POPULATION = "population"
 MANIFEST = "zarr.json"
@@ -208,7 +209,7 @@ def _manifest(root) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(content)["attributes"]
-        if manifest["format"] == FORMAT:
+        if manifest["format"] in (FORMAT, EARLIER):
             return manifest
     except (ValueError, KeyError, TypeError):
         pass
@@ -216,6 +217,8 @@ def _manifest(root) -> dict[str, Any] | None:
 
 
 def _agree(place: str, now: dict[str, Any], before: dict[str, Any]) -> None:
+    if before["format"] != now["format"]:
+        raise SweepError(f"{place} was begun by an earlier release, which this one reads and cannot go on with; choose another name")
     different = list(differences(json.loads(json.dumps(now["settings"])), before["settings"]))
     if different:
         raise SweepError(f"{place} holds a sweep with other settings: {'; '.join(different)}")

@@ -142,7 +142,7 @@ def distill_command(
     gen = checkpoint.load(teacher)
     if not isinstance(gen, DCGAN):
         raise TrainingError(f"{teacher} is not a DCGAN: only its layers are known to teach from")
-    channels = _widths(channel_base, channel_max, gen.resolution)
+    channels = _widths(channel_base, channel_max, gen.size[0])
     student = _network(channels, gen.z_dim, latent, mapping_layers, gen.config.img_channels)
     total = max(1, round(1000 * kimg / batch))
     begun = total // 10

@@ -212,8 +212,8 @@ def _stage(config: DistillConfig, step: int) -> int:
 
 def _check(teacher: DCGAN, config: DistillConfig) -> None:
     student = config.student
-    if (student.resolutions[-1], student.img_channels, student.z_dim) != (teacher.resolution, teacher.config.img_channels, teacher.z_dim):
-        raise TrainingError(f"the student must have z of {teacher.z_dim} and images of {teacher.resolution} pixels, as the teacher")
+    if (student.resolutions[-1], student.img_channels, student.z_dim) != (teacher.size[0], teacher.config.img_channels, teacher.z_dim):
+        raise TrainingError(f"the student must have z of {teacher.z_dim} and images of {teacher.size[0]} pixels, as the teacher")
     if student.c_dim:
         raise TrainingError("training is without labels: take a student with c_dim 0")
     if len(config.steps) != len(student.channels):

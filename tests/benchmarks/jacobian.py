@@ -49,9 +49,9 @@ def ours(gen, w, columns, channels):
     The image itself is computed once, however many columns follow, so a sample is scaled up by what its second half adds.
     """
     f = jax.tree_util.Partial(bench.along, image_function(gen), jnp.repeat(w[None], gen.num_ws, 0))
-    mask = np.zeros((gen.resolution, gen.resolution))
-    mask[gen.resolution // 2 : gen.resolution * 2 // 3, gen.resolution // 4 : gen.resolution // 2] = 1
-    call = functools.partial(region_grams, f, masks=mask, size=gen.resolution, channels=channels)
+    mask = np.zeros((gen.size[0], gen.size[0]))
+    mask[gen.size[0] // 2 : gen.size[0] * 2 // 3, gen.size[0] // 4 : gen.size[0] // 2] = 1
+    call = functools.partial(region_grams, f, masks=mask, size=gen.size[0], channels=channels)
     taken, half = (seconds(lambda n=n: jax.block_until_ready(call(jnp.zeros((1, n))))) for n in (columns, columns // 2))
     J = call(jnp.zeros((1, columns)), keep_jacobian=True).jacobian
     return taken + (gen.w_dim - columns) * (taken - half) / (columns - columns // 2), np.asarray(J)[0]

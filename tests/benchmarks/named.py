@@ -110,8 +110,8 @@ def sheet(rows, names: list[str]) -> Image.Image:
 
 
 def _mask(gen, region: str):
-    return shapes_mask({"size": 64, "boxes": BOXES[region]}, gen.resolution) if region in BOXES else region_mask(
-        region, gen.resolution, gen.info.regions
+    return shapes_mask({"size": 64, "boxes": BOXES[region]}, gen.size[0]) if region in BOXES else region_mask(
+        region, gen.size[0], gen.info.regions
     )
 
 

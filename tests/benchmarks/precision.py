@@ -58,7 +58,7 @@ def main(models) -> None:
     for name in models:
         gen = lr.load(name)
         regions = list(gen.info.regions)[:4]
-        masks = np.stack([region_mask(region, gen.resolution, gen.info.regions) for region in regions])
+        masks = np.stack([region_mask(region, gen.size[0], gen.info.regions) for region in regions])
         ws = lr.to_ws(gen, gen.mapping(lr.sample_z(gen, jax.random.key(0), LATENTS), truncation=0.7))
         exact = grams(gen, ws, masks, 23)
         solve = jax.jit(jax.vmap(jax.vmap(analyse)))

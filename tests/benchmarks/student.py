@@ -29,7 +29,7 @@ def path_lengths(gen):
     """|J^T y| of random latents, without noise that changes."""
     length = jax.jit(lambda ws, y: losses.path_length(image_function(gen), ws, y))
     ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(9), LENGTHS))).array
-    shape = (gen.resolution, gen.resolution, 3)
+    shape = (gen.size[0], gen.size[0], 3)
     return np.array([length(w, jax.random.normal(jax.random.fold_in(jax.random.key(3), k), shape)) for k, w in enumerate(ws)])
 
 
