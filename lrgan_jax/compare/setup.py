@@ -1,20 +1,25 @@
 """What an experiment stands on: latents, regions, and the Grams of each, computed once, or taken from a sweep that kept them."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import ArrayLike, Bool, Float
+from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.checks import check_whole, random_key
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.errors import InputError
 from lrgan_jax.evaluation import Scene
-from lrgan_jax.generators import Generator, Latent, Z, sample_z
+from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
+from lrgan_jax.layers import layers_text, moves_of
 from lrgan_jax.search import Search
+from lrgan_jax.settings import differences
+from lrgan_jax.sweep.block import symmetric
+from lrgan_jax.sweep.results import Sweep
 from lrgan_jax.targets import Targets, check_finite, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
@@ -25,18 +30,6 @@ AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and sc
     "left": (0.0, -0.15, 1.0),
     "right": (0.0, 0.15, 1.0),
 }
-GRAM_SETTINGS = ("layers", "per_layer", "protect", "channels", "pooling", "size")  # of a search, those that Grams depend on
-
-
-class Kept(Protocol):
-    """A sweep's store, as `sweep.open` gives it, that was kept with grams="float32"."""
-
-    manifest: Mapping[str, Any]
-    regions: list[str]
-
-    def __getitem__(self, name: str) -> Any: ...
-    def usable(self) -> Bool[np.ndarray, " n"]: ...
-
 
 class Grams(NamedTuple):
     """Of all regions, at one latent."""
@@ -61,75 +54,127 @@ class Setup(NamedTuple):
         return tuple(AROUND)[: self.inside_around.shape[1]]
 
 
-def latents_of(gen: Generator, latents: Latents | Latent | ArrayLike | Kept, num: int | None) -> Latents:
-    """The first `num` latents, or all.
+class Chosen(NamedTuple):
+    """The latents of an experiment."""
+
+    ws: WS
+    z: Z | None  # behind them, where that is known
+    record: dict[str, Any]  # which they are
+
+
+def choose(gen: Generator, latents: Latents | Latent | ArrayLike | Sweep, num: int | None = None) -> Chosen:
+    """The first `num` latents, or all; of a sweep, of those that it has usable Grams of.
 
     Raises:
-      InputError: if there are not so many.
+      InputError: if there are not so many, or less than the two that a comparison needs.
     """
-    check_whole("num_latents", num, least=2)
-    if hasattr(latents, "usable"):
-        chosen = np.flatnonzero(latents.usable())[:num]
-        latents = given(gen, np.asarray(latents["ws"])[chosen])
-    latents = latents if isinstance(latents, Latents) else given(gen, latents)
-    if latents.num < (num or 2):
-        raise InputError(f"at least {num or 2} latents are wanted, and there are {latents.num}")
-    return latents if num is None else latents._replace(num=num, record=latents.record | {"num": num})
+    check_whole("num_latents", num)
+    if isinstance(latents, Sweep):
+        numbers, record = np.flatnonzero(latents.usable())[:num], latents.manifest["settings"]["latents"]
+        label = one_hot(gen, record.get("labels", []), numbers) if gen.classes == "synthesis" else None
+        ws = WS(np.asarray(latents["ws"][numbers]), label)
+    else:
+        latents = latents if isinstance(latents, Latents) else given(gen, latents)
+        numbers, record = np.arange(min(num or latents.num, latents.num)), latents.record
+        ws = latents.stretch(0, len(numbers))
+    if len(numbers) < max(num or 2, 2):
+        raise InputError(f"at least 2 latents are compared, {max(num or 2, 2)} are asked for, and there are {len(numbers)}")
+    return Chosen(ws, _z_behind(gen, record, numbers), {**record, "num": len(numbers)})
 
 
 def prepare(scene: Scene, z: Z | None, stages: Stages) -> Setup:
     """The Grams of every latent, of the regions as they are and drawn otherwise, from one pass over each Jacobian."""
     count, num = len(scene.regions), len(scene.ws)
-    around = _with_others(scene.targets, count)
+    targets = _with_others(scene.targets, count)
 
     def of_latent(n: int) -> Grams:
-        pairs = check_finite(pair_grams(scene.gen, scene.ws[n : n + 1], around, scene.search))
+        pairs = check_finite(pair_grams(scene.gen, scene.ws[n : n + 1], targets, scene.search))
         return Grams(np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0]))
 
     found = stages.each("grams", Grams, num)(of_latent)
-    own, others = [], []
-    for grams in map(np.stack, zip(*found, strict=True)):
-        own.append(grams[:, :count])
-        others.append(grams[:, count:].reshape(num, len(AROUND), count, *grams.shape[2:]))
-    return Setup(scene, z, *own, *others)
+    grams = Grams(*map(np.stack, zip(*found, strict=True)))
+    own = (gram[:, :count] for gram in grams)
+    around = (gram[:, count:].reshape(num, len(AROUND), count, *gram.shape[2:]) for gram in grams)
+    return Setup(scene, z, *own, *around)
 
 
-def prepare_kept(scene: Scene, store: Kept) -> Setup:
-    """The Grams that a sweep has kept, of its first usable latents; of regions drawn otherwise it has none.
+def prepare_kept(scene: Scene, z: Z | None, sweep: Sweep) -> Setup:
+    """The Grams of a sweep that kept them, of its first usable latents; of regions drawn otherwise it has none.
 
     Raises:
-      InputError: if it is of another model, of other regions or settings, or kept no Grams.
+      InputError: if it is of another model, of other regions or settings, or kept no Grams in 32 bits.
     """
-    check_kept(scene, store)
-    chosen = np.flatnonzero(store.usable())[: len(scene.ws)]
-    regions = [store.regions.index(region) for region in scene.regions]
-    own = [symmetric(np.asarray(store[f"gram_{side}"])[chosen][:, regions]) for side in ("inside", "outside")]
-    others = [gram[:, None][:, :0] for gram in own]
-    return Setup(scene, None, *own, *others)
+    check_kept(scene, sweep)
+    numbers = np.flatnonzero(sweep.usable())[: len(scene.ws)]
+    rows = [sweep.regions.index(region) for region in scene.regions]
+    own = [symmetric(np.asarray(sweep[name][numbers])[:, rows]) for name in ("gram_inside", "gram_outside")]
+    return Setup(scene, z, *own, *(gram[:, None][:, :0] for gram in own))
 
 
-def check_kept(scene: Scene, store: Kept) -> None:
+def check_kept(scene: Scene, sweep: Sweep) -> None:
     """Refuse Grams of something else.
 
     Raises:
       InputError: naming what differs.
     """
-    settings = store.manifest["settings"]
-    asked = settings.get("search", settings.get("options", {}))
-    default, wanted = Search().to_json(), scene.search.to_json()
-    ...
+    if "gram_inside" not in sweep.arrays or sweep["gram_inside"].dtype.name != "float32":
+        raise InputError('this sweep has not kept its Grams in 32 bits: sweep again, with grams="float32"')
+    before, prints = sweep.manifest["settings"], _prints(scene.targets.masks)
+    if missing := [region for region in scene.regions if region not in sweep.regions]:
+        raise InputError(f"this sweep has no region {missing[0]!r}, it has {', '.join(sweep.regions)}")
+    options, search = before["options"], scene.search
+    kept = {"model": before["model"]} | {name: options.get(name, getattr(Search(), name)) for name in ("channels", "pooling")}
+    asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
+    different = list(differences(asked, kept))
+    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options.get("per_layer", False)) != scene.moves:
+        different.append(f"it moves {layers_text(options['layers'])}")
+    if prints[: len(scene.regions)] != [before["regions"][region] for region in scene.regions]:
+        different.append("its regions of these names are drawn otherwise, or at another size")
+    if (options.get("protect") is None) != (scene.targets.keep is None) or not _same_protected(scene, options, prints):
+        different.append("something else keeps still")
+    if different:
+        raise InputError(f"this sweep's Grams are of something else: {'; '.join(different)}")
 
 
-def symmetric(triangles: Float[np.ndarray, "*r p"]) -> Float[np.ndarray, "*r m m"]:
-    """Matrices of their upper triangles, row by row."""
+def settings_of(scene: Scene, chosen: Chosen, *, num_walked: int, kept: bool) -> dict[str, Any]:
+    """What all the figures of a comparison follow from. A model without a fingerprint is told by an image of its own."""
+    gen, keep = scene.gen, scene.targets.keep
+    default = Search()
+    return {
+        "model": gen.info.fingerprint or _prints(render(gen, scene.ws[:1]))[0],
+        "latents": chosen.record,
+        "regions": list(scene.regions),
+        "masks": _prints(scene.targets.masks),
+        "weights": None if keep is None else keep.tolist(),
+        "search": scene.search.but(method=default.method, num=default.num).to_json(),
+        "walked": num_walked,
+        "of a sweep": kept,
+        "version": version("lrgan_jax"),
+    }
 
 
-def z_behind(gen: Generator, latents: Latents) -> Z | None:
-    """The z that a seed's latents were mapped from; None of those that were given."""
-    if "seed" not in (record := latents.record):
+def _same_protected(scene: Scene, options: dict[str, Any], prints: list[str]) -> bool:
+    """Whether each region has the same beside it. Of a sweep's regions some may be left out."""
+    keep = scene.targets.keep
+    if keep is None:
+        return True
+    protect = options["protect"]
+    weights = np.asarray(protect["weights"])
+    same = [*protect["masks"].values()] == prints[len(scene.regions) :]
+    return same and all(any(np.array_equal(row, other) for other in weights) for row in keep)
+
+
+def _prints(masks: Float[np.ndarray, "k h w"]) -> list[str]:
+    """As a sweep's manifest has them."""
+    return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
+
+
+def _z_behind(gen: Generator, record: dict[str, Any], numbers: np.ndarray) -> Z | None:
+    """The z that latents of a seed were mapped from; None of those that were given."""
+    if "seed" not in record:
         return None
-    z = sample_z(gen, random_key(record["seed"]), latents.num)
-    return Z(z.array, one_hot(gen, record["labels"], np.arange(latents.num)))
+    z = sample_z(gen, random_key(record["seed"]), int(numbers[-1]) + 1)[numbers]
+    return Z(z.array, one_hot(gen, record["labels"], numbers))
 
 
 def _with_others(aims: Targets, count: int) -> Targets:
