@@ -55,7 +55,7 @@ class Moves:
             return gradient
         if not self.per_layer:
             return jnp.tensordot(self.weights(gradient.dtype), gradient, 1)
-        return gradient[list(self.moving)].reshape(-1)
+        return gradient[jnp.asarray(self.moving)].reshape(-1)
 
     def weights(self, dtype: Any) -> Float[Array, " l"]:
         """1 for the rows that move, 0 for the others."""

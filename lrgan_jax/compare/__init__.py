@@ -6,11 +6,11 @@
     walks        straight edits against walks
     effects      what LPIPS and the face networks see of the edits
     experiment   all of this as one run; `evaluation` measures
-    summary      medians with confidence intervals
+    figures      medians with confidence intervals, `summary`
     plane, page, command     the picture, the page, `lrgan compare`
 """
 
 from lrgan_jax.compare.experiment import STAGES, Comparison, run
-from lrgan_jax.compare.summary import Summary, as_json, summary
+from lrgan_jax.compare.figures import Figures, as_json, summary
 
-__all__ = ["STAGES", "Comparison", "Summary", "as_json", "run", "summary"]
+__all__ = ["STAGES", "Comparison", "Figures", "as_json", "run", "summary"]

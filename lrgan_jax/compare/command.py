@@ -12,7 +12,8 @@ from lrgan_jax import checkpoint, sweep
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
-from lrgan_jax.compare.summary import Summary, as_json, summary
+from lrgan_jax.compare.stages import forget
+from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.errors import InputError
 from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.generators.sampling import seeded
@@ -86,12 +87,12 @@ def compare_command(
     write_whole(out / "figures.json", text.encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
-    comparison.stages.done()
+    forget(out / STAGES)
     print(table(figures))
     print(f"open {out / 'index.html'}")
 
 
-def table(figures: Summary) -> str:
+def table(figures: Figures) -> str:
     """What the command says of the leaks, and of what they rest on."""
     lines = ["change outside over change inside at the same change inside, in percent (median):"]
     lines.append(f"  {'':12}" + "".join(f"{name:>9}" for name in ("all", *figures.regions)))

@@ -47,7 +47,6 @@ class Comparison:
     """M methods, N latents, R regions. Equal to itself alone: arrays all through, it has no other equality that is a yes or no."""
 
     setup: Setup
-    stages: Stages
     methods: tuple[str, ...]  # names in the table of methods
     vectors: Float[np.ndarray, "m n r k"]
     measured: Measured  # [M, N, R]
@@ -80,7 +79,7 @@ def run(
       regions: a name, several, or name -> whatever `regions.region_mask` takes.
       search: all of it counts but `method` and `num`.
       num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
-      folder: where finished pieces are kept, so that the same call goes on after a stop; they go when the result's `stages.done()` is called, once it is written down.
+      folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
       progress: wraps the numbers of the latents that a stage goes through, after its name.
     Raises:
       InputError: on latents, regions or settings that do not fit each other, the model, the sweep, or the pieces in the folder.
@@ -103,7 +102,6 @@ def run(
     walked = stages.each("walks", OfLatent, min(num_walked, len(scene.ws)))
     return Comparison(
         setup,
-        stages,
         names,
         vectors,
         of_methods,

@@ -7,7 +7,7 @@ quotient of change inside to change outside, a step's length priced, is best at 
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +17,9 @@ from jaxtyping import Array, Bool, Float, Int
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
-from lrgan_jax.methods import METHODS, Method, fits
+from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
-from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO, default_mu, energies, frontier_directions, ranked_directions
 
 OWN = "its own"
@@ -136,14 +135,12 @@ def variants(setup: Setup, find: Finder) -> Vectors:
 
 def ranks(setup: Setup, scales: Float[np.ndarray, " s"]) -> Ranks:
     """For lambda = scale / sqrt(m), at the first latents."""
-    search: Search = setup.scene.search
+    mode = setup.scene.search.mode
 
     def of_one(inside, outside, scale):
-        # Of all methods this one needs both splits and little else.
-        split = analyse(inside, outside, search, lam=scale / len(inside) ** 0.5, several=("attribute",))
-        low: Any = split.inside, split.outside
-        energies = (jnp.trace(of.low_rank) / jnp.trace(gram) for of, gram in zip(low, (inside, outside), strict=True))
-        return Ranks(low[0].rank, low[1].rank, *energies, settled(low[0]) & settled(low[1]))
+        low, rest = Pair(inside, outside, lam=scale / len(inside) ** 0.5, mode=mode).splits
+        shares = jnp.trace(low.low_rank) / jnp.trace(inside), jnp.trace(rest.low_rank) / jnp.trace(outside)
+        return Ranks(low.rank, rest.rank, *shares, settled(low) & settled(rest))
 
     few = setup.inside[:RANKED], setup.outside[:RANKED]
     of_all = over_all(of_one)

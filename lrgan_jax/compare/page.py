@@ -3,13 +3,13 @@
 from html import escape
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from lrgan_jax import images
 from lrgan_jax.compare.experiment import ASKED, Comparison
 from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
 from lrgan_jax.compare.plane import letters, plane
-from lrgan_jax.compare.summary import Interval, Summary
+from lrgan_jax.compare.figures import Interval, Figures
 from lrgan_jax.compare.walks import STRENGTHS
 from lrgan_jax.methods import METHODS
 from lrgan_jax.pages import kit
@@ -27,7 +27,7 @@ STYLE = """
 """
 
 
-def page(comparison: Comparison, figures: Summary, *, model: str, note: str) -> str:
+def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
     """The HTML text of a comparison and its `summary`."""
     about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.SAME_CHANGE}. What has changed
 {_elsewhere(comparison)} by then is its leak.</p>"""
@@ -58,13 +58,13 @@ def _elsewhere(c: Comparison) -> str:
     return "outside" if c.setup.scene.kept is None else "of what is to keep still"
 
 
-def _row(figures: Summary, method: str, cells: list[str], mark: str = "", *, best: bool = True) -> kit.Row:
+def _row(figures: Figures, method: str, cells: list[str], mark: str = "", *, best: bool = True) -> kit.Row:
     """Of a method, by its letter and title; ours stands out."""
     named = f"<b>{letters(figures.methods)[method]}</b>{escape(method)}{mark}"
     return kit.Row(named, cells, best and method == METHODS["frontier"].title)
 
 
-def _leaks(c: Comparison, figures: Summary) -> str:
+def _leaks(c: Comparison, figures: Figures) -> str:
     rows = [
         _row(figures, m, [with_interval(leak, 100) for leak in leaks.values()], "" if figures.reached[m] == 1 else "*")
         for m, leaks in figures.leaks.items()
@@ -81,7 +81,7 @@ def _leaks(c: Comparison, figures: Summary) -> str:
     )
 
 
-def _effects(figures: Summary) -> str:
+def _effects(figures: Figures) -> str:
     known = [name for name in EFFECTS if name in next(iter(figures.effects.values()))]
     if not known:
         return kit.note("LPIPS, identity, expression and landmarks: see <code>python -m convert --metrics</code>.")
@@ -106,7 +106,7 @@ def _planes(c: Comparison) -> str:
     )
 
 
-def _dominance(figures: Summary) -> str:
+def _dominance(figures: Figures) -> str:
     rows = []
     for method, d in figures.dominance.items():
         cells = [with_interval(d.first_order, digits=2), f"{d.first_order_largest:.3f}", with_interval(d.real_steps, digits=2)]
@@ -120,7 +120,7 @@ def _dominance(figures: Summary) -> str:
     )
 
 
-def _variants(c: Comparison, figures: Summary) -> str:
+def _variants(c: Comparison, figures: Figures) -> str:
     titles = [METHODS[m].title for m in ASKED]
     rows = [_row(figures, m, [with_interval(leak, 100) for leak in figures.variants[m].values()]) for m in titles]
     left_out = "" if c.setup.around else "Regions drawn differently are left out: they need Grams that the sweep has not kept."
@@ -133,7 +133,7 @@ def _variants(c: Comparison, figures: Summary) -> str:
     )
 
 
-def _ranks(c: Comparison, figures: Summary) -> str:
+def _ranks(c: Comparison, figures: Figures) -> str:
     rows = []
     for scale, found in figures.ranks.items():
         shares = found.energy_inside, found.energy_outside, found.converged
@@ -146,7 +146,7 @@ def _ranks(c: Comparison, figures: Summary) -> str:
     )
 
 
-def _walks(c: Comparison, figures: Summary) -> str:
+def _walks(c: Comparison, figures: Figures) -> str:
     rows = []
     for strength, w in figures.walks.items():
         cells = [f"{w.inside:.3f}", with_interval(w.straight, 100), with_interval(w.ratio, digits=2), f"{100 * w.reached:.0f} %"]
@@ -191,7 +191,7 @@ def _side_by_side(c: Comparison) -> str:
     return kit.section("Side by side", about, *sections)
 
 
-def _ends(image: Float[np.ndarray, "h w c"], back: Float[np.ndarray, "h w c"], forth: Float[np.ndarray, "h w c"]) -> images.Picture:
+def _ends(image: Float[np.ndarray, "h w c"], back: Float[np.ndarray, "h w c"], forth: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h v 3"]:
     """Backward end, image, forward end and where that differs, with a gap after it."""
     change = np.sqrt(np.square(forth - image).mean(-1))
     tiles = np.concatenate([images.strip(np.stack([back, image, forth])), kit.heat(change)], axis=1)

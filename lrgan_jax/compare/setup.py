@@ -164,7 +164,7 @@ def _same_protected(scene: Scene, options: dict[str, Any], prints: list[str]) ->
     return same and all(any(np.array_equal(row, other) for other in weights) for row in keep)
 
 
-def _prints(masks: Float[np.ndarray, "k h w"]) -> list[str]:
+def _prints(masks: Float[np.ndarray, "k *shape"]) -> list[str]:
     """As a sweep's manifest has them."""
     return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
 

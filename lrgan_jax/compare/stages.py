@@ -76,7 +76,7 @@ class Stages:
 
         return loop
 
-    def done(self) -> None:
-        """Forget the pieces: what was to come of them is there."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+def forget(folder: Path) -> None:
+    """Remove the pieces: what was to come of them is there."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -56,7 +56,7 @@ class WalkFigures(NamedTuple):
     reached: float
 
 
-class Summary(NamedTuple):
+class Figures(NamedTuple):
     """Leaks are change outside over change inside at the same change inside. Methods go by their titles."""
 
     methods: list[str]
@@ -72,13 +72,13 @@ class Summary(NamedTuple):
     seconds: dict[str, float]  # method -> per latent and region, the Jacobian apart
 
 
-def summary(comparison: Comparison) -> Summary:
+def summary(comparison: Comparison) -> Figures:
     """Medians and shares of all that was measured."""
     c = comparison
     titles = {name: METHODS[name].title for name in c.methods}
     leaks = dict(zip(c.methods, c.measured.leak, strict=True))
     ways = (*OTHERS, *c.setup.around)
-    return Summary(
+    return Figures(
         list(titles.values()),
         list(c.setup.scene.regions),
         len(c.setup.scene.ws),
