@@ -28,6 +28,18 @@ class MissingError(PlaceError, FileNotFoundError):
     """Nothing is there."""
 
 
+class FolderError(PlaceError, IsADirectoryError):
+    """A folder where a file is meant."""
+
+
+class NoFolderError(PlaceError, NotADirectoryError):
+    """Something else where a folder is meant."""
+
+
+class DeniedError(PlaceError, PermissionError):
+    """Whoever asks may not."""
+
+
 class ConvergenceError(LrganError, RuntimeError):
     """A solver that stopped before it was done."""
 

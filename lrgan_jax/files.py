@@ -3,7 +3,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lrgan_jax.errors import PlaceError
+from lrgan_jax.errors import DeniedError, FolderError, NoFolderError, PlaceError
 
 
 def cache_folder() -> Path:
@@ -16,22 +16,33 @@ def check_place(path: str | os.PathLike) -> None:
     """Refuse a file that cannot be written there, before what takes long is computed for it.
 
     Raises:
-      IsADirectoryError, NotADirectoryError, PermissionError: in one line.
+      FolderError, NoFolderError, DeniedError: in one line.
     """
     path = Path(path)
     if path.is_dir():
-        raise PlaceError(f"{path} is a folder, and a file is to be written there")
+        raise FolderError(f"{path} is a folder, and a file is to be written there")
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if not nearest.is_dir():
-        raise PlaceError(f"{path} cannot be written: {nearest} is no folder")
+        raise NoFolderError(f"{path} cannot be written: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PlaceError(f"{path} cannot be written: permission denied in {nearest}")
+        raise DeniedError(f"{path} cannot be written: permission denied in {nearest}")
 
 
 def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:
-    """Write beside the final name, then rename. Makes missing folders; replaces what was there."""
+    """Write beside the final name, then rename. Makes missing folders; replaces what was there.
+
+    Raises:
+      PlaceError: in one line.
+    """
     path = Path(path)
     check_place(path)
+    try:
+        return _write(path, content)
+    except OSError as error:  # a full disk, say
+        raise PlaceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes | memoryview) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as draft:
         try:

@@ -62,6 +62,11 @@ def outlined(image: ArrayLike, mask: Float[np.ndarray, "g v"]) -> Picture:
     return np.rint(image * (0.3 + 0.7 * weight[..., None])).astype(np.uint8)
 
 
+def enlargement(size: tuple[int, int]) -> int:
+    """How many times each pixel of images [H, W] is repeated so that a person sees something."""
+    return max(1, 128 // max(size))
+
+
 def encode(picture: Picture, enlarge: int = 1) -> bytes:
     """PNG bytes, each pixel repeated `enlarge` times."""
     buffer = io.BytesIO()

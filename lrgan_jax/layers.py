@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.errors import InputError
 
 Choice = Sequence[int] | str | None  # of layers, as people write it: [4, 6], "4-7", "4,6", or None for all
@@ -40,8 +41,9 @@ class Moves:
         """m, the numbers that say a move of rows of d."""
         return d * len(self.moving) if self.per_layer and self.num_ws else d
 
-    def spread(self, numbers: Float[Array, "*k m"], d: int) -> Float[Array, "*lead d"]:
+    def spread(self, numbers: Float[AnyArray, "*k m"], d: int) -> Float[Array, "*lead d"]:
         """Numbers as moves: [..., L, d], or [..., d] of a latent without layers."""
+        numbers = jnp.asarray(numbers)
         if self.num_ws is None:
             return numbers
         if not self.per_layer:

@@ -28,7 +28,7 @@ from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.rpca import RobustPCA, settled
-from lrgan_jax.search import Search
+from lrgan_jax.search import PRICES, Search, check_prices
 from lrgan_jax.subspaces import TAO, Candidates, ranked_directions
 from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
 
@@ -113,24 +113,26 @@ def analyse(
     """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
 
     Args:
-      search, overrides: which method, and its numbers; see `Search`. lam, mu and num_relax may be traced.
+      search, overrides: which method, and its numbers; see `Search`. lam, mu, num_relax and tao may be traced arguments.
       several: methods instead of the search's one; what they share is computed once.
       splits: give the robust PCA of both Grams even if no method needs it.
     Raises:
       InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as far as it is
         known yet: traced ones are not.
     """
-    search = (search or Search()).but(**overrides)
+    search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
+    prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
+    check_prices(**prices)
     names = tuple(several) or (search.method,)
-    return _analyse(inside, outside, search.lam, search.mu, search.num_relax, search.tao, search.mode, names, splits)
+    return _analyse(inside, outside, prices, search.mode, names, splits)
 
 
 @partial(jax.jit, static_argnames=("mode", "names", "splits"))
-def _analyse(inside, outside, lam, mu, num_relax, tao, mode, names, splits) -> Analysis:
-    pair = Pair(inside, outside, lam=lam, mu=mu, num_relax=num_relax, tao=tao, mode=mode)
+def _analyse(inside, outside, prices, mode, names, splits) -> Analysis:
+    pair = Pair(inside, outside, **prices, mode=mode)
     candidates = {name: methods.local(name).find(pair) for name in names}
-    known = vars(pair)  # what a method asked for, and nothing else
-    return Analysis(candidates, known.get("mu"), *(pair.splits if splits else known.get("splits", (None, None))))
+    mu = vars(pair).get("mu")  # if a method asked for it
+    return Analysis(candidates, mu, *(pair.splits if splits else next(iter(pair.solved.values()), (None, None))))
 
 
 def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region: str, average: int = 1) -> Directions:
@@ -157,7 +159,8 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
         average=average,
     )
     moves = search_moves(gen, search)
-    about = {"region": region, "method": search.method, "search": search.recorded(), "found": known, **_model(gen)}
+    asked = search.but(layers=moves.rows).recorded()
+    about = {"region": region, "method": search.method, "search": asked, "found": known, **_model(gen)}
     rows, reach = move_rows(vectors, moves, gen.w_dim), full_range(inside)
     return Directions(rows, inside, outside, kept, layers=moves.rows, step_range=reach, **about)
 

@@ -30,7 +30,7 @@ class Search:
       num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
       tao: price of a step's length, over the trace of the rest's Gram: 1e-3 in the frontier's mu, 0 for resefa, by default.
       mode: authors reproduces the authors' solver of the robust PCA.
-      seed: of methods that draw at random.
+      draw: seed of the methods that draw at random.
       channels: stack counts the change of every colour channel, mean only of grey values, as the authors do: a change of hue then
         comes free, and a tenth more of the change was seen to leak.
       pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
@@ -47,7 +47,7 @@ class Search:
     num_relax: int = 0
     tao: float | None = None
     mode: Mode = "converged"
-    seed: int = 0
+    draw: int = 0
     channels: Channels = "stack"
     pooling: Pooling = "area"
     size: int | None = None
@@ -56,7 +56,7 @@ class Search:
         """Settings that make no sense are refused before a Jacobian is computed, which takes long."""
         check_whole("num", self.num)
         check_whole("size", self.size)
-        check_seed(self.seed)
+        check_seed(self.draw)
         check_prices(self.lam, self.mu, self.num_relax, self.tao)
         for name, allowed in (("channels", CHANNELS), ("pooling", POOLINGS), ("mode", MODES)):
             if (value := getattr(self, name)) not in allowed:
@@ -97,7 +97,10 @@ def _in_words(protect: Any) -> Any:
     return "mask"
 
 
-def check_prices(lam: Any, mu: Any, num_relax: Any, tao: Any = None) -> None:
+PRICES = ("lam", "mu", "num_relax", "tao")  # the settings that are numbers for arithmetic alone
+
+
+def check_prices(lam: Any, mu: Any, num_relax: Any = 0, tao: Any = None) -> None:
     """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
     for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax, "tao": tao}.items():
         if np.ndim(value):

@@ -13,10 +13,14 @@ from PIL import Image
 
 import lrgan_jax as lr
 import lrgan_jax.__main__ as command
-from lrgan_jax import baselines, checkpoint, checks, demo, files, interrupt, pipeline, rpca, sweep
+from lrgan_jax import checkpoint, checks, files, interrupt, rpca, search, sweep
 from lrgan_jax.generators import StyleGAN2
 from lrgan_jax.layers import check_layers
-from lrgan_jax.options import FromFile
+from lrgan_jax.commands.directions import say_caveat
+from lrgan_jax.commands.options import Which
+from lrgan_jax.generators import sampling
+from lrgan_jax.methods import record
+from lrgan_jax.methods.ganspace import find as ganspace
 from lrgan_jax.training import DistillConfig, Schedule, TrainConfig
 from lrgan_jax.training.discriminator import DiscriminatorConfig
 from tests.linear import SIDE, Linear, linear
@@ -48,9 +52,10 @@ def test_prices_are_finite_and_not_negative(name, value):
 
 def test_traced_numbers_pass():
     """They have no value yet: the solver flags the split, and what is made of it outside is an error."""
-    analysis = jax.jit(lr.analyse)(jnp.eye(WIDTH), jnp.eye(WIDTH), -1.0)
+    chosen = lr.Search(method="projected")
+    analysis = jax.jit(lambda a, b, lam: lr.analyse(a, b, chosen, lam=lam))(jnp.eye(WIDTH), jnp.eye(WIDTH), -1.0)
     assert not analysis.inside.converged
-    assert "not finite or not symmetric" in refusal(lr.to_directions, GEN, analysis, "frontier", region="top", layers=None, num=1)
+    assert "not finite or not symmetric" in refusal(lr.to_directions, GEN, analysis, chosen, region="top")
 
 
 @pytest.mark.parametrize("latents", [np.nan, np.inf])
@@ -62,7 +67,7 @@ def test_latents_are_finite(latents, small_stylegan2, small_dcgan):
         assert "latents must be finite" in refusal(lr.walk, GEN, on(bad), rows, "top", length=1.0)
         assert "latents must be finite" in refusal(lr.render, GEN, on(bad)[:, None])
         assert "latents must be finite" in refusal(lr.edit, on(bad), rows, 1.0)
-        assert "latents must be finite" in refusal(baselines.resefa, GEN, on(bad), "top")
+        assert "latents must be finite" in refusal(lr.find_directions, GEN, on(bad), "top", method="resefa")
     for gen in (small_stylegan2, small_dcgan):
         assert "latents must be finite" in refusal(gen.mapping, np.full((1, 10), latents))
         assert "latents must be finite" in refusal(gen.synthesis, np.full((1, gen.w_dim), latents))
@@ -114,14 +119,14 @@ GRAMS = np.eye(4, dtype=np.float32)
         (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": np.inf}), "the weight of bottom must be above 0 and finite"),
         (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": "1"}), "the weight of bottom must be a number"),
         (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": [1.0]}), "one number for each"),
-        (pipeline.check_prices, (0.1, np.ones(WIDTH), 0), {}, f"mu must be one number, got shape [{WIDTH}]"),
-        (pipeline.check_prices, ([0.1], None, 0), {}, "lam must be one number, got shape [1]"),
+        (search.check_prices, (0.1, np.ones(WIDTH), 0), {}, f"mu must be one number, got shape [{WIDTH}]"),
+        (search.check_prices, ([0.1], None, 0), {}, "lam must be one number, got shape [1]"),
         (lr.find_directions, (GEN, W[:0], "top"), {}, "there is no latent"),
         (lr.find_directions, (GEN, W * 1j, "top"), {}, "latents must be a number"),
         (lr.robust_pca, (GRAMS,), dict(tol=np.nan), "tol must be above 0 and finite, got nan"),
         (lr.robust_pca, (GRAMS,), dict(max_steps=-1), "max_steps must be at least 1"),
         (lr.sample_z, (GEN, KEY, 0), {}, "num must be at least 1, got 0"),
-        (demo.near_frontal, (GEN, KEY, 513), {}, "num must be from 1 to 512, got 513"),
+        (lr.near_frontal, (GEN, KEY, 513), {}, "num must be from 1 to 512, got 513"),
         (lr.render, (GEN, W[:, None]), dict(batch=0), "batch must be at least 1"),
         (lr.equal_steps, (lambda w: w, W, W, 0.0, np.nan, 3), {}, "high must be finite"),
         (lr.step_for_change, (lambda w: w, W, W, np.ones((2, 2)), -1.0), {}, "target must be above 0"),
@@ -132,9 +137,11 @@ GRAMS = np.eye(4, dtype=np.float32)
         (sweep.given, (GEN, lr.Z(W)), dict(truncation=np.inf), "truncation must be finite"),
         (sweep.run, (GEN, "nowhere", W, ["top"]), dict(num=-1), "num must be at least 1, got -1"),
         (sweep.run, (GEN, "nowhere", W, ["top"]), dict(max_failures=-1), "max_failures must be at least 0"),
-        (baselines.resefa, (GEN, W, "top"), dict(tao=np.nan), "tao must be at least 0 and finite"),
-        (baselines.random_directions, (GEN, KEY), dict(num=-1), "num must be at least 1, got -1"),
-        (baselines.ganspace, (GEN, KEY), dict(samples=1), "samples must be at least 2"),
+        (lr.find_directions, (GEN, W, "top"), dict(method="resefa", tao=np.nan), "tao must be at least 0 and finite"),
+        (lr.global_directions, (GEN,), dict(method="random", num=-1), "num must be at least 1, got -1"),
+        (ganspace, (GEN, lr.Search()), dict(samples=1), "samples must be at least 2"),
+        (lr.find_directions, (GEN, W, "top"), dict(surprise=1), "a search has no setting 'surprise'; it has layers,"),
+        (lr.find_directions, (GEN, W, "top"), dict(protect="top"), "protect holds the region itself and nothing else"),
         (TrainConfig, (), CONFIG | dict(learning_rate=np.nan), "learning_rate must be above 0 and finite, got nan"),
         (TrainConfig, (), CONFIG | dict(mixing=1.5), "mixing must be at least 0 and at most 1, got 1.5"),
         (TrainConfig, (), CONFIG | dict(batch=0), "batch must be at least 1"),
@@ -175,7 +182,7 @@ def test_layers_may_be_text_wherever_they_are_taken():
     assert by_text == by_number and by_text.layers == (1, 2)
     ws = np.zeros((1, 3, WIDTH), np.float32)
     np.testing.assert_array_equal(lr.edit(ws, by_text[0], 1.0), lr.edit(ws, by_text[0], 1.0, layers="1-2"))
-    assert baselines.random_directions(GEN, KEY, layers="0,2").layers == (0, 2)
+    assert lr.global_directions(GEN, method="random", layers="0,2").layers == (0, 2)
 
 
 # Things that are taken for others
@@ -183,7 +190,7 @@ def test_layers_may_be_text_wherever_they_are_taken():
 
 def test_what_was_meant_is_said(small_stylegan2):
     assert "pass jax.random.key(0)" in refusal(lr.sample_z, GEN, 0, 1, kind=TypeError)
-    assert "pass jax.random.key(7)" in refusal(baselines.random_directions, GEN, 7, kind=TypeError)
+    assert "pass jax.random.key(7)" in refusal(lr.near_frontal, GEN, 7, 1, kind=TypeError)
     for function, args in ((lr.load, ()), (lr.named_direction, ("smile",)), (lr.named_directions, ())):
         says = refusal(function, small_stylegan2, *args, kind=TypeError)
         assert says == "a model's name or folder is wanted, such as 'faces64', got a StyleGAN2"
@@ -197,12 +204,12 @@ def test_what_was_meant_is_said(small_stylegan2):
 
 def test_what_did_not_converge_says_so(tmp_path, monkeypatch, capsys):
     """In the record, in its file, and by the commands that make it and use it."""
-    monkeypatch.setattr(pipeline, "_analyse", pipeline._analyse.__wrapped__)  # not the compiled one, into which the solver is built
-    monkeypatch.setattr(pipeline, "robust_pca", lambda gram, lam, mode: rpca.robust_pca(gram, lam, mode, max_steps=1))
+    monkeypatch.setattr(lr.pipeline, "_analyse", lr.pipeline._analyse.__wrapped__)  # not the compiled one, into which the solver is built
+    monkeypatch.setattr(record, "robust_pca", lambda gram, lam, mode: rpca.robust_pca(gram, lam, mode, max_steps=1))
     early = lr.find_directions(GEN, W, "top", method="projected")
     assert early.found.converged is False and "the directions, are provisional" in early.caveat
     assert "converged" in lr.Directions.load(early.save(tmp_path / "early.npz")).caveat
-    command._say_caveat(early)
+    say_caveat(early)
     assert capsys.readouterr().err == f"note: {early.caveat}\n"
 
 
@@ -218,29 +225,30 @@ def test_unusable_grams_are_an_error_in_the_end(bad):
     bad = bad.astype(np.float32)
     assert not lr.robust_pca(bad).converged
     assert "not symmetric" in refusal(rpca.check, lr.robust_pca(bad), kind=RuntimeError)
-    for pair, side in (((bad, GRAMS), "region"), ((GRAMS, bad), "rest")):
-        analysis = lr.analyse(*pair)
-        says = refusal(lr.to_directions, GEN, analysis, "frontier", region="top", layers=None, num=1)
-        assert f"the Gram of the {side} is not finite or not symmetric" in says
+    for pair in ((bad, GRAMS), (GRAMS, bad)):
+        for method in ("frontier", "projected", "constrained"):
+            chosen = lr.Search(method=method)
+            says = refusal(lr.to_directions, GEN, lr.analyse(*pair, chosen), chosen, region="top")
+            assert "not finite or not symmetric" in says
 
 
 def test_images_that_overflow_are_named_as_the_cause():
     """Finite latents, and yet no finite Gram."""
     gen = Linear(GEN.maps * 1e30)
-    for find in (lr.find_directions, baselines.resefa):
-        assert "the image or its Jacobian is not finite" in refusal(find, gen, W + 1e10, "top")
+    for method in ("frontier", "resefa", "random"):
+        assert "the image or its Jacobian is not finite" in refusal(lr.find_directions, gen, W + 1e10, "top", method=method)
     assert "the image is not finite" in refusal(lr.render, gen, lr.to_ws(gen, W + 1e10))
 
 
 # The authors' pooling
 
 
-@pytest.mark.parametrize("find", [lr.find_directions, baselines.resefa])
-def test_nearest_pooling_reaches_the_grams(find):
+@pytest.mark.parametrize("method", ["frontier", "resefa"])
+def test_nearest_pooling_reaches_the_grams(method):
     """What a direction changes is its energy in the Gram of every other pixel, not of the means."""
     maps = np.random.default_rng(0).standard_normal((SIDE, SIDE, 3, WIDTH)).astype(np.float32)
     gen, half = Linear(jnp.array(maps)), SIDE // 2
-    found = find(gen, W, "top", size=half, pooling="nearest")
+    found = lr.find_directions(gen, W, "top", method=method, size=half, pooling="nearest", tao=1e-3)
     rows = maps[::2, ::2][: half // 2].reshape(-1, WIDTH)  # the upper half
     np.testing.assert_allclose(found.inside, np.square(found.vectors @ rows.T).mean(1), rtol=1e-4)
 
@@ -327,7 +335,7 @@ def lrgan(monkeypatch, tmp_path, capsys, small_stylegan2):
         ("sample --model MODEL --truncation nan", "truncation must be finite"),
         ("directions BOX --model MODEL --lam -1", "lam must be at least 0"),
         ("directions BOX --model MODEL --mu -1", "mu must be at least 0"),
-        ("directions BOX --model MODEL --num 0", "--num must be at least 1"),
+        ("directions BOX --model MODEL --num 0", "num must be at least 1"),
         ("directions BOX --model MODEL --image -1", "image numbers start at 0"),
         ("directions BOX --model MODEL --image 99999999999", "the number of an image must be from 0 to 4294967295"),
         ("directions BOX --model MODEL --layers 5-3", "write 3-5"),
@@ -368,11 +376,11 @@ def test_commands_refuse_in_one_line(lrgan, line, says):
 def test_only_the_images_asked_for_are_drawn(small_stylegan2, monkeypatch):
     """Number 99,999 is that of its own key, and none before it is made."""
     drawn = []
-    monkeypatch.setattr(command, "sample_z", lambda *args: drawn.append(args) or lr.sample_z(*args))
-    found = command._latents(small_stylegan2, 3, 1, 1.0, None, FromFile(), first=99_999)
-    key = jax.random.fold_in(jax.random.key(3), 99_999)
-    np.testing.assert_array_equal(found, small_stylegan2.mapping(lr.sample_z(small_stylegan2, key, 1)))
-    assert len(drawn) <= 2
+    monkeypatch.setattr(sampling, "sample_z", lambda *args, **rest: drawn.append(rest) or lr.sample_z(*args, **rest))
+    found = Which(seed=3).images(small_stylegan2, 99_999, 1).all()
+    z = jax.random.normal(jax.random.fold_in(jax.random.key(3), 99_999), (1, 10), np.float32)
+    np.testing.assert_array_equal(found.array[:, 0], small_stylegan2.mapping(z).array)
+    assert drawn == [{"first": 99_999}] and found.shape[0] == 1
 
 
 def test_a_place_that_can_be_written_passes(tmp_path):

@@ -94,7 +94,7 @@ def test_latents_of_every_form_give_the_same_image(gen):
 def test_there_is_no_noise_to_choose(gen):
     z = sample_z(gen, jax.random.key(0), 2)
     images = gen.synthesis(z)
-    for same in (gen.synthesis(z, "none"), gen.synthesis(z, "random", jax.random.key(1))):
+    for same in (gen.synthesis(z, noise="none"), gen.synthesis(z, noise="random", key=jax.random.key(1))):
         np.testing.assert_array_equal(same, images)
 
 

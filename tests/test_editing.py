@@ -197,12 +197,14 @@ class Polar:
     z_dim = w_dim = 3
     c_dim = 0
     num_ws = 2
-    resolution = 4
+    size = (4, 4)
+    space = W
+    classes = None
 
     def mapping(self, z, c=None, truncation=1.0, cutoff=None):
         return W(jnp.asarray(z))
 
-    def synthesis(self, w, noise="const", key=None):
+    def synthesis(self, w, c=None, *, noise="const", key=None):
         x, y, _ = jnp.moveaxis(check_ws(w, 2, 3).mean(1), -1, 0)
         halves = jnp.stack([jnp.arctan2(y, x), x**2 + y**2], axis=-1)
         return jnp.broadcast_to(jnp.repeat(halves, 2, axis=-1)[:, :, None, None], (len(x), 4, 4, 3))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference
 
-import lrgan_jax.__main__ as command
 from lrgan_jax import WS, LatentsError, StyleGAN2, StyleGAN2Config, W, Z, edit, load_latents, to_ws
+from lrgan_jax.commands.edit import _of_file
 from lrgan_jax.generators import stylegan2
 
 LAYERS, WIDTH, Z_WIDTH = 6, 12, 10  # of small_stylegan2
@@ -160,11 +160,11 @@ def test_files_that_people_reported_are_read_or_asked_about(shared):
         assert gen.synthesis(found).shape == (1, 16, 16, 3)
     rows = np.load(cases / "direction_Lxd.npy")
     with pytest.raises(ValueError, match="6 directions|6 layers") as caught:
-        command._of_file(cases / "direction_Lxd.npy", gen, None)
+        _of_file(cases / "direction_Lxd.npy", gen, None)
     assert "--rows layers" in str(caught.value) and "--rows directions" in str(caught.value)
-    one = command._of_file(cases / "direction_Lxd.npy", gen, "layers")
+    one = _of_file(cases / "direction_Lxd.npy", gen, "layers")
     np.testing.assert_array_equal(one.vectors, rows[None])
-    assert command._of_file(cases / "direction_Lxd.npy", gen, "directions").vectors.shape == (6, 16)
+    assert _of_file(cases / "direction_Lxd.npy", gen, "directions").vectors.shape == (6, 16)
     ws = gen.mapping(numbers(1, 16))
     np.testing.assert_allclose(edit(to_ws(gen, ws), one, 2.0).array, to_ws(gen, ws).array + 2 * rows, rtol=1e-6, atol=1e-6)
-    assert command._of_file(cases / "age.pt", gen, None).vectors.shape == (1, 16)
+    assert _of_file(cases / "age.pt", gen, None).vectors.shape == (1, 16)

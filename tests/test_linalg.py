@@ -39,7 +39,7 @@ def test_batches_of_64_bits_inside_jit():
     """The authors' solver asks for them only while it is traced; the batch is made later."""
     half = jax.random.normal(jax.random.key(0), (2, 3, 8, 8))
     grams = half @ half.swapaxes(-1, -2)
-    solve = partial(analyse, lam=0.3, mode="authors")
+    solve = partial(analyse, lam=0.3, method="authors", splits=True)
     batched = jax.jit(jax.vmap(solve))(*grams)
     for k in range(3):
         alone = solve(grams[0, k], grams[1, k])

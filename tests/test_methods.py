@@ -224,7 +224,7 @@ def test_local_basis_needs_a_mapping_and_one_latent(small_stylegan2, small_dcgan
 
 def test_random_directions_are_orthonormal_and_the_seeds(small_stylegan2):
     """The same seed the same rows, another seed others."""
-    found = (global_directions(small_stylegan2, method="random", seed=seed, num=5).vectors for seed in (0, 0, 1))
+    found = (global_directions(small_stylegan2, method="random", draw=seed, num=5).vectors for seed in (0, 0, 1))
     one, again, other = found
     np.testing.assert_allclose(one @ one.T, np.eye(5), rtol=0, atol=1e-6)  # a few eps
     np.testing.assert_array_equal(one, again)
@@ -237,7 +237,7 @@ def test_random_directions_favour_no_axis(small_stylegan2):
     A coordinate's square has a standard deviation of about sqrt(2)/d; over 1,000 rows four sigma are 0.18 of its mean.
     """
     draw = jax.jit(lambda key: jnp.linalg.qr(jax.random.normal(key, (12, 12), jnp.float32))[0].T[:5])
-    same = global_directions(small_stylegan2, method="random", seed=3, num=5).vectors
+    same = global_directions(small_stylegan2, method="random", draw=3, num=5).vectors
     np.testing.assert_allclose(draw(jax.random.key(3)), same, rtol=0, atol=1e-6)
     rows = np.concatenate([draw(jax.random.key(k)) for k in range(200)])
     np.testing.assert_allclose(12 * np.square(rows).mean(0), 1, rtol=0, atol=0.18)

@@ -47,7 +47,7 @@ def test_synthesis_matches_the_reference(architecture, noise):
     config = dataclasses.replace(TINY, architecture=architecture, conv_clamp=0.9, scaled_demodulation=architecture == "orig")
     variables, ws = reference.random_variables(stylegan2.init, config), normal(2, config.num_ws, config.w_dim)
     with jax.enable_x64(True):
-        actual = StyleGAN2(config, reference.in_float64(variables)).synthesis(ws, noise)
+        actual = StyleGAN2(config, reference.in_float64(variables)).synthesis(ws, noise=noise)
     expected = reference.synthesis(config, variables, ws, noise)
     assert actual.dtype == np.float64 and worst(actual, expected) < ROUNDING_F64
     unclamped = reference.synthesis(dataclasses.replace(config, conv_clamp=None), variables, ws, noise)
@@ -136,7 +136,7 @@ def test_random_noise_is_standard_normal_and_one_picture_for_all_channels():
     w = np.repeat(normal(1, 7), 200, axis=0)
     with jax.enable_x64(True):
         gen = StyleGAN2(config, reference.in_float64(variables))
-        added = np.asarray(gen.synthesis(w, "random", jax.random.key(0)) - gen.synthesis(w, "none"))
+        added = np.asarray(gen.synthesis(w, noise="random", key=jax.random.key(0)) - gen.synthesis(w, noise="none"))
     style = reference.dense(w[0], reference.in_float64(layers["torgb"]["affine"])) / np.sqrt(4)
     per_unit = np.sqrt(2) * float(layers["conv1"]["noise_strength"]) * style @ layers["torgb"]["kernel"][0, 0]
     noise = added / per_unit
@@ -150,15 +150,15 @@ def test_random_noise_is_standard_normal_and_one_picture_for_all_channels():
 
 def test_no_noise_is_noise_of_no_strength(gen, w):
     silent = jax.tree_util.tree_map_with_path(lambda path, a: 0 * a if path[-1].key == "noise_strength" else a, gen.variables)
-    silent, none = dataclasses.replace(gen, variables=silent).synthesis(w), gen.synthesis(w, "none")
+    silent, none = dataclasses.replace(gen, variables=silent).synthesis(w), gen.synthesis(w, noise="none")
     assert worst(silent, none) < PARITY and worst(gen.synthesis(w), none) > 0.01
 
 
 def test_random_noise_follows_its_key(gen, w):
-    one, again, other = (np.asarray(gen.synthesis(w, "random", jax.random.key(seed))) for seed in (0, 0, 1))
+    one, again, other = (np.asarray(gen.synthesis(w, noise="random", key=jax.random.key(seed))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
     assert worst(other, one) > 0.01
-    assert worst(one, gen.synthesis(w, "const")) > 0.01
+    assert worst(one, gen.synthesis(w, noise="const")) > 0.01
 
 
 def test_mean_over_weak_random_noise_is_no_noise(gen, w):
@@ -166,8 +166,8 @@ def test_mean_over_weak_random_noise_is_no_noise(gen, w):
     weak = jax.tree_util.tree_map_with_path(lambda path, a: a * 5e-4 if path[-1].key == "noise_strength" else a, gen.variables)
     weak = dataclasses.replace(gen, variables=weak)
     same = np.repeat(np.asarray(w)[:1], 256, axis=0)
-    images = np.asarray(weak.synthesis(same, "random", jax.random.key(3)))
-    none = np.asarray(weak.synthesis(w, "none"))[0]
+    images = np.asarray(weak.synthesis(same, noise="random", key=jax.random.key(3)))
+    none = np.asarray(weak.synthesis(w, noise="none"))[0]
     sigmas = np.abs(images.mean(0) - none) / (images.std(0) / np.sqrt(256))
     assert images.std(0).min() > 2e-5 and sigmas.max() < 5
 
@@ -285,7 +285,7 @@ def test_new_weights_do_not_recompile(gen, w):
 
 def test_image_function_and_render_are_synthesis(gen, w):
     """One image, and many in batches of which the last is filled up and what was added dropped."""
-    assert worst(image_function(gen, "none")(w.array[1]), gen.synthesis(w, "none")[1]) < PARITY
+    assert worst(image_function(gen, "none")(w.array[1]), gen.synthesis(w, noise="none")[1]) < PARITY
     ws = np.repeat(np.asarray(w)[:, None], 4, axis=1).reshape(3, 1, 4, 7)
     rendered = render(gen, ws, batch=2)
     assert rendered.shape == (3, 1, 8, 8, 3) and worst(rendered[:, 0], gen.synthesis(w)) < PARITY

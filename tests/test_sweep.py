@@ -14,21 +14,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, analyse, checkpoint, find_directions, region_grams, sweep
-from lrgan_jax.generators import DCGAN, W, Z, image_function, stylegan2
-from lrgan_jax.options import FromFile
-from lrgan_jax.regions import region_mask
+from lrgan_jax.commands.options import Which
+from lrgan_jax.generators import DCGAN, WS, W, Z, from_function, image_function, stylegan2
 from lrgan_jax.sweep import loop
-from lrgan_jax.sweep.block import USABLE, Options, compensated_sum, one, symmetric, upper_triangle
+from lrgan_jax.search import Search
+from lrgan_jax.sweep.block import USABLE, Job, Keep, compensated_sum, one, symmetric, upper_triangle
 from lrgan_jax.sweep.store import open_store
-from tests.linear import SIDE, D, linear
+from lrgan_jax.targets import targets
+from tests.linear import D, linear
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
 REGIONS = {"corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))), "middle": np.pad(np.ones((4, 4), np.float32), 6)}
+
+NAMED = {"corner": {"size": 16, "boxes": [[0, 0, 5, 6]]}, "middle": {"size": 16, "boxes": [[6, 6, 4, 4]]}}
 
 
 @pytest.fixture(autouse=True)
@@ -83,17 +87,17 @@ def test_every_latent_as_if_alone(small_dcgan, finished, region):
     for latent in (0, 5, 21):
         w = Z(np.asarray(opened["ws"][latent : latent + 1, 0]))
         alone, found = find_directions(small_dcgan, w, REGIONS[region], num=3), opened.directions(region, latent)
-        for name in ("vectors", "inside", "outside", "kept"):
+        for name in ("vectors", "inside", "outside"):
             assert worst(getattr(found, name), getattr(alone, name)) < 1e-4, name  # eigenvectors of two programs
-        assert found.settings["rank_inside"] == alone.settings["rank_inside"]
-        assert (found.layers, found.method) == (alone.layers, alone.method)
+        assert found.kept is None and found.found.rank_inside is not None  # of the splits kept, which the frontier needs none of
+        assert (found.layers, found.method, found.search) == (alone.layers, alone.method, alone.search)
         np.testing.assert_allclose(found.step_range, alone.step_range, rtol=1e-4)
 
 
 def test_latents_are_those_of_sample(small_dcgan, finished):
     """Number i of a seed, whatever the number of latents and the block."""
-    w = command._latents(small_dcgan, 3, NUM, 1.0, None, FromFile())
-    np.testing.assert_array_equal(np.asarray(sweep.open(finished)["ws"])[:, 0], np.asarray(w.array))
+    w = Which(seed=3).images(small_dcgan, 0, NUM).all()
+    np.testing.assert_array_equal(np.asarray(sweep.open(finished)["ws"]), np.asarray(w))
 
 
 def test_the_grams_kept_are_the_jacobians_own(small_dcgan, finished):
@@ -115,7 +119,7 @@ def test_population_is_the_mean_over_all_latents(finished):
         assert worst(opened.population["mean_outside"][k], means[1]) < SAME
         best = analyse(*(np.asarray(mean, np.float32) for mean in means)).candidates["frontier"]
         found = opened.directions(region)
-        assert worst(found.vectors[0], best.vectors[0]) < 1e-3 and found.settings["average"] == NUM
+        assert worst(found.vectors[0], best.vectors[0]) < 1e-3 and found.found.average == NUM
 
 
 def test_the_sum_of_many_terms_is_exact():
@@ -323,7 +327,7 @@ def test_the_authors_solver_too(small_dcgan, tmp_path):
     w = Z(np.asarray(opened["ws"])[:1, 0])
     alone = find_directions(small_dcgan, w, REGIONS["corner"], mode="authors", method="projected", lam=0.2, num=3)
     found = opened.directions("corner", 0)
-    assert found.settings["rank_inside"] == alone.settings["rank_inside"] and worst(found.vectors, alone.vectors) < 1e-4
+    assert found.found.rank_inside == alone.found.rank_inside and worst(found.vectors, alone.vectors) < 1e-4
 
 
 def test_other_tools_read_it(finished):
@@ -358,14 +362,74 @@ def test_one_region_of_some_layers_with_classes(tmp_path):
     alone = find_directions(gen, w[1:2], mask, layers=[2, 3], num=2)
     assert found.layers == (2, 3) and worst(found.vectors, alone.vectors) < 1e-4
     for labels, message in (([], "classes 0 to 2"), ([3], "classes 0 to 2")):
-        with pytest.raises(sweep.SweepError, match=message):
+        with pytest.raises(ValueError, match=message):
             sweep.seeded(gen, 0, 3, labels=labels)
+
+
+def test_only_some_regions_keep_still(small_dcgan, tmp_path):
+    """Protected regions with weights: directions are those of `find_directions`; another weight is another sweep."""
+    protect, options = {"middle": 2.0, "corner": 1.0}, {"num": 2, "block": 2, "latents": sweep.seeded(small_dcgan, 3, 2)}
+    gen = dataclasses.replace(small_dcgan, info=dataclasses.replace(small_dcgan.info, regions=NAMED))
+    options = options | {"regions": list(NAMED), "splits": False, "grams": None, "protect": protect}
+    run(gen, tmp_path / "store", **options)
+    opened = sweep.open(tmp_path / "store")
+    assert "kept" not in opened.arrays and "converged" not in opened.arrays and opened.converged().all()
+    for region in NAMED:
+        w = Z(np.asarray(opened["ws"])[1:2, 0])
+        found, alone = opened.directions(region, 1), find_directions(gen, w, region, num=2, protect=protect)
+        assert worst(found.vectors, alone.vectors) < 1e-4 and worst(found.outside, alone.outside) < 1e-4
+        assert found.search.protect == ["middle", "corner"] and found.found.mu == pytest.approx(alone.found.mu, rel=1e-4)
+    with pytest.raises(sweep.SweepError, match="options.protect.weights is"):
+        run(gen, tmp_path / "store", **options | {"protect": {"middle": 3.0, "corner": 1.0}})
+
+
+def test_a_vector_for_each_layer(small_stylegan2, tmp_path):
+    """W+: the store holds the numbers of the moves, its directions are moves of ws on the chosen layers alone."""
+    latents, options = sweep.seeded(small_stylegan2, 3, 2), {"layers": [1, 2], "per_layer": True, "num": 2}
+    sweep.run(small_stylegan2, tmp_path / "store", latents, REGIONS, block=2, **options)
+    opened = sweep.open(tmp_path / "store")
+    assert opened["vectors"].shape == (2, 2, 2, 24) and opened["ws"].shape == (2, 6, 12)
+    found = opened.directions("corner", 0)
+    alone = find_directions(small_stylegan2, np.asarray(opened["ws"])[:1], REGIONS["corner"], **options)
+    assert found.vectors.shape == (2, 6, 12) and worst(found.vectors, alone.vectors) < 1e-3
+    assert not found.vectors[:, [0, 3, 4, 5]].any() and opened.directions("middle").vectors.shape == (2, 6, 12)
+
+
+def test_classes_that_the_synthesis_takes(tmp_path):
+    """The class goes with the latent: Grams, directions and pictures are those of each latent's own class."""
+    maps = jnp.asarray(np.random.default_rng(0).standard_normal((3, 6, 8, 3, 4)), jnp.float32)
+    gen = from_function(Partial(lambda maps, z, c: jnp.einsum("k,khwcd,d->hwc", c, maps, z), maps), 4, c_dim=3)
+    mask = np.pad(np.ones((3, 3), np.float32), ((0, 3), (0, 5)))
+    sweep.run(gen, tmp_path / "store", sweep.seeded(gen, 1, 3, labels=[2, 0]), {"corner": mask}, num=2, block=2, grams="float32")
+    opened = sweep.open(tmp_path / "store")
+    for k, label in enumerate([2, 0, 2]):
+        inside = np.asarray(maps[label, :3, :3]).reshape(-1, 4)
+        gram = symmetric(np.asarray(opened["gram_inside"][k].read().result()))[0]
+        np.testing.assert_allclose(gram, inside.T @ inside / len(inside), rtol=1e-4, atol=1e-5)
+
+
+def test_stores_of_earlier_releases_are_read(finished, tmp_path, small_dcgan):
+    """One with the first form's manifest: everything in it is read, and it is not gone on with."""
+    shutil.copytree(finished, tmp_path / "old")
+    manifest = json.loads((tmp_path / "old" / "zarr.json").read_text())
+    attributes = manifest["attributes"]
+    attributes["format"] = "lrgan_jax sweep 1"
+    known = ("layers", "method", "num", "lam", "mu", "num_relax", "mode", "channels", "grams", "splits", "thumbnail")
+    attributes["settings"]["options"] = {name: attributes["settings"]["options"][name] for name in known}
+    for name in ("num_ws", "w_dim"):
+        del attributes[name]
+    (tmp_path / "old" / "zarr.json").write_text(json.dumps(manifest))
+    old, new = sweep.open(tmp_path / "old"), sweep.open(finished)
+    assert old.directions("corner", 5) == new.directions("corner", 5) and old.directions("corner") == new.directions("corner")
+    np.testing.assert_array_equal(old.converged(), new.converged())
+    with pytest.raises(sweep.SweepError, match="begun by an earlier release"):
+        run(small_dcgan, tmp_path / "old")
 
 
 @pytest.mark.parametrize("shape, dtype", [((3, 7), "f4"), ((0, 10), "f4"), ((3, 10), "i4"), ((3, 2, 10), "f4")])
 def test_rows_that_do_not_fit(small_dcgan, shape, dtype):
     rows = np.zeros(shape, dtype)
-    with pytest.raises(sweep.SweepError, match="of this model are floats"):
+    with pytest.raises(ValueError, match="of this model are floats"):
         sweep.given(small_dcgan, rows)
 
 
@@ -461,7 +525,7 @@ def test_a_process_that_dies_ends_the_others(model, tmp_path, dead):
 
 def test_killed_at_any_moment(model, whole, tmp_path):
     """SIGKILL after more and more time, from before the first block to the end: the same store, byte for byte."""
-    kills, wait = 0, 2.5
+    kills, wait = 0, 1.0
     while True:
         process = start(model, tmp_path / "store")
         try:
@@ -549,7 +613,7 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
 def test_grams_that_do_not_fit_their_dtype_are_no_results(dtype, usable):
     """A change of 3,000 per unit has a Gram of 9,000,000, more than float16 holds."""
     gen = linear(top={0: 3000.0}, middle={1: 1.0})
-    options = Options(None, "frontier", 1, None, None, 0, "converged", "stack", dtype, False, 8, 2**28)
-    masks = np.stack([region_mask("top", SIDE, gen.info.regions)])
-    results, _ = jax.jit(one, static_argnums=0)(options, gen, masks, jnp.zeros((gen.num_ws, D)))
+    search = Search(num=1)
+    job, aims = Job(search, Keep(grams=dtype, thumbnail=8, memory=2**28)), targets(gen, ["top"], search)
+    results, _ = jax.jit(one, static_argnums=0)(job, gen, aims, WS(jnp.zeros((gen.num_ws, D))))
     assert bool(results["usable"] == USABLE) == usable

@@ -8,10 +8,11 @@ import pytest
 import reference
 from tolerances import PARITY_F64, worst
 
-from lrgan_jax import pipeline
+from lrgan_jax import targets
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, Window, image_function, stylegan2
 from lrgan_jax.generators.windows import needed
 from lrgan_jax.jacobian import region_grams
+from lrgan_jax.layers import Moves
 
 BASE = StyleGAN2Config(channels=(4, 3, 3, 2), z_dim=5, w_dim=5, mapping_layers=1, mapping_features=5, embed_features=0)
 PARTS = [Window(0, 0, 32, 32), Window(3, 5, 7, 2), Window(30, 30, 2, 2), Window(0, 0, 1, 1), Window(13, 16, 5, 16), Window(31, 0, 1, 32)]
@@ -87,18 +88,18 @@ def test_the_pipeline_crops_large_images_when_the_rest_does_not_matter(size, mon
     w, masks = np.random.default_rng(3).standard_normal((2, 5)), np.zeros((2, size, size), np.float32)
     masks[0, 2:4, 3:6], masks[1, 6:8, 4:9] = 1, 0.5
     seen = []
-    original = pipeline.region_grams
+    original = targets.region_grams
 
     def watched(f, *args, **options):
         seen.append(jax.eval_shape(f, jnp.zeros((8, 5))).shape)
         return original(f, *args, **options)
 
-    monkeypatch.setattr(pipeline, "region_grams", watched)
+    monkeypatch.setattr(targets, "region_grams", watched)
     expected = region_grams(image_function(gen), np.repeat(w[:, None], 8, 1), masks, size=size, layers=[3, 4], channels="stack")
     for cropped, shape in ((32, (6 * 32 // size, 6 * 32 // size, 3)), (64, (32, 32, 3))):
-        monkeypatch.setattr(pipeline, "CROPPED", cropped)
-        found = pipeline.generator_grams(gen, w, masks, layers=[3, 4], rest=False, channels="stack")
+        monkeypatch.setattr(targets, "CROPPED", cropped)
+        found = targets.generator_grams(gen, w, masks, moves=Moves(8, (3, 4)), rest=False, channels="stack")
         assert found.outside is None and seen[-1] == shape
         assert worst(found.inside, expected.inside) < PARITY_F64
-    whole = pipeline.generator_grams(gen, w, masks, layers=[3, 4], channels="stack")
+    whole = targets.generator_grams(gen, w, masks, moves=Moves(8, (3, 4)), channels="stack")
     assert worst(whole.outside, expected.outside) < PARITY_F64

@@ -14,9 +14,10 @@ from linear import SIDE, linear
 from tolerances import PARITY, PARITY_F64, worst
 
 import lrgan_jax as lr
-from lrgan_jax import baselines, sweep
+from lrgan_jax import sweep
 from lrgan_jax.generators import WS, ModelInfo, W, image_function, render, sample_z, stylegan2, to_ws
-from lrgan_jax.pipeline import generator_grams
+from lrgan_jax.layers import Moves
+from lrgan_jax.targets import generator_grams
 
 KEY = jax.random.key(3)
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -86,7 +87,7 @@ def test_latents_of_any_dtype_are_taken_in_the_weights(gen, kind):
 def test_a_generator_that_shows_no_weights_gets_latents_as_they_are():
     """No pytree, so nobody can tell its dtype."""
     opaque = SimpleNamespace(
-        info=ModelInfo(), z_dim=3, w_dim=3, c_dim=0, num_ws=2, resolution=8, mapping=print, synthesis=print
+        info=ModelInfo(), z_dim=3, w_dim=3, c_dim=0, num_ws=2, size=(8, 8), space=W, classes=None, mapping=print, synthesis=print
     )
     with jax.enable_x64(True):
         assert sample_z(opaque, KEY, 1).dtype == jnp.float32
@@ -101,8 +102,8 @@ def test_directions_and_edits_keep_the_dtype(small_stylegan2, wide):
         gen, dtype, other = (in_64_bits(small_stylegan2), "float64", "float32") if wide else (small_stylegan2, "float32", "float64")
         w = np.asarray(gen.mapping(sample_z(gen, KEY, 1)), other)
         found = lr.find_directions(gen, w, MOUTH, num=2)
-        assert {a.dtype for a in (found.vectors, found.inside, found.outside, found.kept)} == {np.dtype(dtype)}
-        assert baselines.random_directions(gen, KEY).vectors.dtype == dtype
+        assert {a.dtype for a in (found.vectors, found.inside, found.outside)} == {np.dtype(dtype)}
+        assert lr.global_directions(gen, method="random").vectors.dtype == dtype
         ws = to_ws(gen, w)
         edited = lr.edit(ws, found.vectors[:1].astype(other), np.linspace(-1, 1, 3))
         assert isinstance(edited, WS) and edited.dtype == dtype
@@ -125,7 +126,7 @@ def test_grams_of_a_float64_model_have_its_digits(gen):
     with jax.enable_x64(True):
         model = in_64_bits(gen)
         ws = to_ws(model, model.mapping(sample_z(model, KEY, 1)))
-        grams = generator_grams(model, ws, MOUTH[None], channels="stack")
+        grams = generator_grams(model, ws, MOUTH[None], moves=Moves(gen.num_ws), channels="stack")
         f = image_function(model)
         J = np.asarray(jax.jacfwd(lambda step: f(ws.array[0] + step))(jnp.zeros(gen.w_dim))).reshape(256, 3, -1)
         weights = MOUTH.astype(np.float64).ravel()
@@ -153,8 +154,8 @@ def test_a_sweep_keeps_the_dtype(tmp_path, wide):
         gen = in_64_bits(gen) if wide else gen
         for latents in (sweep.seeded(gen, 0, 2), np.random.default_rng(0).standard_normal((2, 12))):
             place = tmp_path / type(latents).__name__
-            sweep.run(gen, place, latents, ["top"], num=2, mode="authors")
+            sweep.run(gen, place, latents, ["top"], num=2, method="authors")
             store = sweep.open(place)
             dtype = np.dtype("float64" if wide else "float32")
-            assert {store[name].dtype.numpy_dtype for name in ("ws", "vectors", "mu", "spectrum_inside")} == {dtype}
+            assert {store[name].dtype.numpy_dtype for name in ("ws", "vectors", "kept", "spectrum_inside")} == {dtype}
             assert store.directions("top").vectors.dtype == dtype

@@ -125,8 +125,9 @@ def given(
         numbers = np.minimum(np.arange(first, first + n), len(rows) - 1)
         part = np.ascontiguousarray(rows[numbers])
         if kind is Z:
-            return to_ws(gen, gen.mapping(Z(part), one_hot(gen, labels, numbers), truncation, cutoff))
-        return to_ws(gen, kind(part, None if classes is None else jnp.asarray(classes)[numbers]))
+            return to_ws(gen, gen.mapping(Z(jnp.asarray(part)), one_hot(gen, labels, numbers), truncation, cutoff))
+        own = jnp.asarray(part)  # on the device, where nobody looks whether they are finite
+        return to_ws(gen, kind(own, None if classes is None else jnp.asarray(classes)[numbers]))
 
     record = {"num": len(rows), "space": kind.space, "sha256": _digest(rows), "truncation": truncation}
     further = {"labels": list(labels), "cutoff": cutoff, "classes": None if classes is None else _digest(np.asarray(classes))}

@@ -15,8 +15,8 @@ from lrgan_jax.search import Search
 
 
 def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "d d"]:
-    """Orthonormal directions, uniform over the sphere, of the search's seed."""
-    columns = jax.random.normal(random_key(search.seed), (gen.w_dim, gen.w_dim), jnp.float32)
+    """Orthonormal directions, uniform over the sphere, of the search's draw."""
+    columns = jax.random.normal(random_key(search.draw), (gen.w_dim, gen.w_dim), jnp.float32)
     return linalg.qr(jnp.asarray(columns, weights_dtype(gen)))[0].T
 
 

@@ -25,9 +25,9 @@ FEATURES = 16  # longer side, about, of the images that stand for an early layer
 
 
 def find(gen: Generator, search: Search, z: Any = None, *, samples: int = SAMPLES) -> Float[Array, "m d"]:
-    """The largest component first, of `samples` random latents of the search's seed, of all classes in turn."""
+    """The largest component first, of `samples` random latents of the search's draw, of all classes in turn."""
     check_whole("samples", samples, least=2)
-    ws = seeded(gen, search.seed, samples, labels=range(gen.c_dim)).all()
+    ws = seeded(gen, search.draw, samples, labels=range(gen.c_dim)).all()
     latents = np.asarray(ws)[:, 0]
     return regressed_components(latents, latents if gen.space is W else _small_images(gen, ws))
 

@@ -60,11 +60,14 @@ class Pair:
     ):
         self.inside, self.outside = (_or_nan(jnp.asarray(gram)) for gram in (inside, outside))
         self.lam, self.chosen_mu, self.num_relax, self.tao, self.mode = lam, mu, num_relax, tao, mode
+        self.solved: dict[Mode, tuple[RobustPCA, RobustPCA]] = {}  # by the robust PCA that was asked for
 
     def solved_as(self, mode: Mode) -> "Pair":
-        """The same by another robust PCA."""
+        """The same by another robust PCA, whose answer both know of."""
         options = {"lam": self.lam, "mu": self.chosen_mu, "num_relax": self.num_relax, "tao": self.tao}
-        return self if mode == self.mode else Pair(self.inside, self.outside, **options, mode=mode)
+        other = Pair(self.inside, self.outside, **options, mode=mode)
+        other.solved = self.solved
+        return other
 
     @cached_property
     def mu(self) -> Float[Array, ""]:
@@ -73,11 +76,13 @@ class Pair:
             return jnp.asarray(self.chosen_mu, self.inside.dtype)
         return subspaces.default_mu(self.inside, self.outside, TAO if self.tao is None else self.tao)
 
-    @cached_property
+    @property
     def splits(self) -> tuple[RobustPCA, RobustPCA]:
         """The robust PCA of both."""
-        inside, outside = (robust_pca(gram, lam=self.lam, mode=self.mode) for gram in (self.inside, self.outside))
-        return inside, outside
+        if self.mode not in self.solved:
+            inside, outside = (robust_pca(gram, lam=self.lam, mode=self.mode) for gram in (self.inside, self.outside))
+            self.solved[self.mode] = inside, outside
+        return self.solved[self.mode]
 
     @cached_property
     def attribute(self) -> Subspace:

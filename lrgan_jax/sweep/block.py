@@ -82,7 +82,13 @@ AXES: Mapping[str, tuple[str, ...]] = {
     "sparse_inside": ("region", "pair"),
     "sparse_outside": ("region", "pair"),
 }
+NUMBERS_OF_ROWS = {"number": "latent_dim", "other_number": "other_latent_dim"}  # where one row of ws is a move, as it mostly is
 USABLE, UNUSABLE = 1, 2  # values of `usable`; 0 is for latents not reached yet
+
+
+def axes(search: Search, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of axes as a store of this search has them."""
+    return names if search.per_layer else tuple(NUMBERS_OF_ROWS.get(name, name) for name in names)
 
 
 class Sums(NamedTuple):

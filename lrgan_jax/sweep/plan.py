@@ -12,7 +12,7 @@ import numpy as np
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.search import Search
-from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, one
+from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, one
 from lrgan_jax.sweep.store import Layout
 from lrgan_jax.targets import Targets, search_moves
 
@@ -68,7 +68,7 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, job: Job) -> dic
     num, block, regions = latents.num, job.keep.block, targets.num_regions
     latent = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], latents.stretch(0, 1)))
     results, _ = jax.eval_shape(partial(one, job, gen, targets), latent)
-    found = {name: Layout((num, *a.shape), a.dtype.name, ("latent", *AXES[name]), block) for name, a in results.items()}
+    found = {name: Layout((num, *a.shape), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block) for name, a in results.items()}
     m, grams = search_moves(gen, job.search).size(gen.w_dim), results["inside"].dtype.name
     for name in Sums._fields:
         found[f"sum_{name}"] = Layout((-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1)

@@ -1,11 +1,12 @@
 """`lrgan sweep`: options to a job and a store."""
+
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import jax
 import tyro
@@ -13,14 +14,12 @@ from tqdm import tqdm
 
 from lrgan_jax import checkpoint
 from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.options import FromFile, Model, Search, UsageError, regions_or_own
-from lrgan_jax.sweep import processes
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
+from lrgan_jax.sweep import Keep, Progress, Share, processes
+from lrgan_jax.sweep import merge as merge_shares
+from lrgan_jax.sweep import open as open_sweep
+from lrgan_jax.sweep import run
 from lrgan_jax.sweep.errors import Damaged
-from lrgan_jax.sweep.latents import given, seeded
-from lrgan_jax.sweep.loop import Progress, run
-from lrgan_jax.sweep.merge import merge as merge_shares
-from lrgan_jax.sweep.processes import Share
-from lrgan_jax.sweep.results import open as open_sweep
 
 
 @dataclass(frozen=True)
@@ -46,52 +45,58 @@ class Cluster:
             raise UsageError("--num-processes and --process-id go with --coordinator")
 
 
+@dataclass(frozen=True)
+class KeepOptions(Keep):
+    """What to keep of each latent, and how the work is cut.
+
+    Attributes:
+      memory: GB for a Jacobian, half of what is free by default; the same on machines that differ gives results equal to the bit.
+    """
+
+    memory: float | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __post_init__(self) -> None:
+        """What makes no sense is refused by `keep`, in one line, and not by the parser."""
+
+    def keep(self) -> Keep:
+        """As the library takes it: memory in bytes."""
+        check_number("--memory", self.memory, above=0)
+        size = None if self.memory is None else round(self.memory * 2**30)
+        return Keep(self.grams, self.splits, self.thumbnail, self.block, size)
+
+
 def sweep_command(
     store: Annotated[str, tyro.conf.Positional],
     *,
     model: Model = "faces-dcgan",
     regions: tuple[str, ...] = (),
     num_latents: int | None = None,
-    seed: int = 0,
-    labels: tuple[int, ...] = (),
-    from_file: Annotated[FromFile, tyro.conf.OmitArgPrefixes] = FromFile(),  # noqa: B008, a constant
-    truncation: float = 1.0,
-    search: Annotated[Search, tyro.conf.OmitArgPrefixes] = Search(),  # noqa: B008, a constant
-    grams: Literal["float32", "float16", "bfloat16"] | None = None,
-    splits: bool = False,
-    thumbnail: int = 64,
-    block: int = 32,
     max_failures: int = 100,
-    memory: float | None = None,
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None,
     merge: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="STORE")] = None,
     status: bool = False,
-    cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
     log_json: bool = False,
+    search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
+    keep: Annotated[KeepOptions, tyro.conf.OmitArgPrefixes] = KeepOptions(),  # noqa: B008, a constant
+    cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
 ) -> None:
     """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was stopped or killed.
 
     Args:
         store: a folder, or a URL such as gs://bucket/name.
-        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
-        seed: of the random latents: those of `lrgan sample`.
-        labels: classes of a conditional model, taken in turn.
-        from_file: latents in place of random ones.
-        truncation: below 1 pulls latents towards the mean.
-        search: how to look for them, at each latent and region.
-        grams: keep every latent's Gram matrices, too, as numbers of this type.
-        splits: keep the parts of the robust PCA, too.
-        thumbnail: side of the pictures kept, in pixels, at most.
-        block: latents computed and written together.
         max_failures: stop after so many latents without finite results.
-        memory: GB for a Jacobian, half of what is free by default; the same on machines that differ gives results equal to the bit.
         shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the parts together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
-        cluster: one of several processes.
         log_json: progress as lines of JSON.
+        search: how to look for them, at each latent and region.
+        which: which latents.
+        keep: what to keep.
+        cluster: one of several processes.
     """
     if merge is not None:
         merge_shares(store, merge, report=partial(print, file=sys.stderr))
@@ -99,19 +104,12 @@ def sweep_command(
         cluster.join()
         gen = checkpoint.load(model)
         check_whole("--num-latents", num_latents)
-        check_number("--memory", memory, above=0)
-        if (found := from_file.load(gen, seed=seed, truncation=truncation)) is None:
-            rows = seeded(gen, seed, 1000 if num_latents is None else num_latents, labels=labels, truncation=truncation)
-        elif num_latents is not None or labels:
-            raise UsageError("--num-latents and --labels are of random latents, and do not go with --latents")
-        else:
-            rows = given(gen, found, truncation=truncation)
+        if which.latents is not None and num_latents is not None:
+            raise UsageError("--num-latents is of random latents, and does not go with --latents")
+        latents, chosen = which.of(gen, 1000 if num_latents is None else num_latents), regions_or_own(regions, gen)
+        how = {"keep": keep.keep(), "shard": _share(shard), "max_failures": max_failures}
         with _shown(as_json=log_json) as report:
-            run(
-                gen, store, rows, regions_or_own(regions, gen), grams=grams, splits=splits, thumbnail=thumbnail, block=block,
-                shard=_share(shard), max_failures=max_failures, memory=None if memory is None else round(memory * 2**30), report=report,
-                **search.arguments(gen),
-            )  # fmt: skip
+            run(gen, store, latents, chosen, search.search(), report=report, **how)
     print(_status(store))
 
 
@@ -120,7 +118,11 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
     """Progress as lines of JSON, or as a bar."""
     if as_json:
         more = {"process": jax.process_index()}
-        yield lambda progress: print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
+
+        def line(progress: Progress) -> None:
+            print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
+
+        yield line
         return
     with tqdm(unit="latent", delay=1, position=jax.process_index()) as bar:
 
@@ -129,7 +131,8 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
                 bar.total = progress.total
                 for block, reason in progress.damaged.items():
                     tqdm.write(f"block {block} is done again: {reason}", file=sys.stderr)
-            bar.set_postfix(failed=progress.failed, idle=f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}", refresh=False)
+            idle = f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}"
+            bar.set_postfix(failed=progress.failed, idle=idle, refresh=False)
             bar.update(progress.done - bar.n)
 
         yield report
@@ -137,7 +140,7 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
 
 def _status(store: str) -> str:
     sweep = open_sweep(store)
-    done, usable, converged = (int(which.sum()) for which in (sweep.done(), sweep.usable(), sweep.converged()))
+    done, usable, converged = (int(found.sum()) for found in (sweep.done(), sweep.usable(), sweep.converged()))
     failed = f"{done - usable} without finite results"
     if converged < usable:
         failed += f", {usable - converged} with a robust PCA that stopped before it converged"

@@ -1,0 +1,76 @@
+"""`lrgan directions`: from a region to a file of directions."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lrgan_jax import checkpoint, sweep
+from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix
+from lrgan_jax.directions import Directions
+from lrgan_jax.errors import ExistsError
+from lrgan_jax.files import check_place
+from lrgan_jax.pipeline import find_directions
+
+
+def directions_command(
+    region: Annotated[str, tyro.conf.Positional],
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("directions.npz"),
+    image: int | None = None,
+    average: int = 1,
+    from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
+    search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
+) -> None:
+    """Find directions that edit one region and leave the rest still, and save them.
+
+    Args:
+        region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as map.png:4,5.
+        model: a name or a folder.
+        out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
+        image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
+        average: average over so many images from there on: directions that serve them all.
+        from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
+        search: how to look for them.
+        which: which latents.
+    """
+    if out.exists():
+        raise ExistsError(f"{out} exists already; choose another name or remove it")
+    check_suffix(out, ".npz", ".npy", what="directions are saved")
+    check_place(out)
+    if from_sweep is not None:
+        found = sweep.open(from_sweep).directions(region, image)[: search.num]
+    else:
+        gen = checkpoint.load(model)
+        found = find_directions(gen, which.images(gen, image or 0, average).all(), region, search.search())
+    print("\n".join(lines(found)))
+    say_caveat(found)
+    print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
+
+
+def lines(found: Directions) -> list[str]:
+    """What each direction does to first order, and how they were found."""
+    assert found.inside is not None and found.outside is not None
+    each = [
+        f"direction {k}: inside {a:.2e}, outside {b:.2e}, ratio {a / max(b, 1e-12):.1f}"
+        for k, (a, b) in enumerate(zip(found.inside, found.outside, strict=True))
+    ]
+    if found.kept is not None:
+        each = [f"{line}, attribute share {kept:.2f}" for line, kept in zip(each, found.kept, strict=True)]
+    about = found.found
+    known = {
+        "mu": None if about.mu is None else f"{about.mu:.3g}",
+        "rank inside": about.rank_inside,
+        "rank outside": about.rank_outside,
+        "average over": about.average,
+    }
+    return [*each, ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)]
+
+
+def say_caveat(found: Directions) -> None:
+    """On stderr, if there is one."""
+    if found.caveat:
+        print(f"note: {found.caveat}", file=sys.stderr)

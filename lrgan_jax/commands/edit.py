@@ -1,0 +1,132 @@
+"""`lrgan edit`: directions to strips and animations."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jaxtyping import Array, Float
+
+from lrgan_jax import checkpoint, images
+from lrgan_jax.checks import LONGEST_STEP, check_number, check_whole
+from lrgan_jax.commands.directions import say_caveat
+from lrgan_jax.commands.options import Layers, Model, UsageError, Which, check_suffix
+from lrgan_jax.directions import Directions
+from lrgan_jax.editing import edit
+from lrgan_jax.files import check_place
+from lrgan_jax.generators import WS, Generator, image_function, render
+from lrgan_jax.layers import Choice, check_layers, spread
+from lrgan_jax.metrics import equal_steps
+from lrgan_jax.named import named_direction
+
+Rows = Literal["directions", "layers"]
+
+
+def edit_command(
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None,
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("edit.png"),
+    direction: Annotated[str, tyro.conf.arg(metavar="NAME|NUMBER")] = "0",
+    image: int = 0,
+    num_images: int = 1,
+    steps: int = 7,
+    reach: float | None = None,
+    even: bool = False,
+    layers: Layers = None,
+    rows: Rows | None = None,
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
+) -> None:
+    """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such as
+    `--direction smile`, or one of a file.
+
+    Args:
+        file: directions saved by `lrgan directions`, or rows in an .npy or .pt, such as the authors publish.
+        model: a name or a folder.
+        out: the picture to write.
+        direction: which one: a name that `lrgan info MODEL` lists, or with a file its number there.
+        image: number of the first image in `lrgan sample` of the same seed.
+        num_images: how many images from there on, one strip each.
+        steps: pictures in a strip.
+        reach: the strip runs from -reach to +reach; the file's suggestion by default.
+        even: choose the steps between so that each changes the picture by as much as the next, image by image.
+        layers: the layers to move, such as 4-7; the file's own by default.
+        rows: what bare rows are of which the file has as many as the model has layers: so many directions, or the layers of one (W+).
+        which: which latents.
+    """
+    check_suffix(out, ".png", ".gif", ".webp", what="pictures are written")
+    check_place(out)
+    check_whole("--steps", steps, least=2)
+    check_number("--reach", reach, above=0, most=LONGEST_STEP)
+    gen = checkpoint.load(model)
+    chosen = named_direction(model, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
+    _check_fit(chosen, gen, str(file or direction))
+    say_caveat(chosen)
+    ws = which.images(gen, image, num_images).all()
+    low, high = chosen.step_range if reach is None else (-reach, reach)
+    moving = chosen.layers if layers is None else check_layers(layers, gen.num_ws)
+    spacing = _even_steps if even else _steps
+    strips = np.stack([
+        render(gen, edit(w, chosen, spacing(gen, w, chosen, moving, (low, high, steps)), layers=moving)[:, 0])
+        for w in (ws[n : n + 1] for n in range(len(ws)))
+    ])  # fmt: skip
+    enlarge = images.enlargement(gen.size)
+    if out.suffix == ".png":
+        images.save(out, images.grid(list(strips)), enlarge=enlarge)
+    else:
+        images.save_animation(out, np.concatenate(list(strips), axis=2), enlarge=enlarge)
+    print(f"wrote {out}: steps {low:.2g} to {high:.2g}")
+
+
+def _of_file(file: Path, gen: Generator, rows: Rows | None) -> Directions:
+    """The directions in a file. As many bare rows as there are layers may be the layers of one direction, which only a person can tell."""
+    found = Directions.load(file)
+    several = found.method == "file" and found.vectors.shape == (gen.num_ws, gen.w_dim) and gen.num_ws > 1
+    if several and rows is None:
+        raise UsageError(
+            f"{file}: [{gen.num_ws}, {gen.w_dim}] can be {gen.num_ws} directions, or the {gen.num_ws} layers of one (W+): "
+            "say which, with --rows directions or --rows layers"
+        )
+    if rows == "layers" and not several and found.vectors.ndim == 2:
+        raise UsageError(f"--rows layers: {file} holds {len(found)} rows, {gen.info.name} has {gen.num_ws} layers")
+    return dataclasses.replace(found, vectors=found.vectors[None]) if rows == "layers" and several else found
+
+
+def _check_fit(chosen: Directions, gen: Generator, source: str) -> None:
+    """Refuse directions of another model's shape; say so if they are of other weights."""
+    _, *deep, length = chosen.vectors.shape
+    if length != gen.w_dim or deep not in ([], [gen.num_ws]):
+        holds = f"{source} holds directions of {length} numbers" + "".join(f" for each of {num} layers" for num in deep)
+        raise UsageError(f"{holds}, {gen.info.name} has latents of {gen.w_dim} for {gen.num_ws}")
+    if chosen.fingerprint not in ("", gen.info.fingerprint):
+        print(
+            f"note: these directions were found on {chosen.model}, with other weights than {gen.info.name}",
+            file=sys.stderr,
+        )
+
+
+Spacing = tuple[float, float, int]  # from, to, how many
+
+
+def _steps(gen: Generator, w: WS, chosen: Directions, layers: Choice, spacing: Spacing) -> Float[np.ndarray, " s"]:
+    """Evenly spaced by their length."""
+    return np.linspace(*spacing)
+
+
+def _even_steps(gen: Generator, w: WS, chosen: Directions, layers: Choice, spacing: Spacing) -> Float[Array, " s"]:
+    """Evenly spaced by what they change."""
+    (move,) = spread(jnp.asarray(chosen.vectors), layers, gen.num_ws)
+    f = image_function(gen)
+    one = f if w.c is None else lambda latent: f(latent, w.c[0])
+    return equal_steps(one, w.array[0], move, *spacing)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(
+            f"--direction {text}: directions in a file have numbers, from 0; names are those of the model, without a file"
+        )
+    return int(text)

@@ -1,0 +1,43 @@
+"""`lrgan info`: what models there are, and what is known of one."""
+
+import dataclasses
+import json
+from typing import Annotated
+
+import tyro
+
+from lrgan_jax import checkpoint
+from lrgan_jax.commands.options import Model
+from lrgan_jax.named import named_directions
+
+
+def info_command(model: Annotated[Model | None, tyro.conf.Positional] = None, *, card: bool = False) -> None:
+    """List the models inside the package, or say what is known of one.
+
+    Args:
+        model: a name or a folder; all names if left out.
+        card: print the model card too.
+    """
+    if model is None:
+        for name, folder in checkpoint.embedded_models().items():
+            description = checkpoint.describe(folder)
+            print(f"{name:14} {description['architecture']}, regions: {', '.join(description['regions'])}")
+        return
+    gen = checkpoint.load(model)
+    directions = {name: found.measure for name, found in named_directions(model).items()}
+    known = {
+        "name": gen.info.name,
+        "size": list(gen.size),
+        "z_dim": gen.z_dim,
+        "w_dim": gen.w_dim,
+        "c_dim": gen.c_dim,
+        "layers": gen.num_ws,
+        "regions": list(gen.info.regions),
+        "directions": {name: measure.meaning if measure else "" for name, measure in directions.items()},
+        "fingerprint": gen.info.fingerprint,
+        "config": dataclasses.asdict(gen.config),
+        "provenance": dict(gen.info.provenance),
+    }
+    print(json.dumps(known, indent=1))
+    if card:
+        print(gen.info.card)

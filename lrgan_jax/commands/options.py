@@ -1,0 +1,133 @@
+"""Groups of options that several commands share: which latents, and how to look for directions."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from lrgan_jax import methods
+from lrgan_jax.checks import LARGEST_SEED, check_whole
+from lrgan_jax.errors import InputError
+from lrgan_jax.generators import Generator, Z, load_latents
+from lrgan_jax.generators.latent_files import Space
+from lrgan_jax.generators.sampling import Latents, given, seeded
+from lrgan_jax.search import Search
+
+Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
+Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
+Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
+Regions = tuple[str, ...]
+BY_METHOD = "; ".join(f"{method.name}, {method.about}" for method in reversed(methods.METHODS.values()))
+
+
+class UsageError(InputError):
+    """Options that do not fit together or the model; the message is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which latents: random ones, numbered from 0, or those of a file.
+
+    Attributes:
+      seed: of the random latents; the same seed is the same faces in every command.
+      truncation: below 1 pulls latents towards the mean.
+      cutoff: truncate only so many of the first layers.
+      labels: classes of a conditional model, taken in turn.
+      latents: take the latents in this .npy, .npz or .pt instead of random ones; image numbers then count its rows.
+      space: what they are; by default w or ws (one w per layer, W+), as their shape says. z are mapped.
+    """
+
+    seed: int = 0
+    truncation: float = 1.0
+    cutoff: int | None = None
+    labels: Annotated[tuple[int, ...], tyro.conf.arg(aliases=("--label",))] = ()
+    latents: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    space: Space | None = None
+
+    def of(self, gen: Generator, num: int) -> Latents:
+        """`num` random ones, or all of the file's."""
+        mapped = {"labels": self.labels, "truncation": self.truncation, "cutoff": self.cutoff}
+        if self.latents is None:
+            if self.space is not None:
+                raise UsageError("--space says what the rows of --latents FILE are")
+            return seeded(gen, self.seed, num, **mapped)
+        if self.seed:
+            raise UsageError("--seed is of random latents, and does not go with --latents")
+        found = load_latents(self.latents, gen, space=self.space)
+        if not isinstance(found, Z) and mapped != {"labels": (), "truncation": 1.0, "cutoff": None}:
+            raise UsageError(
+                "--truncation, --cutoff and --labels are for z; with --latents, w and ws are taken as they are"
+            )
+        return given(gen, found, **mapped)
+
+    def images(self, gen: Generator, first: int, num: int | None) -> Latents:
+        """Those from number `first` on: `num` of them, or all of a file's, or 16 random ones."""
+        if first < 0 or (num is not None and num < 1):
+            raise UsageError("image numbers start at 0, and at least one image is needed")
+        check_whole("the number of an image", first + (num or 16) - 1, least=0, most=LARGEST_SEED)
+        every = self.of(gen, first + (16 if num is None else num))
+        if first + (num or 1) > every.num:
+            number = first + (num or 1) - 1
+            raise UsageError(
+                f"{self.latents} holds {every.num} latents, numbered from 0; image {number} is not among them"
+            )
+        return Latents(every.num - first if num is None else num, lambda k, n: every.stretch(first + k, n), every.record)
+
+    def words(self, num: int) -> str:
+        """For a person who wants the same ones."""
+        if self.latents is not None:
+            return f"{num} latents of {self.latents}"
+        return f"{num} random latents, seed {self.seed}, truncation {self.truncation:g}"
+
+
+@dataclass(frozen=True)
+class SearchOptions(Search):
+    """How to look for directions.
+
+    Attributes:
+      protect: what alone must keep still, with weights if they differ: eyes nose=0.5; the whole rest of the image by default.
+    """
+
+    layers: Layers = None
+    protect: Annotated[tuple[str, ...], tyro.conf.arg(metavar="REGION[=WEIGHT]")] = ()
+    method: Annotated[
+        Literal[tuple(methods.METHODS)],  # pyright: ignore[reportInvalidTypeForm]
+        tyro.conf.arg(metavar="METHOD", help=BY_METHOD),
+    ] = "frontier"
+
+    def __post_init__(self) -> None:
+        """What makes no sense is refused by `search`, in one line, and not by the parser."""
+
+    def search(self) -> Search:
+        """As the library takes it: regions and their weights apart, None for none."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(Search)}
+        return Search(**chosen | {"protect": _weighted(self.protect)})
+
+
+def _weighted(regions: tuple[str, ...]) -> dict[str, float] | None:
+    """ ("eyes", "nose=0.5") -> {"eyes": 1.0, "nose": 0.5}."""
+    weights = {}
+    for region in regions:
+        name, equals, number = region.rpartition("=")
+        try:
+            weights[name if equals else region] = float(number) if equals else 1.0
+        except ValueError:
+            raise UsageError(f"--protect {region}: write a region, or a region and its weight, nose=0.5") from None
+    return weights or None
+
+
+def regions_or_own(regions: Regions, gen: Generator) -> Regions:
+    """The model's own first four where none are named; each once."""
+    regions = tuple(dict.fromkeys(regions or tuple(gen.info.regions)[:4]))
+    if not regions:
+        raise UsageError(
+            "this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose"
+        )
+    return regions
+
+
+def check_suffix(path: Path, *suffixes: str, what: str) -> None:
+    """Refuse a file to write of another kind."""
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path}: {what} as {', '.join(suffixes[:-1])}{' or ' if len(suffixes) > 1 else ''}{suffixes[-1]}")

@@ -1,0 +1,35 @@
+"""`lrgan sample`: a grid of images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from lrgan_jax import checkpoint, images
+from lrgan_jax.commands.options import Model, Which, check_suffix
+from lrgan_jax.files import check_place
+from lrgan_jax.generators import render
+
+
+def sample_command(
+    *,
+    model: Model = "faces-dcgan",
+    out: Path = Path("samples.png"),
+    num: int | None = None,
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
+) -> None:
+    """Write a grid of random images, numbered row by row from 0.
+
+    Args:
+        model: a name or a folder.
+        out: the PNG to write.
+        num: how many images; 16, or all of a file's, by default.
+        which: which latents.
+    """
+    check_suffix(out, ".png", what="pictures are written")
+    check_place(out)
+    gen = checkpoint.load(model)
+    rows = render(gen, which.images(gen, 0, num).all())
+    side = max(1, round(len(rows) ** 0.5))
+    picture = images.grid([rows[start : start + side] for start in range(0, len(rows), side)])
+    print(f"wrote {images.save(out, picture, enlarge=images.enlargement(gen.size))}")
