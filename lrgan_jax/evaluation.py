@@ -16,11 +16,10 @@ from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_whole
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent, image_function, render, to_ws
 from lrgan_jax.layers import Moves
-from lrgan_jax.metrics import steps_for_change
+from lrgan_jax.metrics import Step, steps_for_change
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import Candidates, energies
 from lrgan_jax.targets import Targets, search_moves, targets
@@ -68,7 +67,7 @@ class Scene:
 
     @cached_property
     def kept(self) -> Float[np.ndarray, "r h w"] | None:
-        """By how much each pixel's squared change counts as leak, where less than all of the rest is to keep still.
+        """What is to keep still where that is less than all of the rest: by how much each pixel's squared change counts.
 
         As in the Gram of several protected regions, their means are added up by their weights.
         """
@@ -87,19 +86,30 @@ class Scene:
         return np.asarray(_spread(self.moves, vectors, self.gen.w_dim))
 
     def pictures(
-        self, moves: Float[AnyArray, "n *k l d"]
+        self, moves: Float[AnyArray, "n *k l d"], numbers: Sequence[int] | None = None
     ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n *k h w c"]]:
-        """Images of the first n latents, as they are and moved.
+        """Images of latents as they are and moved: of the first n, or of those with these numbers.
 
         Rendered together, so that few batches are not full, and the program for one size of them is all that it takes.
         """
         moves = np.nan_to_num(np.asarray(moves))  # where there is no direction nothing moves
-        num, ws = len(moves), self.ws[: len(moves)].array
-        still = np.zeros_like(ws)[:, None]
-        points = ws[:, None] + np.concatenate([still, moves.reshape(num, -1, *ws.shape[1:])], axis=1)
-        label = None if self.ws.c is None else np.repeat(self.ws.c[:num, None], points.shape[1], axis=1)
+        own = self.ws[np.arange(len(moves)) if numbers is None else np.asarray(numbers)]
+        still = np.zeros_like(own.array)[:, None]
+        points = own.array[:, None] + np.concatenate([still, moves.reshape(len(moves), -1, *still.shape[2:])], axis=1)
+        label = None if own.c is None else np.repeat(own.c[:, None], points.shape[1], axis=1)
         images = render(self.gen, WS(points, label))
         return images[:, 0], images[:, 1:].reshape(*moves.shape[:-2], *images.shape[2:])
+
+    def changes(
+        self, before: Float[np.ndarray, "h w c"], after: Float[np.ndarray, "r *k h w c"]
+    ) -> tuple[Float[np.ndarray, "r *k"], Float[np.ndarray, "r *k"]]:
+        """Mean squared change of each region, and of what is to keep still beside it."""
+        inside, rest = self.masks, 1 - self.masks
+        outside = rest / np.maximum(rest.sum((1, 2), keepdims=True), 1e-6) if self.kept is None else self.kept
+        squared = np.square(after - before).mean(-1)
+        weights = inside / inside.sum((1, 2), keepdims=True), outside
+        found = (np.einsum("r...hw,rhw->r...", squared, weight) for weight in weights)
+        return next(found), next(found)
 
     def _at_image(self, masks: Float[AnyArray, "r g v"]) -> Float[np.ndarray, "r h w"]:
         """Pixels of the grid as blocks of the image's: what is measured is the very region that was asked about."""
@@ -195,18 +205,26 @@ def collected(
     return Measured(first_inside, first_outside, steps.size, *changes, steps.reached.all(-1))
 
 
-def edits(
-    scene: Scene, n: int, vectors: Float[AnyArray, "k r m"], changes: float | Sequence[float] = CHANGE
-) -> Edits:
+def edits(scene: Scene, n: int, vectors: Float[AnyArray, "k r m"], changes: Any = CHANGE) -> Edits:
     """What directions do at latent n when they have changed their regions by `changes`, one for all or one for each of the K."""
-    check_whole("the number of a latent", n, least=0, most=len(scene.ws) - 1)
     wanted = np.broadcast_to(np.asarray(changes, np.float32), len(vectors))
-    f, latent = scene.image_at(n), scene.ws.array[n]
-    step = _steps(f, latent, vectors, scene.masks, wanted, scene.moves)
-    outside = step.change.outside
+    step = _steps(scene.image_at(n), scene.ws.array[n], vectors, scene.masks, wanted, scene.moves)
+    size, inside, outside = map(np.asarray, (step.size, step.change.inside, step.change.outside))
     if scene.kept is not None:
-        outside = _beside(f, latent, vectors, scene.kept, step.size, scene.moves)
-    return Edits(*map(np.asarray, (step.size, step.change.inside, outside, step.reached)))
+        outside = _beside(scene, n, vectors, size)
+    return Edits(size, inside, outside, np.asarray(step.reached))
+
+
+def _beside(
+    scene: Scene, n: int, vectors: Float[AnyArray, "k r m"], sizes: Float[np.ndarray, "k r 2"]
+) -> Float[np.ndarray, "k r 2"]:
+    """What is to keep still is looked at in the images: the search for the steps knows of the region alone."""
+    moves = (sizes * np.array([-1, 1], sizes.dtype))[..., None, None] * scene.spread(vectors)[:, :, None]
+    found = []
+    for of_direction in moves:
+        before, after = scene.pictures(of_direction[None], [n])
+        found.append(scene.changes(before[0], after[0])[1])
+    return np.where(np.isfinite(sizes), np.stack(found), np.nan)
 
 
 @jax.jit
@@ -217,26 +235,11 @@ def rates(vectors: Float[AnyArray, "k n r m"], grams: Float[AnyArray, "n r m m"]
 
 
 @partial(jax.jit, static_argnames="moves")
-def _steps(f, latent, vectors, masks, changes, moves):
-    """The K directions one after the other: one program serves any number of them."""
-    rows = moves.spread(vectors, latent.shape[-1])[:, :, None]  # [K, R, 1, L, d]
-    found = jax.lax.map(lambda item: steps_for_change(f, latent, item[0], masks, item[1]), (rows, changes))
-    return jax.tree.map(lambda a: a[:, :, 0], found)
-
-
-@partial(jax.jit, static_argnames="moves")
-def _beside(f, latent, vectors, kept, sizes, moves) -> Float[Array, "k r 2"]:
-    """The weighted change of what is protected, one image after the other."""
-    before, rows = f(latent), moves.spread(vectors, latent.shape[-1])
-
-    def change(row, size, weights):
-        return (jnp.square(f(latent + size * row) - before).mean(-1) * weights).sum()
-
-    def of_region(item):
-        row, sizes, weights = item
-        return jax.lax.map(lambda size: change(row, size, weights), sizes * jnp.array([-1, 1], sizes.dtype))
-
-    return jax.lax.map(lambda item: jax.lax.map(of_region, (*item, kept)), (rows, sizes))
+def _steps(f, latent, vectors, masks, changes, moves) -> Step:
+    """[K, R, 2]."""
+    rows = moves.spread(vectors, latent.shape[-1]).swapaxes(0, 1)
+    found = steps_for_change(f, latent, rows, masks, changes[None])
+    return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
 
 
 @partial(jax.jit, static_argnums=(0, 2))

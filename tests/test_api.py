@@ -23,7 +23,7 @@ ORDER = [
     "generators.latents", "generators.windows", "generators.protocol",
     "generators.ops", "generators.stylegan2", "generators.dcgan", "generators",
     "checkpoint",
-    "metrics.change", "metrics.angles", "metrics.strips", "metrics.distances",
+    "metrics.change", "metrics.steps", "metrics.angles", "metrics.strips", "metrics.distances",
     "metrics.layers", "metrics.networks", "metrics.lpips", "metrics.faces", "metrics",
     "pipeline",
     "editing", "latent_files",

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 import tyro
 
@@ -39,6 +40,7 @@ TITLES = [METHODS[name].title for name in WITHOUT_MAPPING]
 VARIANTS = (*methods.OTHERS, *AROUND)
 # Images are float32 with errors of about 1e-6, changes inside have a root mean square of 0.14 and outside one of 0.02 at least.
 RENDERED = 1e-3
+ASKED = 1e-3 + RENDERED  # of the change asked for: steps are solved for to 1 part in 1,000
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +184,7 @@ def test_every_edit_changes_its_region_as_asked(compared):
     inside, outside = mean_squares(before, after, MASKS)
     assert (measured.size > 0).all()
     np.testing.assert_allclose(inside[measured.reached], CHANGE, rtol=0.01)  # what `reached` promises
-    np.testing.assert_allclose(np.median(inside), CHANGE, rtol=RENDERED)
+    np.testing.assert_allclose(np.median(inside), CHANGE, rtol=ASKED)
     np.testing.assert_allclose(measured.inside, inside.mean(-1), rtol=RENDERED)
     np.testing.assert_allclose(measured.outside, outside.mean(-1), rtol=RENDERED)
     np.testing.assert_allclose(measured.leak, outside.mean(-1) / inside.mean(-1), rtol=2 * RENDERED)
@@ -377,7 +379,7 @@ def test_straight_edits_are_what_they_say(compared):
         inside, outside = mean_squares(before, after, MASKS)
         np.testing.assert_allclose(w.inside[s, 0], inside, rtol=RENDERED)
         np.testing.assert_allclose(w.straight[s, 0], outside, rtol=RENDERED)
-    np.testing.assert_allclose(w.inside[0], CHANGE, rtol=RENDERED)
+    np.testing.assert_allclose(w.inside[0], CHANGE, rtol=ASKED)
     np.testing.assert_allclose(w.straight[0, 0].mean(-1), compared.measured.outside[frontier, 0], rtol=RENDERED)
 
 
@@ -404,6 +406,21 @@ def test_along_a_path():
     expected = [*points, 0.6 * points[0] + 0.4 * points[1], 0.6 * points[2] + 0.4 * points[3], 2 * points[4] - points[3]]
     found = [walks._along(lambda w: w, jnp.array(points), jnp.array([place], jnp.float32)) for place in places]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_walks_are_cut_by_one_copy_of_the_image():
+    """Compiling it takes longer than all the rest: counted by a function that nothing else calls; and the cuts are where they should be."""
+    def f(w):
+        return jax.lax.erf_inv(w[0, :, None, None]) * jnp.ones((4, 4, 1))
+
+    def cut(paths):
+        return walks._cut(Partial(f), paths, jnp.array([[0.01, 0.04]]), jnp.ones((4, 4)))
+
+    paths = jnp.linspace(0, 0.5, 5)[None, :, None, None]  # [W, points, L, d]
+    assert str(jax.make_jaxpr(cut)(paths)).count("erf_inv") == 1
+    step, ends = cut(paths)
+    np.testing.assert_allclose(ends[0, :, 0, 0], jax.scipy.special.erf(jnp.array([0.1, 0.2])), rtol=1e-3)
+    np.testing.assert_allclose(ends[0, :, 0, 0], step.size[0] / 2, rtol=1e-5)
 
 
 # Medians

@@ -95,3 +95,11 @@ def test_compiled_and_mapped():
     mapped = jax.vmap(lambda direction: steps(direction, 0.2, 2.0))(directions)
     np.testing.assert_allclose(mapped[1], steps(directions[1], 0.2, 2.0), rtol=1e-5)
     assert (np.asarray(mapped[0]) < np.asarray(mapped[1]) + 1e-4).all()
+
+
+def test_the_image_is_once_in_the_program():
+    """Compiling it takes longer than all the rest: counted by a function that nothing else calls."""
+    def steps(latent):
+        return equal_steps(image_of(jax.lax.erf_inv), latent, DIRECTION, 0.0, 0.5, 5)
+
+    assert str(jax.make_jaxpr(steps)(LATENT)).count("erf_inv") == 1

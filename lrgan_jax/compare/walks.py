@@ -11,11 +11,12 @@ from jaxtyping import Array, Bool, Float
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.editing import walk
 from lrgan_jax.evaluation import Loop, Scene
-from lrgan_jax.metrics import region_change, step_for_change
+from lrgan_jax.metrics import step_for_change
 
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
 REACH = 6.0  # length of a walk in usual steps: it bends, so it needs more of them
 NUM_STEPS = 16
+WAYS = np.float32([-1, 1])
 
 
 class Walks(NamedTuple):
@@ -52,62 +53,56 @@ def compare_walks(
 
 
 def _of_latent(scene: Scene, n: int, vectors: Float[np.ndarray, "r m"], sizes: Float[np.ndarray, "r 2"]) -> OfLatent:
-    """One region after the other, both ways together."""
-    f, kept = scene.image_at(n), scene.kept
-    found = []
-    for r in range(len(scene.regions)):
-        rows, usual = np.array([[-1], [1]], vectors.dtype) * vectors[r], sizes[r]
-        if not (np.isfinite(rows).all() and np.isfinite(usual).all()):
-            found.append(_nowhere(scene))
-            continue
-        points = _walk(scene, n, r, rows, REACH * usual)
-        moves = usual[:, None, None] * scene.spread(rows)
-        weights = (scene.masks[r], None if kept is None else kept[r])
-        found.append(jax.tree.map(np.asarray, _both_ways(f, scene.ws.array[n], moves, points, *weights)))
-    joined = (np.moveaxis(np.stack(of_regions), 2, 0) for of_regions in zip(*found, strict=True))  # [R, 2, S] -> [S, R, 2]
-    return OfLatent(*joined)
+    """All regions, both ways, all strengths: [R, 2, S] until the end. Where no direction is, there are no figures."""
+    there = np.isfinite(vectors).all(-1) & np.isfinite(sizes).all(-1)
+    vectors, sizes = np.where(there[:, None], vectors, 0), np.where(there[:, None], sizes, 0)
+    forwards = sizes[..., None, None] * scene.spread(vectors)[:, None] * WAYS[:, None, None]  # [R, 2, L, d]
+    straight = np.float32(STRENGTHS)[:, None, None] * forwards[:, :, None]
+    before, images = scene.pictures(straight[None], [n])
+    inside, outside = scene.changes(before[0], images[0])
+
+    paths = np.stack([_walked(scene, n, r, vectors[r] * WAYS[:, None], REACH * sizes[r]) for r in range(len(there))])
+    reached, ends = map(np.asarray, _cut(scene.image_at(n), paths, inside.astype(paths.dtype), scene.masks))
+    walked = ends - scene.ws.array[n]
+    _, images = scene.pictures(walked[None], [n])
+    _, beside = scene.changes(before[0], images[0])
+
+    known = there[:, None, None]
+    figures = (np.where(known, a, np.nan) for a in (inside, outside, beside))
+    found = *figures, reached & known, np.stack([straight, walked], axis=3)
+    return OfLatent(*(np.moveaxis(a, 2, 0) for a in found))
 
 
-def _nowhere(scene: Scene) -> tuple[np.ndarray, ...]:
-    """Of a region that no direction edits."""
-    nan = np.full((2, len(STRENGTHS)), np.nan, np.float32)
-    return nan, nan, nan, np.zeros(nan.shape, bool), np.zeros((*nan.shape, 2, *scene.ws.shape[1:]), np.float32)
-
-
-def _walk(scene: Scene, n: int, r: int, rows: Float[np.ndarray, "2 m"], length: Float[np.ndarray, " 2"]):
-    """The points of both walks, [2, NUM_STEPS + 1, L, d]."""
-    region = scene.targets.masks[r]
+def _walked(scene: Scene, n: int, r: int, rows: Float[np.ndarray, "2 m"], length: Float[np.ndarray, " 2"]) -> np.ndarray:
+    """The points of both walks, [2, NUM_STEPS + 1, L, d]; they stay where there is no direction."""
     start = scene.ws[[n, n]]
+    if not rows.any():
+        return np.repeat(start.array[:, None], NUM_STEPS + 1, axis=1)
     directions = scene.spread(rows) if scene.search.per_layer else rows
-    found = walk(scene.gen, start, directions, region, length=length, num_steps=NUM_STEPS, search=scene.search)
-    return np.asarray(found).swapaxes(0, 1)
+    options = {"length": length, "num_steps": NUM_STEPS, "search": scene.search}
+    return np.asarray(walk(scene.gen, start, directions, scene.targets.masks[r], **options)).swapaxes(0, 1)
 
 
 @jax.jit
-def _both_ways(f, latent, moves, points, mask, kept):
-    """One walker after the other; the mask is an argument, so one program serves all regions."""
-    return jax.lax.map(lambda walker: _of_one(f, latent, *walker, mask, kept), (moves, points))
+def _cut(f, paths: Float[Array, "r 2 points l d"], changes: Float[Array, "r 2 s"], masks: Float[Array, "r h w"]):
+    """Whether paths come so far that their region has changed that much, [R, 2, S], and the latents there, [R, 2, S, L, d].
 
+    One search after the other, so that the image is once in the program.
+    """
 
-def _of_one(f, latent, move, points, mask, kept):
-    """The two edits of one latent at all strengths, fields as in `Walks`."""
-    before = f(latent)
+    def of_path(path):
+        points, changes, mask = path
+        start, end = jnp.zeros(1, points.dtype), jnp.ones(1, points.dtype)
 
-    def outside(image):
-        if kept is None:
-            return region_change(before, image, mask).outside
-        return (jnp.square(image - before).mean(-1) * kept).sum()
+        def of_change(change):
+            step = step_for_change(Partial(_along, f, points), start, end, mask, change)
+            return step.reached & (step.size <= 1), _along(lambda latent: latent, points, step.size[None])
 
-    def at(strength):
-        straight = f(latent + strength * move)
-        inside = region_change(before, straight, mask).inside
-        path = Partial(_along, f, points)
-        step = step_for_change(path, jnp.zeros_like(latent, shape=1), jnp.ones_like(latent, shape=1), mask, inside)
-        end = _along(lambda w: w, points, step.size[None])
-        moves = jnp.stack([strength * move, end - latent])
-        return inside, outside(straight), outside(f(end)), step.reached & (step.size <= 1), moves
+        return jax.lax.map(of_change, changes)
 
-    return jax.lax.map(at, jnp.asarray(STRENGTHS, latent.dtype))
+    both = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (paths, changes))
+    found = jax.lax.map(of_path, (*both, jnp.repeat(masks, 2, axis=0)))
+    return jax.tree.map(lambda a: a.reshape(*paths.shape[:2], *a.shape[1:]), found)
 
 
 def _along(f, points, fraction):

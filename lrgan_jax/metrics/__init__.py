@@ -1,6 +1,7 @@
 """Measuring: what an edit does to a picture, and how far one set of pictures is from another.
 
-    change      mean squared change inside a region and outside, and the step that gives a wanted change
+    change      mean squared change inside a region and outside
+    steps       the step along a direction that gives a wanted change
     strips      steps of equal size to the eye
     angles      how far two subspaces are apart
     distances   sliced Wasserstein and Frechet distance between sets of images
@@ -10,7 +11,7 @@
     layers      what these are made of
 """
 from lrgan_jax.metrics.angles import principal_angles
-from lrgan_jax.metrics.change import Change, Step, region_change, spread_over_layers, step_for_change, steps_for_change
+from lrgan_jax.metrics.change import Change, region_change, spread_over_layers
 from lrgan_jax.metrics.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.metrics.faces import (
     EXPRESSIONS,
@@ -25,6 +26,7 @@ from lrgan_jax.metrics.faces import (
 )
 from lrgan_jax.metrics.lpips import lpips, lpips_change
 from lrgan_jax.metrics.networks import MetricsError, load
+from lrgan_jax.metrics.steps import Step, step_for_change, steps_for_change
 from lrgan_jax.metrics.strips import equal_steps
 
 __all__ = [
