@@ -289,7 +289,7 @@ def test_the_same_seed_gives_the_same_directions(compared, few_samples):
     for name, vectors in again.items():
         np.testing.assert_array_equal(vectors, compared.vectors[compared.methods.index(name)], err_msg=name)
     scene = compared.setup.scene
-    other = dataclasses.replace(scene, search=scene.search.but(seed=1))
+    other = dataclasses.replace(scene, search=scene.search.but(draw=1))
     assert (methods._chosen(compared.setup._replace(scene=other), METHODS["random"]) != again["random"]).any()
     assert [*compared.seconds] == [name for name in WITHOUT_MAPPING if METHODS[name].needs == "grams"]
     assert all(seconds > 0 for seconds in compared.seconds.values())
@@ -410,17 +410,21 @@ def test_along_a_path():
 
 def test_walks_are_cut_by_one_copy_of_the_image():
     """Compiling it takes longer than all the rest: counted by a function that nothing else calls; and the cuts are where they should be."""
+
     def f(w):
         return jax.lax.erf_inv(w[0, :, None, None]) * jnp.ones((4, 4, 1))
 
     def cut(paths):
-        return walks._cut(Partial(f), paths, jnp.array([[0.01, 0.04]]), jnp.ones((4, 4)))
+        return walks._cut(Partial(f), paths, jnp.array([[[0.01, 0.04], [0.01, 9.0]]]), jnp.ones((1, 4, 4)))
 
-    paths = jnp.linspace(0, 0.5, 5)[None, :, None, None]  # [W, points, L, d]
+    line = jnp.linspace(0, 0.5, 5)
+    paths = jnp.stack([line, -line])[None, :, :, None, None]  # [R, 2, points, L, d]
     assert str(jax.make_jaxpr(cut)(paths)).count("erf_inv") == 1
-    step, ends = cut(paths)
-    np.testing.assert_allclose(ends[0, :, 0, 0], jax.scipy.special.erf(jnp.array([0.1, 0.2])), rtol=1e-3)
-    np.testing.assert_allclose(ends[0, :, 0, 0], step.size[0] / 2, rtol=1e-5)
+    reached, ends = cut(paths)
+    np.testing.assert_array_equal(reached, [[[True, True], [True, False]]])
+    expected = jax.scipy.special.erf(jnp.array([0.1, 0.2]))
+    np.testing.assert_allclose(ends[0, 0, :, 0, 0], expected, rtol=1e-3)
+    np.testing.assert_allclose(ends[0, 1, 0, 0, 0], -expected[0], rtol=1e-3)
 
 
 # Medians

@@ -66,7 +66,7 @@ def compare_command(
         raise InputError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
     if num_latents < 2 or num_walked < 1:
         raise InputError("at least 2 latents are compared, and 1 walked from")
-    search = Search(layers=layers, per_layer=per_layer, protect=list(protect) or None, seed=seed)
+    search = Search(layers=layers, per_layer=per_layer, protect=list(protect) or None, draw=seed)
     source = sweep.open(from_sweep) if from_sweep else seeded(gen, seed, num_latents, labels=labels, truncation=truncation)
     comparison = run(
         gen,
