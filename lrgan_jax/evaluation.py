@@ -188,7 +188,7 @@ def measure(
       each: the loop over the latents, if not the plain one: one that shows how far it is, or keeps what is done.
     """
     vectors = np.asarray(vectors)
-    found = (each or one_by_one(len(scene.ws)))(lambda n: edits(scene, n, vectors[:, n]))
+    found = (each or one_by_one(len(scene.ws)))(lambda n: edits(scene, n, inside[n], vectors[:, n]))
     return collected(inside, outside, vectors, found)
 
 
@@ -205,14 +205,26 @@ def collected(
     return Measured(first_inside, first_outside, steps.size, *changes, steps.reached.all(-1))
 
 
-def edits(scene: Scene, n: int, vectors: Float[AnyArray, "k r m"], changes: Any = CHANGE) -> Edits:
-    """What directions do at latent n when they have changed their regions by `changes`, one for all or one for each of the K."""
-    wanted = np.broadcast_to(np.asarray(changes, np.float32), len(vectors))
-    step = _steps(scene.image_at(n), scene.ws.array[n], vectors, scene.masks, wanted, scene.moves)
-    size, inside, outside = map(np.asarray, (step.size, step.change.inside, step.change.outside))
+def edits(
+    scene: Scene,
+    n: int,
+    inside: Float[AnyArray, "r m m"],
+    vectors: Float[AnyArray, "k r m"],
+    wanted: float | Sequence[float] = CHANGE,
+) -> Edits:
+    """What directions do at latent n when they have changed their regions as much as `wanted`, one number or one for each of the K.
+
+    Args:
+      inside: the regions' Grams, which say how far to go to first order.
+    """
+    same = scene.search.channels == "stack"  # what is measured, and the Gram is of
+    wanted = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
+    latent = scene.ws.array[n]
+    step = _steps(scene.image_at(n), latent, vectors, inside if same else None, scene.masks, wanted, scene.moves)
+    size, changed, outside = map(np.asarray, (step.size, step.change.inside, step.change.outside))
     if scene.kept is not None:
         outside = _beside(scene, n, vectors, size)
-    return Edits(size, inside, outside, np.asarray(step.reached))
+    return Edits(size, changed, outside, np.asarray(step.reached))
 
 
 def _beside(
@@ -235,10 +247,11 @@ def rates(vectors: Float[AnyArray, "k n r m"], grams: Float[AnyArray, "n r m m"]
 
 
 @partial(jax.jit, static_argnames="moves")
-def _steps(f, latent, vectors, masks, changes, moves) -> Step:
+def _steps(f, latent, vectors, inside, masks, wanted, moves) -> Step:
     """[K, R, 2]."""
-    rows = moves.spread(vectors, latent.shape[-1]).swapaxes(0, 1)
-    found = steps_for_change(f, latent, rows, masks, changes[None])
+    vectors = vectors.swapaxes(0, 1)
+    slopes = None if inside is None else jnp.sqrt(jnp.maximum(jax.vmap(energies)(vectors, inside), 0))
+    found = steps_for_change(f, latent, moves.spread(vectors, latent.shape[-1]), masks, wanted[None], slopes)
     return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
 
 

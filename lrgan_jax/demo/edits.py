@@ -81,7 +81,7 @@ def run(
         grams.append((np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0])))
         found.append(Found(*map(np.asarray, analysis(grams[-1]))))
         of_methods = found[-1].vectors.swapaxes(0, 1)
-        done.append(edits(scene, n, np.concatenate([of_methods, of_methods[[OURS, PLAIN]]]), WANTED))
+        done.append(edits(scene, n, grams[-1][0], np.concatenate([of_methods, of_methods[[OURS, PLAIN]]]), WANTED))
     inside, outside = map(np.stack, zip(*grams, strict=True))
     vectors = np.stack([of.vectors for of in found]).transpose(2, 0, 1, 3)  # [K, N, R, m]
     measured = collected(inside, outside, vectors, [Edits(*(a[: len(COMPARED)] for a in of)) for of in done])
