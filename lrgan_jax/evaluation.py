@@ -78,8 +78,7 @@ class Scene:
 
     def image_at(self, n: int) -> Partial:
         """The pure function from ws [L, d] to the image, of the class of latent n."""
-        f = image_function(self.gen)
-        return f if self.ws.c is None else Partial(_of_class, f, self.ws.c[n])
+        return of_class(image_function(self.gen), *([] if self.ws.c is None else [self.ws.c[n]]))
 
     def spread(self, vectors: Float[AnyArray, "*k m"]) -> Float[np.ndarray, "*k l d"]:
         """Directions as moves of ws."""
@@ -101,11 +100,12 @@ class Scene:
         return images[:, 0], images[:, 1:].reshape(*moves.shape[:-2], *images.shape[2:])
 
     def changes(
-        self, before: Float[np.ndarray, "h w c"], after: Float[np.ndarray, "r *k h w c"]
+        self, before: Float[np.ndarray, "h w c"], after: Float[np.ndarray, "r *k h w c"], regions: Any = slice(None)
     ) -> tuple[Float[np.ndarray, "r *k"], Float[np.ndarray, "r *k"]]:
-        """Mean squared change of each region, and of what is to keep still beside it."""
-        inside, rest = self.masks, 1 - self.masks
-        outside = rest / np.maximum(rest.sum((1, 2), keepdims=True), 1e-6) if self.kept is None else self.kept
+        """Mean squared change of each region, or of those with these numbers, and of what is to keep still beside it."""
+        inside = self.masks[regions]
+        rest = 1 - inside
+        outside = rest / np.maximum(rest.sum((1, 2), keepdims=True), 1e-6) if self.kept is None else self.kept[regions]
         squared = np.square(after - before).mean(-1)
         weights = inside / inside.sum((1, 2), keepdims=True), outside
         found = (np.einsum("r...hw,rhw->r...", squared, weight) for weight in weights)
@@ -260,5 +260,10 @@ def _spread(moves: Moves, vectors, d: int):
     return moves.spread(vectors, d)
 
 
-def _of_class(f, label, w):
-    return f(w, label)
+def of_class(f: Partial, *label: Float[AnyArray, " c"]) -> Partial:
+    """The function of the latent alone, whose label, if there is one, is an argument of compiled programs as the weights are."""
+    return Partial(_labelled, f, *label) if label else f
+
+
+def _labelled(f, label, latent):
+    return f(latent, label)

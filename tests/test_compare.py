@@ -415,10 +415,10 @@ def test_walks_are_cut_by_one_copy_of_the_image():
         return jax.lax.erf_inv(w[0, :, None, None]) * jnp.ones((4, 4, 1))
 
     def cut(paths):
-        return walks._cut(Partial(f), paths, jnp.array([[[0.01, 0.04], [0.01, 9.0]]]), jnp.ones((1, 4, 4)))
+        return walks._cut(Partial(f), None, paths, jnp.array([[[0.01, 0.04], [0.01, 9.0]]]), jnp.ones((4, 4)))
 
     line = jnp.linspace(0, 0.5, 5)
-    paths = jnp.stack([line, -line])[None, :, :, None, None]  # [R, 2, points, L, d]
+    paths = jnp.stack([line, -line])[None, :, :, None, None]  # [N, 2, points, L, d]
     assert str(jax.make_jaxpr(cut)(paths)).count("erf_inv") == 1
     reached, ends = cut(paths)
     np.testing.assert_array_equal(reached, [[[True, True], [True, False]]])

@@ -106,4 +106,4 @@ def table(figures: Figures) -> str:
 
 def shown(stage: str, numbers: Sequence[int]) -> Any:
     """How far each stage is."""
-    return tqdm(numbers, f"{stage:8}", unit="latent")
+    return tqdm(numbers, f"{stage:8}", unit="region" if stage == "walks" else "latent")

@@ -18,7 +18,7 @@ from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.methods import Ranks, Vectors, directions_of_all, finder, frontier_at, frontier_curve, ranks, variants
 from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, prepare_kept, settings_of
 from lrgan_jax.compare.stages import Progress, Stages
-from lrgan_jax.compare.walks import OfLatent, Walks, compare_walks
+from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
@@ -99,7 +99,7 @@ def run(
     groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
     of_methods, of_curve, of_matched, *of_asked = _measured(setup, groups, stages)
     best = names.index("frontier")
-    walked = stages.each("walks", OfLatent, min(num_walked, len(scene.ws)))
+    walked = slice(min(num_walked, len(scene.ws)))
     return Comparison(
         setup,
         names,
@@ -111,7 +111,9 @@ def run(
         of_matched,
         dict(zip(asked, of_asked, strict=True)),
         stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
-        compare_walks(setup, vectors[best], of_methods.size[best], walked),
+        compare_walks(
+            scene, vectors[best, walked], of_methods.size[best, walked], stages.each("walks", OfRegion, len(scene.regions))
+        ),
         effects(scene, vectors, of_methods.size, stages.each("effects", Effects, len(scene.ws))),
     )
 

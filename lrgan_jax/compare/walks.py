@@ -8,9 +8,9 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from lrgan_jax.compare.setup import Setup
 from lrgan_jax.editing import walk
-from lrgan_jax.evaluation import Loop, Scene
+from lrgan_jax.evaluation import Loop, Scene, of_class
+from lrgan_jax.generators import image_function
 from lrgan_jax.metrics import step_for_change
 
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
@@ -34,74 +34,93 @@ class Walks(NamedTuple):
         return np.where(self.reached, self.walked / np.maximum(self.straight, 1e-12), np.nan)
 
 
-class OfLatent(NamedTuple):
-    """The same at one latent."""
+class OfRegion(NamedTuple):
+    """The same of one region."""
 
-    inside: Float[np.ndarray, "s r 2"]
-    straight: Float[np.ndarray, "s r 2"]
-    walked: Float[np.ndarray, "s r 2"]
-    reached: Bool[np.ndarray, "s r 2"]
-    moves: Float[np.ndarray, "s r 2 2 l d"]
+    inside: Float[np.ndarray, "s n 2"]
+    straight: Float[np.ndarray, "s n 2"]
+    walked: Float[np.ndarray, "s n 2"]
+    reached: Bool[np.ndarray, "s n 2"]
+    moves: Float[np.ndarray, "s n 2 2 l d"]
 
 
 def compare_walks(
-    setup: Setup, vectors: Float[np.ndarray, "n r m"], sizes: Float[np.ndarray, "n r 2"], each: Loop
+    scene: Scene, vectors: Float[np.ndarray, "n r m"], sizes: Float[np.ndarray, "n r 2"], each: Loop
 ) -> Walks:
-    """Both kinds of edit along `vectors`, whose usual steps are `sizes`, from the latents that `each` goes through."""
-    found = each(lambda n: _of_latent(setup.scene, n, vectors[n], sizes[n]))
-    return Walks(*(np.stack(of_latents, axis=1) for of_latents in zip(*found, strict=True)))
+    """Both kinds of edit from the first n latents along `vectors`, whose usual steps are `sizes`.
+
+    Args:
+      each: the loop over the regions: walkers of one region go together, since a step of theirs takes long to set up.
+    """
+    found = each(lambda r: _of_region(scene, r, vectors[:, r], sizes[:, r]))
+    return Walks(*(np.stack(of_regions, axis=2) for of_regions in zip(*found, strict=True)))
 
 
-def _of_latent(scene: Scene, n: int, vectors: Float[np.ndarray, "r m"], sizes: Float[np.ndarray, "r 2"]) -> OfLatent:
-    """All regions, both ways, all strengths: [R, 2, S] until the end. Where no direction is, there are no figures."""
+def _of_region(
+    scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], sizes: Float[np.ndarray, "n 2"]
+) -> OfRegion:
+    """All latents, both ways, all strengths: [N, 2, S] until the end. Where no direction is, there are no figures."""
     there = np.isfinite(vectors).all(-1) & np.isfinite(sizes).all(-1)
     vectors, sizes = np.where(there[:, None], vectors, 0), np.where(there[:, None], sizes, 0)
-    forwards = sizes[..., None, None] * scene.spread(vectors)[:, None] * WAYS[:, None, None]  # [R, 2, L, d]
+    forwards = sizes[..., None, None] * scene.spread(vectors)[:, None] * WAYS[:, None, None]  # [N, 2, L, d]
     straight = np.float32(STRENGTHS)[:, None, None] * forwards[:, :, None]
-    before, images = scene.pictures(straight[None], [n])
-    inside, outside = scene.changes(before[0], images[0])
+    inside, outside = _changes(scene, r, straight)
 
-    paths = np.stack([_walked(scene, n, r, vectors[r] * WAYS[:, None], REACH * sizes[r]) for r in range(len(there))])
-    reached, ends = map(np.asarray, _cut(scene.image_at(n), paths, inside.astype(paths.dtype), scene.masks))
-    walked = ends - scene.ws.array[n]
-    _, images = scene.pictures(walked[None], [n])
-    _, beside = scene.changes(before[0], images[0])
+    paths = _walked(scene, r, vectors, REACH * sizes)
+    labels = None if scene.ws.c is None else scene.ws.c[: len(paths)]
+    reached, ends = map(np.asarray, _cut(image_function(scene.gen), labels, paths, inside, scene.masks[r]))
+    walked = ends - scene.ws.array[: len(paths), None, None]
+    _, beside = _changes(scene, r, walked)
 
     known = there[:, None, None]
     figures = (np.where(known, a, np.nan) for a in (inside, outside, beside))
     found = *figures, reached & known, np.stack([straight, walked], axis=3)
-    return OfLatent(*(np.moveaxis(a, 2, 0) for a in found))
+    return OfRegion(*(np.moveaxis(a, 2, 0) for a in found))
 
 
-def _walked(scene: Scene, n: int, r: int, rows: Float[np.ndarray, "2 m"], length: Float[np.ndarray, " 2"]) -> np.ndarray:
-    """The points of both walks, [2, NUM_STEPS + 1, L, d]; they stay where there is no direction."""
-    start = scene.ws[[n, n]]
-    if not rows.any():
-        return np.repeat(start.array[:, None], NUM_STEPS + 1, axis=1)
+def _changes(scene: Scene, r: int, moves: Float[np.ndarray, "n 2 s l d"]) -> tuple[np.ndarray, np.ndarray]:
+    """Inside and outside the region, [N, 2, S]; a few images at a time."""
+    found = []
+    for n, of_latent in enumerate(moves):
+        before, after = scene.pictures(of_latent[None], [n])
+        found.append(scene.changes(before[0], after, [r]))
+    inside, outside = (np.concatenate(each) for each in zip(*found, strict=True))
+    return inside, outside
+
+
+def _walked(
+    scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], lengths: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 2 points l d"]:
+    """The points of all walks."""
+    num = len(vectors)
+    rows = np.repeat(vectors, 2, axis=0) * np.tile(WAYS, num)[:, None]
     directions = scene.spread(rows) if scene.search.per_layer else rows
-    options = {"length": length, "num_steps": NUM_STEPS, "search": scene.search}
-    return np.asarray(walk(scene.gen, start, directions, scene.targets.masks[r], **options)).swapaxes(0, 1)
+    start, options = scene.ws[np.repeat(np.arange(num), 2)], {"num_steps": NUM_STEPS, "search": scene.search}
+    points = walk(scene.gen, start, directions, scene.targets.masks[r], length=lengths.reshape(-1), **options)
+    return np.asarray(points).swapaxes(0, 1).reshape(num, 2, NUM_STEPS + 1, *start.shape[1:])
 
 
 @jax.jit
-def _cut(f, paths: Float[Array, "r 2 points l d"], changes: Float[Array, "r 2 s"], masks: Float[Array, "r h w"]):
-    """Whether paths come so far that their region has changed that much, [R, 2, S], and the latents there, [R, 2, S, L, d].
+def _cut(f, labels, paths: Float[Array, "n 2 points l d"], changes: Float[Array, "n 2 s"], mask: Float[Array, "h w"]):
+    """Whether paths come so far that the region has changed that much, [N, 2, S], and the latents there, [N, 2, S, L, d].
 
-    One search after the other, so that the image is once in the program.
+    One search after the other: the image is once in the program. The mask is an argument, so one program serves all regions.
     """
+    start, end = jnp.zeros(1, paths.dtype), jnp.ones(1, paths.dtype)
 
-    def of_path(path):
-        points, changes, mask = path
-        start, end = jnp.zeros(1, points.dtype), jnp.ones(1, points.dtype)
+    def of_path(item):
+        points, changes, *label = item
+        image = Partial(_along, of_class(f, *label), points)
 
         def of_change(change):
-            step = step_for_change(Partial(_along, f, points), start, end, mask, change)
+            step = step_for_change(image, start, end, mask, change)
             return step.reached & (step.size <= 1), _along(lambda latent: latent, points, step.size[None])
 
-        return jax.lax.map(of_change, changes)
+        return jax.lax.map(of_change, changes.astype(paths.dtype))
 
     both = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (paths, changes))
-    found = jax.lax.map(of_path, (*both, jnp.repeat(masks, 2, axis=0)))
+    with_labels = both if labels is None else (*both, jnp.repeat(labels, 2, axis=0))
+    found = jax.lax.map(of_path, with_labels)
     return jax.tree.map(lambda a: a.reshape(*paths.shape[:2], *a.shape[1:]), found)
 
 
