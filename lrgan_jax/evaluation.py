@@ -1,6 +1,7 @@
-"""One footing for every direction: it is moved until its region has changed as much as asked, and what has changed elsewhere is its leak.
+"""One footing for every direction: what leaks when it is moved until its region has changed as much as asked.
 
-Symbols: N latents, R regions, K directions, each of m numbers (see `layers.Moves`). Both ways are gone: backwards first, then forwards.
+Symbols: N latents, R regions, K directions, each of m numbers (see `layers.Moves`). Both ways are gone: backwards
+first, then forwards.
 """
 
 import os
@@ -67,7 +68,7 @@ class Scene:
 
     @cached_property
     def kept(self) -> Float[np.ndarray, "r h w"] | None:
-        """What is to keep still where that is less than all of the rest: by how much each pixel's squared change counts.
+        """What is to keep still, where not all of the rest: by how much each pixel's squared change counts.
 
         As in the Gram of several protected regions, their means are added up by their weights.
         """
@@ -101,8 +102,8 @@ class Scene:
 
     def changes(
         self, before: Float[np.ndarray, "h w c"], after: Float[np.ndarray, "r *k h w c"], regions: Any = slice(None)
-    ) -> tuple[Float[np.ndarray, "r *k"], Float[np.ndarray, "r *k"]]:
-        """Mean squared change of each region, or of those with these numbers, and of what is to keep still beside it."""
+    ) -> tuple[Float[np.ndarray, "r ..."], Float[np.ndarray, "r ..."]]:
+        """Mean squared change of each region, or of these ones, and of what is to keep still beside it."""
         inside = self.masks[regions]
         rest = 1 - inside
         outside = rest / np.maximum(rest.sum((1, 2), keepdims=True), 1e-6) if self.kept is None else self.kept[regions]
@@ -212,10 +213,11 @@ def edits(
     vectors: Float[AnyArray, "k r m"],
     wanted: float | Sequence[float] = CHANGE,
 ) -> Edits:
-    """What directions do at latent n when they have changed their regions as much as `wanted`, one number or one for each of the K.
+    """What directions do at latent n when they have changed their regions as much as is wanted.
 
     Args:
       inside: the regions' Grams, which say how far to go to first order.
+      wanted: one number, or one for each of the K.
     """
     same = scene.search.channels == "stack"  # what is measured, and the Gram is of
     wanted = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
@@ -261,7 +263,7 @@ def _spread(moves: Moves, vectors, d: int):
 
 
 def of_class(f: Partial, *label: Float[AnyArray, " c"]) -> Partial:
-    """The function of the latent alone, whose label, if there is one, is an argument of compiled programs as the weights are."""
+    """The function of the latent alone; a label is an argument of compiled programs, as the weights are."""
     return Partial(_labelled, f, *label) if label else f
 
 

@@ -1,10 +1,14 @@
-"""The comparison of methods: one run of the command on a small network, and everything that must hold of its figures."""
+"""The comparison of methods.
+
+One run of the command on a small network, and everything that must hold of its figures.
+"""
+
 import contextlib
 import dataclasses
 import io
 import json
-from html.parser import HTMLParser
 from functools import partial
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,17 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.tree_util import Partial
-
 import tyro
+from jax.tree_util import Partial
 
 from lrgan_jax import LrganError, Search, checkpoint, from_function, sweep
 from lrgan_jax.compare import as_json, command, effects, experiment, methods, summary, walks
+from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import _free_spots, _labels, letters, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.stages import Stages
-from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.evaluation import CHANGE, Scene, first, measure, one_by_one
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z
 from lrgan_jax.generators.sampling import seeded
@@ -38,7 +41,7 @@ LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
 WITHOUT_MAPPING = [name for name in METHODS if name != "local_basis"]
 TITLES = [METHODS[name].title for name in WITHOUT_MAPPING]
 VARIANTS = (*methods.OTHERS, *AROUND)
-# Images are float32 with errors of about 1e-6, changes inside have a root mean square of 0.14 and outside one of 0.02 at least.
+# Images are float32 with errors of about 1e-6; changes have a root mean square of 0.14 inside, and 0.02 at least outside.
 RENDERED = 1e-3
 ASKED = 1e-3 + RENDERED  # of the change asked for: steps are solved for to 1 part in 1,000
 
@@ -59,13 +62,18 @@ def run_command(*words):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, small_dcgan, few_samples):
-    """`lrgan compare` in an empty folder, without metric networks: output, the folder, and the comparison behind it all."""
+    """`lrgan compare` in an empty folder, without metric networks.
+
+    Output, the folder, and the comparison behind it all.
+    """
     folder = tmp_path_factory.mktemp("compare")
     checkpoint.save(folder / "model", DCGAN(small_dcgan.config, small_dcgan.variables, INFO))
     kept = []
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setattr(effects, "networks", dict)
-        patch.setattr(command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1])
+        patch.setattr(
+            command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1]
+        )
         numbers = ("--num-latents", LATENTS, "--num-walked", WALKED)
         run_command("--model", folder / "model", "--out", folder / "out", *numbers, "--regions", *BOXES)
     return out.getvalue(), folder / "out", kept[0]
@@ -114,18 +122,29 @@ def test_latents_regions_and_methods(compared):
 
 
 def test_grams_predict_small_steps(compared):
-    """Central differences along every method's direction, over every region, as it is and drawn otherwise: v^T M v inside and outside."""
+    """Central differences along every method's direction, over every region, as it is and drawn otherwise.
+
+    V^T M v inside and outside.
+    """
     setup, h = compared.setup, 1e-3
     steps = np.moveaxis(compared.vectors, 1, 2) * h  # [M, R, N, d]
     slope = np.moveaxis((images_at(setup, steps) - images_at(setup, -steps)) / (2 * h), 2, 1)  # [M, N, R, H, W, C]
     drawn = [(setup.inside, setup.outside, MASKS)]
     for p, change in enumerate(AROUND.values()):
-        drawn.append((setup.inside_around[:, p], setup.outside_around[:, p], np.stack([redrawn(mask, *change) for mask in MASKS])))
+        drawn.append(
+            (
+                setup.inside_around[:, p],
+                setup.outside_around[:, p],
+                np.stack([redrawn(mask, *change) for mask in MASKS]),
+            )
+        )
     for inside, outside, masks in drawn:
         found = mean_squares(0, slope[:, :, :, None], masks)
         for gram, change in zip((inside, outside), found, strict=True):
-            expected = np.einsum("mnri,nrij,mnrj->mnr", *(np.asarray(a, np.float64) for a in (compared.vectors, gram, compared.vectors)))
-            # A pixel's difference has an error of 1e-7 / 2h, of a slope of 1e-2; ReLUs that turn within 2h add some where they do.
+            expected = np.einsum(
+                "mnri,nrij,mnrj->mnr", *(np.asarray(a, np.float64) for a in (compared.vectors, gram, compared.vectors))
+            )
+            # A pixel's difference has an error of 1e-7 / 2h, of a slope of 1e-2; ReLUs that turn within 2h add some.
             np.testing.assert_allclose(change[..., 0], expected, rtol=0.02, atol=1e-3 * expected.max())
     for name, gram in (("first_inside", setup.inside), ("first_outside", setup.outside)):
         expected = np.einsum("mnri,nrij,mnrj->mnr", compared.vectors, gram, compared.vectors)
@@ -145,7 +164,9 @@ def test_grams_predict_small_steps(compared):
     ],
 )
 def test_regions_are_redrawn(change, box):
-    """A box of 4 x 5, shifted by shares of its own size, scaled about its centre, and cut off where it leaves the image."""
+    """A box of 4 x 5, shifted by shares of its own size, scaled about its centre, and cut off where it leaves the
+    image.
+    """
     mask, expected = np.zeros((2, 16, 14), np.float32)
     mask[4:8, 5:10] = 1
     top, bottom, left, right = box
@@ -155,7 +176,10 @@ def test_regions_are_redrawn(change, box):
     if change[2] == 1:
         np.testing.assert_array_equal(moved, expected)
     else:  # nearest pixels: a side may be one pixel off
-        assert np.abs(np.array([rows[0] - top, rows[-1] + 1 - bottom, columns[0] - left, columns[-1] + 1 - right])).max() <= 1
+        assert (
+            np.abs(np.array([rows[0] - top, rows[-1] + 1 - bottom, columns[0] - left, columns[-1] + 1 - right])).max()
+            <= 1
+        )
         assert moved.sum() == len(rows) * len(columns) and set(np.unique(moved)) == {0, 1}
 
 
@@ -174,7 +198,10 @@ def test_a_region_at_the_border_leaves_it():
 
 
 def test_every_edit_changes_its_region_as_asked(compared):
-    """Rendered once more at the steps found: the change inside is the one asked for, backwards and forwards, the one outside as said."""
+    """Rendered once more at the steps found.
+
+    The change inside is the one asked for, backwards and forwards, the one outside as said.
+    """
     setup, measured = compared.setup, compared.measured
     assert measured.reached.mean() > 0.9
     steps = np.stack([-measured.size[..., 0], measured.size[..., 1]])[..., None] * compared.vectors  # [2, M, N, R, d]
@@ -216,9 +243,14 @@ FIRST_ORDER = 1e-4
 
 
 def test_the_frontier_dominates_to_first_order(compared):
-    """At each method's own first-order change inside, the frontier's direction leaks at most as much; both equal where it is reachable."""
+    """At each method's own first-order change inside, the frontier's direction leaks at most as much.
+
+    Both equal where it is reachable.
+    """
     method, matched = compared.measured, compared.matched
-    np.testing.assert_allclose(matched.first_inside, method.first_inside, rtol=1e-3)  # eigenvectors turn fast at avoided crossings
+    np.testing.assert_allclose(
+        matched.first_inside, method.first_inside, rtol=1e-3
+    )  # eigenvectors turn fast at avoided crossings
     slack = FIRST_ORDER * compared.measured.first_outside.max() + 1e-3 * method.first_outside
     assert (matched.first_outside <= method.first_outside + slack).all()
     loose = [k for k, name in enumerate(compared.methods) if name in ("random", "attribute", "sefa")]
@@ -226,8 +258,11 @@ def test_the_frontier_dominates_to_first_order(compared):
 
 
 def test_no_method_lies_beyond_the_curve(compared):
-    """a - mu b of every direction is at most that of the curve's for the same mu, which is what the frontier maximises."""
-    mus = np.asarray(jax.vmap(jax.vmap(default_mu))(compared.setup.inside, compared.setup.outside)) * experiment.CURVE[:, None, None]
+    """a - mu b of every direction is at most the curve's for the same mu, which is what the frontier maximises."""
+    mus = (
+        np.asarray(jax.vmap(jax.vmap(default_mu))(compared.setup.inside, compared.setup.outside))
+        * experiment.CURVE[:, None, None]
+    )
     curve, others = compared.curve, [compared.measured, compared.matched, *compared.variants.values()]
     top = curve.first_inside - mus * curve.first_outside  # [G, N, R]
     for measured in others:
@@ -248,12 +283,17 @@ def test_the_frontier_has_the_best_priced_quotient(compared):
     best = quotient(compared.measured)[compared.methods.index("frontier")]
     for measured in (compared.measured, compared.curve, compared.matched, *compared.variants.values()):
         assert (quotient(measured) <= best * (1 + 1e-3)).all()
-    np.testing.assert_allclose(quotient(compared.measured)[compared.methods.index("resefa")].max(), best.max(), rtol=0.1)
+    np.testing.assert_allclose(
+        quotient(compared.measured)[compared.methods.index("resefa")].max(), best.max(), rtol=0.1
+    )
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_the_frontier_at_a_given_change(share):
-    """Between the quietest direction's change inside and the largest there is; and none of 20,000 directions does better."""
+    """Between the quietest direction's change inside and the largest there is.
+
+    And none of 20,000 directions does better.
+    """
     rng = np.random.default_rng(0)
     inside, outside = (m.T @ m / 10 for m in rng.standard_normal((2, 10, 4)).astype(np.float32))
     quietest = np.linalg.eigh(outside)[1][:, 0]
@@ -297,7 +337,9 @@ def test_the_same_seed_gives_the_same_directions(compared, few_samples):
 
 def test_the_table_of_methods_drives_all(compared, monkeypatch):
     """A row more, and it is compared; a method that needs what this generator or search lacks is not."""
-    row = dataclasses.replace(METHODS["random"], name="mine", title="<Mine>", find=lambda gen, search, z: np.eye(10)[:3])
+    row = dataclasses.replace(
+        METHODS["random"], name="mine", title="<Mine>", find=lambda gen, search, z: np.eye(10)[:3]
+    )
     monkeypatch.setitem(METHODS, "mine", row)
     assert [m.name for m in methods.compared(compared.setup)] == [*WITHOUT_MAPPING, "mine"]
     assert set(np.abs(methods._chosen(compared.setup, row)).argmax(-1).ravel()) <= {0, 1, 2}
@@ -328,7 +370,10 @@ def test_a_mapping_network_adds_its_local_basis(small_stylegan2, few_samples):
 
 
 def test_variants_are_the_method_at_other_grams(compared):
-    """The next image's direction is that of the next image; a region drawn otherwise gives the direction of its own Grams."""
+    """The next image's direction is that of the next image.
+
+    A region drawn otherwise gives the direction of its own Grams.
+    """
     setup, find = compared.setup, methods.finder(compared.setup, "frontier")
     found = dict(zip(VARIANTS, methods.variants(setup, find).vectors, strict=True))
     own = compared.vectors[compared.methods.index("frontier")]
@@ -337,15 +382,20 @@ def test_variants_are_the_method_at_other_grams(compared):
     one = first(methods.analyse(*pair).candidates["frontier"])
     np.testing.assert_allclose(found[[*AROUND][3]][2, 1], one, rtol=0, atol=1e-4)
     assert np.abs(found[VARIANTS[1]] - found[VARIANTS[1]][:1]).max() == 0  # one direction for all images
-    same = setup._replace(**{name: np.broadcast_to(getattr(setup, name)[:1], setup.inside.shape) for name in ("inside", "outside")})
+    same = setup._replace(
+        **{name: np.broadcast_to(getattr(setup, name)[:1], setup.inside.shape) for name in ("inside", "outside")}
+    )
     of_same = dict(zip(VARIANTS, methods.variants(same, find).vectors, strict=True))
-    np.testing.assert_allclose(of_same[VARIANTS[1]], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-4)  # of equals
+    np.testing.assert_allclose(
+        of_same[VARIANTS[1]], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-4
+    )  # of equals
     np.testing.assert_allclose(of_same[VARIANTS[0]], np.broadcast_to(own[:1], own.shape), rtol=0, atol=1e-5)
 
 
 def test_ranks_over_lambda(compared):
-    """At lambda 4/sqrt(10) > 1 all is low rank, at 1/4/sqrt(10) < 1/10 nothing is, by the dual of the problem; between, the low-rank part
-    grows, since its norm does (it is the trace, where no eigenvalue is negative)."""
+    """At lambda 4/sqrt(10) > 1 all is low rank, at 1/4/sqrt(10) < 1/10 nothing is, by the dual of the problem;
+    between, the low-rank part grows, since its norm does (it is the trace, where no eigenvalue is negative).
+    """
     ranks = compared.ranks
     for side in ("inside", "outside"):
         rank, energy = getattr(ranks, f"rank_{side}"), getattr(ranks, f"energy_{side}")
@@ -366,7 +416,10 @@ def walk_images(compared):
 
 
 def test_straight_edits_are_what_they_say(compared):
-    """At one, two and four times the usual step, rendered by hand; at the usual one, the figures of the frontier's measurement."""
+    """At one, two and four times the usual step, rendered by hand.
+
+    At the usual one, the figures of the frontier's measurement.
+    """
     w, setup, frontier = compared.walks, compared.setup, compared.methods.index("frontier")
     assert w.inside.shape == (3, WALKED, REGIONS, 2) and w.moves.shape == (3, WALKED, REGIONS, 2, 2, 1, 10)
     images = walk_images(compared)
@@ -384,7 +437,10 @@ def test_straight_edits_are_what_they_say(compared):
 
 
 def test_walks_are_cut_at_the_same_change(compared):
-    """Where the walk came so far, its image has changed inside as much as the straight edit's; the ratio is of what changed outside."""
+    """Where the walk came so far, its image has changed inside as much as the straight edit's.
+
+    The ratio is of what changed outside.
+    """
     w = compared.walks
     before = images_at(compared.setup, np.zeros(10))[0]
     images = walk_images(compared)
@@ -403,13 +459,21 @@ def test_along_a_path():
     """Piecewise linear through its points, on past the end along the last piece."""
     points = np.random.default_rng(2).standard_normal((5, 2, 3)).astype(np.float32)
     places = [*np.linspace(0, 1, 5), 0.1, 0.6, 1.25]
-    expected = [*points, 0.6 * points[0] + 0.4 * points[1], 0.6 * points[2] + 0.4 * points[3], 2 * points[4] - points[3]]
+    expected = [
+        *points,
+        0.6 * points[0] + 0.4 * points[1],
+        0.6 * points[2] + 0.4 * points[3],
+        2 * points[4] - points[3],
+    ]
     found = [walks._along(lambda w: w, jnp.array(points), jnp.array([place], jnp.float32)) for place in places]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_walks_are_cut_by_one_copy_of_the_image():
-    """Compiling it takes longer than all the rest: counted by a function that nothing else calls; and the cuts are where they should be."""
+    """Compiling it takes longer than all the rest.
+
+    Counted by a function that nothing else calls; and the cuts are where they should be.
+    """
 
     def f(w):
         return jax.lax.erf_inv(w[0, :, None, None]) * jnp.ones((4, 4, 1))
@@ -471,7 +535,10 @@ def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch):
 
 
 def test_summary_by_hand(compared, figures):
-    """Medians of leaks over the latents, "all" of geometric means over the regions; and every method has its row everywhere."""
+    """Medians of leaks over the latents, "all" of geometric means over the regions.
+
+    And every method has its row everywhere.
+    """
     leak = compared.measured.leak
     for k, title in enumerate(TITLES):
         leaks = figures.leaks[title]
@@ -490,10 +557,15 @@ def test_summary_by_hand(compared, figures):
 
 
 def test_command_writes_figures_and_a_page(written, figures):
-    """figures.json is the summary and says of what model, index.html stands alone, the output holds the table; no piece is left."""
+    """figures.json is the summary and says of what model, index.html stands alone, the output holds the table.
+
+    No piece is left.
+    """
     out, folder, _ = written
     assert sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html", "plane.svg"]
-    stored = json.loads((folder / "figures.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    stored = json.loads(
+        (folder / "figures.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON")
+    )
     about = {"model": "small", "fingerprint": stored["fingerprint"], "search": {}, "truncation": 1.0, "seed": 0}
     assert stored == json.loads(json.dumps(as_json(about | figures._asdict()))) and len(stored["fingerprint"]) == 64
     assert {*stored["leaks"]["ReSeFa"]["upper"]} == {"median", "low", "high"}
@@ -540,7 +612,9 @@ def read(text):
 
 
 def test_page_shows_every_method_and_region(written, compared):
-    """A row of the first table for every method, a plane and strips for every region, a dot for every method in each plane."""
+    """A row of the first table for every method, a plane and strips for every region, a dot for every method in each
+    plane.
+    """
     found = read((written[1] / "index.html").read_text())
     assert [about["aria-label"].split(":")[0] for tag, about in found.tags if tag == "svg"] == [*BOXES]
     labels = [about["alt"] for tag, about in found.tags if tag == "img"]
@@ -550,7 +624,9 @@ def test_page_shows_every_method_and_region(written, compared):
     names = letters(compared.methods)
     assert len({*names.values()}) == len(compared.methods)
     assert all(found.text.count(title) >= 3 for title in TITLES)
-    assert not any("nan" in value for _, about in found.tags for value in about.values() if value and "base64" not in value)
+    assert not any(
+        "nan" in value for _, about in found.tags for value in about.values() if value and "base64" not in value
+    )
 
 
 def test_picture_is_a_file_of_its_own(written, compared):
@@ -570,7 +646,12 @@ def test_names_cannot_break_the_page(compared, figures):
     renamed = dataclasses.replace(compared, setup=compared.setup._replace(scene=scene))
     text = page(renamed, figures._replace(regions=evil), model="<i>model</i>", note="seed & <u>co</u>")
     found = read(text)
-    assert "<i>model" not in text and "<u>" not in text and "<script" not in text and not {"i", "u"} & {tag for tag, _ in found.tags}
+    assert (
+        "<i>model" not in text
+        and "<u>" not in text
+        and "<script" not in text
+        and not {"i", "u"} & {tag for tag, _ in found.tags}
+    )
     assert all("".join(found.text).count(name) >= 3 for name in evil)
     assert evil[0] in ElementTree.fromstring(picture(renamed, "")).itertext()
     assert "Methods compared on <i>model</i>" in found.text and "seed & <u>co</u>" in found.text
@@ -587,7 +668,9 @@ def test_a_method_without_a_direction_is_shown_as_such(compared):
     for one, other in zip(found.leaks["frontier"].values(), summary(compared).leaks["frontier"].values(), strict=True):
         np.testing.assert_allclose(one, other, rtol=RENDERED)
     shown = read(page(lacking, found, model="small", note=""))
-    assert not any("nan" in value for _, about in shown.tags for value in about.values() if value and "base64" not in value)
+    assert not any(
+        "nan" in value for _, about in shown.tags for value in about.values() if value and "base64" not in value
+    )
     json.dumps(as_json(found), allow_nan=False)
     lacking_one = {"method": {"leak": {"median": np.inf, "low": np.float32(1)}}, "names": ["inf"], "count": 3}
     assert as_json(lacking_one) == {"method": {"leak": {"median": None, "low": 1.0}}, "names": ["inf"], "count": 3}
@@ -652,7 +735,11 @@ def test_goes_on_where_it_was_stopped(compared, small_dcgan, few_samples, monkey
     found = experiment.run(*given, **options)
     assert done == {path: path.stat().st_mtime_ns for path in done}
     for field in ("vectors", "measured", "curve", "line", "matched", "variants", "ranks"):
-        jax.tree.map(partial(np.testing.assert_allclose, rtol=RENDERED, atol=1e-5), getattr(found, field), getattr(compared, field))
+        jax.tree.map(
+            partial(np.testing.assert_allclose, rtol=RENDERED, atol=1e-5),
+            getattr(found, field),
+            getattr(compared, field),
+        )
     with pytest.raises(LrganError, match=r"other settings: search\.layers is None, not .*walked is 2, not 1"):
         experiment.run(*given, Search(layers=[0]), num_walked=1, folder=options["folder"])
 
@@ -680,7 +767,10 @@ def swept(small_dcgan, tmp_path_factory):
 
 
 def test_grams_of_a_sweep(compared, swept, small_dcgan, few_samples, monkeypatch):
-    """The same latents, Grams and directions as without it; regions drawn otherwise are left out, and the page says so."""
+    """The same latents, Grams and directions as without it.
+
+    Regions drawn otherwise are left out, and the page says so.
+    """
     monkeypatch.setattr(effects, "networks", dict)
     monkeypatch.setattr(experiment, "prepare", None)  # not needed
     found = experiment.run(small(small_dcgan), sweep.open(swept), [*BOXES], num_walked=WALKED)
@@ -727,7 +817,9 @@ def test_a_sweep_without_what_is_wanted_is_refused(swept, small_dcgan, tmp_path)
 
 
 def wide(w, *label):
-    """A picture of 8 x 12 whose left half answers to the first numbers of two layers, its right half to the last, and to the class."""
+    """A picture of 8 x 12 whose left half answers to the first numbers of two layers, its right half to the last, and
+    to the class.
+    """
     base = jnp.concatenate([jnp.tile(w[0] @ KERNEL, (1, 1)).reshape(8, 6, 3), (w[1] @ KERNEL).reshape(8, 6, 3)], axis=1)
     return jnp.tanh(base + 0.3 * base**2 + (0 if not label else label[0] @ SHADES))
 
@@ -739,7 +831,10 @@ HALVES = {"left": {"size": 12, "boxes": [[0, 0, 8, 6]]}, "corner": {"size": 12, 
 
 @pytest.mark.parametrize("search", [Search(), Search(per_layer=True), Search(protect=["corner"], layers=[0, 1])])
 def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
-    """A wide image drawn by class: measured again by hand, the class of each latent kept, leak where it is not wanted alone."""
+    """A wide image drawn by class.
+
+    Measured again by hand, the class of each latent kept, leak where it is not wanted alone.
+    """
     monkeypatch.setattr(effects, "networks", dict)
     monkeypatch.setattr(methods, "METHODS", {name: METHODS[name] for name in ("random", "projected", "frontier")})
     gen = from_function(wide, (2, 5), c_dim=2, name="wide", regions=HALVES)
@@ -771,9 +866,14 @@ def test_effects_without_networks(compared):
 
 
 def test_effects_are_means_over_both_ways(compared, monkeypatch):
-    """With a stand-in for one network, whose answer is the mean difference: as rendered by hand; the others stay None."""
+    """With a stand-in for one network, whose answer is the mean difference.
+
+    As rendered by hand; the others stay None.
+    """
     monkeypatch.setattr(effects, "networks", lambda: {"face_expression": {"scale": jnp.float32(3)}})
-    monkeypatch.setattr(effects, "expression_change", lambda network, a, b: network["scale"] * jnp.abs(a - b).mean((1, 2, 3)))
+    monkeypatch.setattr(
+        effects, "expression_change", lambda network, a, b: network["scale"] * jnp.abs(a - b).mean((1, 2, 3))
+    )
     vectors, sizes = compared.vectors[:2], compared.measured.size[:2]
     found = effects.effects(compared.setup.scene, vectors, sizes, one_by_one(LATENTS))
     assert [name for name, a in found._asdict().items() if a is not None] == ["expression"]
@@ -785,7 +885,10 @@ def test_effects_are_means_over_both_ways(compared, monkeypatch):
 
 
 def test_letters_keep_clear_of_what_is_drawn():
-    """Of every point and of each other, whether or not a method before them has no point; methods that coincide share a place."""
+    """Of every point and of each other, whether or not a method before them has no point.
+
+    Methods that coincide share a place.
+    """
     points = np.array([[10.0, 10], [np.nan, np.nan], [30, 10], [31, 11], [60, 40]])
     spots = _free_spots(points, points)
     drawn = [k for k in range(len(points)) if k != 1]

@@ -28,7 +28,9 @@ def shown(small_stylegan2: StyleGAN2):
 
 
 def check_strips(result):
-    """The change inside is the one asked for, where methods are compared and at the strips' ends, measured again from these."""
+    """The change inside is the one asked for, where methods are compared and at the strips' ends, measured again from
+    these.
+    """
     for row in result.edits:
         for edit, mask in zip(row, result.scene.masks, strict=True):
             assert edit.inside == pytest.approx(CHANGE, rel=1e-2)
@@ -52,7 +54,9 @@ def test_strips_lead_through_the_image(shown):
         for edit in row:
             np.testing.assert_allclose(edit.frames[edits.FRAMES // 2], image, rtol=0, atol=1e-5)
             moved = np.square(edit.frames - image).mean((1, 2, 3))
-            assert (np.diff(moved[: edits.FRAMES // 2 + 1]) < 0).all() and (np.diff(moved[edits.FRAMES // 2 :]) > 0).all()
+            assert (np.diff(moved[: edits.FRAMES // 2 + 1]) < 0).all() and (
+                np.diff(moved[edits.FRAMES // 2 :]) > 0
+            ).all()
 
 
 def test_attribute_is_the_measure(shown):
@@ -76,7 +80,9 @@ def test_page_says_what_was_measured(shown):
 def test_methods_are_explained_by_their_table(shown, monkeypatch):
     """Under the title and with the words of its row."""
     _, result = shown
-    monkeypatch.setitem(METHODS, "projected", dataclasses.replace(METHODS["projected"], title="<New>", about="said & done"))
+    monkeypatch.setitem(
+        METHODS, "projected", dataclasses.replace(METHODS["projected"], title="<New>", about="said & done")
+    )
     page = demo.page(result, model="small")
     assert page.count("&lt;New&gt;") == 2 and "said &amp; done" in page
 

@@ -1,13 +1,13 @@
 """The paper's evaluation on one footing for every method.
 
-    setup        latents, regions and their Grams, computed once, or taken from a sweep
-    stages       what is done is kept, piece by piece: a comparison goes on where it was stopped
-    methods      the direction by which each method would edit a region, and the same asked otherwise
-    walks        straight edits against walks
-    effects      what LPIPS and the face networks see of the edits
-    experiment   all of this as one run; `evaluation` measures
-    figures      medians with confidence intervals, `summary`
-    plane, page, command     the picture, the page, `lrgan compare`
+setup        latents, regions and their Grams, computed once, or taken from a sweep
+stages       what is done is kept, piece by piece: a comparison goes on where it was stopped
+methods      the direction by which each method would edit a region, and the same asked otherwise
+walks        straight edits against walks
+effects      what LPIPS and the face networks see of the edits
+experiment   all of this as one run; `evaluation` measures
+figures      medians with confidence intervals, `summary`
+plane, page, command     the picture, the page, `lrgan compare`
 """
 
 from lrgan_jax.compare.experiment import STAGES, Comparison, run

@@ -10,15 +10,14 @@ from tqdm import tqdm
 
 from lrgan_jax import checkpoint, sweep
 from lrgan_jax.compare.experiment import STAGES, run
+from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
-from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.errors import InputError
 from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layers import layers_text
-from lrgan_jax.methods import METHODS
 from lrgan_jax.pages.kit import COLOURS
 from lrgan_jax.search import Search
 
@@ -40,7 +39,8 @@ def compare_command(
     seed: int = 0,
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
 ) -> None:
-    """Compare all methods at the same change inside the region, as the paper does and beyond; tables, a page, and figures as JSON.
+    """Compare all methods at the same change inside the region, as the paper does and beyond; tables, a page, and
+    figures as JSON.
 
     After a stop the same command goes on where it was.
 
@@ -49,7 +49,8 @@ def compare_command(
         out: the folder to write: index.html, plane.svg and figures.json.
         num_latents: how many random latents. 64 take an hour on two CPU cores.
         num_walked: walks are compared with straight edits from so many of them.
-        regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by default.
+        regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
+          default.
         layers: the layers to differentiate and edit, such as 4-7; all by default.
         per_layer: a vector for each layer (W+) instead of one that all of them share.
         protect: what must keep still, as regions; the whole rest by default.
@@ -63,11 +64,15 @@ def compare_command(
     gen = checkpoint.load(model)
     names = regions or tuple(gen.info.regions)[:4]
     if not names:
-        raise InputError("this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose")
+        raise InputError(
+            "this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose"
+        )
     if num_latents < 2 or num_walked < 1:
         raise InputError("at least 2 latents are compared, and 1 walked from")
     search = Search(layers=layers, per_layer=per_layer, protect=list(protect) or None, draw=seed)
-    source = sweep.open(from_sweep) if from_sweep else seeded(gen, seed, num_latents, labels=labels, truncation=truncation)
+    source = (
+        sweep.open(from_sweep) if from_sweep else seeded(gen, seed, num_latents, labels=labels, truncation=truncation)
+    )
     comparison = run(
         gen,
         source,
@@ -79,7 +84,11 @@ def compare_command(
         progress=shown,
     )
     about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": search.to_json()}
-    where = f"latents of the sweep {from_sweep}" if from_sweep else f"random latents, seed {seed}, truncation {truncation:g}"
+    where = (
+        f"latents of the sweep {from_sweep}"
+        if from_sweep
+        else f"random latents, seed {seed}, truncation {truncation:g}"
+    )
     note = f"{num_latents} {where}, {layers_text(layers)}."
     figures = summary(comparison)
     settings = about | {"sweep": from_sweep} if from_sweep else about | {"truncation": truncation, "seed": seed}

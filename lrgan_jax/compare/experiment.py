@@ -1,8 +1,9 @@
 """The paper's evaluation, and the questions it leaves open, as one experiment over latents and regions.
 
-Every method is moved by real steps until the region has changed by the same amount, and what changed outside is its leak. Beside the
-methods stand directions of the frontier for other mu (its curve), for each method the frontier's direction with the same first-order
-change inside (which theory says cannot leak more, to first order), and the same methods asked otherwise.
+Every method is moved by real steps until the region has changed by the same amount, and what changed outside is its
+leak. Beside the methods stand directions of the frontier for other mu (its curve), for each method the frontier's
+direction with the same first-order change inside (which theory says cannot leak more, to first order), and the same
+methods asked otherwise.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.checks import check_whole
 from lrgan_jax.compare.effects import Effects, effects
-from lrgan_jax.compare.methods import Ranks, Vectors, directions_of_all, finder, frontier_at, frontier_curve, ranks, variants
+from lrgan_jax.compare.methods import (
+    Ranks,
+    Vectors,
+    directions_of_all,
+    finder,
+    frontier_at,
+    frontier_curve,
+    ranks,
+    variants,
+)
 from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, prepare_kept, settings_of
 from lrgan_jax.compare.stages import Progress, Stages
 from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
@@ -38,13 +48,15 @@ class Frontier(NamedTuple):
 
     curve: Float[np.ndarray, "g n r m"]  # at CURVE
     matched: Float[np.ndarray, "k n r m"]  # at each method's first-order change inside
-    line_inside: Float[np.ndarray, "l n r"]  # first-order changes at LINE
-    line_outside: Float[np.ndarray, "l n r"]
+    line: Float[np.ndarray, "2 l n r"]  # first-order changes inside and outside, at LINE
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """M methods, N latents, R regions. Equal to itself alone: arrays all through, it has no other equality that is a yes or no."""
+    """M methods, N latents, R regions.
+
+    Equal to itself alone: arrays all through, it has no other equality that is a yes or no.
+    """
 
     setup: Setup
     methods: tuple[str, ...]  # names in the table of methods
@@ -52,7 +64,7 @@ class Comparison:
     measured: Measured  # [M, N, R]
     seconds: dict[str, float]  # of the methods that look at the region: per latent and region, the Jacobian apart
     curve: Measured  # [G, N, R], of the frontier at CURVE
-    line: tuple[Float[np.ndarray, "l n r"], Float[np.ndarray, "l n r"]]  # its first-order changes inside and outside, at LINE
+    line: Float[np.ndarray, "2 l n r"]  # its first-order changes inside and outside, at LINE
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
     variants: dict[str, Measured]  # method -> [V, N, R], in the order of methods.OTHERS and the setup's `around`
     ranks: Ranks
@@ -74,15 +86,17 @@ def run(
     """All of it: the same latents and settings give the same figures, but for the seconds.
 
     Args:
-      latents: `seeded` or `given` ones, an array of w or ws, or an opened sweep that kept its Grams (grams="float32"): they are then
-        not computed again, and regions are not drawn otherwise, which would need new ones.
+      latents: `seeded` or `given` ones, an array of w or ws, or an opened sweep that kept its Grams
+        (grams="float32"): they are then not computed again, and regions are not drawn otherwise, which would need new
+        ones.
       regions: a name, several, or name -> whatever `regions.region_mask` takes.
       search: all of it counts but `method` and `num`.
       num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
       folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
       progress: wraps the numbers of the latents that a stage goes through, after its name.
     Raises:
-      InputError: on latents, regions or settings that do not fit each other, the model, the sweep, or the pieces in the folder.
+      InputError: on latents, regions or settings that do not fit each other, the model, the sweep, or the pieces in
+        the folder.
     """
     check_whole("num_walked", num_walked)
     chosen = choose(gen, latents, num_latents)
@@ -94,7 +108,9 @@ def run(
     find = cache(partial(finder, setup))
     found = directions_of_all(setup, stages, find)
     names, vectors = tuple(found), np.stack([of.vectors for of in found.values()])
-    asked = {name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name))) for name in ASKED}
+    asked = {
+        name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name))) for name in ASKED
+    }
     frontier = stages.keep("frontier", Frontier, lambda: _frontier(setup, vectors))
     groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
     of_methods, of_curve, of_matched, *of_asked = _measured(setup, groups, stages)
@@ -107,12 +123,15 @@ def run(
         of_methods,
         {name: float(of.seconds) for name, of in found.items() if np.isfinite(of.seconds)},
         of_curve,
-        (frontier.line_inside, frontier.line_outside),
+        frontier.line,
         of_matched,
         dict(zip(asked, of_asked, strict=True)),
         stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
         compare_walks(
-            scene, vectors[best, walked], of_methods.size[best, walked], stages.each("walks", OfRegion, len(scene.regions))
+            scene,
+            vectors[best, walked],
+            of_methods.size[best, walked],
+            stages.each("walks", OfRegion, len(scene.regions)),
         ),
         effects(scene, vectors, of_methods.size, stages.each("effects", Effects, len(scene.ws))),
     )
@@ -122,10 +141,13 @@ def _frontier(setup: Setup, vectors: Float[np.ndarray, "k n r m"]) -> Frontier:
     """Its curve, and what matches each direction."""
     a, b, tao = setup.inside, setup.outside, setup.scene.search.tao
     mu = np.asarray(over_all(lambda a, b: default_mu(a, b, TAO if tao is None else tao))(a, b))[..., None]
-    along, drawn = (np.moveaxis(np.asarray(over_all(frontier_curve)(a, b, (mu * mus).astype(a.dtype))), 2, 0) for mus in (CURVE, LINE))
+    along, drawn = (
+        np.moveaxis(np.asarray(over_all(frontier_curve)(a, b, (mu * mus).astype(a.dtype))), 2, 0)
+        for mus in (CURVE, LINE)
+    )
     at = over_all(frontier_at)  # compiled once
     matched = [np.asarray(at(a, b, change)) for change in rates(vectors, a)]
-    return Frontier(along, np.stack(matched), np.asarray(rates(drawn, a)), np.asarray(rates(drawn, b)))
+    return Frontier(along, np.stack(matched), np.stack([rates(drawn, a), rates(drawn, b)]))
 
 
 def _measured(setup: Setup, groups: list[Float[np.ndarray, "_ n r m"]], stages: Stages) -> list[Measured]:

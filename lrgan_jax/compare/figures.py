@@ -1,4 +1,4 @@
-"""A comparison in numbers: medians over the latents, how far to trust them, and all of it as records, which JSON is made of."""
+"""A comparison in numbers: medians over the latents, how far to trust them, all of it as records, for JSON too."""
 
 import math
 import warnings
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
 
 
 class Dominance(NamedTuple):
-    """The frontier's direction of the same first-order change inside against a method's: its leak over that of the method.
+    """The frontier's direction of the same first-order change inside against a method's: the quotient of leaks.
 
     To first order it is at most 1, by theory; at real steps curvature has its say.
     """
@@ -48,7 +48,7 @@ class RankFigures(NamedTuple):
 
 
 class WalkFigures(NamedTuple):
-    """At one strength: the straight edit's change inside and its leak, the walk's leak over it, the share of walks that came so far."""
+    """At one strength: the straight edit's change inside and leak, the walk's over it, the share that came so far."""
 
     inside: float
     straight: Interval
@@ -109,7 +109,10 @@ def as_json(record: Any) -> Any:
 
 
 def median_interval(values: Float[np.ndarray, "n ..."], seed: int = 0) -> Interval:
-    """Over the first axis, by resampling it: the percentile bootstrap (Efron 1979). Seeded: the same values give the same interval."""
+    """Over the first axis, by resampling it: the percentile bootstrap (Efron 1979).
+
+    Seeded: the same values give the same interval.
+    """
     n = len(values)
     rng = np.random.default_rng(seed)
     medians = nan_median(values[rng.integers(0, n, (RESAMPLES, n))], 1)

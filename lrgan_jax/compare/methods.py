@@ -1,7 +1,8 @@
-"""The methods that are compared: the one direction by which each would edit a region at a latent, and the same asked otherwise.
+"""The methods that are compared: the one direction by which each would edit a region, and the same asked otherwise.
 
-Methods that look at the region give their first direction. Those that do not are helped: of their first ten, the one is taken whose
-quotient of change inside to change outside, a step's length priced, is best at this very latent and region.
+Methods that look at the region give their first direction. Those that do not are helped: of their first ten, the one
+is taken whose quotient of change inside to change outside, a step's length priced, is best at this very latent and
+region.
 """
 
 import time
@@ -23,14 +24,18 @@ from lrgan_jax.rpca import settled
 from lrgan_jax.subspaces import TAO, default_mu, energies, frontier_directions, ranked_directions
 
 OWN = "its own"
-OTHERS = ("another image's", "all images' mean")  # Grams that a method is asked with in place of a latent's own; AROUND has more
+OTHERS = ("another image's", "all images' mean")  # Grams in place of a latent's own; AROUND has more
 RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
 
-Finder = Callable[[Array, Array], Array]  # Grams of all latents and regions -> directions [N, R, m], NaN where there is none
+# From the Grams of all latents and regions to directions [N, R, m], NaN where there is none.
+Finder = Callable[[Array, Array], Array]
 
 
 class Found(NamedTuple):
-    """One method's directions, and the seconds they took, compiled, per latent and region; NaN where others' are chosen from."""
+    """One method's directions, and the seconds they took, compiled, per latent and region.
+
+    NaN where others' are chosen from.
+    """
 
     vectors: Float[np.ndarray, "n r m"]
     seconds: Float[np.ndarray, ""]
@@ -102,13 +107,20 @@ def _chosen(setup: Setup, method: Method) -> Float[np.ndarray, "n r m"]:
     return np.asarray(jax.jit(jax.vmap(jax.vmap(best, (None, 0, 0))))(rows, setup.inside, setup.outside))
 
 
-def frontier_curve(inside: Float[Array, "d d"], outside: Float[Array, "d d"], mus: Float[Array, " m"]) -> Float[Array, "m d"]:
+def frontier_curve(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], mus: Float[Array, " m"]
+) -> Float[Array, "m d"]:
     """The frontier's best direction for each mu."""
     return jax.lax.map(lambda mu: frontier_directions(inside, outside, mu).vectors[0], mus)
 
 
-def frontier_at(inside: Float[Array, "d d"], outside: Float[Array, "d d"], change: Float[Array, ""]) -> Float[Array, " d"]:
-    """The frontier's direction whose first-order change inside is `change`: as mu rises, a(mu) falls, so bisection in log mu finds it."""
+def frontier_at(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], change: Float[Array, ""]
+) -> Float[Array, " d"]:
+    """The frontier's direction whose first-order change inside is `change`.
+
+    As mu rises, a(mu) falls, so bisection in log mu finds it.
+    """
 
     def best(log_mu):
         return frontier_directions(inside, outside, jnp.exp(log_mu)).vectors[0]
@@ -125,7 +137,7 @@ def frontier_at(inside: Float[Array, "d d"], outside: Float[Array, "d d"], chang
 
 
 def variants(setup: Setup, find: Finder) -> Vectors:
-    """Directions to be used at each latent and region, from Grams that are not its own: OTHERS, then the setup's `around`."""
+    """Directions for each latent and region from Grams that are not its own: OTHERS, then the setup's `around`."""
     a, b = setup.inside, setup.outside
     of_next = np.roll(a, -1, 0), np.roll(b, -1, 0)
     of_mean = tuple(np.broadcast_to(gram.mean(0), gram.shape) for gram in (a, b))

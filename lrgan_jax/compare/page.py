@@ -7,9 +7,9 @@ from jaxtyping import Float, UInt8
 
 from lrgan_jax import images
 from lrgan_jax.compare.experiment import ASKED, Comparison
+from lrgan_jax.compare.figures import Figures, Interval
 from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
 from lrgan_jax.compare.plane import letters, plane
-from lrgan_jax.compare.figures import Interval, Figures
 from lrgan_jax.compare.walks import STRENGTHS
 from lrgan_jax.methods import METHODS
 from lrgan_jax.pages import kit
@@ -29,8 +29,8 @@ STYLE = """
 
 def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
     """The HTML text of a comparison and its `summary`."""
-    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.SAME_CHANGE}. What has changed
-{_elsewhere(comparison)} by then is its leak.</p>"""
+    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.SAME_CHANGE}. What has
+changed {_elsewhere(comparison)} by then is its leak.</p>"""
     parts = [
         about,
         kit.note(escape(note)),
@@ -73,8 +73,10 @@ def _leaks(c: Comparison, figures: Figures) -> str:
     names = [f"{letter} {escape(METHODS[m].title)}" for m, letter in letters(c.methods).items()]
     return kit.section(
         "How much leaks?",
-        f"Change {_elsewhere(c)} over change inside, in percent, median over {figures.latents} latents with its 95 % confidence "
-        "interval. Methods that do not look at the region choose, at each latent, the best of their first ten directions.",
+        f"Change {_elsewhere(c)} over change inside, in percent, median over {figures.latents} latents "
+        "with its 95 % confidence "
+        "interval. Methods that do not look at the region choose, at each latent, the best of their first "
+        "ten directions.",
         kit.table(["all", *map(escape, figures.regions)], rows),
         kit.note(star),
         kit.explained(c.methods, names),
@@ -90,7 +92,10 @@ def _effects(figures: Figures) -> str:
         seconds = figures.seconds.get(method)
         cells = [with_interval(measured[name], *EFFECTS[name][1:]) for name in known]
         rows.append(_row(figures, method, [*cells, "" if seconds is None else f"{1000 * seconds:.1f}"]))
-    about = "What networks see of the same edits, and milliseconds that a method takes per latent and region beside the Jacobian."
+    about = (
+        "What networks see of the same edits, and milliseconds that a method takes per latent and region "
+        "beside the Jacobian."
+    )
     return f"<p>{about}</p>" + kit.table([*(EFFECTS[name][0] for name in known), "ms"], rows)
 
 
@@ -99,8 +104,10 @@ def _planes(c: Comparison) -> str:
     drawn = (f'<figure>{plane(c, r)}<figcaption class="region">{escape(r)}</figcaption></figure>' for r in regions)
     return kit.section(
         "Inside against outside",
-        "What a direction changes inside and outside per squared unit of step, mean over the latents: hollow to first order, filled at "
-        "the real step. Down and right is better. The line is the frontier, below which no hollow point can lie; dashed, the same at "
+        "What a direction changes inside and outside per squared unit of step, mean over the latents: "
+        "hollow to first order, filled at "
+        "the real step. Down and right is better. The line is the frontier, below which no hollow point "
+        "can lie; dashed, the same at "
         "real steps.",
         f'<div class="planes">{"".join(drawn)}</div>',
     )
@@ -109,12 +116,17 @@ def _planes(c: Comparison) -> str:
 def _dominance(figures: Figures) -> str:
     rows = []
     for method, d in figures.dominance.items():
-        cells = [with_interval(d.first_order, digits=2), f"{d.first_order_largest:.3f}", with_interval(d.real_steps, digits=2)]
+        cells = [
+            with_interval(d.first_order, digits=2),
+            f"{d.first_order_largest:.3f}",
+            with_interval(d.real_steps, digits=2),
+        ]
         rows.append(_row(figures, method, [*cells, f"{100 * d.at_most_1:.0f} %", f"{100 * d.at_most_1_1:.0f} %"]))
     head = ["leak over the method's, first order", "largest", "real steps", "at most 1", "at most 1.1"]
     return kit.section(
         "Does the frontier win at real steps, too?",
-        "Against each method stands the frontier's direction that changes the region as much per unit of step, to first order. It leaks "
+        "Against each method stands the frontier's direction that changes the region as much per unit of "
+        "step, to first order. It leaks "
         "at most as much, by theory, where the frontier changes as much; at real steps curvature has its say.",
         kit.table(head, rows),
     )
@@ -123,10 +135,13 @@ def _dominance(figures: Figures) -> str:
 def _variants(c: Comparison, figures: Figures) -> str:
     titles = [METHODS[m].title for m in ASKED]
     rows = [_row(figures, m, [with_interval(leak, 100) for leak in figures.variants[m].values()]) for m in titles]
-    left_out = "" if c.setup.around else "Regions drawn differently are left out: they need Grams that the sweep has not kept."
+    left_out = (
+        "" if c.setup.around else "Regions drawn differently are left out: they need Grams that the sweep has not kept."
+    )
     return kit.section(
         "Asked otherwise",
-        "Leak in percent of a direction found for another image, for all images together, or for a region drawn differently; measured at "
+        "Leak in percent of a direction found for another image, for all images together, or for a region "
+        "drawn differently; measured at "
         "each image on the region as it is, geometric mean over the regions.",
         kit.table([escape(name) for name in figures.variants[titles[0]]], rows),
         kit.note(left_out),
@@ -137,10 +152,13 @@ def _ranks(c: Comparison, figures: Figures) -> str:
     rows = []
     for scale, found in figures.ranks.items():
         shares = found.energy_inside, found.energy_outside, found.converged
-        rows.append(kit.Row(scale, [f"{found.rank_inside:.0f}", f"{found.rank_outside:.0f}", *(f"{a:.2f}" for a in shares)]))
+        rows.append(
+            kit.Row(scale, [f"{found.rank_inside:.0f}", f"{found.rank_outside:.0f}", *(f"{a:.2f}" for a in shares)])
+        )
     return kit.section(
         "Rank and lambda",
-        f"Median ranks of the low-rank parts of {c.vectors.shape[-1]}-dimensional Grams, their share of the trace, and the share of "
+        f"Median ranks of the low-rank parts of {c.vectors.shape[-1]}-dimensional Grams, their share of "
+        "the trace, and the share of "
         f"robust PCAs that converged, at {c.ranks.rank_inside.shape[1]} latents; lambda in units of 1/sqrt(d).",
         kit.table(["rank inside", "rank outside", "energy inside", "energy outside", "converged"], rows),
     )
@@ -149,27 +167,33 @@ def _ranks(c: Comparison, figures: Figures) -> str:
 def _walks(c: Comparison, figures: Figures) -> str:
     rows = []
     for strength, w in figures.walks.items():
-        cells = [f"{w.inside:.3f}", with_interval(w.straight, 100), with_interval(w.ratio, digits=2), f"{100 * w.reached:.0f} %"]
+        cells = [
+            f"{w.inside:.3f}",
+            with_interval(w.straight, 100),
+            with_interval(w.ratio, digits=2),
+            f"{100 * w.reached:.0f} %",
+        ]
         rows.append(kit.Row(f"&times; {strength}", cells))
     return kit.section(
         "Walks",
-        "The straight edit at one, two and four times the usual step, and a walk along the curve until the region has changed as much; "
+        "The straight edit at one, two and four times the usual step, and a walk along the curve until the "
+        "region has changed as much; "
         f"leak of the straight edit in percent, and the walk's over it, {c.walks.inside.shape[1]} latents.",
         kit.table(["change inside", "straight: leak", "walk: leak over it", "walks that came so far"], rows),
         kit.strips(_walk_strips(c)),
     )
 
 
-def _walk_strips(c: Comparison) -> list[tuple[str, str, bool]]:
+def _walk_strips(c: Comparison) -> list[tuple[str, list[str], bool]]:
     """The largest strength, forwards, the first latents: straight above, walked below, for every region."""
     largest = STRENGTHS.index(max(STRENGTHS))
     originals, ends = c.setup.scene.pictures(c.walks.moves[largest, : 2 * SHOWN, :, 1])  # [n, R, 2, H, W, C]
     rows = []
     for r, region in enumerate(c.setup.scene.regions):
         for k, name in enumerate(("straight", "walk")):
-            pairs = np.stack([originals, ends[:, r, k]], axis=1).reshape(-1, *originals.shape[1:])
-            shown = kit.picture(images.strip(pairs), f"{region}, {name}, four times the usual step")
-            rows.append((f"{escape(region)}, {name}", shown, name == "walk"))
+            pairs = zip(originals, ends[:, r, k], strict=True)
+            shown = [kit.picture(images.strip(np.stack(pair)), f"{region}, {name}") for pair in pairs]
+            rows.append((f"{escape(region)}, {name}", shown, False))
     return rows
 
 
@@ -183,16 +207,17 @@ def _side_by_side(c: Comparison) -> str:
         rows = []
         for k, method in enumerate(c.methods):
             title = METHODS[method].title
-            tiles = [_ends(originals[n], *ends[n, k, r]) for n in range(num)]
-            shown = kit.picture(np.concatenate(tiles, axis=1), f"{title}, {region}")
+            name = f"{title}, {region}"
+            shown = [kit.picture(_ends(originals[n], *ends[n, k, r]), name) for n in range(num)]
             rows.append((escape(title), shown, method == "frontier"))
         sections.append(f'<h2 class="region">{escape(region)}</h2>{kit.strips(rows)}')
-    about = f"Both ends and the image itself, at the same change inside; after each, where the forward end differs: {kit.SCALE}."
-    return kit.section("Side by side", about, *sections)
+    about = "Both ends and the image itself, at the same change inside; after each, where the forward end differs: "
+    return kit.section("Side by side", f"{about}{kit.SCALE}.", *sections)
 
 
-def _ends(image: Float[np.ndarray, "h w c"], back: Float[np.ndarray, "h w c"], forth: Float[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h v 3"]:
-    """Backward end, image, forward end and where that differs, with a gap after it."""
+def _ends(
+    image: Float[np.ndarray, "h w c"], back: Float[np.ndarray, "h w c"], forth: Float[np.ndarray, "h w c"]
+) -> UInt8[np.ndarray, "h v 3"]:
+    """Backward end, image, forward end and where that differs."""
     change = np.sqrt(np.square(forth - image).mean(-1))
-    tiles = np.concatenate([images.strip(np.stack([back, image, forth])), kit.heat(change)], axis=1)
-    return np.pad(tiles, ((0, 0), (0, 10), (0, 0)), constant_values=255)
+    return np.concatenate([images.strip(np.stack([back, image, forth])), kit.heat(change)], axis=1)

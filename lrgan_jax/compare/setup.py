@@ -1,4 +1,4 @@
-"""What an experiment stands on: latents, regions, and the Grams of each, computed once, or taken from a sweep that kept them."""
+"""What an experiment stands on: latents, regions and their Grams, computed once or taken from a sweep."""
 
 import hashlib
 from collections.abc import Callable
@@ -31,6 +31,7 @@ AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and sc
     "right": (0.0, 0.15, 1.0),
 }
 
+
 class Grams(NamedTuple):
     """Of all regions, at one latent."""
 
@@ -39,7 +40,7 @@ class Grams(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """N latents and R regions, with the Grams of the regions as they are and drawn otherwise, in the order of AROUND."""
+    """N latents and R regions, with the Grams of these as they are and drawn otherwise, in the order of AROUND."""
 
     scene: Scene
     z: Z | None  # behind the latents, where that is known
@@ -78,7 +79,9 @@ def choose(gen: Generator, latents: Latents | Latent | ArrayLike | Sweep, num: i
         numbers, record = np.arange(min(num or latents.num, latents.num)), latents.record
         ws = latents.stretch(0, len(numbers))
     if len(numbers) < max(num or 2, 2):
-        raise InputError(f"at least 2 latents are compared, {max(num or 2, 2)} are asked for, and there are {len(numbers)}")
+        raise InputError(
+            f"at least 2 latents are compared, {max(num or 2, 2)} are asked for, and there are {len(numbers)}"
+        )
     return Chosen(ws, _z_behind(gen, record, numbers), {**record, "num": len(numbers)})
 
 
@@ -123,7 +126,9 @@ def check_kept(scene: Scene, sweep: Sweep) -> None:
     if missing := [region for region in scene.regions if region not in sweep.regions]:
         raise InputError(f"this sweep has no region {missing[0]!r}, it has {', '.join(sweep.regions)}")
     options, search = before["options"], scene.search
-    kept = {"model": before["model"]} | {name: options.get(name, getattr(Search(), name)) for name in ("channels", "pooling")}
+    kept = {"model": before["model"]} | {
+        name: options.get(name, getattr(Search(), name)) for name in ("channels", "pooling")
+    }
     asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
     different = list(differences(asked, kept))
     if moves_of(options["layers"], scene.gen.num_ws, per_layer=options.get("per_layer", False)) != scene.moves:
@@ -137,7 +142,10 @@ def check_kept(scene: Scene, sweep: Sweep) -> None:
 
 
 def settings_of(scene: Scene, chosen: Chosen, *, num_walked: int, kept: bool) -> dict[str, Any]:
-    """What all the figures of a comparison follow from. A model without a fingerprint is told by an image of its own."""
+    """What all the figures of a comparison follow from.
+
+    A model without a fingerprint is told by an image of its own.
+    """
     gen, keep = scene.gen, scene.targets.keep
     default = Search()
     return {
@@ -164,7 +172,7 @@ def _same_protected(scene: Scene, options: dict[str, Any], prints: list[str]) ->
     return same and all(any(np.array_equal(row, other) for other in weights) for row in keep)
 
 
-def _prints(masks: Float[np.ndarray, "k *shape"]) -> list[str]:
+def _prints(masks: Float[np.ndarray, "k ..."]) -> list[str]:
     """As a sweep's manifest has them."""
     return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
 
@@ -178,7 +186,7 @@ def _z_behind(gen: Generator, record: dict[str, Any], numbers: np.ndarray) -> Z 
 
 
 def _with_others(aims: Targets, count: int) -> Targets:
-    """The same targets, and after the regions each of them drawn otherwise, in the order of AROUND; the same keeps still beside it."""
+    """The same, and after the regions each drawn otherwise, in the order of AROUND; the same keeps still beside it."""
     own, protected = aims.masks[:count], aims.masks[count:]
     around = [redrawn(mask, *change) for change in AROUND.values() for mask in own]
     keep = None if aims.keep is None else np.tile(aims.keep, (1 + len(AROUND), 1))
@@ -186,7 +194,10 @@ def _with_others(aims: Targets, count: int) -> Targets:
 
 
 def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: float) -> Float[np.ndarray, "h w"]:
-    """The region shifted by shares of its height and width and scaled about its centre, by nearest pixel; cut off at the border."""
+    """The region shifted by shares of its height and width and scaled about its centre, by nearest pixel.
+
+    Cut off at the border.
+    """
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     centre = (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
@@ -196,7 +207,9 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
         return np.where((place >= 0) & (place < size), place, size)  # past the end: the padding
 
     padded = np.pad(mask, (0, 1))
-    return padded[np.ix_(source(mask.shape[0], centre[0], down * height), source(mask.shape[1], centre[1], right * width))]
+    return padded[
+        np.ix_(source(mask.shape[0], centre[0], down * height), source(mask.shape[1], centre[1], right * width))
+    ]
 
 
 def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,4 +217,6 @@ def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
 
     One after the other: solvers stop when they are done, where a batch would wait for its slowest.
     """
-    return jax.jit(lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs))
+    return jax.jit(
+        lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs)
+    )

@@ -1,4 +1,4 @@
-"""Straight edits against walks at growing strength: how much each leaks when the region has changed by the same amount."""
+"""Straight edits against walks at growing strength: what leaks when the region has changed by the same amount."""
 
 from typing import NamedTuple
 
@@ -22,15 +22,18 @@ WAYS = np.float32([-1, 1])
 class Walks(NamedTuple):
     """S strengths, N latents, R regions, two ways (backwards first)."""
 
-    inside: Float[np.ndarray, "s n r 2"]  # mean squared change of the region by the straight edit, which the walk is cut at
+    inside: Float[np.ndarray, "s n r 2"]  # mean squared change by the straight edit, which the walk is cut at
     straight: Float[np.ndarray, "s n r 2"]  # change outside
     walked: Float[np.ndarray, "s n r 2"]
     reached: Bool[np.ndarray, "s n r 2"]
-    moves: Float[np.ndarray, "s n r 2 2 l d"]  # to the ends of both kinds, straight and walked: whoever shows them makes the images
+    moves: Float[np.ndarray, "s n r 2 2 l d"]  # to the ends, straight and walked: who shows them makes the images
 
     @property
     def ratio(self) -> Float[np.ndarray, "s n r 2"]:
-        """Leak of the walk over that of the straight edit; NaN where the walk ended before the region had changed that much."""
+        """Leak of the walk over that of the straight edit.
+
+        NaN where the walk ended before the region had changed that much.
+        """
         return np.where(self.reached, self.walked / np.maximum(self.straight, 1e-12), np.nan)
 
 
@@ -56,9 +59,7 @@ def compare_walks(
     return Walks(*(np.stack(of_regions, axis=2) for of_regions in zip(*found, strict=True)))
 
 
-def _of_region(
-    scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], sizes: Float[np.ndarray, "n 2"]
-) -> OfRegion:
+def _of_region(scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], sizes: Float[np.ndarray, "n 2"]) -> OfRegion:
     """All latents, both ways, all strengths: [N, 2, S] until the end. Where no direction is, there are no figures."""
     there = np.isfinite(vectors).all(-1) & np.isfinite(sizes).all(-1)
     vectors, sizes = np.where(there[:, None], vectors, 0), np.where(there[:, None], sizes, 0)
@@ -102,9 +103,10 @@ def _walked(
 
 @jax.jit
 def _cut(f, labels, paths: Float[Array, "n 2 points l d"], changes: Float[Array, "n 2 s"], mask: Float[Array, "h w"]):
-    """Whether paths come so far that the region has changed that much, [N, 2, S], and the latents there, [N, 2, S, L, d].
+    """Whether paths come to where the region has changed that much, [N, 2, S]; the latents there, [N, 2, S, L, d].
 
-    One search after the other: the image is once in the program. The mask is an argument, so one program serves all regions.
+    One search after the other: the image is once in the program. The mask is an argument, so one program serves all
+    regions.
     """
     start, end = jnp.zeros(1, paths.dtype), jnp.ones(1, paths.dtype)
 
@@ -125,7 +127,10 @@ def _cut(f, labels, paths: Float[Array, "n 2 points l d"], changes: Float[Array,
 
 
 def _along(f, points, fraction):
-    """The image at a fraction [1] of the path's length, on the straight pieces between its points; past its end on the last one."""
+    """The image at a fraction [1] of the path's length, on the straight pieces between its points.
+
+    Past its end on the last one.
+    """
     place = fraction[0] * (len(points) - 1)
     k = jnp.clip(jnp.floor(place).astype(int), 0, len(points) - 2)
     return f(points[k] + (place - k) * (points[k + 1] - points[k]))

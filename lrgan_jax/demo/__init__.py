@@ -1,7 +1,7 @@
 """Local edits of a few faces on a page: the small sister of `compare`.
 
-    edits       directions of four methods, what they do at the same change inside, and the pictures of the best one
-    page        all of it as HTML
+edits       directions of four methods, what they do at the same change inside, and the pictures of the best one
+page        all of it as HTML
 """
 
 from lrgan_jax.demo.edits import Demo, Edit, run

@@ -1,4 +1,4 @@
-"""What `lrgan demo` shows: local edits of a few faces, and how much less they leak than edits that ignore the rest of the image."""
+"""What the demo shows: local edits of a few faces, and how much less they leak than edits that ignore the rest."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -66,7 +66,7 @@ def run(
     *,
     progress: Callable[[Sequence[int]], Any] = lambda numbers: numbers,
 ) -> Demo:
-    """Directions of every method for every latent and region, compared at equal change, and the strips of the frontier's best.
+    """Every method's directions for every latent and region at equal change, and the strips of the frontier's best.
 
     Args:
       regions: a name, several, or name -> whatever `regions.region_mask` takes.

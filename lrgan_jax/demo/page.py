@@ -19,7 +19,8 @@ svg .inside { stroke: var(--inside); fill: none } svg .rest { stroke: var(--rest
 svg .axis { stroke: var(--line); fill: none }
 @media (max-width: 56rem) { .edit { grid-template-columns: repeat(4, 1fr) } .edit .strip { grid-column: 2 / -1 }
   .edit .spectrum { grid-column: span 2 } }
-@media (max-width: 30rem) { .edit { grid-template-columns: repeat(2, 1fr) } .edit .strip { grid-column: 1 / -1 } }
+@media (max-width: 30rem) { .edit { grid-template-columns: repeat(3, 1fr) }
+  .edit .strip { grid-column: 1 / -1; order: -1 } .edit .spectrum { grid-column: 1 / -1 } }
 """
 
 
@@ -31,8 +32,8 @@ def page(demo: Demo, *, model: str, note: str = "") -> str:
     """
     search = demo.scene.search
     own = " a vector for each of" if search.per_layer else ""
-    about = """<p>Each strip moves one latent along one direction. The direction was computed from that image alone so that
-the marked region changes and the rest stays; nothing is masked or pasted when the image is made.</p>"""
+    about = """<p>Each strip moves one latent along one direction. The direction was computed from that image alone so
+that the marked region changes and the rest stays; nothing is masked or pasted when the image is made.</p>"""
     parts = [about, kit.note(f"{escape(note)} Edits move{own} {escape(layers_text(search.layers))}."), _leaks(demo)]
     parts += [_section(demo, r) for r in range(len(demo.scene.regions))]
     return kit.document(f"Local edits of {model}", parts, style=STYLE)
@@ -54,18 +55,20 @@ def _leaks(demo: Demo) -> str:
     rows = []
     for name, ratios, all_reached in zip(demo.methods, leak_ratios(demo), reached, strict=True):
         cells = [f"{ratio:.2f}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
-        rows.append(kit.Row(escape(METHODS[name].title), cells, METHODS[name].kind == "ours" and name == "frontier"))
+        rows.append(kit.Row(escape(METHODS[name].title), cells, name == "frontier"))
     star = "" if reached.all() else " * some edits could not change the region that much; their largest change counts."
     early = f" {caveat(demo)}" if demo.stopped else ""
     where = "outside the region" if demo.scene.kept is None else "of what is to keep still"
     return kit.section(
         "How still is the rest?",
-        f"Change {where}, relative to the direction that moves the region most and ignores the rest; both moved until the "
+        f"Change {where}, relative to the direction that moves the region most and ignores the rest; both "
+        "moved until the "
         f"{kit.SAME_CHANGE}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
         kit.table([escape(region) for region in demo.scene.regions], rows),
         kit.explained(demo.methods),
         kit.note(
-            f"Heat maps show the change at the two ends of a strip: {kit.SCALE}. The ends change the region by {SHOWN} mean "
+            f"Heat maps show the change at the two ends of a strip: {kit.SCALE}. The ends change the "
+            f"region by {SHOWN} mean "
             f"squared, {kit.grey_levels(SHOWN**0.5)} grey levels. Spectra: eigenvalues of the low-rank parts, "
             '<b class="inside">inside</b> and <b class="rest">rest</b>, on a log scale, their ranks marked.'
         ),

@@ -1,4 +1,7 @@
-"""What pages are made of: one style, documents, tables, strips and heat maps. Texts are HTML, unless it says that they are names."""
+"""What pages are made of: one style, documents, tables, strips and heat maps.
+
+Texts are HTML, unless it says that they are names.
+"""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -32,7 +35,8 @@ th, td { padding: .3rem .9rem; text-align: right; border-bottom: 1px solid var(-
 th:first-child { text-align: left; padding-left: .3rem; white-space: nowrap } thead th { color: var(--soft) }
 tr.best { background: var(--best) } tr.best td, tr.best th { font-weight: 600 }
 th b { display: inline-block; width: 1.2rem; color: var(--soft) }
-td small { display: block; color: var(--soft); font-size: .72rem; font-weight: 400; line-height: 1.1; white-space: nowrap }
+td small { display: block; color: var(--soft); font-size: .72rem; font-weight: 400; line-height: 1.1;
+  white-space: nowrap }
 .scroll { overflow-x: auto }
 figure { margin: 0; min-width: 0 }
 figcaption { color: var(--soft); font-size: .78rem; line-height: 1.35; margin-top: .25rem }
@@ -43,9 +47,9 @@ svg text { font: 9px system-ui, sans-serif; fill: var(--soft) }
   background: linear-gradient(90deg, #000, #990000 33%, #ff8d1a 64%, #ffff80 85%, #fff) }
 .strips { display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center; font-size: .85rem }
 .strips img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: 2px }
-.strips .best { font-weight: 600 }
+.strips .best { font-weight: 600 } .tiles { display: flex; flex-wrap: wrap; gap: .25rem .6rem }
 @media (max-width: 40rem) { .strips { grid-template-columns: 1fr } }
-@media (max-width: 30rem) { th, td { padding: .3rem .5rem } }
+@media (max-width: 30rem) { table { font-size: .9rem } th, td { padding: .3rem .4rem } }
 """
 
 
@@ -98,9 +102,12 @@ def picture(pixels: Picture, name: str) -> str:
     return f'<img src="{images.data_uri(pixels)}" alt="{escape(name)}">'
 
 
-def strips(rows: Iterable[tuple[str, str, bool]]) -> str:
-    """Pictures below each other: a heading, the picture, whether it is ours."""
-    cells = (f"<div{' class=best' if best else ''}>{head}</div>{shown}" for head, shown, best in rows)
+def strips(rows: Iterable[tuple[str, Sequence[str], bool]]) -> str:
+    """Pictures below each other: a heading, the pictures of its row, whether it is ours."""
+    cells = (
+        f'<div{" class=best" if best else ""}>{head}</div><div class="tiles">{"".join(pictures)}</div>'
+        for head, pictures, best in rows
+    )
     return f'<div class="strips">{"".join(cells)}</div>'
 
 
