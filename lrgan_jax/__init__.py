@@ -8,19 +8,17 @@
 Start reading at `pipeline.py`.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.editing import edit, walk
 from lrgan_jax.errors import LrganError
 from lrgan_jax.generators import (
-    DCGAN,
     WS,
-    DCGANConfig,
     Generator,
     LatentsError,
     ModelInfo,
-    StyleGAN2,
-    StyleGAN2Config,
     W,
     Z,
     from_function,
@@ -50,6 +48,9 @@ from lrgan_jax.subspaces import (
     weight_directions,
 )
 
+if TYPE_CHECKING:
+    from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config
+
 __version__ = "0.1.0"
 __all__ = [
     "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Found", "Generator",
@@ -60,3 +61,12 @@ __all__ = [
     "principal_angles", "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render",
     "robust_pca", "sample_z", "save", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The architectures' classes, which load Flax when they are first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lrgan_jax import generators
+
+    return getattr(generators, name)

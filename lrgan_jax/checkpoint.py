@@ -17,7 +17,7 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from lrgan_jax.errors import DeviceError, ExistsError, InputError, InputTypeError
-from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator
+from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, architecture
 
 DESCRIPTION = "model.json"
 VERSION = 1
@@ -93,7 +93,7 @@ def load(name_or_path: Any) -> StoredGenerator:
     folder = find(name_or_path)
     description = describe(folder)
     check_devices()
-    cls, config_cls, init = ARCHITECTURES[description["architecture"]]
+    cls, config_cls, init = architecture(description["architecture"])
     try:
         config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
         wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
@@ -193,7 +193,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _architecture(gen: StoredGenerator) -> str:
-    return next(name for name, (cls, *_) in ARCHITECTURES.items() if isinstance(gen, cls))
+    return next(name for name, cls in ARCHITECTURES.items() if type(gen).__name__ == cls)
 
 
 def _plain(tree):

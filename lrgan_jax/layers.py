@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lrgan_jax.arrays import AnyArray
@@ -49,7 +50,7 @@ class Moves:
         if not self.per_layer:
             return numbers[..., None, :] * self.weights(numbers.dtype)[:, None]
         own = numbers.reshape(*numbers.shape[:-1], len(self.moving), d)
-        return jnp.zeros((*own.shape[:-2], self.num_ws, d), own.dtype).at[..., list(self.moving), :].set(own)
+        return jnp.zeros((*own.shape[:-2], self.num_ws, d), own.dtype).at[..., np.array(self.moving), :].set(own)
 
     def gather(self, gradient: Float[Array, "*layers d"]) -> Float[Array, " m"]:
         """The transpose of `spread`: how a gradient by the latent answers to each number."""
@@ -57,7 +58,7 @@ class Moves:
             return gradient
         if not self.per_layer:
             return jnp.tensordot(self.weights(gradient.dtype), gradient, 1)
-        return gradient[jnp.asarray(self.moving)].reshape(-1)
+        return gradient[np.array(self.moving)].reshape(-1)
 
     def weights(self, dtype: Any) -> Float[Array, " l"]:
         """1 for the rows that move, 0 for the others."""

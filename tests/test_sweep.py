@@ -392,7 +392,7 @@ def test_a_vector_for_each_layer(small_stylegan2, tmp_path):
     found = opened.directions("corner", 0)
     alone = find_directions(small_stylegan2, np.asarray(opened["ws"])[:1], REGIONS["corner"], **options)
     assert found.vectors.shape == (2, 6, 12) and worst(found.vectors, alone.vectors) < 1e-3
-    assert not found.vectors[:, [0, 3, 4, 5]].any() and opened.directions("middle").vectors.shape == (2, 6, 12)
+    assert not found.vectors[:, [0, 3, 4, 5]].any() and opened.directions("middle").vectors.shape[1:] == (6, 12)
 
 
 def test_classes_that_the_synthesis_takes(tmp_path):

@@ -1,10 +1,12 @@
 """What makes images: one file per architecture, behind one protocol.
 
-`ARCHITECTURES` is the only list of them: name -> (class with its weights, config class, fresh variables).
+`ARCHITECTURES` is the only list of them. Their files load Flax, which takes longer than all the rest of this package, so each is loaded
+when it is first asked for.
 """
 
-from lrgan_jax.generators import dcgan, stylegan2
-from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 from lrgan_jax.generators.functions import FunctionGenerator, from_function
 from lrgan_jax.generators.latent_files import LatentsError, load_latents
 from lrgan_jax.generators.latents import WS, Latent, W, Z
@@ -18,17 +20,65 @@ from lrgan_jax.generators.protocol import (
     grid,
 )
 from lrgan_jax.generators.sampling import near_frontal, sample_z
-from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.view import image_function, render, to_ws
 from lrgan_jax.generators.windows import Window
 
-ARCHITECTURES = {
-    "stylegan2": (StyleGAN2, StyleGAN2Config, stylegan2.init),
-    "dcgan": (DCGAN, DCGANConfig, dcgan.init),
-}
+if TYPE_CHECKING:
+    from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
+    from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+
+ARCHITECTURES = {"stylegan2": "StyleGAN2", "dcgan": "DCGAN"}  # file -> class; its config is called so, too, with Config at the end
+
+
+class Architecture(NamedTuple):
+    """A generator's class with its weights, its config's class, and its fresh variables, `init(key, config)`."""
+
+    generator: Any
+    config: Any
+    init: Any
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture of that name in `ARCHITECTURES`."""
+    module, cls = import_module(f"lrgan_jax.generators.{name}"), ARCHITECTURES[name]
+    return Architecture(getattr(module, cls), getattr(module, f"{cls}Config"), module.init)
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of the architectures, and their configs."""
+    for file, cls in ARCHITECTURES.items():
+        if name in (cls, f"{cls}Config"):
+            return getattr(import_module(f"lrgan_jax.generators.{file}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
-    "ARCHITECTURES", "DCGAN", "WS", "DCGANConfig", "FunctionGenerator", "Generator", "HasStyles", "Latent", "LatentsError",
-    "MakesParts", "ModelInfo", "StoredGenerator", "StyleGAN2", "StyleGAN2Config", "W", "Window", "Z", "check_generator",
-    "from_function", "grid", "image_function", "load_latents", "near_frontal", "render", "sample_z", "to_ws",
-]  # fmt: skip
+    "ARCHITECTURES",
+    "DCGAN",
+    "WS",
+    "Architecture",
+    "DCGANConfig",
+    "FunctionGenerator",
+    "Generator",
+    "HasStyles",
+    "Latent",
+    "LatentsError",
+    "MakesParts",
+    "ModelInfo",
+    "StoredGenerator",
+    "StyleGAN2",
+    "StyleGAN2Config",
+    "W",
+    "Window",
+    "Z",
+    "architecture",
+    "check_generator",
+    "from_function",
+    "grid",
+    "image_function",
+    "load_latents",
+    "near_frontal",
+    "render",
+    "sample_z",
+    "to_ws",
+]

@@ -17,9 +17,10 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num
 
-from lrgan_jax.checks import check_number
-from lrgan_jax.metrics.change import Change, region_change
 from lrgan_jax.arrays import AnyArray
+from lrgan_jax.checks import check_number
+from lrgan_jax.errors import InputError
+from lrgan_jax.metrics.change import Change, region_change
 
 TOLERANCE = 1e-3  # of a mean squared change
 REACHED = 0.01  # a step that misses by less still counts
@@ -73,7 +74,7 @@ def step_for_change(
     Returns:
       The step and what it does, measured; where none is found, the trial that came nearest. NaN for a direction that is not finite.
     Raises:
-      ValueError: if the target is not above 0, or the direction not of the latent's shape.
+      InputError: if the target is not above 0, or the direction not of the latent's shape.
     """
     check_number("target", target, above=0)
     f = f if isinstance(f, Partial) else Partial(f)
@@ -124,7 +125,7 @@ def _solve(
 ) -> tuple[Step, Int[Array, " n"]]:
     """N searches, AT_ONCE of them in each round. Steps, and the number of trials that each took."""
     if moves.shape[1:] != latent.shape:
-        raise ValueError(f"a direction must be of the latent's shape {latent.shape}, got {moves.shape[1:]}")
+        raise InputError(f"a direction must be of the latent's shape {latent.shape}, got {moves.shape[1:]}")
     moves, masks, targets, slopes = (x.astype(latent.dtype) for x in (moves, masks, targets, slopes))
     width = min(AT_ONCE, len(moves))
 
