@@ -70,7 +70,7 @@ def enlargement(size: tuple[int, int]) -> int:
 def encode(picture: Picture, enlarge: int = 1) -> bytes:
     """PNG bytes, each pixel repeated `enlarge` times."""
     buffer = io.BytesIO()
-    Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG", optimize=True)
+    Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG")
     return buffer.getvalue()
 
 

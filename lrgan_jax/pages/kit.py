@@ -45,7 +45,8 @@ svg { display: block; width: 100%; height: auto; overflow: visible }
 svg text { font: 9px system-ui, sans-serif; fill: var(--soft) }
 .ramp { display: inline-block; width: 5rem; height: .6rem; border-radius: 2px;
   background: linear-gradient(90deg, #000, #990000 33%, #ff8d1a 64%, #ffff80 85%, #fff) }
-.strips { margin-top: .8rem; display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center; font-size: .85rem }
+.strips { display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center;
+  margin-top: .8rem; font-size: .85rem }
 .strips img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: 2px }
 .strips .best { font-weight: 600 } .tiles { display: flex; flex-wrap: wrap; gap: .25rem .6rem }
 @media (max-width: 40rem) { .strips { grid-template-columns: 1fr } }
