@@ -78,7 +78,7 @@ def enlargement(size: tuple[int, int]) -> int:
 def encode(picture: UInt8[np.ndarray, "h w c"], enlarge: int = 1) -> bytes:
     """PNG bytes, of RGB, with opacity or without, each pixel repeated `enlarge` times."""
     buffer = io.BytesIO()
-    Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG", optimize=True)
+    Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG")
     return buffer.getvalue()
 
 

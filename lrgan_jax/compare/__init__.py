@@ -1,16 +1,16 @@
 """The paper's evaluation on one footing for every method.
 
-    setup        latents, regions and their Grams, computed once
-    methods      the direction by which each method would edit a region
-    measure      all of them moved until the region has changed by the same amount
-    effects      what LPIPS and the face networks see of these edits
-    variants     the same methods asked at other images, or for regions drawn otherwise; ranks over lambda
-    walks        straight edits against walks
-    experiment   all of this as one run
-    statistics, summary      medians with confidence intervals
-    plane, page, command     the picture, the page, `lrgan compare`
+setup        latents, regions and their Grams, computed once, or taken from a sweep
+stages       what is done is kept, piece by piece: a comparison goes on where it was stopped
+methods      the direction by which each method would edit a region, and the same asked otherwise
+walks        straight edits against walks
+effects      what LPIPS and the face networks see of the edits
+experiment   all of this as one run; `evaluation` measures
+figures      medians with confidence intervals, `summary`
+plane, page, command     the picture, the page, `lrgan compare`
 """
-from lrgan_jax.compare.experiment import Comparison, run
-from lrgan_jax.compare.summary import summary
 
-__all__ = ["Comparison", "run", "summary"]
+from lrgan_jax.compare.experiment import STAGES, Comparison, run
+from lrgan_jax.compare.figures import Figures, as_json, summary
+
+__all__ = ["STAGES", "Comparison", "Figures", "as_json", "run", "summary"]

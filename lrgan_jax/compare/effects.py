@@ -1,14 +1,15 @@
 """What networks see of the edits: as far as the user has them (`python -m convert --metrics`)."""
+
+from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lrgan_jax.compare.setup import Setup
-from lrgan_jax.generators import image_function
+from lrgan_jax.evaluation import Loop, Scene
 from lrgan_jax.images import over_white
+from lrgan_jax.layers import Moves
 from lrgan_jax.metrics import (
     MetricsError,
     expression_change,
@@ -16,20 +17,19 @@ from lrgan_jax.metrics import (
     landmark_change,
     load,
     lpips_change,
-    spread_over_layers,
 )
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
 
 class Effects(NamedTuple):
-    """Mean over the two ways, [M, N, R]; None where the network is missing."""
+    """Mean over the two ways, [M, N, R], or [M, R] at one latent; None where the network is missing."""
 
-    lpips_inside: Float[np.ndarray, "m n r"] | None
-    lpips_outside: Float[np.ndarray, "m n r"] | None
-    identity: Float[np.ndarray, "m n r"] | None  # distance of the descriptors
-    expression: Float[np.ndarray, "m n r"] | None  # total variation
-    landmarks: Float[np.ndarray, "m n r"] | None  # mean shift of the 68 points, shares of the image
+    lpips_inside: Float[np.ndarray, "m *n r"] | None
+    lpips_outside: Float[np.ndarray, "m *n r"] | None
+    identity: Float[np.ndarray, "m *n r"] | None  # distance of the descriptors
+    expression: Float[np.ndarray, "m *n r"] | None  # total variation
+    landmarks: Float[np.ndarray, "m *n r"] | None  # mean shift of the 68 points, shares of the image
 
 
 def networks() -> dict[str, dict[str, Array]]:
@@ -43,28 +43,37 @@ def networks() -> dict[str, dict[str, Array]]:
     return found
 
 
-def effects(setup: Setup, vectors: Float[Array, "m n r d"], sizes: Float[np.ndarray, "m n r 2"]) -> Effects:
-    """Of the edits along `vectors` by these steps, backwards and forwards."""
-    there, f = networks(), image_function(setup.gen)
-    masks = jnp.asarray(setup.masks)
-    found = []
-    for n, latent in enumerate(setup.ws):
-        moves = spread_over_layers(vectors[:, n].reshape(-1, vectors.shape[-1]), latent, setup.layers)
-        steps = jnp.asarray(sizes[:, n]) * jnp.array([-1.0, 1.0], sizes.dtype)
-        found.append(_of_one(f, there, latent, moves.reshape(*steps.shape[:2], *latent.shape), steps, masks))
-    joined = jax.tree.map(lambda *of_latents: np.stack(of_latents, axis=1), *found)
-    return Effects(**{name: joined.get(name) for name in Effects._fields})
+def effects(
+    scene: Scene, vectors: Float[np.ndarray, "m n r k"], sizes: Float[np.ndarray, "m n r 2"], each: Loop
+) -> Effects:
+    """Of the edits along `vectors` by these steps, backwards and forwards, at the latents that `each` goes through."""
+    there = networks()
+    nothing = dict.fromkeys(Effects._fields)
+
+    def of_latent(n: int) -> Effects:
+        steps = sizes[:, n] * np.array([-1, 1], sizes.dtype)
+        found = _of_one(scene.image_at(n), there, scene.ws.array[n], vectors[:, n], steps, scene.masks, scene.moves)
+        return Effects(**nothing | {field: np.asarray(a) for field, a in found.items()})
+
+    found = each(of_latent) if there else [Effects(**nothing)]
+    return Effects(*(None if a[0] is None else np.stack(a, axis=1) for a in zip(*found, strict=True)))
 
 
-@jax.jit
-def _of_one(f, there, latent, moves: Float[Array, "m r *layers d"], steps: Float[Array, "m r 2"], masks) -> dict[str, Array]:
+@partial(jax.jit, static_argnames="moving")
+def _of_one(
+    f, there, latent, vectors: Float[Array, "m r k"], steps: Float[Array, "m r 2"], masks, moving: Moves
+) -> dict[str, Array]:
+    moves = moving.spread(vectors, latent.shape[-1])
     before = over_white(f(latent))
     shape = steps.shape
 
     def image(move, step):
         return over_white(f(latent + step * move))
 
-    after = jax.lax.map(lambda of_method: jax.vmap(jax.vmap(image, (None, 0)))(*of_method), (moves, steps))  # [M, R, 2, H, W, C]
+    def of_method(method):
+        return jax.vmap(jax.vmap(image, (None, 0)))(*method)
+
+    after = jax.lax.map(of_method, (moves, steps))  # [M, R, 2, H, W, C]
     found = {}
     if (network := there.get("lpips_alexnet")) is not None:
         over_ways = jax.vmap(lambda after, mask: lpips_change(network, before, after, mask), (0, None))

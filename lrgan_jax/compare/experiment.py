@@ -1,86 +1,158 @@
 """The paper's evaluation, and the questions it leaves open, as one experiment over latents and regions.
 
-Every method is moved by real steps until the region has changed by the same amount, and what changed outside is its leak. Beside the
-methods stand directions of the frontier for other mu (its curve), for each method the frontier's direction with the same first-order
-change inside (which theory says cannot leak more, to first order), and the same methods asked otherwise (`variants`).
+Every method is moved by real steps until the region has changed by the same amount, and what changed outside is its
+leak. Beside the methods stand directions of the frontier for other mu (its curve), for each method the frontier's
+direction with the same first-order change inside (which theory says cannot leak more, to first order), and the same
+methods asked otherwise.
 """
-import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
-import jax
-import jax.numpy as jnp
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.checks import check_whole
 from lrgan_jax.compare.effects import Effects, effects
-from lrgan_jax.compare.measure import Measured, measure, rates
-from lrgan_jax.compare.methods import directions_of_all, finders, frontier_at, frontier_curve
-from lrgan_jax.compare.setup import Setup, over_all, prepare
-from lrgan_jax.compare.variants import ranks, variants
-from lrgan_jax.compare.walks import Walks, compare_walks
-from lrgan_jax.generators import Generator
-from lrgan_jax.subspaces import default_mu
+from lrgan_jax.compare.methods import (
+    Ranks,
+    Vectors,
+    directions_of_all,
+    finder,
+    frontier_at,
+    frontier_curve,
+    ranks,
+    variants,
+)
+from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, prepare_kept, settings_of
+from lrgan_jax.compare.stages import Progress, Stages
+from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
+from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
+from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.generators.sampling import Latents
+from lrgan_jax.search import Search
+from lrgan_jax.subspaces import TAO, default_mu
+from lrgan_jax.sweep.results import Sweep
 
 CURVE = np.geomspace(0.03, 8.0, 7)  # mu of the frontier's curve, in units of the default
 LINE = np.geomspace(CURVE[0], CURVE[-1], 49)  # where it is only drawn: chords between few points would cut the curve
 ASKED = ("projected", "frontier")  # methods of which the variants are tried
 SCALES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])  # of lambda
+STAGES = ".stages"  # in the folder of a comparison, as long as it is not finished
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+class Frontier(NamedTuple):
+    """Directions of the frontier beside its best."""
+
+    curve: Float[np.ndarray, "g n r m"]  # at CURVE
+    matched: Float[np.ndarray, "k n r m"]  # at each method's first-order change inside
+    line: Float[np.ndarray, "2 l n r"]  # first-order changes inside and outside, at LINE
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """M methods, N latents, R regions. Equal to itself alone: arrays all through, it has no other equality that is a yes or no."""
+    """M methods, N latents, R regions.
+
+    Equal to itself alone: arrays all through, it has no other equality that is a yes or no.
+    """
 
     setup: Setup
-    methods: tuple[str, ...]
-    vectors: Float[np.ndarray, "m n r d"]
+    methods: tuple[str, ...]  # names in the table of methods
+    vectors: Float[np.ndarray, "m n r k"]
     measured: Measured  # [M, N, R]
-    seconds: dict[str, float]  # of the methods that know the region: per latent and region, the Jacobian apart
+    seconds: dict[str, float]  # of the methods that look at the region: per latent and region, the Jacobian apart
     curve: Measured  # [G, N, R], of the frontier at CURVE
-    line: tuple[Float[np.ndarray, "l n r"], Float[np.ndarray, "l n r"]]  # its first-order changes inside and outside, at LINE
+    line: Float[np.ndarray, "2 l n r"]  # its first-order changes inside and outside, at LINE
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
-    variants: dict[str, Measured]  # method -> [V, N, R], in the order of VARIANTS
-    ranks: dict[str, Shaped[np.ndarray, "s n r"]]
+    variants: dict[str, Measured]  # method -> [V, N, R], in the order of methods.OTHERS and the setup's `around`
+    ranks: Ranks
     walks: Walks
     effects: Effects  # [M, N, R]
 
 
 def run(
     gen: Generator,
-    key: Array,
-    regions: Sequence[str],
+    latents: Latents | Latent | ArrayLike | Sweep,
+    regions: Any,
+    search: Search | None = None,
     *,
-    num_latents: int = 64,
+    num_latents: int | None = None,
     num_walked: int = 16,
-    layers: Sequence[int] | str | None = None,
-    truncation: float = 1.0,
-    progress: Any = lambda stages: stages,
+    folder: Path | None = None,
+    progress: Progress = lambda name, numbers: numbers,
 ) -> Comparison:
-    """All of it, from one key: the same key gives the same figures, but for the seconds.
+    """All of it: the same latents and settings give the same figures, but for the seconds.
 
     Args:
-      num_walked: of the latents, so many are walked from: a walk takes a Jacobian a step.
-      progress: wraps the stages' names, as tqdm does.
+      latents: `seeded` or `given` ones, an array of w or ws, or an opened sweep that kept its Grams
+        (grams="float32"): they are then not computed again, and regions are not drawn otherwise, which would need new
+        ones.
+      regions: a name, several, or name -> whatever `regions.region_mask` takes.
+      search: all of it counts but `method` and `num`.
+      num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
+      folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
+      progress: wraps the numbers of the latents that a stage goes through, after its name.
+    Raises:
+      InputError: on latents, regions or settings that do not fit each other, the model, the sweep, or the pieces in
+        the folder.
     """
-    key_latents, key_methods = jax.random.split(key)
-    setup = prepare(gen, key_latents, num_latents, regions, layers=layers, truncation=truncation)
-    knowing = finders(setup)
-    found, seconds = directions_of_all(setup, knowing, key_methods)
-    vectors = jnp.stack(list(found.values()))
-    a, b, mu = setup.inside, setup.outside, over_all(default_mu)(setup.inside, setup.outside)
-    along_curve, along_line = (
-        jnp.moveaxis(over_all(frontier_curve)(a, b, mu[..., None] * jnp.asarray(mus, a.dtype)), 2, 0) for mus in (CURVE, LINE)
-    )
-    line = np.asarray(rates(along_line, a)), np.asarray(rates(along_line, b))
-    at = over_all(frontier_at)  # compiled once
-    matched = jnp.stack([at(a, b, change) for change in rates(vectors, a)])
-    asked = {name: variants(setup, knowing[name]) for name in ASKED}
-    of_methods, of_curve, of_matched, *of_asked = measure(setup, [vectors, along_curve, matched, *asked.values()], progress=progress)
-    frontier = list(found).index("frontier")
+    check_whole("num_walked", num_walked)
+    chosen = choose(gen, latents, num_latents)
+    scene = Scene.of(gen, chosen.ws, regions, search or Search())
+    kept = isinstance(latents, Sweep)
+    stages = Stages(folder, settings_of(scene, chosen, num_walked=num_walked, kept=kept), progress)
+    setup = prepare_kept(scene, chosen.z, latents) if kept else prepare(scene, chosen.z, stages)
+
+    find = cache(partial(finder, setup))
+    found = directions_of_all(setup, stages, find)
+    names, vectors = tuple(found), np.stack([of.vectors for of in found.values()])
+    asked = {
+        name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name))) for name in ASKED
+    }
+    frontier = stages.keep("frontier", Frontier, lambda: _frontier(setup, vectors))
+    groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
+    of_methods, of_curve, of_matched, *of_asked = _measured(setup, groups, stages)
+    best = names.index("frontier")
+    walked = slice(min(num_walked, len(scene.ws)))
     return Comparison(
-        setup, tuple(found), np.asarray(vectors), of_methods, seconds, of_curve, line, of_matched, dict(zip(asked, of_asked, strict=True)),
-        jax.tree.map(np.asarray, ranks(setup, jnp.asarray(SCALES, a.dtype))),
-        compare_walks(setup, vectors[frontier], of_methods.size[frontier], min(num_walked, num_latents)),
-        effects(setup, vectors, of_methods.size),
-    )  # fmt: skip
+        setup,
+        names,
+        vectors,
+        of_methods,
+        {name: float(of.seconds) for name, of in found.items() if np.isfinite(of.seconds)},
+        of_curve,
+        frontier.line,
+        of_matched,
+        dict(zip(asked, of_asked, strict=True)),
+        stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
+        compare_walks(
+            scene,
+            vectors[best, walked],
+            of_methods.size[best, walked],
+            stages.each("walks", OfRegion, len(scene.regions)),
+        ),
+        effects(scene, vectors, of_methods.size, stages.each("effects", Effects, len(scene.ws))),
+    )
+
+
+def _frontier(setup: Setup, vectors: Float[np.ndarray, "k n r m"]) -> Frontier:
+    """Its curve, and what matches each direction."""
+    a, b, tao = setup.inside, setup.outside, setup.scene.search.tao
+    mu = np.asarray(over_all(lambda a, b: default_mu(a, b, TAO if tao is None else tao))(a, b))[..., None]
+    along, drawn = (
+        np.moveaxis(np.asarray(over_all(frontier_curve)(a, b, (mu * mus).astype(a.dtype))), 2, 0)
+        for mus in (CURVE, LINE)
+    )
+    at = over_all(frontier_at)  # compiled once
+    matched = [np.asarray(at(a, b, change)) for change in rates(vectors, a)]
+    return Frontier(along, np.stack(matched), np.stack([rates(drawn, a), rates(drawn, b)]))
+
+
+def _measured(setup: Setup, groups: list[Float[np.ndarray, "_ n r m"]], stages: Stages) -> list[Measured]:
+    """Of every group, all measured together."""
+    each = stages.each("edits", Edits, len(setup.scene.ws))
+    everything = measure(setup.scene, setup.inside, setup.outside, np.concatenate(groups), each=each)
+    ends = np.cumsum([len(group) for group in groups])
+    return [everything.of(slice(end - len(group), end)) for end, group in zip(ends, groups, strict=True)]

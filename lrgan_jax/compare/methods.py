@@ -1,88 +1,126 @@
-"""The methods that are compared: the one direction by which each would edit a region at a latent.
+"""The methods that are compared: the one direction by which each would edit a region, and the same asked otherwise.
 
-Methods that know the region give their first direction. Those that do not are helped: of their first ten, the one is taken whose quotient
-of change inside to change outside, a step's length priced as in `default_mu`, is best at this very latent and region.
+Methods that look at the region give their first direction. Those that do not are helped: of their first ten, the one
+is taken whose quotient of change inside to change outside, a step's length priced, is best at this very latent and
+region.
 """
+
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax import baselines
 from lrgan_jax.compare.setup import Setup, over_all
-from lrgan_jax.generators import W
-from lrgan_jax.pipeline import analyse
-from lrgan_jax.subspaces import TAO, Candidates, default_mu, energies, frontier_directions, rayleigh_directions
+from lrgan_jax.compare.stages import Stages
+from lrgan_jax.evaluation import first
+from lrgan_jax.methods import METHODS, Method, Pair, fits
+from lrgan_jax.pipeline import OFFERED, analyse
+from lrgan_jax.rpca import settled
+from lrgan_jax.subspaces import TAO, default_mu, energies, frontier_directions, ranked_directions
 
-OFFERED = 10  # directions of a method that does not know the region
-SAMPLES = 4096  # latents behind GANSpace
-EXPLAINED = {
-    "random": "orthonormal, drawn at random",
-    "GANSpace": "principal components of w, or of images carried over to z",
-    "SeFa": "what the weights behind the latent amplify most",
-    "Local Basis": "how w moves most when z does",
-    "attribute": "the region's leading eigenvector, whatever it does elsewhere",
-    "authors": "the paper's projection on the null space of the rest, by its authors' solver",
-    "projected": "the same, solved to convergence",
-    "ReSeFa": "the largest quotient of change inside to change outside",
-    "constrained": "the best direction inside the paper's null space",
-    "frontier": "ours, with mu set from the Jacobian",
-}
-KNOWING: dict[str, Callable[[Array, Array], Candidates]] = {  # the region: from M_A and M_B
-    "attribute": lambda a, b: analyse(a, b).candidates["attribute"],
-    "authors": lambda a, b: analyse(a, b, mode="authors").candidates["projected"],
-    "projected": lambda a, b: analyse(a, b).candidates["projected"],
-    "ReSeFa": lambda a, b: rayleigh_directions(a, b, 0.0),
-    "constrained": lambda a, b: analyse(a, b).candidates["constrained"],
-    "frontier": lambda a, b: frontier_directions(a, b, default_mu(a, b)),
-}
+OWN = "its own"
+OTHERS = ("another image's", "all images' mean")  # Grams in place of a latent's own; AROUND has more
+RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
+
+# From the Grams of all latents and regions to directions [N, R, m], NaN where there is none.
+Finder = Callable[[Array, Array], Array]
 
 
-Finder = Callable[[Array, Array], Array]  # Grams of all latents and regions -> directions [N, R, d], NaN where there is none
+class Found(NamedTuple):
+    """One method's directions, and the seconds they took, compiled, per latent and region.
+
+    NaN where others' are chosen from.
+    """
+
+    vectors: Float[np.ndarray, "n r m"]
+    seconds: Float[np.ndarray, ""]
 
 
-def finders(setup: Setup) -> dict[str, Finder]:
-    """The first direction of each method that knows the region, compiled for Grams of this setup's shape."""
-    return {name: over_all(_first(method)).lower(setup.inside, setup.outside).compile() for name, method in KNOWING.items()}
+class Vectors(NamedTuple):
+    """Directions of several kinds."""
+
+    vectors: Float[np.ndarray, "k n r m"]
 
 
-def directions_of_all(
-    setup: Setup, knowing: dict[str, Finder], key: Array
-) -> tuple[dict[str, Float[Array, "n r d"]], dict[str, float]]:
-    """Unit directions of every method that this generator has, and what each takes.
+class Ranks(NamedTuple):
+    """Of the low-rank parts, for S scales of lambda at the first latents."""
+
+    rank_inside: Int[np.ndarray, "s n r"]
+    rank_outside: Int[np.ndarray, "s n r"]
+    energy_inside: Float[np.ndarray, "s n r"]  # share of the Gram's trace
+    energy_outside: Float[np.ndarray, "s n r"]
+    converged: Bool[np.ndarray, "s n r"]
+
+
+def compared(setup: Setup) -> list[Method]:
+    """Those of the table that this generator and search allow, in its order."""
+    gen, search = setup.scene.gen, setup.scene.search
+
+    def possible(method: Method) -> bool:
+        blind = method.needs != "grams"
+        without_z = method.needs == "mapping" and setup.z is None
+        return fits(method, gen) and not without_z and not (blind and search.per_layer)
+
+    return [method for method in METHODS.values() if possible(method)]
+
+
+def finder(setup: Setup, name: str) -> Finder:
+    """A method that looks at the region, compiled for Grams of this setup's shape."""
+    search = setup.scene.search
+    of_pair = over_all(lambda a, b: first(analyse(a, b, search, several=(name,)).candidates[name]).astype(a.dtype))
+    return of_pair.lower(setup.inside, setup.outside).compile()
+
+
+def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder]) -> dict[str, Found]:
+    """Unit directions of every method.
 
     Args:
-      knowing: as `finders` makes them.
-    Returns:
-      Method -> directions, NaN where a method has none; and for the methods that know the region, seconds per latent and region without
-      the Jacobian, compiled.
+      find: gives the `finder` of a method, compiled once however often it is asked for.
     """
-    seconds, found = {}, {}
-    for name, rows in _offers(setup, key).items():
-        found[name] = jax.jit(jax.vmap(jax.vmap(best_of, (None, 0, 0))))(rows, setup.inside, setup.outside)
-    for name, finder in knowing.items():
-        start = time.perf_counter()
-        found[name] = jax.block_until_ready(finder(setup.inside, setup.outside))
-        seconds[name] = (time.perf_counter() - start) / (len(setup.ws) * len(setup.regions))
-    return {name: found[name] for name in EXPLAINED if name in found}, seconds
+    return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in compared(setup)}
 
 
-def best_of(rows: Float[Array, "k d"], inside: Float[Array, "d d"], outside: Float[Array, "d d"]) -> Float[Array, " d"]:
-    """The row v with the largest a(v) / (b(v) + tao trace(M_B))."""
-    quotients = energies(rows, inside) / (energies(rows, outside) + TAO * jnp.trace(outside))
-    return rows[jnp.argmax(quotients)]
+def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
+    if method.needs != "grams":
+        return Found(_chosen(setup, method), np.array(np.nan))
+    of_all = find(method.name)
+    start = time.perf_counter()
+    vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))
+    return Found(np.asarray(vectors), np.array((time.perf_counter() - start) / np.prod(vectors.shape[:2])))
 
 
-def frontier_curve(inside: Float[Array, "d d"], outside: Float[Array, "d d"], mus: Float[Array, " m"]) -> Float[Array, "m d"]:
+def _chosen(setup: Setup, method: Method) -> Float[np.ndarray, "n r m"]:
+    """Of a method that does not look at the region: the best of its first directions for each latent and region."""
+    search = setup.scene.search
+    tao = TAO if search.tao is None else search.tao
+    rows = jnp.asarray(method.find(setup.scene.gen, search, setup.z))[..., :OFFERED, :]
+    rows = jnp.broadcast_to(rows, (len(setup.inside), *rows.shape[-2:]))
+
+    def best(rows, inside, outside):
+        return ranked_directions(rows, inside, outside, tao).vectors[0]
+
+    return np.asarray(jax.jit(jax.vmap(jax.vmap(best, (None, 0, 0))))(rows, setup.inside, setup.outside))
+
+
+def frontier_curve(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], mus: Float[Array, " m"]
+) -> Float[Array, "m d"]:
     """The frontier's best direction for each mu."""
-    return jax.vmap(lambda mu: frontier_directions(inside, outside, mu).vectors[0])(mus)
+    return jax.lax.map(lambda mu: frontier_directions(inside, outside, mu).vectors[0], mus)
 
 
-def frontier_at(inside: Float[Array, "d d"], outside: Float[Array, "d d"], change: Float[Array, ""]) -> Float[Array, " d"]:
-    """The frontier's direction whose first-order change inside is `change`: as mu rises, a(mu) falls, so bisection in log mu finds it."""
+def frontier_at(
+    inside: Float[Array, "d d"], outside: Float[Array, "d d"], change: Float[Array, ""]
+) -> Float[Array, " d"]:
+    """The frontier's direction whose first-order change inside is `change`.
+
+    As mu rises, a(mu) falls, so bisection in log mu finds it.
+    """
 
     def best(log_mu):
         return frontier_directions(inside, outside, jnp.exp(log_mu)).vectors[0]
@@ -98,26 +136,25 @@ def frontier_at(inside: Float[Array, "d d"], outside: Float[Array, "d d"], chang
     return best(low)
 
 
-def _offers(setup: Setup, key: Array) -> dict[str, Float[Array, "n k d"]]:
-    """The first directions of the methods that do not know the region, at every latent."""
-    gen, layers, num = setup.gen, setup.layers, len(setup.z)
-    key_random, key_samples = jax.random.split(key)
-    fixed = {
-        "random": baselines.random_directions(gen, key_random, layers=layers, num=OFFERED),
-        "GANSpace": baselines.ganspace(gen, key_samples, layers=layers, num=OFFERED, samples=SAMPLES),
-    }
-    if hasattr(gen, "style_weights"):
-        fixed["SeFa"] = baselines.sefa(gen, layers=layers, num=OFFERED)
-    offers = {name: jnp.broadcast_to(found.vectors, (num, *found.vectors.shape)) for name, found in fixed.items()}
-    if isinstance(gen.mapping(setup.z[:1]), W):
-        local = [baselines.local_basis(gen, z[None], layers=layers, num=OFFERED).vectors for z in setup.z]
-        offers["Local Basis"] = jnp.asarray(np.stack(local))
-    return offers
+def variants(setup: Setup, find: Finder) -> Vectors:
+    """Directions for each latent and region from Grams that are not its own: OTHERS, then the setup's `around`."""
+    a, b = setup.inside, setup.outside
+    of_next = np.roll(a, -1, 0), np.roll(b, -1, 0)
+    of_mean = tuple(np.broadcast_to(gram.mean(0), gram.shape) for gram in (a, b))
+    around = [(setup.inside_around[:, p], setup.outside_around[:, p]) for p in range(len(setup.around))]
+    return Vectors(np.stack([find(*pair) for pair in (of_next, of_mean, *around)]))
 
 
-def _first(method: Callable[[Array, Array], Candidates]) -> Callable[[Array, Array], Array]:
-    def of_one(inside, outside):
-        candidates = method(inside, outside)
-        return jnp.where(candidates.mask[0], candidates.vectors[0], jnp.nan).astype(inside.dtype)
+def ranks(setup: Setup, scales: Float[np.ndarray, " s"]) -> Ranks:
+    """For lambda = scale / sqrt(m), at the first latents."""
+    mode = setup.scene.search.mode
 
-    return of_one
+    def of_one(inside, outside, scale):
+        low, rest = Pair(inside, outside, lam=scale / len(inside) ** 0.5, mode=mode).splits
+        shares = jnp.trace(low.low_rank) / jnp.trace(inside), jnp.trace(rest.low_rank) / jnp.trace(outside)
+        return Ranks(low.rank, rest.rank, *shares, settled(low) & settled(rest))
+
+    few = setup.inside[:RANKED], setup.outside[:RANKED]
+    of_all = over_all(of_one)
+    found = [of_all(*few, np.full(few[0].shape[:2], scale, few[0].dtype)) for scale in scales]
+    return Ranks(*(np.stack(of_scales) for of_scales in zip(*found, strict=True)))

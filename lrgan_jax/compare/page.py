@@ -1,191 +1,223 @@
-"""One self-contained HTML page of a comparison: tables, the plane of every region, strips side by side. No script, light and dark."""
-from collections.abc import Sequence
-from html import escape
-from typing import Any
+"""One self-contained HTML page of a comparison: tables, the plane of every region, strips side by side."""
 
-import jax.numpy as jnp
+from html import escape
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from lrgan_jax import images
 from lrgan_jax.compare.experiment import ASKED, Comparison
-from lrgan_jax.compare.measure import CHANGE
-from lrgan_jax.compare.methods import EXPLAINED
+from lrgan_jax.compare.figures import Figures, Interval
 from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
 from lrgan_jax.compare.plane import letters, plane
-from lrgan_jax.generators import render
-from lrgan_jax.metrics import spread_over_layers
-from lrgan_jax.report import HEAT_SCALE, STYLE
+from lrgan_jax.compare.walks import STRENGTHS
+from lrgan_jax.methods import METHODS
+from lrgan_jax.pages import kit
 
-SHOWN = 3  # latents whose strips are shown
+SHOWN = 3  # latents whose edits are shown, and twice as many of the walks
 EFFECTS = {  # measure -> heading, factor, digits
     "lpips_outside": ("LPIPS outside, &times; 1000", 1000, 1),
     "identity": ("identity", 1, 3),
     "expression": ("expression", 1, 3),
     "landmarks": ("landmarks, % of the image", 100, 2),
 }
-MORE_STYLE = """
-.planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem 2rem }
-.planes figcaption { text-transform: capitalize; font-size: .9rem }
-td small { display: block; color: var(--soft); font-size: .72rem; line-height: 1.1; white-space: nowrap }
-th b { display: inline-block; width: 1.2rem; color: var(--soft) }
-.strips { display: grid; grid-template-columns: 9.5rem 1fr; gap: .25rem .9rem; align-items: center; font-size: .85rem }
-.strips img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: 2px } .strips .best { font-weight: 600 }
-@media (max-width: 40rem) { .strips { grid-template-columns: 1fr } }
+STYLE = """
+.planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem 2rem }
+.planes figcaption { font-size: .9rem }
 """
 
 
-def page(comparison: Comparison, figures: dict[str, Any], *, model: str, note: str) -> str:
+def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
     """The HTML text of a comparison and its `summary`."""
-    planes = "".join(f"<figure>{plane(comparison, r)}<figcaption>{escape(r)}</figcaption></figure>" for r in comparison.setup.regions)
-    strips = "".join(_strips(comparison, r) for r in range(len(comparison.setup.regions)))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Methods compared on {escape(model)}</title><style>{STYLE}{PLANE_STYLE}{MORE_STYLE}</style></head><body>
-<h1>Methods compared on {escape(model)}</h1>
-<p>Every method moves every latent along one direction, both ways, until the mean squared change inside the region is {CHANGE} (18 of 255
-grey levels). What has changed outside by then is its leak.</p>
-<p class="soft">{escape(note)}</p>
-<h2>How much leaks?</h2>
-<p>Change outside over change inside, in percent, median over {figures["latents"]} latents with its 95 % confidence interval. Methods
-that do not know the region choose, at each latent, the best of their first ten directions.</p>
-{_leak_table(figures)}
-{_legend(figures)}
-{_effect_table(figures)}
-<h2>Inside against outside</h2>
-<p>What a direction changes inside and outside per squared unit of step, mean over the latents: hollow to first order, filled at the
-real step. Down and right is better. The line is the frontier, below which no hollow point can lie; dashed, the same at real steps.</p>
-<div class="planes">{planes}</div>
-<h2>Does the frontier win at real steps, too?</h2>
-<p>Against each method stands the frontier's direction that changes the region as much per unit of step, to first order. It leaks at most as
-much, by theory, where the frontier changes as much; at real steps curvature has its say.</p>
-{_dominance_table(figures)}
-<h2>Asked otherwise</h2>
-<p>Leak in percent of a direction found for another image, for all images together, or for a region drawn differently; measured at
-each image on the region as it is, geometric mean over the regions.</p>
-{_variants_table(figures)}
-<h2>Rank and lambda</h2>
-<p>Median ranks of the low-rank parts of {len(comparison.vectors[0, 0, 0])}-dimensional Grams, their share of the trace, and the share of
-robust PCAs that converged, at {comparison.ranks["rank inside"].shape[1]} latents; lambda in units of 1/sqrt(d).</p>
-{_rank_table(figures)}
-<h2>Walks</h2>
-<p>The straight edit at one, two and four times the usual step, and a walk along the curve until the region has changed as much; leak of the
-straight edit in percent, and the walk's over it, {len(comparison.walks.inside[0])} latents.</p>
-{_walk_table(figures)}
-{_walk_strips(comparison)}
-<h2>Side by side</h2>
-<p>Both ends and the image itself, at the same change inside; after each, where the forward end differs: black to white is 0 to
-{HEAT_SCALE * 127.5:.0f} grey levels.</p>
-{strips}
-</body></html>
-"""
+    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.SAME_CHANGE}. What has
+changed {_elsewhere(comparison)} by then is its leak.</p>"""
+    parts = [
+        about,
+        kit.note(escape(note)),
+        _leaks(comparison, figures),
+        _effects(figures),
+        _planes(comparison),
+        _dominance(figures),
+        _variants(comparison, figures),
+        _ranks(comparison, figures),
+        _walks(comparison, figures),
+        _side_by_side(comparison),
+    ]
+    return kit.document(f"Methods compared on {model}", parts, style=PLANE_STYLE + STYLE)
 
 
-def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str], bool]]) -> str:
-    """Rows are a heading, cells, and whether it is ours; the texts are HTML."""
-    heads = "".join(f'<th scope="col">{text}</th>' for text in head)
-    body = "".join(
-        f'<tr{" class=best" if best else ""}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for name, cells, best in rows
-    )
-    return f'<div class="scroll"><table><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def with_interval(interval: dict[str, float], factor: int = 1, digits: int = 1) -> str:
+def with_interval(interval: Interval, factor: int = 1, digits: int = 1) -> str:
     """Median, and the interval small."""
-    if not np.isfinite(interval["median"]):
+    if not np.isfinite(interval.median):
         return "none"
-    median, low, high = (f"{factor * interval[name]:.{digits}f}" for name in ("median", "low", "high"))
+    median, low, high = (f"{factor * float(value):.{digits}f}" for value in interval)
     return f"{median}<small>{low}&ndash;{high}</small>"
 
 
-def _named(figures: dict[str, Any], method: str) -> str:
-    return f"<b>{letters(figures['methods'])[method]}</b>{method}"
+def _elsewhere(c: Comparison) -> str:
+    return "outside" if c.setup.scene.kept is None else "of what is to keep still"
 
 
-def _legend(figures: dict[str, Any]) -> str:
-    return f"<p class='soft'>{'; '.join(f'<b>{m}</b>: {EXPLAINED[m]}' for m in figures['methods'])}.</p>"
+def _row(figures: Figures, method: str, cells: list[str], mark: str = "", *, best: bool = True) -> kit.Row:
+    """Of a method, by its letter and title; ours stands out."""
+    named = f"<b>{letters(figures.methods)[method]}</b>{escape(method)}{mark}"
+    return kit.Row(named, cells, best and method == METHODS["frontier"].title)
 
 
-def _leak_table(figures: dict[str, Any]) -> str:
-    rows = []
-    for method, leaks in figures["leaks"].items():
-        star = "" if figures["reached"][method] == 1 else "*"
-        rows.append((_named(figures, method) + star, [with_interval(leak, 100) for leak in leaks.values()], method == "frontier"))
-    star = "" if min(figures["reached"].values()) == 1 else "<p class='soft'>* some edits could not change the region that much.</p>"
-    return table(["all", *map(escape, figures["regions"])], rows) + star
-
-
-def _effect_table(figures: dict[str, Any]) -> str:
-    known = [name for name in EFFECTS if name in figures["effects"]["frontier"]]
-    if not known:
-        return "<p class='soft'>LPIPS, identity, expression and landmarks: see <code>python -m convert --metrics</code>.</p>"
-    rows = []
-    for method, measured in figures["effects"].items():
-        cells = [with_interval(measured[name], *EFFECTS[name][1:]) for name in known]
-        seconds = figures["seconds"].get(method)
-        rows.append((_named(figures, method), [*cells, "" if seconds is None else f"{1000 * seconds:.1f}"], method == "frontier"))
-    about = "<p>What networks see of the same edits, and milliseconds that a method takes per latent and region beside the Jacobian.</p>"
-    return about + table([*(EFFECTS[name][0] for name in known), "ms"], rows)
-
-
-def _dominance_table(figures: dict[str, Any]) -> str:
-    rows = []
-    for method, d in figures["dominance"].items():
-        shares = [f"{100 * d[f'real steps, at most {bound}']:.0f} %" for bound in ("1", "1.1")]
-        rows.append((_named(figures, method), [with_interval(d["first order"], digits=2), f"{d['first order, largest']:.3f}",
-                                               with_interval(d["real steps"], digits=2), *shares], False))  # fmt: skip
-    return table(["leak over the method's, first order", "largest", "real steps", "at most 1", "at most 1.1"], rows)
-
-
-def _variants_table(figures: dict[str, Any]) -> str:
-    names = list(figures["variants"][ASKED[0]])
-    rows = [(_named(figures, m), [with_interval(figures["variants"][m][v], 100) for v in names], m == "frontier") for m in ASKED]
-    return table([escape(name) for name in names], rows)
-
-
-def _rank_table(figures: dict[str, Any]) -> str:
-    names = list(next(iter(figures["ranks"].values())))
-    rows = [(scale, [f"{of_scale[n]:.0f}" if "rank" in n else f"{of_scale[n]:.2f}" for n in names], False)
-            for scale, of_scale in figures["ranks"].items()]  # fmt: skip
-    return table(names, rows)
-
-
-def _walk_table(figures: dict[str, Any]) -> str:
+def _leaks(c: Comparison, figures: Figures) -> str:
     rows = [
-        (f"&times; {strength}", [f"{w['inside']:.3f}", with_interval(w["straight"], 100), with_interval(w["ratio"], digits=2),
-                                 f"{100 * w['reached']:.0f} %"], False)
-        for strength, w in figures["walks"].items()
-    ]  # fmt: skip
-    return table(["change inside", "straight: leak", "walk: leak over it", "walks that came so far"], rows)
+        _row(figures, m, [with_interval(leak, 100) for leak in leaks.values()], "" if figures.reached[m] == 1 else "*")
+        for m, leaks in figures.leaks.items()
+    ]
+    star = "" if min(figures.reached.values()) == 1 else "* some edits could not change the region that much."
+    names = [f"{letter} {escape(METHODS[m].title)}" for m, letter in letters(c.methods).items()]
+    return kit.section(
+        "How much leaks?",
+        f"Change {_elsewhere(c)} over change inside, in percent, median over {figures.latents} latents "
+        "with its 95 % confidence "
+        "interval. Methods that do not look at the region choose, at each latent, the best of their first "
+        "ten directions.",
+        kit.table(["all", *map(escape, figures.regions)], rows),
+        kit.note(star),
+        kit.explained(c.methods, names),
+    )
 
 
-def _strips(comparison: Comparison, r: int) -> str:
-    c, parts = comparison, []
-    for k, method in enumerate(c.methods):
-        tiles = [_ends(c, k, n, r) for n in range(min(SHOWN, len(c.setup.ws)))]
-        best = " class='best'" if method == "frontier" else ""
-        picture = images.data_uri(np.concatenate(tiles, axis=1))
-        parts.append(f"<div{best}>{method}</div><img alt='{escape(method)}, {escape(c.setup.regions[r])}' src='{picture}'>")
-    return f"<h2 class='region'>{escape(c.setup.regions[r])}</h2><div class='strips'>{''.join(parts)}</div>"
-
-
-def _ends(c: Comparison, k: int, n: int, r: int) -> np.ndarray:
-    """Backward end, image, forward end and where that differs, of one edit, as a picture with a gap after it."""
-    ws, back, forth = c.setup.ws[n], *np.nan_to_num(c.measured.size[k, n, r])
-    (move,) = spread_over_layers(jnp.nan_to_num(c.vectors[k, n, r])[None], ws, c.setup.layers)
-    frames = render(c.setup.gen, jnp.stack([ws - back * move, ws, ws + forth * move]))
-    heat = images.heat_map(np.sqrt(np.square(frames[2] - frames[1]).mean(-1)), HEAT_SCALE)
-    return np.pad(np.concatenate([images.strip(frames), heat], axis=1), ((0, 0), (0, 10), (0, 0)), constant_values=255)
-
-
-def _walk_strips(c: Comparison) -> str:
-    """The largest strength, forwards, the first latents: straight above, walked below, for every region."""
+def _effects(figures: Figures) -> str:
+    known = [name for name in EFFECTS if name in next(iter(figures.effects.values()))]
+    if not known:
+        return kit.note("LPIPS, identity, expression and landmarks: see <code>python -m convert --metrics</code>.")
     rows = []
-    for r, region in enumerate(c.setup.regions):
-        found: Float[np.ndarray, "n 2 h w c"] = c.walks.images[-1, : 2 * SHOWN, r, 1]
-        originals = render(c.setup.gen, c.setup.ws[: len(found)])
-        for name, which in (("straight", found[:, 0]), ("walk", found[:, 1])):
-            pairs = np.stack([originals, which], axis=1).reshape(-1, *originals.shape[1:])
-            rows.append(f"<div>{escape(region)}, {name}</div><img alt='{name}' src='{images.data_uri(images.strip(pairs))}'>")
-    return f"<div class='strips'>{''.join(rows)}</div>"
+    for method, measured in figures.effects.items():
+        seconds = figures.seconds.get(method)
+        cells = [with_interval(measured[name], *EFFECTS[name][1:]) for name in known]
+        rows.append(_row(figures, method, [*cells, "" if seconds is None else f"{1000 * seconds:.1f}"]))
+    about = (
+        "What networks see of the same edits, and milliseconds that a method takes per latent and region "
+        "beside the Jacobian."
+    )
+    return f"<p>{about}</p>" + kit.table([*(EFFECTS[name][0] for name in known), "ms"], rows)
+
+
+def _planes(c: Comparison) -> str:
+    regions = c.setup.scene.regions
+    drawn = (f'<figure>{plane(c, r)}<figcaption class="region">{escape(r)}</figcaption></figure>' for r in regions)
+    return kit.section(
+        "Inside against outside",
+        "What a direction changes inside and outside per squared unit of step, mean over the latents: "
+        "hollow to first order, filled at "
+        "the real step. Down and right is better. The line is the frontier, below which no hollow point "
+        "can lie; dashed, the same at "
+        "real steps.",
+        f'<div class="planes">{"".join(drawn)}</div>',
+    )
+
+
+def _dominance(figures: Figures) -> str:
+    rows = []
+    for method, d in figures.dominance.items():
+        cells = [
+            with_interval(d.first_order, digits=2),
+            f"{d.first_order_largest:.3f}",
+            with_interval(d.real_steps, digits=2),
+        ]
+        rows.append(_row(figures, method, [*cells, f"{100 * d.at_most_1:.0f} %", f"{100 * d.at_most_1_1:.0f} %"]))
+    head = ["leak over the method's, first order", "largest", "real steps", "at most 1", "at most 1.1"]
+    return kit.section(
+        "Does the frontier win at real steps, too?",
+        "Against each method stands the frontier's direction that changes the region as much per unit of "
+        "step, to first order. It leaks "
+        "at most as much, by theory, where the frontier changes as much; at real steps curvature has its say.",
+        kit.table(head, rows),
+    )
+
+
+def _variants(c: Comparison, figures: Figures) -> str:
+    titles = [METHODS[m].title for m in ASKED]
+    rows = [_row(figures, m, [with_interval(leak, 100) for leak in figures.variants[m].values()]) for m in titles]
+    left_out = (
+        "" if c.setup.around else "Regions drawn differently are left out: they need Grams that the sweep has not kept."
+    )
+    return kit.section(
+        "Asked otherwise",
+        "Leak in percent of a direction found for another image, for all images together, or for a region "
+        "drawn differently; measured at "
+        "each image on the region as it is, geometric mean over the regions.",
+        kit.table([escape(name) for name in figures.variants[titles[0]]], rows),
+        kit.note(left_out),
+    )
+
+
+def _ranks(c: Comparison, figures: Figures) -> str:
+    rows = []
+    for scale, found in figures.ranks.items():
+        shares = found.energy_inside, found.energy_outside, found.converged
+        rows.append(
+            kit.Row(scale, [f"{found.rank_inside:.0f}", f"{found.rank_outside:.0f}", *(f"{a:.2f}" for a in shares)])
+        )
+    return kit.section(
+        "Rank and lambda",
+        f"Median ranks of the low-rank parts of {c.vectors.shape[-1]}-dimensional Grams, their share of "
+        "the trace, and the share of "
+        f"robust PCAs that converged, at {c.ranks.rank_inside.shape[1]} latents; lambda in units of 1/sqrt(d).",
+        kit.table(["rank inside", "rank outside", "energy inside", "energy outside", "converged"], rows),
+    )
+
+
+def _walks(c: Comparison, figures: Figures) -> str:
+    rows = []
+    for strength, w in figures.walks.items():
+        cells = [
+            f"{w.inside:.3f}",
+            with_interval(w.straight, 100),
+            with_interval(w.ratio, digits=2),
+            f"{100 * w.reached:.0f} %",
+        ]
+        rows.append(kit.Row(f"&times; {strength}", cells))
+    return kit.section(
+        "Walks",
+        "The straight edit at one, two and four times the usual step, and a walk along the curve until the "
+        "region has changed as much; "
+        f"leak of the straight edit in percent, and the walk's over it, {c.walks.inside.shape[1]} latents.",
+        kit.table(["change inside", "straight: leak", "walk: leak over it", "walks that came so far"], rows),
+        kit.strips(_walk_strips(c)),
+    )
+
+
+def _walk_strips(c: Comparison) -> list[tuple[str, list[str], bool]]:
+    """The largest strength, forwards, the first latents: straight above, walked below, for every region."""
+    largest = STRENGTHS.index(max(STRENGTHS))
+    originals, ends = c.setup.scene.pictures(c.walks.moves[largest, : 2 * SHOWN, :, 1])  # [n, R, 2, H, W, C]
+    rows = []
+    for r, region in enumerate(c.setup.scene.regions):
+        for k, name in enumerate(("straight", "walk")):
+            pairs = zip(originals, ends[:, r, k], strict=True)
+            shown = [kit.picture(images.strip(np.stack(pair)), f"{region}, {name}") for pair in pairs]
+            rows.append((f"{escape(region)}, {name}", shown, False))
+    return rows
+
+
+def _side_by_side(c: Comparison) -> str:
+    scene, num = c.setup.scene, min(SHOWN, len(c.setup.scene.ws))
+    steps = c.measured.size[:, :num] * np.array([-1, 1], np.float32)
+    moves = steps[..., None, None] * scene.spread(c.vectors[:, :num])[:, :, :, None]  # [M, n, R, 2, L, d]
+    originals, ends = scene.pictures(np.moveaxis(moves, 0, 1))
+    sections = []
+    for r, region in enumerate(scene.regions):
+        rows = []
+        for k, method in enumerate(c.methods):
+            title = METHODS[method].title
+            name = f"{title}, {region}"
+            shown = [kit.picture(_ends(originals[n], *ends[n, k, r]), name) for n in range(num)]
+            rows.append((escape(title), shown, method == "frontier"))
+        sections.append(f'<h2 class="region">{escape(region)}</h2>{kit.strips(rows)}')
+    about = "Both ends and the image itself, at the same change inside; after each, where the forward end differs: "
+    return kit.section("Side by side", f"{about}{kit.SCALE}.", *sections)
+
+
+def _ends(
+    image: Float[np.ndarray, "h w c"], back: Float[np.ndarray, "h w c"], forth: Float[np.ndarray, "h w c"]
+) -> UInt8[np.ndarray, "h v 3"]:
+    """Backward end, image, forward end and where that differs."""
+    change = np.sqrt(np.square(forth - image).mean(-1))
+    return np.concatenate([images.strip(np.stack([back, image, forth])), kit.heat(change)], axis=1)

@@ -1,4 +1,5 @@
 """The picture that tells it: every method as a point in the plane of change inside and leak outside, as SVG."""
+
 from collections.abc import Sequence
 from html import escape
 
@@ -6,20 +7,23 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax.compare.experiment import Comparison
-from lrgan_jax.compare.measure import Measured
+from lrgan_jax.evaluation import Measured
+from lrgan_jax.methods import METHODS
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 430, 340, 62, 34
 SAME = 4  # pixels between points that are drawn as one
-KIND = {"frontier": "ours", "constrained": "ours", "projected": "paper", "authors": "paper", "attribute": "paper"}
 STYLE = """
-svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) } svg.plane text.head { font-size: 13px; font-weight: 600 }
+svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) }
+svg.plane text.head { font-size: 13px; font-weight: 600 }
 svg.plane .axis { stroke: var(--line); stroke-width: .6; fill: none }
-svg.plane circle { stroke-width: 1.3 } svg.plane .method line { stroke-width: .8; opacity: .6 } svg.plane .method text { font-weight: 600 }
-svg.plane .other circle, svg.plane .other line { stroke: var(--soft); fill: var(--soft) }
+svg.plane circle { stroke-width: 1.3 } svg.plane .method line { stroke-width: .8; opacity: .6 }
+svg.plane .method text { font-weight: 600 }
+svg.plane .others circle, svg.plane .others line { stroke: var(--soft); fill: var(--soft) }
 svg.plane .paper circle, svg.plane .paper line { stroke: var(--rest); fill: var(--rest) }
 svg.plane .ours circle, svg.plane .ours line { stroke: var(--inside); fill: var(--inside) }
 svg.plane .method circle.first { fill: var(--paper) }
-svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 } svg.plane .frontier.real { stroke-dasharray: 5 3 }
+svg.plane .frontier { fill: none; stroke: var(--inside); stroke-width: 1.4 }
+svg.plane .frontier.real { stroke-dasharray: 5 3 }
 """
 
 
@@ -34,14 +38,17 @@ def picture(comparison: Comparison, colours: str) -> str:
     Args:
       colours: CSS that sets --paper, --line, --soft, --rest and --inside, light and dark.
     """
-    regions, methods = comparison.setup.regions, comparison.methods
+    regions, methods = comparison.setup.scene.regions, comparison.methods
     panels = "".join(
-        f'<g transform="translate({k % 2 * WIDTH} {k // 2 * (HEIGHT + 24)})"><text class="head" x="{LEFT}" y="14">{escape(region)}</text>'
+        f'<g transform="translate({k % 2 * WIDTH} {k // 2 * (HEIGHT + 24)})"><text class="head" x="{LEFT}" '
+        f'y="14">{escape(region)}</text>'
         f'<g transform="translate(0 20)">{_drawing(comparison, region)}</g></g>'
         for k, region in enumerate(regions)
     )
     height = -(-len(regions) // 2) * (HEIGHT + 24) + 24
-    names = "&#160;&#160; ".join(f"{letter} {escape(method)}" for method, letter in letters(methods).items())
+    names = "&#160;&#160; ".join(
+        f"{letter} {escape(METHODS[method].title)}" for method, letter in letters(methods).items()
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plane" viewBox="0 0 {2 * WIDTH} {height}" width="{2 * WIDTH}">'
         f'<style>{colours}{STYLE}</style><rect width="100%" height="100%" fill="var(--paper)"/>{panels}'
@@ -50,18 +57,22 @@ def picture(comparison: Comparison, colours: str) -> str:
 
 
 def plane(comparison: Comparison, region: str) -> str:
-    """One region. Mean changes per squared unit of step over the latents, each in units of the region's largest: to first order hollow,
-    at real steps filled; and through them the frontier's curve, first order solid and real steps dashed.
+    """One region. Mean changes per squared unit of step over the latents, each in units of the region's largest: to
+    first order hollow, at real steps filled; and through them the frontier's curve, first order solid and real steps
+    dashed.
 
-    Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below the solid line. A
-    method that lacks a direction at some latent has no mean and no point.
+    Means keep the theorem: what a direction gains per latent is weighed alike for all, so no hollow point lies below
+    the solid line. A method that lacks a direction at some latent has no mean and no point.
     """
-    about = f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, leak outside"'
+    about = (
+        f'class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(region)}: change inside, '
+        'leak outside"'
+    )
     return f"<svg {about}>{_drawing(comparison, region)}</svg>"
 
 
 def _drawing(comparison: Comparison, region: str) -> str:
-    c, r = comparison, comparison.setup.regions.index(region)
+    c, r = comparison, comparison.setup.scene.regions.index(region)
     scale = np.linalg.eigvalsh(np.asarray(c.setup.inside[:, r], np.float64))[:, -1]
     points = {kind: _rates(c.measured, r, scale, real) for kind, real in (("first", False), ("real", True))}
     line = np.stack([(a[:, :, r] / scale).mean(1) for a in c.line])
@@ -72,7 +83,9 @@ def _drawing(comparison: Comparison, region: str) -> str:
 
     def place(pairs: Float[np.ndarray, "2 k"]) -> Float[np.ndarray, "k 2"]:
         share = (np.log10(np.maximum(pairs, 1e-12)) - low[:, None]) / (high - low)[:, None]
-        return np.stack([LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1)
+        return np.stack(
+            [LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1
+        )
 
     parts = _axes(low, high, place)
     drawn = {kind: place(curve[:, np.isfinite(curve).all(0)]) for kind, curve in curves.items()}
@@ -85,9 +98,10 @@ def _drawing(comparison: Comparison, region: str) -> str:
     for method, label, first, real, (x, y) in zip(c.methods, labels, firsts, reals, spots, strict=True):
         if not np.isfinite([first, real]).all():
             continue
-        kind = KIND.get(method, "other")
+        row = METHODS[method]
         parts.append(
-            f'<g class="method {kind}"><title>{escape(method)}</title><line x1="{first[0]:.1f}" y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
+            f'<g class="method {row.kind}"><title>{escape(row.title)}</title><line x1="{first[0]:.1f}" '
+            f'y1="{first[1]:.1f}" x2="{real[0]:.1f}" '
             f'y2="{real[1]:.1f}"/><circle class="first" cx="{first[0]:.1f}" cy="{first[1]:.1f}" r="3.5"/>'
             f'<circle cx="{real[0]:.1f}" cy="{real[1]:.1f}" r="4"/>'
             f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle">{label}</text></g>'
@@ -107,8 +121,9 @@ def _labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]
 
 
 def _free_spots(points: Float[np.ndarray, "k 2"], marks: Float[np.ndarray, "m 2"]) -> list[Float[np.ndarray, " 2"]]:
-    """For each point's letter the place around it that is farthest from all marks and from the letters before it; nan for one that is
-    not drawn, which takes no place."""
+    """For each point's letter the place around it that is farthest from all marks and from the letters before it; nan
+    for one that is not drawn, which takes no place.
+    """
     angles = np.arange(8) * np.pi / 4
     around, taken = 11 * np.stack([np.cos(angles), np.sin(angles)], axis=1), list(marks[np.isfinite(marks).all(1)])
     spots = []
@@ -140,7 +155,12 @@ def _axes(low, high, place) -> list[str]:
         _, y = place(np.array([[10.0 ** low[0]], [10.0**power]]))[0]
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{10.0**power:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">change inside per squared step</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">change inside per squared step</text>'
+    )
     middle = (HEIGHT - BOTTOM) / 2
-    parts.append(f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">change outside per squared step</text>')
+    parts.append(
+        f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">change outside per '
+        "squared step</text>"
+    )
     return parts

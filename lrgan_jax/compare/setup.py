@@ -1,15 +1,26 @@
-"""What an experiment stands on: latents, regions, and the Grams of each, computed once."""
-from collections.abc import Callable, Sequence
+"""What an experiment stands on: latents, regions and their Grams, computed once or taken from a sweep."""
+
+import hashlib
+from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.generators import Generator, Z, sample_z, to_ws
-from lrgan_jax.jacobian import check_layers
-from lrgan_jax.pipeline import generator_grams
-from lrgan_jax.regions import region_mask
+from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.compare.stages import Stages
+from lrgan_jax.errors import InputError
+from lrgan_jax.evaluation import Scene
+from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
+from lrgan_jax.generators.sampling import Latents, given, one_hot
+from lrgan_jax.layers import layers_text, moves_of
+from lrgan_jax.search import Search
+from lrgan_jax.settings import differences
+from lrgan_jax.sweep.block import symmetric
+from lrgan_jax.sweep.results import Sweep
+from lrgan_jax.targets import Targets, check_finite, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
     "larger": (0.0, 0.0, 1.25),
@@ -21,46 +32,172 @@ AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and sc
 }
 
 
+class Grams(NamedTuple):
+    """Of all regions, at one latent."""
+
+    inside: Float[np.ndarray, "r m m"]
+    outside: Float[np.ndarray, "r m m"]
+
+
 class Setup(NamedTuple):
-    """N latents, R regions and the layers to edit."""
+    """N latents and R regions, with the Grams of these as they are and drawn otherwise, in the order of AROUND."""
 
-    gen: Generator
-    layers: tuple[int, ...] | None
-    regions: tuple[str, ...]
-    masks: Float[np.ndarray, "r h w"]  # at the image's size
-    z: Float[Array, "n z"]
-    ws: Float[Array, "n l d"]
-    inside: Float[Array, "n r d d"]
-    outside: Float[Array, "n r d d"]
-    inside_around: Float[Array, "n p r d d"]  # of the regions drawn otherwise, in the order of AROUND
-    outside_around: Float[Array, "n p r d d"]
+    scene: Scene
+    z: Z | None  # behind the latents, where that is known
+    inside: Float[np.ndarray, "n r m m"]
+    outside: Float[np.ndarray, "n r m m"]
+    inside_around: Float[np.ndarray, "n p r m m"]  # P = 0 where a sweep's Grams are all that there is
+    outside_around: Float[np.ndarray, "n p r m m"]
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """Ways of drawing a region otherwise that were looked at."""
+        return tuple(AROUND)[: self.inside_around.shape[1]]
 
 
-def prepare(
-    gen: Generator, key: Array, num: int, regions: Sequence[str], *, layers: Sequence[int] | str | None = None, truncation: float = 1.0
-) -> Setup:
-    """The Grams of `num` random latents, of the regions as they are and drawn otherwise, from one pass over each Jacobian."""
-    layers = None if layers is None else check_layers(layers, gen.num_ws)
-    regions = [regions] if isinstance(regions, str) else regions
-    z = sample_z(gen, key, num).array
-    latents = gen.mapping(Z(z), None, truncation)
-    grid = min(gen.resolution, 256)
-    drawn = np.stack([region_mask(region, grid, gen.info.regions) for region in regions])
-    around = [redrawn(mask, *change) for change in AROUND.values() for mask in drawn]
-    grams = generator_grams(gen, latents, np.concatenate([drawn, around]), layers=layers, channels="stack")
-    assert grams.outside is not None
-    count = len(drawn)
+class Chosen(NamedTuple):
+    """The latents of an experiment."""
 
-    def parts(a):
-        return a[:, :count], a[:, count:].reshape(num, len(AROUND), count, *a.shape[2:])
+    ws: WS
+    z: Z | None  # behind them, where that is known
+    record: dict[str, Any]  # which they are
 
-    (inside, inside_around), (outside, outside_around) = parts(grams.inside), parts(grams.outside)
-    masks = np.stack([region_mask(region, gen.resolution, gen.info.regions) for region in regions])
-    return Setup(gen, layers, tuple(regions), masks, z, to_ws(gen, latents).array, inside, outside, inside_around, outside_around)
+
+def choose(gen: Generator, latents: Latents | Latent | ArrayLike | Sweep, num: int | None = None) -> Chosen:
+    """The first `num` latents, or all; of a sweep, of those that it has usable Grams of.
+
+    Raises:
+      InputError: if there are not so many, or less than the two that a comparison needs.
+    """
+    check_whole("num_latents", num)
+    if isinstance(latents, Sweep):
+        numbers, record = np.flatnonzero(latents.usable())[:num], latents.manifest["settings"]["latents"]
+        label = one_hot(gen, record.get("labels", []), numbers) if gen.classes == "synthesis" else None
+        ws = WS(np.asarray(latents["ws"][numbers]), label)
+    else:
+        latents = latents if isinstance(latents, Latents) else given(gen, latents)
+        numbers, record = np.arange(min(num or latents.num, latents.num)), latents.record
+        ws = latents.stretch(0, len(numbers))
+    if len(numbers) < max(num or 2, 2):
+        raise InputError(
+            f"at least 2 latents are compared, {max(num or 2, 2)} are asked for, and there are {len(numbers)}"
+        )
+    return Chosen(ws, _z_behind(gen, record, numbers), {**record, "num": len(numbers)})
+
+
+def prepare(scene: Scene, z: Z | None, stages: Stages) -> Setup:
+    """The Grams of every latent, of the regions as they are and drawn otherwise, from one pass over each Jacobian."""
+    count, num = len(scene.regions), len(scene.ws)
+    targets = _with_others(scene.targets, count)
+
+    def of_latent(n: int) -> Grams:
+        pairs = check_finite(pair_grams(scene.gen, scene.ws[n : n + 1], targets, scene.search))
+        return Grams(np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0]))
+
+    found = stages.each("grams", Grams, num)(of_latent)
+    grams = Grams(*map(np.stack, zip(*found, strict=True)))
+    own = (gram[:, :count] for gram in grams)
+    around = (gram[:, count:].reshape(num, len(AROUND), count, *gram.shape[2:]) for gram in grams)
+    return Setup(scene, z, *own, *around)
+
+
+def prepare_kept(scene: Scene, z: Z | None, sweep: Sweep) -> Setup:
+    """The Grams of a sweep that kept them, of its first usable latents; of regions drawn otherwise it has none.
+
+    Raises:
+      InputError: if it is of another model, of other regions or settings, or kept no Grams in 32 bits.
+    """
+    check_kept(scene, sweep)
+    numbers = np.flatnonzero(sweep.usable())[: len(scene.ws)]
+    rows = [sweep.regions.index(region) for region in scene.regions]
+    own = [symmetric(np.asarray(sweep[name][numbers])[:, rows]) for name in ("gram_inside", "gram_outside")]
+    return Setup(scene, z, *own, *(gram[:, None][:, :0] for gram in own))
+
+
+def check_kept(scene: Scene, sweep: Sweep) -> None:
+    """Refuse Grams of something else.
+
+    Raises:
+      InputError: naming what differs.
+    """
+    if "gram_inside" not in sweep.arrays or sweep["gram_inside"].dtype.name != "float32":
+        raise InputError('this sweep has not kept its Grams in 32 bits: sweep again, with grams="float32"')
+    before, prints = sweep.manifest["settings"], _prints(scene.targets.masks)
+    if missing := [region for region in scene.regions if region not in sweep.regions]:
+        raise InputError(f"this sweep has no region {missing[0]!r}, it has {', '.join(sweep.regions)}")
+    options, search = before["options"], scene.search
+    kept = {"model": before["model"]} | {
+        name: options.get(name, getattr(Search(), name)) for name in ("channels", "pooling")
+    }
+    asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
+    different = list(differences(asked, kept))
+    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options.get("per_layer", False)) != scene.moves:
+        different.append(f"it moves {layers_text(options['layers'])}")
+    if prints[: len(scene.regions)] != [before["regions"][region] for region in scene.regions]:
+        different.append("its regions of these names are drawn otherwise, or at another size")
+    if (options.get("protect") is None) != (scene.targets.keep is None) or not _same_protected(scene, options, prints):
+        different.append("something else keeps still")
+    if different:
+        raise InputError(f"this sweep's Grams are of something else: {'; '.join(different)}")
+
+
+def settings_of(scene: Scene, chosen: Chosen, *, num_walked: int, kept: bool) -> dict[str, Any]:
+    """What all the figures of a comparison follow from.
+
+    A model without a fingerprint is told by an image of its own.
+    """
+    gen, keep = scene.gen, scene.targets.keep
+    default = Search()
+    return {
+        "model": gen.info.fingerprint or _prints(render(gen, scene.ws[:1]))[0],
+        "latents": chosen.record,
+        "regions": list(scene.regions),
+        "masks": _prints(scene.targets.masks),
+        "weights": None if keep is None else keep.tolist(),
+        "search": scene.search.but(method=default.method, num=default.num).to_json(),
+        "walked": num_walked,
+        "of a sweep": kept,
+        "version": version("lrgan_jax"),
+    }
+
+
+def _same_protected(scene: Scene, options: dict[str, Any], prints: list[str]) -> bool:
+    """Whether each region has the same beside it. Of a sweep's regions some may be left out."""
+    keep = scene.targets.keep
+    if keep is None:
+        return True
+    protect = options["protect"]
+    weights = np.asarray(protect["weights"])
+    same = [*protect["masks"].values()] == prints[len(scene.regions) :]
+    return same and all(any(np.array_equal(row, other) for other in weights) for row in keep)
+
+
+def _prints(masks: Float[np.ndarray, "k ..."]) -> list[str]:
+    """As a sweep's manifest has them."""
+    return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
+
+
+def _z_behind(gen: Generator, record: dict[str, Any], numbers: np.ndarray) -> Z | None:
+    """The z that latents of a seed were mapped from; None of those that were given."""
+    if "seed" not in record:
+        return None
+    z = sample_z(gen, random_key(record["seed"]), int(numbers[-1]) + 1)[numbers]
+    return Z(z.array, one_hot(gen, record["labels"], numbers))
+
+
+def _with_others(aims: Targets, count: int) -> Targets:
+    """The same, and after the regions each drawn otherwise, in the order of AROUND; the same keeps still beside it."""
+    own, protected = aims.masks[:count], aims.masks[count:]
+    around = [redrawn(mask, *change) for change in AROUND.values() for mask in own]
+    keep = None if aims.keep is None else np.tile(aims.keep, (1 + len(AROUND), 1))
+    return Targets(np.concatenate([own, np.stack(around), protected]), keep)
 
 
 def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: float) -> Float[np.ndarray, "h w"]:
-    """The region shifted by shares of its height and width and scaled about its centre, by nearest pixel; cut off at the border."""
+    """The region shifted by shares of its height and width and scaled about its centre, by nearest pixel.
+
+    Cut off at the border.
+    """
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
     centre = (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
@@ -70,7 +207,9 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
         return np.where((place >= 0) & (place < size), place, size)  # past the end: the padding
 
     padded = np.pad(mask, (0, 1))
-    return padded[np.ix_(source(mask.shape[0], centre[0], down * height), source(mask.shape[1], centre[1], right * width))]
+    return padded[
+        np.ix_(source(mask.shape[0], centre[0], down * height), source(mask.shape[1], centre[1], right * width))
+    ]
 
 
 def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,4 +217,6 @@ def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
 
     One after the other: solvers stop when they are done, where a batch would wait for its slowest.
     """
-    return jax.jit(lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs))
+    return jax.jit(
+        lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs)
+    )

@@ -1,4 +1,5 @@
-"""Straight edits against walks at growing strength: how much each leaks when the region has changed by the same amount."""
+"""Straight edits against walks at growing strength: what leaks when the region has changed by the same amount."""
+
 from typing import NamedTuple
 
 import jax
@@ -7,75 +8,129 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
-from lrgan_jax.compare.setup import Setup
 from lrgan_jax.editing import walk
-from lrgan_jax.generators import image_function, render
-from lrgan_jax.metrics import region_change, spread_over_layers, step_for_change
+from lrgan_jax.evaluation import Loop, Scene, of_class
+from lrgan_jax.generators import image_function
+from lrgan_jax.metrics import step_for_change
 
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
 REACH = 6.0  # length of a walk in usual steps: it bends, so it needs more of them
 NUM_STEPS = 16
+WAYS = np.float32([-1, 1])
 
 
 class Walks(NamedTuple):
     """S strengths, N latents, R regions, two ways (backwards first)."""
 
-    inside: Float[np.ndarray, "s n r 2"]  # mean squared change of the region by the straight edit, which the walk is cut at
+    inside: Float[np.ndarray, "s n r 2"]  # mean squared change by the straight edit, which the walk is cut at
     straight: Float[np.ndarray, "s n r 2"]  # change outside
     walked: Float[np.ndarray, "s n r 2"]
     reached: Bool[np.ndarray, "s n r 2"]
-    images: Float[np.ndarray, "s n r 2 2 h w c"]  # straight and walked
+    moves: Float[np.ndarray, "s n r 2 2 l d"]  # to the ends, straight and walked: who shows them makes the images
 
     @property
     def ratio(self) -> Float[np.ndarray, "s n r 2"]:
-        """Leak of the walk over that of the straight edit; NaN where the walk ended before the region had changed that much."""
+        """Leak of the walk over that of the straight edit.
+
+        NaN where the walk ended before the region had changed that much.
+        """
         return np.where(self.reached, self.walked / np.maximum(self.straight, 1e-12), np.nan)
 
 
+class OfRegion(NamedTuple):
+    """The same of one region."""
+
+    inside: Float[np.ndarray, "s n 2"]
+    straight: Float[np.ndarray, "s n 2"]
+    walked: Float[np.ndarray, "s n 2"]
+    reached: Bool[np.ndarray, "s n 2"]
+    moves: Float[np.ndarray, "s n 2 2 l d"]
+
+
 def compare_walks(
-    setup: Setup, vectors: Float[Array, "n r d"], sizes: Float[np.ndarray, "n r 2"], num: int
+    scene: Scene, vectors: Float[np.ndarray, "n r m"], sizes: Float[np.ndarray, "n r 2"], each: Loop
 ) -> Walks:
-    """Both kinds of edit from the first `num` latents along `vectors`, whose usual steps are `sizes`."""
-    gen, f = setup.gen, image_function(setup.gen)
-    ways = jnp.array([-1.0, 1.0], vectors.dtype)
-    latents = jnp.repeat(setup.ws[:num], 2, axis=0)  # [2N, L, d]: both ways of the first latent, of the second, ...
-    strengths = jnp.array([0.0, *STRENGTHS], latents.dtype)[:, None, None]
+    """Both kinds of edit from the first n latents along `vectors`, whose usual steps are `sizes`.
+
+    Args:
+      each: the loop over the regions: walkers of one region go together, since a step of theirs takes long to set up.
+    """
+    found = each(lambda r: _of_region(scene, r, vectors[:, r], sizes[:, r]))
+    return Walks(*(np.stack(of_regions, axis=2) for of_regions in zip(*found, strict=True)))
+
+
+def _of_region(scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], sizes: Float[np.ndarray, "n 2"]) -> OfRegion:
+    """All latents, both ways, all strengths: [N, 2, S] until the end. Where no direction is, there are no figures."""
+    there = np.isfinite(vectors).all(-1) & np.isfinite(sizes).all(-1)
+    vectors, sizes = np.where(there[:, None], vectors, 0), np.where(there[:, None], sizes, 0)
+    forwards = sizes[..., None, None] * scene.spread(vectors)[:, None] * WAYS[:, None, None]  # [N, 2, L, d]
+    straight = np.float32(STRENGTHS)[:, None, None] * forwards[:, :, None]
+    inside, outside = _changes(scene, r, straight)
+
+    paths = _walked(scene, r, vectors, REACH * sizes)
+    labels = None if scene.ws.c is None else scene.ws.c[: len(paths)]
+    reached, ends = map(np.asarray, _cut(image_function(scene.gen), labels, paths, inside, scene.masks[r]))
+    walked = ends - scene.ws.array[: len(paths), None, None]
+    _, beside = _changes(scene, r, walked)
+
+    known = there[:, None, None]
+    figures = (np.where(known, a, np.nan) for a in (inside, outside, beside))
+    found = *figures, reached & known, np.stack([straight, walked], axis=3)
+    return OfRegion(*(np.moveaxis(a, 2, 0) for a in found))
+
+
+def _changes(scene: Scene, r: int, moves: Float[np.ndarray, "n 2 s l d"]) -> tuple[np.ndarray, np.ndarray]:
+    """Inside and outside the region, [N, 2, S]; a few images at a time."""
     found = []
-    for r, (region, mask) in enumerate(zip(setup.regions, setup.masks, strict=True)):
-        rows = (vectors[:num, r, None] * ways[:, None]).reshape(2 * num, -1)
-        usual = jnp.asarray(sizes[:num, r]).reshape(-1)
-        points = walk(gen, latents, rows, region, length=REACH * usual, num_steps=NUM_STEPS, layers=setup.layers).array
-        moves = usual[:, None, None] * spread_over_layers(rows, latents[0], setup.layers)
-        images = jnp.asarray(render(gen, latents[:, None] + strengths * moves[:, None]))
-        straight = jax.vmap(jax.vmap(region_change, (None, 0, None)), (0, 0, None))(images[:, 0], images[:, 1:], mask)
-        step, ends = _cut(f, points.swapaxes(0, 1), straight.inside, mask)
-        both = np.stack([images[:, 1:], render(gen, ends)], axis=2)
-        over_walkers = straight.inside, straight.outside, step.change.outside, step.reached & (step.size <= 1), both
-        found.append(jax.tree.map(lambda a: np.asarray(a).reshape(num, 2, *a.shape[1:]), over_walkers))
-    joined = jax.tree.map(lambda *of_regions: np.moveaxis(np.stack(of_regions, 1), 3, 0), *found)  # [S, N, R, 2, ...]
-    return Walks._make(joined)
+    for n, of_latent in enumerate(moves):
+        before, after = scene.pictures(of_latent[None], [n])
+        found.append(scene.changes(before[0], after, [r]))
+    inside, outside = (np.concatenate(each) for each in zip(*found, strict=True))
+    return inside, outside
+
+
+def _walked(
+    scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], lengths: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 2 points l d"]:
+    """The points of all walks."""
+    num = len(vectors)
+    rows = np.repeat(vectors, 2, axis=0) * np.tile(WAYS, num)[:, None]
+    directions = scene.spread(rows) if scene.search.per_layer else rows
+    start, options = scene.ws[np.repeat(np.arange(num), 2)], {"num_steps": NUM_STEPS, "search": scene.search}
+    points = walk(scene.gen, start, directions, scene.targets.masks[r], length=lengths.reshape(-1), **options)
+    return np.asarray(points).swapaxes(0, 1).reshape(num, 2, NUM_STEPS + 1, *start.shape[1:])
 
 
 @jax.jit
-def _cut(f, paths: Float[Array, "w points l d"], changes: Float[Array, "w s"], mask):
-    """Where paths have changed the region that much, as steps in units of their length [W, S], and the latents there [W, S, L, d].
+def _cut(f, labels, paths: Float[Array, "n 2 points l d"], changes: Float[Array, "n 2 s"], mask: Float[Array, "h w"]):
+    """Whether paths come to where the region has changed that much, [N, 2, S]; the latents there, [N, 2, S, L, d].
 
-    One search after the other: the image is once in the program. The mask is an argument, so one program serves all regions.
+    One search after the other: the image is once in the program. The mask is an argument, so one program serves all
+    regions.
     """
+    start, end = jnp.zeros(1, paths.dtype), jnp.ones(1, paths.dtype)
 
-    def of_walker(walker):
-        points, changes = walker
-        start, end = jnp.zeros(1, points.dtype), jnp.ones(1, points.dtype)
-        path = Partial(_along, f, points)
-        return jax.lax.map(lambda change: step_for_change(path, start, end, mask, change), changes)
+    def of_path(item):
+        points, changes, *label = item
+        image = Partial(_along, of_class(f, *label), points)
 
-    step = jax.lax.map(of_walker, (paths, changes))
-    place = jax.vmap(jax.vmap(lambda points, size: _along(lambda latent: latent, points, size[None]), (None, 0)))
-    return step, place(paths, step.size)
+        def of_change(change):
+            step = step_for_change(image, start, end, mask, change)
+            return step.reached & (step.size <= 1), _along(lambda latent: latent, points, step.size[None])
+
+        return jax.lax.map(of_change, changes.astype(paths.dtype))
+
+    both = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), (paths, changes))
+    with_labels = both if labels is None else (*both, jnp.repeat(labels, 2, axis=0))
+    found = jax.lax.map(of_path, with_labels)
+    return jax.tree.map(lambda a: a.reshape(*paths.shape[:2], *a.shape[1:]), found)
 
 
 def _along(f, points, fraction):
-    """The image at a fraction [1] of the path's length, on the straight pieces between its points; past its end on the last one."""
+    """The image at a fraction [1] of the path's length, on the straight pieces between its points.
+
+    Past its end on the last one.
+    """
     place = fraction[0] * (len(points) - 1)
     k = jnp.clip(jnp.floor(place).astype(int), 0, len(points) - 2)
     return f(points[k] + (place - k) * (points[k + 1] - points[k]))

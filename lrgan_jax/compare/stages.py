@@ -1,0 +1,82 @@
+"""What is done of a comparison, kept piece by piece, so that it goes on where it was stopped, by whatever stopped it.
+
+A piece is a record of arrays in a file that is written whole. Beside them lies what they belong to: the settings.
+"""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lrgan_jax.errors import InputError
+from lrgan_jax.evaluation import Loop
+from lrgan_jax.files import write_whole
+from lrgan_jax.settings import differences
+
+SETTINGS = "settings.json"
+
+Record = TypeVar("Record")
+Progress = Callable[[str, Sequence[int]], Any]  # wraps the numbers that a stage named so goes through
+
+
+class Stages:
+    """A folder of pieces; without a folder nothing is kept.
+
+    Args:
+      settings: what the pieces follow from, as JSON gives it back.
+    Raises:
+      InputError: if the folder holds pieces of other settings; the message names them.
+    """
+
+    def __init__(
+        self, folder: Path | None, settings: dict[str, Any], progress: Progress = lambda name, numbers: numbers
+    ):
+        self.folder, self.progress = folder, progress
+        if folder is None:
+            return
+        settings = json.loads(json.dumps(settings))
+        if (place := folder / SETTINGS).exists():
+            if different := list(differences(settings, json.loads(place.read_text()))):
+                raise InputError(
+                    f"{folder} holds the pieces of a comparison that was stopped, with other settings: "
+                    f"{'; '.join(different)}. Ask for the same, choose another place, or remove that folder"
+                )
+        else:
+            write_whole(place, json.dumps(settings, indent=1).encode())
+
+    def keep(self, name: str, kind: Callable[..., Record], compute: Callable[[], Record]) -> Record:
+        """The record `name`, as it was kept, or computed and kept now.
+
+        Args:
+          kind: a NamedTuple of arrays, or of None where something is missing.
+        """
+        if self.folder is None:
+            return compute()
+        path = self.folder / f"{name}.npz"
+        if path.exists():
+            with np.load(path) as kept:
+                missing = dict.fromkeys(kind._fields)  # type: ignore[attr-defined]
+                return kind(**missing | dict(kept))
+        record = compute()
+        content = io.BytesIO()
+        np.savez(content, **{field: a for field, a in record._asdict().items() if a is not None})  # type: ignore[attr-defined]
+        write_whole(path, content.getbuffer())
+        return record
+
+    def each(self, name: str, kind: Callable[..., Any], num: int) -> Loop:
+        """The loop over `num` latents that keeps the record of each."""
+
+        def loop(of_latent):
+            numbers = self.progress(name, range(num))
+            return [self.keep(f"{name}-{n:05d}", kind, lambda n=n: of_latent(n)) for n in numbers]
+
+        return loop
+
+
+def forget(folder: Path) -> None:
+    """Remove the pieces: what was to come of them is there."""
+    shutil.rmtree(folder, ignore_errors=True)
