@@ -19,7 +19,7 @@ import pytest
 import tyro
 from jax.tree_util import Partial
 
-from lrgan_jax import LrganError, Search, checkpoint, from_function, sweep
+from lrgan_jax import LrganError, Search, from_function, sweep
 from lrgan_jax.compare import as_json, command, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
@@ -30,6 +30,7 @@ from lrgan_jax.evaluation import CHANGE, Scene, first, measure, one_by_one
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods import METHODS
+from lrgan_jax.models import checkpoint
 from lrgan_jax.subspaces import TAO, default_mu
 from tests.tolerances import EXACT, rounding
 

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint, sweep
+from lrgan_jax import sweep
+from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
-from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.layers import layers_text
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pages.kit import COLOURS
 
 FILES = ("index.html", "plane.svg", "figures.json")

@@ -7,12 +7,13 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint, demo
-from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax import demo
+from lrgan_jax.base.checks import check_whole, random_key
+from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.commands.options import Model, SearchOptions, Which, regions_or_own
-from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.generators.sampling import POOL
+from lrgan_jax.models import checkpoint
 
 
 def demo_command(

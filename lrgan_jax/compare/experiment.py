@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.checks import check_whole
+from lrgan_jax.base.checks import check_whole
 from lrgan_jax.compare.effects import Effects, effects
 from lrgan_jax.compare.methods import (
     Ranks,

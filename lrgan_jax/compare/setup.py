@@ -9,15 +9,15 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.base.checks import check_whole, random_key
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.settings import differences
 from lrgan_jax.compare.stages import Stages
-from lrgan_jax.errors import InputError
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
 from lrgan_jax.layers import layers_text, moves_of
 from lrgan_jax.search import Search
-from lrgan_jax.settings import differences
 from lrgan_jax.sweep.block import symmetric
 from lrgan_jax.sweep.results import Sweep
 from lrgan_jax.targets import Targets, check_finite, pair_grams

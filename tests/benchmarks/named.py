@@ -11,14 +11,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from lrgan_jax.compare.statistics import median_interval
 from PIL import Image, ImageDraw
 
-from lrgan_jax import checkpoint, demo, images
+from lrgan_jax import demo, images
 from lrgan_jax.compare.effects import networks
-from lrgan_jax.compare.statistics import median_interval
 from lrgan_jax.directions import FULL_CHANGE, Directions
 from lrgan_jax.generators import image_function, render, to_ws
-from lrgan_jax.metrics import EXPRESSIONS, LANDMARKS, face_expressions, face_landmarks, spread_over_layers, steps_for_change
+from lrgan_jax.metrics import (
+    EXPRESSIONS,
+    LANDMARKS,
+    face_expressions,
+    face_landmarks,
+    spread_over_layers,
+    steps_for_change,
+)
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.regions import region_mask, shapes_mask
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.containers import read as read_foreign
 
