@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, full_range
 from lrgan_jax.generators import Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layers import spread
-from lrgan_jax.pages import display
 
 FRAMES = 7  # of a strip, its middle the image itself; four of them fit a batch
 FEW = 3  # of images above LARGE, which take long

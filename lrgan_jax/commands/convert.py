@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import tyro
 
-from lrgan_jax.base import array_files
 from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.convert.check import outline
@@ -19,7 +18,7 @@ from lrgan_jax.convert.formats import find_network
 from lrgan_jax.convert.metric_networks import write_networks
 from lrgan_jax.convert.reading import read_checkpoint, with_info
 from lrgan_jax.convert.write import back
-from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.foreign import CheckpointError, array_files, containers
 from lrgan_jax.generators import Generator, StoredGenerator, StyleGAN2
 from lrgan_jax.models.checkpoint import check_devices, load, save
 

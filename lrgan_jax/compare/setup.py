@@ -18,8 +18,7 @@ from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
 from lrgan_jax.layers import layers_text, moves_of
 from lrgan_jax.search import Search
-from lrgan_jax.sweep.block import symmetric
-from lrgan_jax.sweep.results import Sweep
+from lrgan_jax.sweep import Sweep, symmetric
 from lrgan_jax.targets import Targets, check_finite, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size

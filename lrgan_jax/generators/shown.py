@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from lrgan_jax import display
 from lrgan_jax.generators.latents import Z
 from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.generators.view import render
-from lrgan_jax.pages import display
 
 SAMPLES = 8  # of seed 0, a batch
 
