@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_number
@@ -107,9 +108,14 @@ def check_finite(pairs: Pairs) -> Pairs:
     Raises:
       InputError: then. For use outside jit; traced values pass.
     """
-    if not any(isinstance(a, Tracer) for a in pairs) and not all(jnp.isfinite(a).all() for a in pairs):
+    if not any(isinstance(a, Tracer) for a in pairs) and not _all_finite(pairs):
         raise InputError("the image or its Jacobian is not finite at these latents: take others, or a truncation below 1")
     return pairs
+
+
+@jax.jit
+def _all_finite(pairs: Pairs) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(a).all() for a in pairs]).all()
 
 
 def generator_grams(

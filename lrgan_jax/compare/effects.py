@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.compare.setup import Setup
 from lrgan_jax.generators import image_function
+from lrgan_jax.images import over_white
 from lrgan_jax.metrics import (
     MetricsError,
     expression_change,
@@ -17,7 +18,6 @@ from lrgan_jax.metrics import (
     lpips_change,
     spread_over_layers,
 )
-from lrgan_jax.metrics.layers import over_white
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
