@@ -52,7 +52,7 @@ from lrgan_jax.subspaces import (
 if TYPE_CHECKING:
     from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Found", "Generator",
     "LatentsError", "LrganError", "Measure", "ModelError", "ModelInfo", "RegionError", "RegionGrams", "RobustPCA", "Search",
