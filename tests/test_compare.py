@@ -42,7 +42,8 @@ LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
 WITHOUT_MAPPING = [name for name in METHODS if name != "local_basis"]
 TITLES = [METHODS[name].title for name in WITHOUT_MAPPING]
 VARIANTS = (*methods.OTHERS, *AROUND)
-# Images are float32 with errors of about 1e-6; changes have a root mean square of 0.14 inside, and 0.02 at least outside.
+# Images are float32 with errors of about 1e-6; changes have a root mean square of 0.14 inside, and 0.02 at least
+# outside.
 RENDERED = 1e-3
 ASKED = 1e-3 + RENDERED  # of the change asked for: steps are solved for to 1 part in 1,000
 
