@@ -39,7 +39,7 @@ ORDER = [
     "pages.kit", "pages",
     "demo.edits", "demo.page", "demo",
     "panel.masks", "panel.found", "panel.code", "panel.studio", "panel.widget", "panel.server", "panel.command", "panel",
-    "compare.stages", "compare.setup", "compare.methods", "compare.effects", "compare.walks",
+    "compare.stages", "compare.setup", "compare.kept", "compare.methods", "compare.effects", "compare.walks",
     "compare.experiment", "compare.figures", "compare.plane", "compare.page", "compare.command", "compare",
     "__init__",
     "__main__",

@@ -29,6 +29,7 @@ from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import CHANGE, Scene, first, measure, one_by_one
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z
 from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.interrupt import Interrupted
 from lrgan_jax.methods import METHODS
 from lrgan_jax.subspaces import TAO, default_mu
 from tests.tolerances import EXACT, rounding
@@ -41,7 +42,7 @@ LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
 WITHOUT_MAPPING = [name for name in METHODS if name != "local_basis"]
 TITLES = [METHODS[name].title for name in WITHOUT_MAPPING]
 VARIANTS = (*methods.OTHERS, *AROUND)
-# Images are float32 with errors of about 1e-6; changes have a root mean square of 0.14 inside, and 0.02 at least outside.
+# Images are float32 with errors of about 1e-6, changes a root mean square of 0.14 inside, 0.02 at least outside.
 RENDERED = 1e-3
 ASKED = 1e-3 + RENDERED  # of the change asked for: steps are solved for to 1 part in 1,000
 
@@ -699,6 +700,18 @@ def test_bad_input_ends_in_one_line(written, small_dcgan, tmp_path, args, says):
 
 
 # Stopped, and of a sweep
+
+
+def test_ctrl_c_says_that_it_goes_on(written, tmp_path, monkeypatch):
+    """In one line, with the exit code that shells expect."""
+
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", stopped)
+    with pytest.raises(Interrupted, match="the same command goes on") as caught:
+        run_command("--model", Path(written[1]).parent / "model", "--out", tmp_path)
+    assert caught.value.exit_code == 130
 
 
 class Stopped(Exception):

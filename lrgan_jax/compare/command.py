@@ -1,6 +1,7 @@
 """`lrgan compare`: options to an experiment, its tables and its page."""
 
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from lrgan_jax.compare.stages import forget
 from lrgan_jax.errors import InputError
 from lrgan_jax.files import check_place, write_whole
 from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.interrupt import Interrupted
 from lrgan_jax.layers import layers_text
 from lrgan_jax.pages.kit import COLOURS
 from lrgan_jax.search import Search
@@ -73,16 +75,19 @@ def compare_command(
     source = (
         sweep.open(from_sweep) if from_sweep else seeded(gen, seed, num_latents, labels=labels, truncation=truncation)
     )
-    comparison = run(
-        gen,
-        source,
-        tuple(dict.fromkeys(names)),
-        search,
-        num_latents=num_latents,
-        num_walked=num_walked,
-        folder=out / STAGES,
-        progress=shown,
-    )
+    try:
+        comparison = run(
+            gen,
+            source,
+            tuple(dict.fromkeys(names)),
+            search,
+            num_latents=num_latents,
+            num_walked=num_walked,
+            folder=out / STAGES,
+            progress=shown,
+        )
+    except KeyboardInterrupt:
+        raise Interrupted("stopped, with all finished pieces kept; the same command goes on", signal.SIGINT) from None
     about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": search.to_json()}
     where = (
         f"latents of the sweep {from_sweep}"

@@ -22,6 +22,9 @@ OURS, PLAIN = COMPARED.index("frontier"), COMPARED.index("attribute")
 SHOWN = 0.03  # mean squared change inside at the ends of a strip: 22 grey levels, plain to see
 WANTED = [CHANGE] * len(COMPARED) + [SHOWN] * 2  # of every method, and of the two whose ends are shown
 FRAMES = 7
+POOL = (
+    256  # random latents that faces are picked from: out of 512 they are hardly more frontal, and take a second longer
+)
 
 
 class Found(NamedTuple):

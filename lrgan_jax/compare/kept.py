@@ -1,0 +1,57 @@
+"""The Grams of an experiment out of a sweep that kept them, after a look at whether they are of the same."""
+
+import numpy as np
+
+from lrgan_jax.compare.setup import Setup, prints
+from lrgan_jax.errors import InputError
+from lrgan_jax.evaluation import Scene
+from lrgan_jax.generators import Z
+from lrgan_jax.layers import layers_text, moves_of
+from lrgan_jax.search import Search
+from lrgan_jax.settings import differences
+from lrgan_jax.sweep.block import symmetric
+from lrgan_jax.sweep.results import Sweep
+
+NAMES = ("gram_inside", "gram_outside")
+
+
+def prepare_kept(scene: Scene, z: Z | None, sweep: Sweep) -> Setup:
+    """The Grams of the sweep's first usable latents; of regions drawn otherwise it has none.
+
+    Raises:
+      InputError: if it is of another model, of other regions or settings, or kept no Grams in 32 bits.
+    """
+    if not {*NAMES} <= {*sweep.arrays} or sweep[NAMES[0]].dtype.name != "float32":
+        raise InputError('this sweep has not kept its Grams in 32 bits: sweep again, with grams="float32"')
+    if missing := [region for region in scene.regions if region not in sweep.regions]:
+        raise InputError(f"this sweep has no region {missing[0]!r}, it has {', '.join(sweep.regions)}")
+    if different := _different(scene, sweep):
+        raise InputError(f"this sweep's Grams are of something else: {'; '.join(different)}")
+    numbers = np.flatnonzero(sweep.usable())[: len(scene.ws)]
+    own = [symmetric(np.asarray(sweep[name][numbers])[:, _rows(scene, sweep)]) for name in NAMES]
+    return Setup(scene, z, *own, *(gram[:, None][:, :0] for gram in own))
+
+
+def _different(scene: Scene, sweep: Sweep) -> list[str]:
+    """In what the sweep's Grams differ from those that the scene is about, a text each."""
+    settings, search = sweep.manifest["settings"], scene.search
+    options = {"channels": Search().channels, "pooling": Search().pooling, "per_layer": False} | settings["options"]
+    asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
+    found = list(differences(asked, {name: (settings | options)[name] for name in asked}))
+    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options["per_layer"]) != scene.moves:
+        vectors = "a vector for each of " if options["per_layer"] else ""
+        found.append(f"it moves {vectors}{layers_text(options['layers'])}")
+    own, protected = np.split(prints(scene.targets.masks), [len(scene.regions)])
+    if own.tolist() != [settings["regions"][region] for region in scene.regions]:
+        found.append("its regions of these names are drawn otherwise, or at another size")
+    protect = options.get("protect") or {"masks": {}, "weights": None}
+    keep = None if protect["weights"] is None else np.float32(protect["weights"])[_rows(scene, sweep)]
+    same_weights = np.array_equal(keep, scene.targets.keep) if keep is not None else scene.targets.keep is None
+    if not same_weights or protected.tolist() != [*protect["masks"].values()]:
+        found.append("something else keeps still")
+    return found
+
+
+def _rows(scene: Scene, sweep: Sweep) -> list[int]:
+    """Where the scene's regions stand among the sweep's."""
+    return [sweep.regions.index(region) for region in scene.regions]
