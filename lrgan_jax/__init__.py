@@ -34,6 +34,7 @@ from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step
 from lrgan_jax.named import named_direction, named_directions
 from lrgan_jax.panel import explore
 from lrgan_jax.pipeline import Analysis, analyse, find_directions, global_directions, to_directions
+from lrgan_jax.previews import show
 from lrgan_jax.regions import RegionError, region_mask
 from lrgan_jax.rpca import RobustPCA, robust_pca
 from lrgan_jax.search import Search
@@ -59,7 +60,7 @@ __all__ = [
     "embedded_models", "equal_steps", "explore", "find_directions", "from_function", "frontier_directions", "global_directions",
     "image_function", "load", "load_latents", "named_direction", "named_directions", "near_frontal", "null_space",
     "principal_angles", "projected_directions", "rayleigh_directions", "region_change", "region_grams", "region_mask", "render",
-    "robust_pca", "sample_z", "save", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
+    "robust_pca", "sample_z", "save", "show", "step_for_change", "to_directions", "to_ws", "walk", "weight_directions",
 ]  # fmt: skip
 
 

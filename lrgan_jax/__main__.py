@@ -34,7 +34,7 @@ def command(name: str) -> Any:
     return getattr(import_module(f"lrgan_jax.commands.{file}"), function)
 
 
-def run(words: list[str]) -> None:
+def run(words: list[str], prog: str) -> None:
     """One command, or the help of all of them.
 
     Raises:
@@ -49,22 +49,26 @@ def run(words: list[str]) -> None:
     name = words[0] if words else ""
     if name and not name.startswith("-") and name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"did you mean lrgan {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        hint = f"did you mean {prog} {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         raise LrganError(f"no command {name!r}; {hint}")
     options = (tyro.conf.FlagCreatePairsOff,)
     if name in COMMANDS:
-        tyro.cli(command(name), args=words[1:], prog=f"lrgan {name}", config=options)
+        tyro.cli(command(name), args=words[1:], prog=f"{prog} {name}", config=options)
         return
     about = "Edit one region of a generated image and leave the rest still."
     every = {name: command(name) for name in COMMANDS}
-    tyro.extras.subcommand_cli_from_dict(every, args=words, prog="lrgan", description=about, config=options)
+    tyro.extras.subcommand_cli_from_dict(every, args=words, prog=prog, description=about, config=options)
 
 
-def main() -> int:
-    """Run the command; errors that a user can cause are one line on stderr and exit code 1, a bug shows where it is."""
+def main(words: list[str] | None = None, prog: str = "lrgan") -> int:
+    """Run the command; errors that a user can cause are one line on stderr and exit code 1, a bug shows where it is.
+
+    Args:
+      words: the command and its options; those that the program was started with by default.
+    """
     try:
         with until_the_reader_goes():
-            run(sys.argv[1:])
+            run(sys.argv[1:] if words is None else words, prog)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code

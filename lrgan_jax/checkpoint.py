@@ -6,8 +6,11 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from lrgan_jax.errors import DeviceError, ExistsError, InputError, InputTypeError
+from lrgan_jax.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
+from lrgan_jax.files import check_place
 from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, architecture
 
 DESCRIPTION = "model.json"
@@ -48,13 +52,14 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
     """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
 
     Raises:
-      FileExistsError: if `path` exists; nothing is overwritten.
+      ExistsError: if `path` exists; nothing is overwritten. PlaceError: if it cannot be written; nothing is left then.
     """
     from orbax.checkpoint import v1 as ocp  # half a second, which commands that save nothing need not wait for
 
     path = Path(path).resolve()  # Orbax fails on relative paths, sometimes only in the background
     if path.exists():
         raise ExistsError(f"{path} exists already; choose another name or remove it")
+    check_place(path)
     stored = jax.tree.map(lambda a: np.asarray(a, dtype), _plain(gen.variables))
     description = {
         "format": "lrgan_jax model",
@@ -66,19 +71,40 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
         "regions": dict(gen.info.regions),
         "provenance": dict(gen.info.provenance),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
+    with _draft(path, sum(leaf.nbytes for leaf in jax.tree.leaves(stored))) as draft:
         (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         (draft / "card.md").write_text(gen.info.card, encoding="utf-8")
         ocp.save(str(draft / "weights"), stored)
         (draft / "weights" / "commit_success.txt").unlink(missing_ok=True)  # names this machine's path, and the rename is the commit
+    return path
+
+
+@contextmanager
+def _draft(path: Path, size: int) -> Iterator[Path]:
+    """A new folder beside `path` for `size` bytes: renamed so when all is written, removed when anything fails."""
+    draft = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(path.parent).free) < size:  # Orbax would tell of it in a dozen tracebacks
+            raise PlaceError(f"{path} cannot be written: {size / 1e6:.1f} MB are needed, {free / 1e6:.1f} are free")
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        yield draft
         draft.chmod(0o755)
         draft.rename(path)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+    except BaseException as error:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+        if not isinstance(error, LrganError) and (reason := _said_by_the_system(error)):
+            raise PlaceError(f"{path} cannot be written: {reason}") from error
         raise
-    return path
+
+
+def _said_by_the_system(error: BaseException) -> str:
+    """That the disk is full, say, or "". TensorStore, beneath Orbax, says so by a number that ends a ValueError."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    told = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(told[1])) if told else ""
 
 
 def load(name_or_path: Any) -> StoredGenerator:
@@ -165,7 +191,7 @@ def find(name_or_path: Any) -> Path:
     if len(str(path)) > 4096 or any(len(part) > 255 for part in path.parts):  # asking the system would raise OSError
         raise ModelError(f"no model {str(name_or_path)[:40]!r}...: the name is too long")
     if path.is_file():
-        raise ModelError(f"{path} is a file, not a converted model; run: python -m convert {path} {path.stem}")
+        raise ModelError(f"{path} is a file, not a converted model; run: lrgan convert {path} {path.stem}")
     if not path.exists():
         raise ModelError(f"no model {str(name_or_path)!r}: neither a folder nor one of {', '.join(embedded) or 'none'}")
     if not (path / DESCRIPTION).is_file():

@@ -7,23 +7,26 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from lrgan_jax import array_files
+from lrgan_jax import array_files, display
 from lrgan_jax.deprecation import deprecated
 from lrgan_jax.errors import ExistsError, InputError
 from lrgan_jax.files import write_whole
+from lrgan_jax.layers import layers_text
 from lrgan_jax.published import recognise
 from lrgan_jax.search import Search
 
 FORMAT = "lrgan_jax directions 2"
 EARLIER = "lrgan_jax directions 1"  # which has one table of settings for all that is known
 ARRAYS = ("vectors", "inside", "outside", "kept")
+SHOWN = 8  # of many, in a notebook
+FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a range: plainly visible
 NAMES = ("direction", "directions", "boundary")  # under which rows lie beside other values in files that are not ours
 
 
@@ -84,6 +87,7 @@ class Directions:
       region, method, model, fingerprint: where they come from; the fingerprint is the model's.
       found: how they were found. search: what was asked for. measure: what they do, of directions that were measured.
       notes: whatever else a file says of them, name -> text.
+      preview: for notebooks, what draws them; neither saved nor compared. See `previews`.
     """
 
     vectors: Float[np.ndarray, "k *layers d"]
@@ -100,6 +104,7 @@ class Directions:
     search: Search | None = None
     measure: Measure | None = None
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    preview: Callable[["Directions"], list[str]] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Directions):
@@ -109,6 +114,55 @@ class Directions:
 
     def __hash__(self) -> int:
         return hash((len(self), self.layers, self.step_range, self.region, self.method, self.model, self.fingerprint))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: all but the pictures, which need a generator."""
+        return vars(self) | {"preview": None}
+
+    def __repr__(self) -> str:
+        named = {" for ": self.region, ", by ": self.method, ", of ": self.model, ", ": layers_text(self.layers)}
+        told = "".join(word + name for word, name in named.items() if name)
+        return f"<{len(self)} direction{'s' * (len(self) > 1)}{told}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: facts, numbers, and strips where it is known of which latents."""
+        shown = self[:SHOWN]
+        strips, why = display.if_it_can(lambda: [] if self.preview is None else self.preview(shown))
+        hint = why or ("" if strips else display.note("lr.show(directions, gen, w) shows what they do to an image"))
+        more = display.note(f"and {len(self) - SHOWN} more") if len(self) > SHOWN else ""
+        columns = {"": [str(k) for k in range(len(shown))]} | shown._columns() | ({"strip": strips} if strips else {})
+        rows = list(zip(*columns.values(), strict=True))
+        return display.card(repr(self)[1:-1], self._facts(), display.table([*columns], rows), more, hint)
+
+    def _columns(self) -> dict[str, list[str]]:
+        """The numbers of each, by what they are."""
+        columns = {}
+        if self.inside is not None and self.outside is not None:
+            inside, outside = self.inside, np.maximum(self.outside, 0)  # what rounding leaves may lie below
+            columns["inside"] = [f"{change:.3g}" for change in inside]
+            columns["outside"] = [f"{change:.3g}" for change in outside]
+            columns["leak"] = [f"{leak:.2g} %" for leak in 100 * outside / np.maximum(inside, 1e-12)]
+        return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
+
+    def _facts(self) -> dict[str, Any]:
+        """What is known of all of them, for a person."""
+        found, measure, search = self.found, self.measure or Measure(), self.search
+        told = {"layers", "per_layer", "protect", "method", "num"}
+        others = {} if search is None else {name: value for name, value in search.to_json().items() if name not in told}
+        low, high = self.step_range
+        return {
+            "does": measure.meaning,
+            "keeps still": "" if search is None else _said(search.recorded().protect),
+            "steps": f"{low:.3g} to {high:.3g}",
+            "vectors": "one for each layer" if self.vectors.ndim == 3 else "",
+            "latents": f"average of {found.average}" if (found.average or 1) > 1 else "",
+            "mu": None if found.mu is None else f"{found.mu:.3g}",
+            "ranks": "" if found.rank_inside is None else f"{found.rank_inside} inside, {found.rank_outside} outside",
+            "settings": ", ".join(f"{name} {value}" for name, value in others.items()),
+            "measured leak": "" if measure.leak is None else f"{100 * measure.leak:.2g} %",
+            "file": found.source,
+            "caution": self.caveat,
+        } | dict(self.notes)
 
     @property
     def caveat(self) -> str:
@@ -170,7 +224,7 @@ class Directions:
         """All that is not an array, as JSON can say it."""
         typed = {"found": _json(self.found), "measure": None if self.measure is None else _json(self.measure)}
         search = None if self.search is None else self.search.to_json()
-        fields = (f.name for f in dataclasses.fields(self) if f.name not in ARRAYS)
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in (*ARRAYS, "preview"))
         return {name: getattr(self, name) for name in fields} | typed | {"search": search, "notes": dict(self.notes)}
 
     @classmethod
@@ -210,7 +264,7 @@ class Directions:
         if (known := recognise(rows)) is None:
             return cls(rows, method="file", found=found)
         reach = (-known.reach, known.reach)
-        about = {"region": known.name, "method": known.method, "model": known.model}
+        about: dict[str, Any] = {"region": known.name, "method": known.method, "model": known.model}
         return cls(rows, layers=known.layers, step_range=reach, found=found, **about)
 
     @classmethod
@@ -237,6 +291,21 @@ class Directions:
             if a.shape != (len(rows),) or not np.issubdtype(a.dtype, np.floating) or not np.isfinite(a).all():
                 raise ValueError("one finite number per direction")
         return dataclasses.replace(rows, **record, **measured)
+
+
+def _said(protect: Any) -> str:
+    """What keeps still, as a search remembers it."""
+    if protect is None:
+        return "everything else"
+    if isinstance(protect, Mapping):
+        return ", ".join(region if weight == 1 else f"{region} ({weight:g})" for region, weight in protect.items())
+    return protect if isinstance(protect, str) else ", ".join(protect)
+
+
+def full_range(inside: Float[np.ndarray, " k"]) -> tuple[float, float]:
+    """Steps at which the first of some directions changes the region by `FULL_CHANGE`."""
+    reach = float(np.sqrt(FULL_CHANGE / max(float(inside[0]), 1e-12)))
+    return -reach, reach
 
 
 def _json(values: Found | Measure) -> dict[str, Any]:

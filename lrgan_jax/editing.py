@@ -111,7 +111,8 @@ def walk(
         pairs = check_finite(pair_grams(gen, points[-1], aims, search))
         numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], search.mu)
         points.append(points[-1] + stride * moves.spread(numbers, gen.w_dim))
-    return start.like(jnp.stack([point.array for point in points]))
+    along = start.like(jnp.stack([point.array for point in points]))
+    return WS(along.array, along.c)
 
 
 def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: int) -> Float[Array, "n m"]:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, UInt8
 from PIL import Image
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.errors import InputError
 from lrgan_jax.files import write_whole
-from lrgan_jax.metrics.layers import over_white
 
 Picture = UInt8[np.ndarray, "h w 3"]
 GAP = 2  # pixels of white between the tiles of a strip or grid
@@ -29,6 +29,14 @@ def to_uint8(images: ArrayLike) -> UInt8[np.ndarray, "*n h w 3"]:
     images = over_white(images)
     images = np.broadcast_to(images, (*images.shape[:-1], 3))
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8)
+
+
+def over_white(images: Float[AnyArray, "*n c"]) -> Float[AnyArray, "*n d"]:
+    """Images on [-1, 1] without their channel of opacity, the second of two or the fourth of four; NumPy's or JAX's."""
+    if images.shape[-1] in (1, 3):
+        return images
+    opacity = (images[..., -1:] / 2 + 0.5).clip(0, 1)
+    return 1 + opacity * (images[..., :-1].clip(-1, 1) - 1)
 
 
 def grid(rows: Sequence[ArrayLike]) -> Picture:
@@ -67,14 +75,14 @@ def enlargement(size: tuple[int, int]) -> int:
     return max(1, 128 // max(size))
 
 
-def encode(picture: Picture, enlarge: int = 1) -> bytes:
-    """PNG bytes, each pixel repeated `enlarge` times."""
+def encode(picture: UInt8[np.ndarray, "h w c"], enlarge: int = 1) -> bytes:
+    """PNG bytes, of RGB, with opacity or without, each pixel repeated `enlarge` times."""
     buffer = io.BytesIO()
     Image.fromarray(np.repeat(np.repeat(picture, enlarge, 0), enlarge, 1)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def data_uri(picture: Picture) -> str:
+def data_uri(picture: UInt8[np.ndarray, "h w c"]) -> str:
     """The picture as an `src` that needs no file."""
     return "data:image/png;base64," + base64.b64encode(encode(picture)).decode()
 

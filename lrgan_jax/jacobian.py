@@ -56,11 +56,10 @@ class Plan(NamedTuple):
 
 def region_grams(
     f: Callable[[Array], Array],
-    latents: ArrayLike,
+    latents: ArrayLike | tuple[ArrayLike, ArrayLike],
     masks: ArrayLike,
     *,
     layers: Choice | Moves = None,
-    labels: ArrayLike | None = None,
     size: int | None = None,
     pooling: Pooling = "area",
     channels: Channels = "mean",
@@ -75,11 +74,11 @@ def region_grams(
     Args:
       f: any pure function of one latent, [d] or [L, d], to one image [H, W, C]. Compiled once per function object: pass the same one
         again, or a `jax.tree_util.Partial` (as `image_function` returns), whose arguments are then no part of the program.
-      latents: [N, d], or [N, L, d] with one row per layer.
+      latents: [N, d], or [N, L, d] with one row per layer; or these and class labels [N, c], of which f takes one as its second
+        argument, and is not differentiated by it.
       masks: weights in [0, 1] at the Jacobian's size: [R, h, w] shared by all latents, or [N, R, h, w]. A single [h, w] is R = 1.
       layers: rows of ws that move together, as numbers or as text, "4-7" or "4,6"; None moves all. With [N, L, d] latents only.
         `layers.Moves` also has a vector for each row; d of the result is then the rows' together.
-      labels: class labels or vectors [N, c]: f takes one as its second argument, and is not differentiated by it.
       size: longer side of the Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and about 256 above it.
       pooling: from the image's size to `size`: means of blocks, or every k-th pixel as the authors do.
       channels: "mean" is the authors' way, "sum" ReSeFa's, "stack" keeps each channel as rows of its own.
@@ -92,7 +91,7 @@ def region_grams(
       ValueError: on shapes that do not fit, empty masks, weights outside [0, 1], or latents that are not finite.
     """
     f = f if isinstance(f, Partial) else Partial(f)
-    latents = jnp.asarray(latents)
+    latents, *labels = map(jnp.asarray, latents if isinstance(latents, tuple) else (latents,))
     check_number("latents", latents)
     if latents.ndim not in (2, 3):
         raise InputError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
@@ -101,7 +100,7 @@ def region_grams(
     if latents.ndim == 2 and layers is not None:
         raise InputError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")
     moves = layers if isinstance(layers, Moves) else moves_of(layers, latents.shape[1]) if latents.ndim == 3 else Moves()
-    at = (latents,) if labels is None else (latents, jnp.asarray(labels))
+    at = (latents, *labels)
     if len(at[-1]) != len(latents):
         raise InputError(f"one label for each latent: {len(at[-1])} for {len(latents)}")
     image = jax.eval_shape(f, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in at))

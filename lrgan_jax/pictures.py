@@ -4,7 +4,8 @@ Pillow's own `convert` clips 16 bits to 8, takes floats for grey levels from 0 t
 """
 import io
 import os
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -19,7 +20,8 @@ class PictureError(InputError):
     """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file first."""
 
 
-class Picture(NamedTuple):
+@dataclass(frozen=True)
+class Picture:
     """What a file holds, the right way up.
 
     Attributes:
@@ -55,7 +57,7 @@ def read(file: str | os.PathLike | io.BytesIO) -> Picture:
             count = getattr(opened, "n_frames", 1)
             inverted = deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0  # white is 0, which Pillow heeds up to 8 bits
             picture = _numbers(ImageOps.exif_transpose(opened), deep, cut)
-            return picture._replace(count=count, colours=65535 - picture.colours if inverted else picture.colours)
+            return replace(picture, count=count, colours=65535 - picture.colours if inverted else picture.colours)
     except (FileNotFoundError, PictureError):
         raise
     except (IsADirectoryError, PermissionError) as error:  # the content is not to blame

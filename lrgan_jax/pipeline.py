@@ -22,17 +22,17 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax import methods
 from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_whole
-from lrgan_jax.directions import Directions, Found
+from lrgan_jax.directions import Directions, Found, full_range
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
 from lrgan_jax.methods import Method, Pair
+from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
 from lrgan_jax.subspaces import TAO, Candidates, ranked_directions
-from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import Pairs, check_finite, one_region, pair_grams, search_moves, targets
 
-FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a suggested range: plainly visible
 OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
 GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
 
@@ -71,12 +71,19 @@ def find_directions(
     name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
     if method.needs == "grams":
         pairs = check_finite(pair_grams(gen, w, aims, search))
-        analysis = analyse(pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), search)
-        return to_directions(gen, analysis, search, region=name, average=len(pairs.inside))
-    rows, w = _offered(gen, w, method, search)
-    pairs = check_finite(pair_grams(gen, w, aims, search))
-    found = ranked_directions(rows, pairs.inside[:, 0].mean(0), pairs.outside[:, 0].mean(0), TAO if search.tao is None else search.tao)
-    return to_directions(gen, Analysis({method.name: found}, None, None, None), search, region=name)
+        analysis = analyse(*_mean_grams(pairs), search)
+    else:
+        rows, w = _offered(gen, w, method, search)
+        pairs = check_finite(pair_grams(gen, w, aims, search))
+        ranked = ranked_directions(rows, *_mean_grams(pairs), TAO if search.tao is None else search.tao)
+        analysis = Analysis({method.name: ranked}, None, None, None)
+    return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
+
+
+def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarray, "m m"]]:
+    """Of the first region, over the latents. By NumPy, which has nothing to compile."""
+    inside, outside = (np.asarray(gram)[:, 0].mean(0) for gram in (pairs.inside, pairs.outside))
+    return inside, outside
 
 
 def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
@@ -146,9 +153,8 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
     chosen = np.flatnonzero(found.mask)[: search.num]
     if not len(chosen):
         raise InputError(_nothing_left(analysis, search))
-    vectors, inside, outside, kept = (
-        None if a is None else np.asarray(a)[chosen] for a in (found.vectors, found.inside, found.outside, found.kept)
-    )
+    vectors, inside, outside = (np.asarray(a)[chosen] for a in (found.vectors, found.inside, found.outside))
+    kept = None if found.kept is None else np.asarray(found.kept)[chosen]
     splits = [split for split in (analysis.inside, analysis.outside) if split is not None]
     ranks = [int(split.rank) for split in splits] or [None, None]
     known = Found(
@@ -160,7 +166,7 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
     )
     moves = search_moves(gen, search)
     asked = search.but(layers=moves.rows).recorded()
-    about = {"region": region, "method": search.method, "search": asked, "found": known, **_model(gen)}
+    about: dict[str, Any] = {"region": region, "method": search.method, "search": asked, "found": known, **_model(gen)}
     rows, reach = move_rows(vectors, moves, gen.w_dim), full_range(inside)
     return Directions(rows, inside, outside, kept, layers=moves.rows, step_range=reach, **about)
 
@@ -168,12 +174,6 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
 def move_rows(vectors: Float[np.ndarray, "k m"], moves: Moves, d: int) -> Float[np.ndarray, "k *layers d"]:
     """What a search found, as `Directions` hold it: a row that the layers share, [k, d], or a move of ws, [k, L, d]."""
     return np.asarray(moves.spread(vectors, d)) if moves.per_layer else vectors
-
-
-def full_range(inside: Float[np.ndarray, " k"]) -> tuple[float, float]:
-    """Steps at which the first of some directions changes the region by `FULL_CHANGE`."""
-    reach = float(np.sqrt(FULL_CHANGE / max(float(inside[0]), 1e-12)))
-    return -reach, reach
 
 
 def _offered(gen: Generator, w: Any, method: Method, search: Search) -> tuple[Float[Array, "k d"], Any]:
@@ -193,7 +193,7 @@ def _rows(gen: Generator, method: Method, search: Search, z: Any) -> Float[Array
     return method.find(gen, search, z)
 
 
-def _model(gen: Generator) -> dict[str, str]:
+def _model(gen: Generator) -> dict[str, Any]:
     return {"model": gen.info.name, "fingerprint": gen.info.fingerprint}
 
 

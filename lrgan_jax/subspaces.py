@@ -194,7 +194,7 @@ def ranked_directions(
     """Directions found elsewhere, in the order of their quotients a / (b + c) here, c = tao * trace(M_B), the largest first."""
     found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
     order = jnp.argsort(-found.inside / (found.outside + tao * jnp.trace(outside)))
-    return Candidates(*(a if a is None else a[order] for a in found))
+    return Candidates(found.vectors[order], found.inside[order], found.outside[order], found.mask[order])
 
 
 def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:

@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_number
@@ -65,7 +66,7 @@ def targets(gen: Generator, regions: Sequence[Any], search: Search) -> Targets:
     others = [[not np.array_equal(region, kept) for kept in masks[len(regions) :]] for region in own]
     if not all(map(any, others)):
         raise InputError("protect holds the region itself and nothing else: name what must keep still beside it")
-    return Targets(masks, np.float32(others) * np.float32(weights))
+    return Targets(masks, np.asarray(others, np.float32) * np.asarray(weights, np.float32))
 
 
 def one_region(region: Any) -> None:
@@ -107,9 +108,14 @@ def check_finite(pairs: Pairs) -> Pairs:
     Raises:
       InputError: then. For use outside jit; traced values pass.
     """
-    if not any(isinstance(a, Tracer) for a in pairs) and not all(jnp.isfinite(a).all() for a in pairs):
+    if not any(isinstance(a, Tracer) for a in pairs) and not _all_finite(pairs):
         raise InputError("the image or its Jacobian is not finite at these latents: take others, or a truncation below 1")
     return pairs
+
+
+@jax.jit
+def _all_finite(pairs: Pairs) -> Bool[Array, ""]:
+    return jnp.stack([jnp.isfinite(a).all() for a in pairs]).all()
 
 
 def generator_grams(
@@ -138,7 +144,8 @@ def generator_grams(
             window, size = Window(*(pixel * side for side in (top, left, rows, columns))), max(rows, columns)
             masks = masks[:, top : top + rows, left : left + columns]
     f = image_function(gen, layers=moves, window=window)
-    return region_grams(f, ws.array, masks, layers=moves, labels=ws.c, size=size, rest=rest, **options)
+    at = ws.array if ws.c is None else (ws.array, ws.c)
+    return region_grams(f, at, masks, layers=moves, size=size, rest=rest, **options)
 
 
 def _kept_still(protect: Any) -> tuple[list[Any], list[float]]:

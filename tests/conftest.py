@@ -6,10 +6,12 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-# Shapes and types are checked in the whole package, but for the reader of other programs' files: it plays a million opcodes, and has no
-# shapes. This comes before the first import of what is checked.
+# Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million
+# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes. This comes before the first
+# import of what is checked.
 PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
-install_import_hook([f"lrgan_jax.{path.stem}" for path in PACKAGE.iterdir() if path.stem != "foreign"], "beartype.beartype")
+CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
+install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2  # noqa: E402
 
@@ -35,11 +37,19 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
+MOST_MAPS = 40_000
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then crashes."""
+    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then crashes.
+
+    As long as there is room they are kept for the next file, which then need not trace and load them again.
+    """
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +86,12 @@ def small_dcgan() -> DCGAN:
 
 
 @pytest.fixture
-def convert_command(monkeypatch, capsys):
-    """`python -m convert ...` -> exit code, and all that it printed."""
-    from convert import __main__
+def convert_command(capsys):
+    """`lrgan convert ...` -> exit code, and all that it printed."""
+    from lrgan_jax.__main__ import main
 
     def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["convert", *map(str, arguments)])
-        code = __main__.main()
+        code = main(["convert", *map(str, arguments)])
         return code, "".join(capsys.readouterr())
 
     return run

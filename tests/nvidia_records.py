@@ -1,13 +1,15 @@
 """NVIDIA's pickled modules as records: made as its constructors make them, and run as its code runs them.
 
-`generator(gen)` writes one of our models with every attribute and argument that stylegan2-ada-pytorch's modules have. `run(record, z, c)`
-is the image that its code would give: whatever an attribute says is done, and what would make that code fail fails here. So it is the
-judge of files whose attributes were altered. Slow and obvious, in float64, on images [H, W, C], like `reference`, from which its sums are.
+`generator(gen)` writes one of our models with every attribute and argument that stylegan2-ada-pytorch's modules have.
+`run(record, z, c)` is the image that its code would give: whatever an attribute says is done, and what would make that
+code fail fails here. So it is the judge of files whose attributes were altered. Slow and obvious, in float64, on images
+[H, W, C], like `reference`, from which its sums are.
 """
+
 import numpy as np
 import reference
 
-from convert.back import common_tensors
+from lrgan_jax.convert.formats.stylegan2.names import common_tensors
 from lrgan_jax.foreign.allowed import Record
 
 HOOKS = ("_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks")
@@ -25,7 +27,11 @@ def module(kind, attributes, args, kwargs, parameters=None, buffers=None, module
 
 def dense(tensors, **kwargs):
     (outputs, inputs), lr = tensors["weight"].shape, kwargs.get("lr_multiplier", 1)
-    attributes = {"activation": kwargs.get("activation", "linear"), "weight_gain": lr / np.sqrt(inputs), "bias_gain": lr}
+    attributes = {
+        "activation": kwargs.get("activation", "linear"),
+        "weight_gain": lr / np.sqrt(inputs),
+        "bias_gain": lr,
+    }
     return module("FullyConnectedLayer", attributes, (inputs, outputs), kwargs, tensors)
 
 
@@ -45,18 +51,33 @@ def generator(gen):
     if cfg.c_dim:
         layers["embed"] = dense(below("mapping.embed"))
     latents = {"z_dim": cfg.z_dim, "c_dim": cfg.c_dim, "w_dim": cfg.w_dim}
-    mapping_kwargs = {"num_layers": cfg.mapping_layers, "lr_multiplier": cfg.mapping_lr, "layer_features": cfg.mapping_features}
+    mapping_kwargs = {
+        "num_layers": cfg.mapping_layers,
+        "lr_multiplier": cfg.mapping_lr,
+        "layer_features": cfg.mapping_features,
+    }
     mapping_kwargs |= {"embed_features": cfg.embed_features} if cfg.c_dim else {}
     mapping = module(
         "MappingNetwork", latents | {"num_ws": cfg.num_ws, "num_layers": cfg.mapping_layers, "w_avg_beta": 0.995}, (),
         latents | {"num_ws": cfg.num_ws} | mapping_kwargs, {}, {"w_avg": named["mapping.w_avg"]}, layers,
     )  # fmt: skip
-    synthesis_kwargs = {"architecture": cfg.architecture, "conv_clamp": cfg.conv_clamp, "resample_filter": taps.tolist()}
-    widths = {"channel_base": max(c * r for c, r in zip(cfg.channels, cfg.resolutions, strict=True)), "channel_max": max(cfg.channels)}
+    synthesis_kwargs = {
+        "architecture": cfg.architecture,
+        "conv_clamp": cfg.conv_clamp,
+        "resample_filter": taps.tolist(),
+    }
+    widths = {
+        "channel_base": max(c * r for c, r in zip(cfg.channels, cfg.resolutions, strict=True)),
+        "channel_max": max(cfg.channels),
+    }
     synthesis_kwargs |= {"use_noise": cfg.use_noise} | widths
     blocks = {f"b{r}": block(cfg, k, below, square) for k, r in enumerate(cfg.resolutions)}
     sizes = {"w_dim": cfg.w_dim, "img_resolution": cfg.resolutions[-1], "img_channels": cfg.img_channels}
-    more = {"img_resolution_log2": len(cfg.channels) + 1, "block_resolutions": list(cfg.resolutions), "num_ws": cfg.num_ws}
+    more = {
+        "img_resolution_log2": len(cfg.channels) + 1,
+        "block_resolutions": list(cfg.resolutions),
+        "num_ws": cfg.num_ws,
+    }
     synthesis = module("SynthesisNetwork", sizes | more, (), sizes | synthesis_kwargs, modules=blocks)
     images = {name: sizes[name] for name in ("img_resolution", "img_channels")}
     return module(
@@ -74,7 +95,13 @@ def block(cfg, k, below, square):
     for name, inputs, up in (("conv0", before, 2), ("conv1", width, 1))[0 if k else 1 :]:
         own = below(f"{path}.{name}")
         picture = {name: own.pop(name) for name in ("noise_const",) if name in own}
-        attributes = {"resolution": resolution, "up": up, "use_noise": cfg.use_noise, "activation": "lrelu", "conv_clamp": cfg.conv_clamp}
+        attributes = {
+            "resolution": resolution,
+            "up": up,
+            "use_noise": cfg.use_noise,
+            "activation": "lrelu",
+            "conv_clamp": cfg.conv_clamp,
+        }
         modules[name] = module(
             "SynthesisLayer", attributes | {"padding": 1, "act_gain": np.sqrt(2)}, (inputs, width),
             {"w_dim": cfg.w_dim, "resolution": resolution, "conv_clamp": cfg.conv_clamp, "channels_last": False}
@@ -90,15 +117,35 @@ def block(cfg, k, below, square):
             {"affine": dense(below(f"{path}.torgb.affine"), bias_init=1)},
         )  # fmt: skip
     if k and cfg.architecture == "resnet":
-        attributes = {"activation": "linear", "up": 2, "down": 1, "conv_clamp": None, "padding": 0, "act_gain": 1, "bias": None}
+        attributes = {
+            "activation": "linear",
+            "up": 2,
+            "down": 1,
+            "conv_clamp": None,
+            "padding": 0,
+            "act_gain": 1,
+            "bias": None,
+        }
         modules["skip"] = module(
-            "Conv2dLayer", attributes | {"weight_gain": 1 / np.sqrt(before)}, (before, width), {"kernel_size": 1, "bias": False, "up": 2},
-            below(f"{path}.skip"), {"resample_filter": square},
+            "Conv2dLayer", attributes | {"weight_gain": 1 / np.sqrt(before)}, (before, width),
+            {"kernel_size": 1, "bias": False, "up": 2}, below(f"{path}.skip"), {"resample_filter": square},
         )  # fmt: skip
-    attributes = {"in_channels": before, "w_dim": cfg.w_dim, "resolution": resolution, "img_channels": cfg.img_channels, "is_last": last}
+    attributes = {
+        "in_channels": before,
+        "w_dim": cfg.w_dim,
+        "resolution": resolution,
+        "img_channels": cfg.img_channels,
+        "is_last": last,
+    }
     attributes |= {"architecture": cfg.architecture, "use_fp16": False, "channels_last": False}
     attributes |= {"num_conv": 2 if k else 1, "num_torgb": int(has_rgb)}
-    kwargs = {"w_dim": cfg.w_dim, "resolution": resolution, "img_channels": cfg.img_channels, "is_last": last, "use_fp16": False}
+    kwargs = {
+        "w_dim": cfg.w_dim,
+        "resolution": resolution,
+        "img_channels": cfg.img_channels,
+        "is_last": last,
+        "use_fp16": False,
+    }
     return module("SynthesisBlock", attributes, (before, width), kwargs | {"architecture": cfg.architecture},
                   {} if k else {"const": below(path)["const"]}, {"resample_filter": square}, modules)  # fmt: skip
 
@@ -129,7 +176,9 @@ def run(record, z, c=None):
 
 
 def activate(x, name, gain, clamp=None):
-    x = {"linear": lambda x: x, "relu": lambda x: np.maximum(x, 0), "lrelu": lambda x: np.where(x < 0, 0.2 * x, x)}[name](x) * gain
+    x = {"linear": lambda x: x, "relu": lambda x: np.maximum(x, 0), "lrelu": lambda x: np.where(x < 0, 0.2 * x, x)}[
+        name
+    ](x) * gain
     return x if clamp is None else np.clip(x, -clamp, clamp)
 
 
@@ -183,7 +232,11 @@ def synthesis_block(net, x, img, ws):
 
 
 def synthesis_layer(layer, x, w, gain=1.0):
-    assert x.shape[:2] == (layer.resolution // layer.up,) * 2 and layer.padding == layer.weight.shape[-1] // 2 and layer.up in (1, 2)
+    assert (
+        x.shape[:2] == (layer.resolution // layer.up,) * 2
+        and layer.padding == layer.weight.shape[-1] // 2
+        and layer.up in (1, 2)
+    )
     taps = layer.resample_filter if layer.up == 2 else None
     x = reference.modulated_conv(x, layer.weight.transpose(2, 3, 1, 0), fully_connected(layer.affine, w), taps=taps)
     if layer.use_noise:
@@ -200,5 +253,9 @@ def torgb_layer(layer, x, w):
 
 def conv_layer(layer, x, gain):
     assert (layer.up, layer.down, layer.padding, layer.bias) == (2, 1, 0, None)
-    x = reference.upsample(reference.correlate(x, layer.weight.transpose(2, 3, 1, 0) * layer.weight_gain), layer.resample_filter)
-    return activate(x, layer.activation, layer.act_gain * gain, None if layer.conv_clamp is None else layer.conv_clamp * gain)
+    x = reference.upsample(
+        reference.correlate(x, layer.weight.transpose(2, 3, 1, 0) * layer.weight_gain), layer.resample_filter
+    )
+    return activate(
+        x, layer.activation, layer.act_gain * gain, None if layer.conv_clamp is None else layer.conv_clamp * gain
+    )

@@ -1,8 +1,10 @@
-"""Generators with the surface of other projects' PyTorch code, in place of their checkouts: what `convert.peer` relies on, no more.
+"""Generators with the surface of other projects' PyTorch code, in place of their checkouts: what a peer needs, no more.
 
-That is the names of classes, arguments, modules and tensors, and what calls return; the arithmetic is torch_stylegan2's. `StyleGAN3`
-stands for the StyleGAN2 in NVIDIA's second repository, `Rosinality` for rosinality's, `Hammer` and `SeFa` for genforce's two generations.
+That is the names of classes, arguments, modules and tensors, and what calls return; the arithmetic is
+torch_stylegan2's. `StyleGAN3` stands for the StyleGAN2 in NVIDIA's second repository, `Rosinality` for rosinality's,
+`Hammer` and `SeFa` for genforce's two generations.
 """
+
 import math
 
 import torch
@@ -155,8 +157,8 @@ class ConvLayer(nn.Module):
     """
 
     def __init__(
-        self, in_channels, out_channels, w_dim, resolution=None, up=False, clamp=None, noise_type="spatial", filter_kernel=DEFAULT_FILTER,
-        demodulate=True, old=False,
+        self, in_channels, out_channels, w_dim, resolution=None, up=False, clamp=None, noise_type="spatial",
+        filter_kernel=DEFAULT_FILTER, demodulate=True, old=False,
     ):  # fmt: skip
         super().__init__()
         self.is_rgb, self.up, self.clamp, self.old = resolution is None, up, clamp, old
@@ -175,10 +177,14 @@ class ConvLayer(nn.Module):
         weight, style = self.weight.flip((2, 3)) if self.old and self.up else self.weight, self.style(w)
         if self.old or self.is_rgb:
             weight = weight / math.sqrt(weight[0].numel())
-        x = modulated_conv2d(x, weight, style, demodulate=self.demodulate, up_filter=setup_filter(self.taps) if self.up else None)
+        x = modulated_conv2d(
+            x, weight, style, demodulate=self.demodulate, up_filter=setup_filter(self.taps) if self.up else None
+        )
         if not self.is_rgb:
             x = x + self.noise * self.noise_strength if self.has_noise else x
-            return leaky_relu(x + self.bias[:, None, None], gain, None if self.clamp is None else self.clamp * gain), style
+            return leaky_relu(
+                x + self.bias[:, None, None], gain, None if self.clamp is None else self.clamp * gain
+            ), style
         x = x + self.bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp), style
 
@@ -198,23 +204,29 @@ class Genforce(nn.Module):
 
     def __init__(
         self, z_dim, w_dim, *, mapping_layers, mapping_fmaps, fmaps_base, fmaps_max, resolution,
-        mapping_lr_mul=0.01, image_channels=3, architecture="skip", clamp=None, noise_type="spatial", filter_kernel=DEFAULT_FILTER,
-        demodulate=True, final_tanh=False, old=False,
+        mapping_lr_mul=0.01, image_channels=3, architecture="skip", clamp=None, noise_type="spatial",
+        filter_kernel=DEFAULT_FILTER, demodulate=True, final_tanh=False, old=False,
     ):  # fmt: skip
         super().__init__()
         self.final_tanh = final_tanh
         self.sizes, self.mapping, self.synthesis = sizes_up_to(resolution), nn.Module(), nn.Module()
         features = [z_dim, *[mapping_fmaps] * (mapping_layers - 1), w_dim]
         for i in range(mapping_layers):
-            self.mapping.add_module(f"dense{i}", FullyConnectedLayer(features[i], features[i + 1], "lrelu", mapping_lr_mul))
+            self.mapping.add_module(
+                f"dense{i}", FullyConnectedLayer(features[i], features[i + 1], "lrelu", mapping_lr_mul)
+            )
         widths = [min(fmaps_base // r, fmaps_max) for r in self.sizes]
-        common = dict(w_dim=w_dim, clamp=clamp, noise_type=noise_type, filter_kernel=filter_kernel, demodulate=demodulate, old=old)
+        common = dict(
+            w_dim=w_dim, clamp=clamp, noise_type=noise_type, filter_kernel=filter_kernel, demodulate=demodulate, old=old
+        )
         self.synthesis.early_layer = Holder(const=torch.randn(1, widths[0], 4, 4))
         for k, (before, width, r) in enumerate(zip([0, *widths], widths, self.sizes, strict=False)):
             if k and architecture == "resnet":
                 self.synthesis.add_module(f"residual{k}", Residual(before, width, filter_kernel))
             if k:
-                self.synthesis.add_module(f"layer{2 * k - 1}", ConvLayer(before, width, resolution=r, up=True, **common))
+                self.synthesis.add_module(
+                    f"layer{2 * k - 1}", ConvLayer(before, width, resolution=r, up=True, **common)
+                )
             self.synthesis.add_module(f"layer{2 * k}", ConvLayer(width, width, resolution=r, **common))
             if architecture == "skip" or r == resolution:
                 self.synthesis.add_module(f"output{k}", ConvLayer(width, image_channels, **common))
@@ -243,7 +255,9 @@ class Genforce(nn.Module):
 class Hammer(Genforce):
     """Labels are embedded and normalised on their own."""
 
-    def __init__(self, z_dim=512, w_dim=512, label_dim=0, embedding_dim=512, conv_clamp=None, normalize_z=True, **common):
+    def __init__(
+        self, z_dim=512, w_dim=512, label_dim=0, embedding_dim=512, conv_clamp=None, normalize_z=True, **common
+    ):
         super().__init__(z_dim + (embedding_dim if label_dim else 0), w_dim, clamp=conv_clamp, **common)
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.normalize_z = normalize_z

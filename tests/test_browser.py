@@ -1,23 +1,30 @@
 """The panel in a real browser: drawn on, moved, looked at from outside as a person would."""
+
 import base64
 import io
 import re
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 import lrgan_jax as lr
-from lrgan_jax.generators import near_frontal
-from lrgan_jax.panel import Studio
+from lrgan_jax import methods
 from lrgan_jax.panel.server import Server
+from lrgan_jax.panel.studio import Studio
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright: pip install '.[test]'")
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the browser test needs playwright: pip install '.[test]'"
+)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs Chromium: apt-get install chromium")
 
 
@@ -32,11 +39,12 @@ def optimised():
 @pytest.fixture(scope="module")
 def studio():
     gen = lr.load("faces-dcgan")
-    return Studio(gen, near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
+    return Studio(gen, lr.near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
 
 
-@pytest.fixture(scope="module")
-def address(studio):
+@contextmanager
+def served(studio):
+    """The address of its page."""
     server = Server(studio, "token")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -44,6 +52,12 @@ def address(studio):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def address(studio):
+    with served(studio) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +71,9 @@ def browser():
 @pytest.fixture
 def page(browser, address):
     """The panel as it opens; an error in its script fails the test."""
-    context = browser.new_context(viewport={"width": 1100, "height": 800}, permissions=["clipboard-read", "clipboard-write"])
+    context = browser.new_context(
+        viewport={"width": 1100, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
@@ -67,11 +83,11 @@ def page(browser, address):
     assert not errors
 
 
-def drag(page, *points):
-    """Press at the first of some points (x, y), in pixels of the generated image, and let go at the last."""
+def drag(page, *points, size=(64, 64)):
+    """Press at the first of some points (x, y), in pixels of the image [height, width], and let go at the last."""
     box = page.locator(".stage canvas").bounding_box()
     for k, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + x / 64 * box["width"], box["y"] + y / 64 * box["height"])
+        page.mouse.move(box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"])
         if k == 0:
             page.mouse.down()
     page.mouse.up()
@@ -82,14 +98,23 @@ def tool(page, name):
 
 
 def wait_for_sections(page, num):
-    page.wait_for_function("num => document.querySelectorAll('section').length === num && !document.querySelector('.busy')", arg=num)
+    page.wait_for_function(
+        "num => document.querySelectorAll('section').length === num && !document.querySelector('.busy')", arg=num
+    )
+
+
+def wait_for_ends(page):
+    """Until every slider has a picture at both of its ends."""
+    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(end => end.src && !end.hidden)")
 
 
 def found_after(page, studio, act):
     """The directions that a drawing leads to."""
     before = len(studio.found)
     act()
-    page.wait_for_function("() => !document.querySelector('.busy') && document.querySelector('.status').textContent.includes('found')")
+    page.wait_for_function(
+        "() => !document.querySelector('.busy') && document.querySelector('.status').textContent.includes('found')"
+    )
     assert len(studio.found) > before
     return studio.found[-1]
 
@@ -107,14 +132,14 @@ def move(page, slider, share):
     page.wait_for_function("before => document.querySelector('.image').src !== before", arg=before)
 
 
-def box_of(left, top, right, bottom):
-    mask = np.zeros((64, 64))
+def box_of(left, top, right, bottom, size=(64, 64)):
+    mask = np.zeros(size)
     mask[top:bottom, left:right] = 1
     return mask
 
 
 def test_a_box_gets_sliders_that_move_the_box_alone(page, studio, record_property):
-    """The first minute: drag a box around the mouth, move the first slider, and pixels change inside and hardly outside."""
+    """The first minute: a box around the mouth, the first slider moved, and pixels change inside and hardly outside."""
     drag(page, (5.5, 5.5), (20.5, 15.5))  # compiles
     page.wait_for_selector(".row")
     start = time.perf_counter()
@@ -168,11 +193,13 @@ def test_every_tool_draws(page, studio):
 
 
 def test_used_sliders_stay(page, studio):
-    """An untouched region makes room for the next drawing, a moved one does not; both act together until one is removed."""
+    """An untouched region makes room for the next drawing, a moved one does not; both act until one is removed."""
     tool(page, "mouth")
     wait_for_sections(page, 1)
     tool(page, "nose")
-    page.wait_for_function("() => document.querySelector('h3').textContent === 'nose' && !document.querySelector('.busy')")
+    page.wait_for_function(
+        "() => document.querySelector('h3').textContent === 'nose' && !document.querySelector('.busy')"
+    )
     plain = shown(page)
     move(page, 0, 1)
     alone = shown(page)
@@ -201,7 +228,10 @@ def test_before_and_after(page):
     edited = shown(page)
     button = page.get_by_role("button", name="Hold for original")
     button.hover()
-    for press, release in ((page.mouse.down, page.mouse.up), (lambda: page.keyboard.down(" "), lambda: page.keyboard.up(" "))):
+    for press, release in (
+        (page.mouse.down, page.mouse.up),
+        (lambda: page.keyboard.down(" "), lambda: page.keyboard.up(" ")),
+    ):
         now = page.locator(".image").get_attribute("src")
         press()
         page.wait_for_function("now => document.querySelector('.image').src !== now", arg=now)
@@ -229,7 +259,7 @@ def test_ends_show_where_sliders_lead(page):
     """A picture at either end of every slider; a click goes there, a double click on the slider back."""
     tool(page, "eyes")
     wait_for_sections(page, 1)
-    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    wait_for_ends(page)
     ends = page.locator(".end img").evaluate_all("images => images.map(image => image.src)")
     assert len(set(ends)) == len(ends) == 2 * page.locator(".row").count()
     page.locator(".end").nth(1).click()
@@ -251,7 +281,7 @@ def slow(page, kind, seconds=1.0):
 
 
 def test_faces_do_not_take_each_others_place(page, studio):
-    """Two faces further while the first search is under way: each of the three is answered, and none is left waiting."""
+    """Two faces further while the first search is under way: each of the three is answered, none is left waiting."""
     slow(page, "find", 0.4)
     tool(page, "mouth")
     page.get_by_title("Next face").click()
@@ -291,7 +321,7 @@ def test_a_picture_that_comes_late_is_shown_after_the_hold(page):
     """The original stays for as long as it is held."""
     tool(page, "eyes")
     wait_for_sections(page, 1)
-    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    wait_for_ends(page)
     plain = shown(page)
     slow(page, "render", 0.5)
     page.locator(".row input").first.fill("100")
@@ -328,7 +358,7 @@ def test_code_and_file_leave_the_page(page, studio, tmp_path):
 
 
 def test_masks_are_opened_or_refused(page, studio, tmp_path):
-    """A square PNG is a region; anything else is one line under the image, and what was there stays."""
+    """A PNG of the image's shape is a region; anything else is one line under the image, and what was there stays."""
     mask = box_of(20, 42, 44, 54).astype(np.uint8) * 255
     Image.fromarray(np.kron(mask, np.ones((2, 2), np.uint8))).save(tmp_path / "mask.png")
     Image.fromarray(mask[:32]).save(tmp_path / "half.png")
@@ -350,6 +380,97 @@ def test_the_search_can_be_changed(page, studio):
     assert found.directions.method == "projected" and found.region == "mouth"
 
 
+def test_methods_are_explained(page):
+    """All of the table that look at a region, by their titles; a line says of the chosen one what it is."""
+    page.get_by_text("Search settings").click()
+    options = page.locator("select option").evaluate_all(
+        "options => options.map((o) => [o.value, o.textContent, o.title])"
+    )
+    assert sorted(options) == sorted([row.name, row.title, row.about] for row in methods.LOCAL.values())
+    choice = page.get_by_label("method")
+    for method in (choice.input_value(), "resefa"):
+        choice.select_option(method)
+        described = page.locator(f"[id='{choice.get_attribute('aria-describedby')}']")
+        assert described.inner_text() == methods.LOCAL[method].about
+
+
+def test_only_what_is_chosen_keeps_still(page, studio):
+    """Toggles, by mouse or by keys, named for whoever does not see them; the code says what they say."""
+    tool(page, "mouth")
+    wait_for_sections(page, 1)
+    assert page.get_by_role("button", name="keep eyes still").count() == 0, "the settings are closed"
+    page.get_by_text("Search settings").click()
+    group = page.get_by_role("group", name="keep only these still")
+    names = [f"keep {name} still" for name in studio.gen.info.regions]
+    assert group.get_by_role("button", pressed=False).evaluate_all("all => all.map((one) => one.ariaLabel)") == names
+    eyes, nose = (group.get_by_role("button", name=f"keep {name} still") for name in ("eyes", "nose"))
+    assert studio.found[-1].directions.search.protect is None
+    assert found_after(page, studio, eyes.click).directions.search.protect == ["eyes"]
+    eyes.focus()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    assert nose.evaluate("node => node === document.activeElement")
+    assert found_after(page, studio, lambda: page.keyboard.press(" ")).directions.search.protect == ["eyes", "nose"]
+    assert nose.get_attribute("aria-pressed") == eyes.get_attribute("aria-pressed") == "true"
+    move(page, 0, 0.5)
+    tool(page, "Copy as code")
+    page.wait_for_function("() => document.querySelector('.status').textContent.includes('clipboard')")
+    code = page.evaluate("navigator.clipboard.readText()")
+    assert "protect=['eyes', 'nose']" in code
+    names = {"GEN": studio.gen, "FACES": studio.faces}
+    exec(code, names)
+    assert np.abs(lr.images.to_uint8(names["image"])[0] - shown(page)).max() <= 1
+    found_after(page, studio, eyes.click)
+    assert found_after(page, studio, nose.click).directions.search.protect is None
+
+
+@pytest.mark.parametrize("protect", [["nose"], {"nose": 0.5}])
+def test_the_page_starts_with_what_it_was_opened_with(browser, studio, protect):
+    """Its toggles show it where they can, and searches keep it where they cannot."""
+    own = Studio(studio.gen, studio.faces, lr.Search(protect=protect, method="constrained", num=2))
+    with served(own) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector(".image[src]")
+        tool(page, "mouth")
+        wait_for_sections(page, 1)
+        page.get_by_text("Search settings").click()
+        group = page.get_by_role("group", name="keep only these still")
+        assert group.get_by_role("button", pressed=True).count() == isinstance(protect, list)
+        assert own.found[-1].search.protect == protect and page.locator("select").input_value() == "constrained"
+        found_after(page, own, lambda: group.get_by_role("button", name="keep eyes still").click())
+        assert own.found[-1].search.protect == (["eyes", "nose"] if isinstance(protect, list) else ["eyes"])
+        page.close()
+
+
+def wide_or_high(shape):
+    """A picture that any latent bends."""
+    maps = jnp.asarray(np.random.default_rng(0).standard_normal((6, *shape, 3)) / 3, jnp.float32)
+    return lr.from_function(lambda z: jnp.tanh(jnp.tensordot(z, maps, 1)), 6)
+
+
+@pytest.mark.parametrize("shape", [(24, 64), (64, 24)])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_images_need_not_be_square(browser, shape, width):
+    """They keep their shape on the screen, fit it, and are drawn on where they are pointed at."""
+    gen = wide_or_high(shape)
+    own = Studio(gen, lr.sample_z(gen, jax.random.key(0), 2), lr.Search(num=2))
+    with served(own) as url:
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(url)
+        page.wait_for_selector(".image[src]")
+        box = page.locator(".stage").bounding_box()
+        assert box["width"] / box["height"] == pytest.approx(shape[1] / shape[0], rel=0.02)
+        assert box["height"] <= 800 and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        found = found_after(page, own, lambda: drag(page, (5.5, 3.5), (17.5, 20.5), size=shape))
+        np.testing.assert_array_equal(found.mask, box_of(5, 3, 18, 21, shape))
+        tool(page, "polygon")
+        found = found_after(page, own, lambda: drag(page, (3, 3), (20, 3), (20, 20), (3, 20), size=shape))
+        assert found.mask[5:18, 5:18].all() and found.mask.sum() < 20**2
+        wait_for_ends(page)
+        page.close()
+
+
 @pytest.mark.parametrize("width", [360, 1100])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_and_can_be_read(browser, address, scheme, width):
@@ -359,8 +480,12 @@ def test_it_fits_and_can_be_read(browser, address, scheme, width):
     page.wait_for_selector(".image[src]")
     tool(page, "eyes")
     page.wait_for_selector(".row")
+    page.get_by_text("Search settings").click()
+    page.get_by_role("button", name="keep nose still").click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    colours = page.evaluate("(({ backgroundColor, color }) => [backgroundColor, color])(getComputedStyle(document.body))")
+    colours = page.evaluate(
+        "(({ backgroundColor, color }) => [backgroundColor, color])(getComputedStyle(document.body))"
+    )
     ground, ink = ([int(number) for number in re.findall(r"\d+", colour)[:3]] for colour in colours)
     assert (sum(ground) > sum(ink)) == (scheme == "light") and abs(sum(ground) - sum(ink)) > 450
     page.close()

@@ -164,7 +164,7 @@ def test_names_that_lead_nowhere(folder, tmp_path, monkeypatch):
     assert all(name in refusal("no-such-model") for name in ("no-such-model", "faces", "cats"))
     for name in ("network.pkl", "weights.pt"):
         (tmp_path / name).write_bytes(b"not looked at")
-        assert f"python -m convert {tmp_path / name} {Path(name).stem}" in refusal(tmp_path / name)
+        assert f"lrgan convert {tmp_path / name} {Path(name).stem}" in refusal(tmp_path / name)
     (tmp_path / "empty").mkdir()
     assert "model.json" in refusal(tmp_path / "empty")
     assert "model.json" in refusal(folder / "weights")

@@ -1,8 +1,10 @@
-"""Conversion: the same network as in its own project, every weight in its place, and all that is wrong said in one line.
+"""Conversion: the same network as in its own project, every weight in its place, and all that is wrong said in one
+line.
 
-Without the shared checkpoints the inverse renaming, written here, makes files out of our own variables; with them, every output that
-the other projects computed is compared.
+Without the shared checkpoints the inverse renaming, written here, makes files out of our own variables; with them,
+every output that the other projects computed is compared.
 """
+
 import dataclasses
 import re
 
@@ -13,8 +15,8 @@ import pytest
 import reference
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import CheckpointError, read_checkpoint
-from convert.rules import Rule, fill, refuse, rename
+from lrgan_jax.convert import CheckpointError, read_checkpoint
+from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.pickles import Record
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, image_function, stylegan2, to_ws
@@ -32,7 +34,9 @@ CONFIGS = {
     "one block": ONE_BLOCK,
     "gray": dataclasses.replace(BASE, channels=(2, 3), img_channels=1, mapping_features=9),
     "a filter that is no product": dataclasses.replace(BASE, channels=(2, 3), filter=UNEVEN),
-    "labels before the norm": dataclasses.replace(BASE, c_dim=3, embed_features=5, label_concat=True, scaled_demodulation=True),
+    "labels before the norm": dataclasses.replace(
+        BASE, c_dim=3, embed_features=5, label_concat=True, scaled_demodulation=True
+    ),
     **{f"{n} mapping layers": dataclasses.replace(ONE_BLOCK, mapping_layers=n, z_dim=6) for n in range(9)},
 }
 ROSINALITY = {name: dataclasses.replace(CONFIGS[name], z_dim=6) for name in ("skip", "one block", "8 mapping layers")}
@@ -48,7 +52,9 @@ def random_dcgan(config=SMALL_DCGAN) -> DCGAN:
 
 
 def leaves(variables) -> dict[tuple[str, ...], np.ndarray]:
-    return {tuple(e.key for e in path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+    return {
+        tuple(e.key for e in path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+    }
 
 
 def assert_same(actual, expected):
@@ -71,7 +77,9 @@ def nvidia_names(gen) -> dict[str, np.ndarray]:
         out[".".join((*where, name))] = a.transpose(2, 0, 1) if name == "const" else a
     taps = np.array(gen.config.filter, np.float32)
     square, default = (np.outer(t, t) if t.ndim == 1 else t for t in (taps, np.array([1, 3, 3, 1], np.float32) / 8))
-    for layer in {re.sub(r"(\.conv\d|\.skip)?\.\w+$", "", name) for name in out if re.match(r"synthesis\.b\d+\.\w+\.weight", name)}:
+    for layer in {
+        re.sub(r"(\.conv\d|\.skip)?\.\w+$", "", name) for name in out if re.match(r"synthesis\.b\d+\.\w+\.weight", name)
+    }:
         out[f"{layer}.resample_filter"] = square
         for conv, buffer in (("conv0", square), ("conv1", default), ("skip", square)):
             if f"{layer}.{conv}.weight" in out:
@@ -80,7 +88,8 @@ def nvidia_names(gen) -> dict[str, np.ndarray]:
 
 
 def rosinality_names(gen) -> dict[str, np.ndarray]:
-    """The state dict of g_ema: everything has a leading axis of 1 that has no need of it, the filters have a gain of 4."""
+    """The state dict of g_ema: everything has a leading axis of 1 that has no need of it, the filters have a gain of
+    4."""
     out = {}
     for name, a in nvidia_names(gen).items():
         place, leaf = name.rsplit(".", 1)
@@ -113,7 +122,8 @@ def rosinality_names(gen) -> dict[str, np.ndarray]:
 
 
 def genforce_names(gen, *, old=False) -> dict[str, np.ndarray]:
-    """Hammer's state dict, or with `old` the one before it, whose styles lack the 1 and whose upsampling kernels are reversed."""
+    """Hammer's state dict, or with `old` the one before it, whose styles lack the 1 and whose upsampling kernels are
+    reversed."""
     out = {}
     for name, a in nvidia_names(gen).items():
         place, leaf = name.rsplit(".", 1)
@@ -132,7 +142,11 @@ def genforce_names(gen, *, old=False) -> dict[str, np.ndarray]:
             up = match[2] == "conv" and index % 2
             if leaf == "resample_filter":
                 if up or match[2] == "skip":
-                    out |= {f"synthesis.{layer}.filter.kernel": 4 * a[None, None]} if old else {f"synthesis.{layer}.filter": a}
+                    out |= (
+                        {f"synthesis.{layer}.filter.kernel": 4 * a[None, None]}
+                        if old
+                        else {f"synthesis.{layer}.filter": a}
+                    )
             elif match[4]:
                 out[f"synthesis.{layer}.style.{leaf}"] = a - 1 if old and leaf == "bias" else a
             elif leaf == "noise_const":
@@ -145,8 +159,13 @@ def genforce_names(gen, *, old=False) -> dict[str, np.ndarray]:
 
 
 def tensorflow_network(gen, **arguments) -> Record:
-    """NVIDIA's TensorFlow network: variables in the component that owns them, and the arguments that it was made with."""
-    own, mapping, synthesis = [("lod", np.float32(0)), ("dlatent_avg", gen.variables["buffers"]["mapping"]["w_avg"])], [], []
+    """NVIDIA's TensorFlow network: variables in the component that owns them, and the arguments that it was made
+    with."""
+    own, mapping, synthesis = (
+        [("lod", np.float32(0)), ("dlatent_avg", gen.variables["buffers"]["mapping"]["w_avg"])],
+        [],
+        [],
+    )
     for name, a in nvidia_names(gen).items():
         place, leaf = name.rsplit(".", 1)
         if name == "mapping.label_weight":
@@ -155,9 +174,13 @@ def tensorflow_network(gen, **arguments) -> Record:
             mapping.append(((f"Dense{match[2]}" if match[1] == "fc" else "LabelEmbed") + f"/{leaf}", a.T))
         elif name == "synthesis.b4.const":
             synthesis.append(("4x4/Const/const", a[None]))
-        elif (match := re.match(r"synthesis\.b(\d+)\.(conv|torgb|skip)(\d?)(\.affine)?", name)) and leaf != "resample_filter":
+        elif (
+            match := re.match(r"synthesis\.b(\d+)\.(conv|torgb|skip)(\d?)(\.affine)?", name)
+        ) and leaf != "resample_filter":
             r, up = match[1], match[2] == "conv" and match[3] == "0"
-            layer = {"torgb": "ToRGB", "skip": "Skip", "conv": "Conv" if r == "4" else "Conv0_up" if up else "Conv1"}[match[2]]
+            layer = {"torgb": "ToRGB", "skip": "Skip", "conv": "Conv" if r == "4" else "Conv0_up" if up else "Conv1"}[
+                match[2]
+            ]
             if leaf == "noise_const":
                 k = int(np.log2(int(r))) - 2
                 synthesis.append((f"noise{max(2 * k - 1 + int(match[3]), 0)}", a[None, None]))
@@ -171,7 +194,13 @@ def tensorflow_network(gen, **arguments) -> Record:
     arguments = {"mapping_layers": gen.config.mapping_layers} | arguments
 
     def network(variables, components, arguments=arguments):
-        state = {"version": 4, "name": "Gs", "static_kwargs": arguments, "components": components, "variables": variables}
+        state = {
+            "version": 4,
+            "name": "Gs",
+            "static_kwargs": arguments,
+            "components": components,
+            "variables": variables,
+        }
         return Record("dnnlib.tflib.network.Network", (), state | {"build_module_src": "# never run"})
 
     return network(own, {"synthesis": network(synthesis, {}), "mapping": network(mapping, {})})
@@ -202,11 +231,12 @@ def dcgan_names(gen, prefix="") -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def converted(tmp_path, monkeypatch):
-    """`read_checkpoint` of a file that holds this tree; what reads the bytes of real files is tested in test_convert_reader."""
+    """`read_checkpoint` of a file that holds this tree; what reads the bytes of real files is tested in
+    test_convert_reader."""
 
     def convert(tree, settings=None, **options):
         (tmp_path / "file.pt").write_bytes(b"")
-        monkeypatch.setattr(containers, "read", lambda path: tree)
+        monkeypatch.setattr(containers, "parse", lambda data: tree)
         return read_checkpoint(tmp_path / "file.pt", settings, **options)
 
     return convert
@@ -220,7 +250,7 @@ def refusal(converted):
         with pytest.raises(CheckpointError) as caught:
             converted(tree)
         message = str(caught.value)
-        assert 'file.pt: ' in message and message.isprintable()
+        assert "file.pt: " in message and message.isprintable()
         return message
 
     return refuse
@@ -238,7 +268,11 @@ def test_nvidia_modules_come_back_exactly(name, converted):
     gen = random_stylegan2(CONFIGS[name])
     back = converted({"G": None, "D": None, "G_ema": nvidia_records.generator(gen), "augment_pipe": None})
     assert_same(back, gen)
-    assert back.info.name == "file" and "NVIDIA" in back.info.provenance["format"] and "remarks" not in back.info.provenance
+    assert (
+        back.info.name == "file"
+        and "NVIDIA" in back.info.provenance["format"]
+        and "remarks" not in back.info.provenance
+    )
 
 
 GENFORCE = ("skip", "one block", "gray", "8 mapping layers")
@@ -250,7 +284,10 @@ def test_hammer_names_come_back_exactly(name, converted):
     gen, other = random_stylegan2(CONFIGS[name]), random_stylegan2(ONE_BLOCK)
     names = genforce_names(gen)
     for tree in (
-        {"models": {"generator": genforce_names(other), "discriminator": {}, "generator_smooth": names}, "running_metadata": {}},
+        {
+            "models": {"generator": genforce_names(other), "discriminator": {}, "generator_smooth": names},
+            "running_metadata": {},
+        },
         {"models": {"generator": names}},
         names,
     ):
@@ -281,7 +318,8 @@ TENSORFLOW = {
 
 @pytest.mark.parametrize("name", TENSORFLOW)
 def test_tensorflow_networks_come_back_exactly(name, converted):
-    """Gs of the three, or alone; filter, clamp and learning rate from the arguments, their absence being the defaults."""
+    """Gs of the three, or alone; filter, clamp and learning rate from the arguments, their absence being the
+    defaults."""
     gen = whole_biases(random_stylegan2(dataclasses.replace(CONFIGS[name], scaled_demodulation=False)))
     network = tensorflow_network(gen, **TENSORFLOW[name])
     other = tensorflow_network(random_stylegan2(ONE_BLOCK))
@@ -312,7 +350,9 @@ def test_other_tensorflow_networks_are_refused(refusal):
     """Configs A to D by name; older records; what is no list of variables."""
     network = tensorflow_network(random_stylegan2(ONE_BLOCK))
     progressive = tensorflow_network(random_stylegan2(ONE_BLOCK))
-    progressive.state["components"]["synthesis"].state["variables"].append(("ToRGB_lod0/weight", np.ones((1, 1, 2, 3), np.float32)))
+    progressive.state["components"]["synthesis"].state["variables"].append(
+        ("ToRGB_lod0/weight", np.ones((1, 1, 2, 3), np.float32))
+    )
     assert "configs A to D" in refusal((network, network, progressive))
     for part, change, said in (
         (network, {"version": 3}, "version 3"),
@@ -328,7 +368,12 @@ def test_other_tensorflow_networks_are_refused(refusal):
 def test_rosinality_names_come_back_exactly(name, converted):
     config = dataclasses.replace(ROSINALITY[name], scaled_demodulation=True)
     gen = random_stylegan2(config)
-    tree = {"g": {}, "d": {}, "g_ema": rosinality_names(gen), "latent_avg": gen.variables["buffers"]["mapping"]["w_avg"]}
+    tree = {
+        "g": {},
+        "d": {},
+        "g_ema": rosinality_names(gen),
+        "latent_avg": gen.variables["buffers"]["mapping"]["w_avg"],
+    }
     back = converted(tree)
     assert_same(back, gen)
     assert "rosinality" in back.info.provenance["format"]
@@ -336,12 +381,16 @@ def test_rosinality_names_come_back_exactly(name, converted):
 
 @pytest.mark.parametrize("prefix", ["", "module."], ids=["plain", "DataParallel"])
 def test_dcgan_names_come_back_exactly(prefix, converted):
-    """The state dict bare or inside a larger dict, in any order; gray images; twelve layers, to be sorted by number and not by name."""
+    """The state dict bare or inside a larger dict, in any order; gray images; twelve layers, to be sorted by number and
+    not by name."""
     gen = random_dcgan()
     state = dcgan_names(gen, prefix)
     for tree in (state, {"epoch": 3, "netG_state_dict": state}, dict(reversed(state.items()))):
         assert_same(converted(tree), gen)
-    for config in (DCGANConfig(channels=(3,), z_dim=4, img_channels=1), DCGANConfig(channels=tuple(range(1, 12)), z_dim=1)):
+    for config in (
+        DCGANConfig(channels=(3,), z_dim=4, img_channels=1),
+        DCGANConfig(channels=tuple(range(1, 12)), z_dim=1),
+    ):
         gen = random_dcgan(config)
         assert_same(converted(dcgan_names(gen, prefix)), gen)
 
@@ -357,7 +406,10 @@ def test_settings_fill_in_what_a_state_dict_cannot_show(converted):
 
 
 def test_the_averaged_generator_is_preferred(converted):
-    gen, other = random_stylegan2(ONE_BLOCK), StyleGAN2(ONE_BLOCK, reference.random_variables(stylegan2.init, ONE_BLOCK, seed=1))
+    gen, other = (
+        random_stylegan2(ONE_BLOCK),
+        StyleGAN2(ONE_BLOCK, reference.random_variables(stylegan2.init, ONE_BLOCK, seed=1)),
+    )
     assert_same(converted({"G": nvidia_records.generator(other), "G_ema": nvidia_records.generator(gen)}), gen)
     assert_same(converted({"G": nvidia_records.generator(gen), "G_ema": None}), gen)
     config = ROSINALITY["one block"]
@@ -367,7 +419,9 @@ def test_the_averaged_generator_is_preferred(converted):
     assert_same(dataclasses.replace(back, config=gen.config), gen)
 
 
-@pytest.mark.parametrize("config", [ONE_BLOCK, dataclasses.replace(ONE_BLOCK, c_dim=3, embed_features=4)], ids=["plain", "labels"])
+@pytest.mark.parametrize(
+    "config", [ONE_BLOCK, dataclasses.replace(ONE_BLOCK, c_dim=3, embed_features=4)], ids=["plain", "labels"]
+)
 def test_missing_mean_latent_is_estimated_or_given(config, converted):
     """Against the mean of other samples, within six standard errors; the provenance says so."""
     gen = random_stylegan2(config)
@@ -424,11 +478,21 @@ def test_rules_report_what_matches_none_or_several():
         Rule(r"turn", "turned", "a transpose", lambda a: a.transpose(2, 0, 1)),
         Rule(r"drop.*", None, "not ours"),
     )
-    source = {"a1": one, "a12": one, "unknown": one, "same1": one, "same2": one, "turn": one, "drop me": np.array(["text"])}
+    source = {
+        "a1": one,
+        "a12": one,
+        "unknown": one,
+        "same1": one,
+        "same2": one,
+        "turn": one,
+        "drop me": np.array(["text"]),
+    }
     problems: list[str] = []
     assert rename(source, rules, problems).keys() == {"a1", "same"}
     assert [problem.split(":")[0] for problem in problems] == ["a12", "unknown", "same2", "turn"]
-    for problem, said in zip(problems, ("by 2 rules", "by 0 rules", "already filled by same1", r"(2, 3) does not fit"), strict=True):
+    for problem, said in zip(
+        problems, ("by 2 rules", "by 0 rules", "already filled by same1", r"(2, 3) does not fit"), strict=True
+    ):
         assert said in problem
 
 
@@ -446,7 +510,15 @@ def test_fill_compares_from_both_sides():
 def test_other_networks_are_refused_by_name(refusal):
     gen = random_stylegan2(CONFIGS["clamp"])
     assert "known are" in refusal({"main.0.weight": np.ones((4, 3, 4, 4), np.float32)})  # DCGAN's discriminator
-    for tree in (None, [1], "text", {}, {"G_ema": 3}, {"state_dict": {"layer.weight": np.ones(3, np.float32)}}, Record("a.b", (), {})):
+    for tree in (
+        None,
+        [1],
+        "text",
+        {},
+        {"G_ema": 3},
+        {"state_dict": {"layer.weight": np.ones(3, np.float32)}},
+        Record("a.b", (), {}),
+    ):
         refusal(tree)
     third = nvidia_records.generator(gen)
     layer = nvidia_records.module("SynthesisInput", {}, (), {}, {"weight": np.ones((3, 3), np.float32)})
@@ -460,13 +532,17 @@ def test_other_networks_are_refused_by_name(refusal):
 @pytest.mark.parametrize(
     ("layer", "change", "said"),
     [
-        ("synthesis.b8.conv0", {"conv_clamp": 1.0}, "synthesis.b8.conv0: conv_clamp is 1.0, where this network has None"),
+        (
+            "synthesis.b8.conv0",
+            {"conv_clamp": 1.0},
+            "synthesis.b8.conv0: conv_clamp is 1.0, where this network has None",
+        ),
         ("synthesis.b8.conv0", {"activation": "relu"}, "synthesis.b8.conv0: activation is 'relu'"),
         ("mapping.fc1", {"activation": "relu"}, "mapping.fc1: activation is 'relu'"),
         ("synthesis.b8.torgb", {"dropout": 0.5}, "synthesis.b8.torgb: sets dropout, which is not known"),
         ("mapping.fc0", {"bias_gain": "high"}, "bias_gain"),
-        ("mapping.fc0", {"_parameters": None}, "2 mapping layers, 1 are there"),
-        ("synthesis.b8.torgb", {"_parameters": None}, "synthesis/b8/torgb/kernel: nothing in the checkpoint fills it"),
+        ("mapping.fc0", {"_parameters": None}, "mapping.fc0.weight: nothing in the checkpoint fills it"),
+        ("synthesis.b8.torgb", {"_parameters": None}, "synthesis.b8.torgb.weight: nothing in the checkpoint fills it"),
     ],
 )
 def test_attributes_of_another_arithmetic_are_refused(layer, change, said, refusal):
@@ -487,7 +563,8 @@ def test_filters_that_differ_are_refused(refusal):
 MAKERS = {
     "nvidia": lambda: (random_stylegan2(dataclasses.replace(ONE_BLOCK, channels=(3, 2))), nvidia_names),
     "rosinality": lambda: (
-        random_stylegan2(dataclasses.replace(ONE_BLOCK, channels=(3, 2), z_dim=6, scaled_demodulation=True)), rosinality_names,
+        random_stylegan2(dataclasses.replace(ONE_BLOCK, channels=(3, 2), z_dim=6, scaled_demodulation=True)),
+        rosinality_names,
     ),
     "dcgan": lambda: (random_dcgan(DCGANConfig(channels=(2, 3), z_dim=4)), dcgan_names),
 }
@@ -514,7 +591,10 @@ def test_every_tensor_is_missed_and_every_odd_shape_noticed(project, converted):
 # ---- The shared checkpoints: parity with the projects they come from.
 
 PARITY_FIXTURES = [
-    *(f"nvidia_ada/ada_{name}.pkl" for name in ("asymfilter16", "cifar32", "clamp_fp16_32", "nonoise16", "orig32_cond")),
+    *(
+        f"nvidia_ada/ada_{name}.pkl"
+        for name in ("asymfilter16", "cifar32", "clamp_fp16_32", "nonoise16", "orig32_cond")
+    ),
     *(f"nvidia_ada/ada_{name}.pkl" for name in ("resnet32", "skip64")),
     *(f"nvidia_sg3/sg3_{name}.pkl" for name in ("cond32", "skip32")),
     *(f"rosinality/rosi_{name}.pt" for name in ("converted32_legacy", "converted32_zip", "training16_cuda")),
@@ -529,11 +609,14 @@ INPUTS = {"z", "c", "wplus", "jac_w", "latent_avg", "truncation_cutoff", "mix_in
 def images_of(gen, latents, stored):
     """NCHW images of several latents by name, as many rows as are stored, through one batch and hence one program.
 
-    Names with "none" in them are made by silencing the noise, for the same reason; `test_stylegan2` holds that this is no noise.
+    Names with "none" in them are made by silencing the noise, for the same reason; `test_stylegan2` holds that this is
+    no noise.
     """
     parts = {name: np.asarray(to_ws(gen, w))[: len(stored[name])] for name, w in latents.items() if name in stored}
     batch, ends = np.concatenate(list(parts.values())), np.cumsum([len(part) for part in parts.values()])
-    silent = jax.tree_util.tree_map_with_path(lambda p, a: np.zeros_like(a) if p[-1].key == "noise_strength" else a, gen.variables)
+    silent = jax.tree_util.tree_map_with_path(
+        lambda p, a: np.zeros_like(a) if p[-1].key == "noise_strength" else a, gen.variables
+    )
     images = {}
     for g, quiet in ((gen, False), (dataclasses.replace(gen, variables=silent), True)):
         if any(("none" in name) == quiet for name in parts):
@@ -544,7 +627,8 @@ def images_of(gen, latents, stored):
 
 @pytest.mark.parametrize("name", PARITY_FIXTURES)
 def test_outputs_match_the_project_they_come_from(name, shared):
-    """Every array that was stored: w and images in float32 and float64, all kinds of latents and noise, and the Jacobian."""
+    """Every array that was stored: w and images in float32 and float64, all kinds of latents and noise, and the
+    Jacobian."""
     path = shared / "fixtures" / "public" / name
     stored = dict(np.load(path.with_suffix(".npz")))
     gen = read_checkpoint(path, w_avg=stored.get("latent_avg"))
@@ -554,7 +638,9 @@ def test_outputs_match_the_project_they_come_from(name, shared):
         latents["ws_psi07_cutoff"] = gen.mapping(z, c, truncation=0.7, cutoff=cutoff)
     if "mix_wplus" in stored:
         first, second = np.asarray(to_ws(gen, latents["w"]))[:2]
-        latents["mix_wplus"] = np.where(np.arange(gen.num_ws)[:, None] < stored["mix_inject_index"], first, second)[None]
+        latents["mix_wplus"] = np.where(np.arange(gen.num_ws)[:, None] < stored["mix_inject_index"], first, second)[
+            None
+        ]
     for key, w in latents.items():
         np.testing.assert_allclose(np.asarray(w), stored[key], rtol=0, atol=PARITY_W, err_msg=key)
 
@@ -603,7 +689,11 @@ def check_jacobian(gen, stored) -> set[str]:
 
 def test_no_shared_checkpoint_is_left_out(shared):
     folders = {name.split("/")[0] for name in PARITY_FIXTURES}
-    found = {f"{path.parent.name}/{path.name}" for folder in folders for path in (shared / "fixtures" / "public" / folder).glob("*.p[kt]*")}
+    found = {
+        f"{path.parent.name}/{path.name}"
+        for folder in folders
+        for path in (shared / "fixtures" / "public" / folder).glob("*.p[kt]*")
+    }
     assert found == set(PARITY_FIXTURES)
 
 
@@ -613,7 +703,9 @@ def test_faces64_matches_its_reference(shared):
     gen = read_checkpoint(shared / "faces64" / "faces64_ada.pt")
     w, truncated = gen.mapping(stored["z"]), gen.mapping(stored["z"], truncation=0.7)
     np.testing.assert_allclose(np.asarray(w), stored["w"], rtol=0, atol=PARITY_W)
-    pictured = {f"img_{psi}_{noise}": w for psi, w in (("psi1", w), ("psi07", truncated)) for noise in ("const", "none")}
+    pictured = {
+        f"img_{psi}_{noise}": w for psi, w in (("psi1", w), ("psi07", truncated)) for noise in ("const", "none")
+    }
     computed = images_of(gen, pictured, stored)
     assert len(computed) == 4
     for key, images in computed.items():
@@ -627,8 +719,14 @@ def test_digiface_dcgan_matches_its_reference_and_its_differences(shared):
     gen = read_checkpoint(folder / "weights.tar")
     assert worst(np.asarray(gen.synthesis(stored["z"])).transpose(0, 3, 1, 2), stored["img"]) < PARITY
 
-    z, tangents, step = stored["z"][0], np.eye(100, dtype=np.float32)[[13, 99]], 1e-7  # small, so that hardly any ReLU turns on the way
-    derivative = jax.jit(jax.vmap(lambda f, z, t: jax.jvp(f, (z,), (t,))[1], in_axes=(None, None, 0)))(image_function(gen), z, tangents)
+    z, tangents, step = (
+        stored["z"][0],
+        np.eye(100, dtype=np.float32)[[13, 99]],
+        1e-7,
+    )  # small, so that hardly any ReLU turns on the way
+    derivative = jax.jit(jax.vmap(lambda f, z, t: jax.jvp(f, (z,), (t,))[1], in_axes=(None, None, 0)))(
+        image_function(gen), z, tangents
+    )
     moves = step * tangents.astype(np.float64)
     ahead, behind = np.split(reference.dcgan(gen.config, gen.variables, np.concatenate([z + moves, z - moves])), 2)
     difference = (ahead - behind) / (2 * step)
@@ -639,9 +737,9 @@ def test_digiface_dcgan_matches_its_reference_and_its_differences(shared):
 # ---- Hostile files whose bytes are fine: what is wrong is the names, the shapes or the values.
 
 HOSTILE = {
-    "rosi_wrong_shape.pt": "b8/conv0/kernel: shape (3, 3, 5, 4), the model wants (3, 3, 4, 4)",
-    "rosi_missing_key.pt": "b8/conv1/bias: nothing in the checkpoint fills it",
-    "rosi_transposed_affine.pt": "b8/conv1/affine/kernel: shape (4, 8), the model wants (8, 4)",
+    "rosi_wrong_shape.pt": ": convs.0.conv.weight: shape (1, 4, 5, 3, 3), the model wants (1, 4, 4, 3, 3)",
+    "rosi_missing_key.pt": ": convs.1.activate.bias: nothing in the checkpoint fills it",
+    "rosi_transposed_affine.pt": ": convs.1.conv.modulation.weight: shape (8, 4), the model wants (4, 8)",
     "rosi_nan.pt": "to_rgb1.conv.weight: holds NaN",
     "rosi_nan_latent_avg.pt": "latent_avg: holds NaN",
     "rosi_integer_weight.pt": "conv1.conv.weight: holds int64",

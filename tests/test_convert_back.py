@@ -1,4 +1,5 @@
 """The way back: files that the other projects' code loads, and that we read again as the same model."""
+
 import dataclasses
 
 import jax
@@ -9,8 +10,11 @@ import safetensors.numpy
 import tyro
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, __main__, back, find_network, outline, read_checkpoint, torch_writer
 from lrgan_jax.checkpoint import fingerprint, load, save
+from lrgan_jax.commands.convert import convert_command as command
+from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
+from lrgan_jax.convert.check import outline
+from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
@@ -59,7 +63,8 @@ def test_there_and_back_is_exact(name, project, tmp_path, narrow):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_torch_loads_what_is_written(name, tmp_path):
-    """With weights_only, all tensors bit by bit; and a network with NVIDIA's names takes them, strictly, and gives our images."""
+    """With weights_only, all tensors bit by bit; and a network with NVIDIA's names takes them, strictly, and gives our
+    images."""
     torch = pytest.importorskip("torch")
     from torch_stylegan2 import Generator
 
@@ -117,8 +122,9 @@ def test_nvidia_files_keep_their_names(shared):
 
 def test_arguments_follow_nvidias_table_of_widths():
     wide = dataclasses.replace(BASE, channels=(512, 512, 512, 512, 512, 256, 128, 64, 32))
-    assert back.nvidia_arguments(wide)["synthesis_kwargs"] | {"channel_base": 32768, "channel_max": 512} == (
-        back.nvidia_arguments(wide)["synthesis_kwargs"]
+    assert (
+        back.nvidia_arguments(wide)["synthesis_kwargs"] | {"channel_base": 32768, "channel_max": 512}
+        == (back.nvidia_arguments(wide)["synthesis_kwargs"])
     )
     with pytest.raises(CheckpointError, match="follow no channel_base"):
         back.nvidia_arguments(dataclasses.replace(BASE, channels=(2, 3, 4)))
@@ -128,7 +134,8 @@ WIDE = dataclasses.replace(SQUARE, channels=(512,))
 
 
 def test_rosinality_gets_its_own_learning_rate_and_widths(tmp_path):
-    """Its scripts multiply by 0.01: with that, the same w. Other widths and longer filters are refused, as its code loads none."""
+    """Its scripts multiply by 0.01: with that, the same w. Other widths and longer filters are refused, as its code
+    loads none."""
     gen = random_stylegan2(dataclasses.replace(WIDE, mapping_lr=1.0))
     (tmp_path / "file").write_bytes(back.written(gen, "rosinality"))
     again = read_checkpoint(tmp_path / "file")
@@ -171,7 +178,9 @@ def test_our_settings_in_a_state_dict_are_checked(tmp_path):
     state = back.nvidia(random_stylegan2(BASE))
     for settings in ({"conv_clamp": "much"}, {"channels": [1]}, {"mapping_lr": None}):
         state.attributes = {"_metadata": {"": {"lrgan_jax": settings}}}
-        (tmp_path / "file").write_bytes(torch_writer.dumps(state) if "channels" not in settings else writable(state, settings))
+        (tmp_path / "file").write_bytes(
+            torch_writer.dumps(state) if "channels" not in settings else writable(state, settings)
+        )
         with pytest.raises(CheckpointError, match="none of ours"):
             read_checkpoint(tmp_path / "file")
 
@@ -226,7 +235,16 @@ def test_safetensors_of_any_type(tmp_path):
     from safetensors.torch import save as save_torch
 
     values = torch.arange(12.0).reshape(3, 4)
-    kinds = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.int64, torch.uint8, torch.bool)
+    kinds = (
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.int8,
+        torch.int64,
+        torch.uint8,
+        torch.bool,
+    )
     (tmp_path / "file").write_bytes(save_torch({str(kind): values.to(kind) for kind in kinds}))
     tree = containers.read(tmp_path / "file")
     for kind in kinds:
@@ -260,7 +278,9 @@ def test_models_are_written_back_in_either_order(convert_command, tmp_path, narr
     code, said = convert_command("--to", "nvidia", tmp_path / "b.pt", tmp_path / "model")
     assert code == 0 and "Generator(z_dim=6" in said
     for name in ("a.pt", "b.pt"):
-        assert fingerprint(read_checkpoint(tmp_path / name).variables) == fingerprint(load(tmp_path / "model").variables)
+        assert fingerprint(read_checkpoint(tmp_path / name).variables) == fingerprint(
+            load(tmp_path / "model").variables
+        )
     code, said = convert_command("--to", "nvidia", tmp_path / "model", tmp_path / "b.pt")
     assert code == 1 and "exists already" in said and said.count("\n") == 1
 
@@ -288,7 +308,11 @@ def test_any_file_is_listed(convert_command, tmp_path):
     assert code == 0 and said.isascii() and "\x1b" not in said
     assert "    conv.weight: float32 [2, 3]" in said.splitlines() and "  step: 3" in said.splitlines()
     many = list(outline.lines({"a": [None] * 1000, "b": Record("x.y", (1,), {"hooks": {}, "up": 2})}))
-    assert len(many) < 220 and "... and 800 more" in many[-5] + many[-4] + many[-3] and not any("hooks" in line for line in many)
+    assert (
+        len(many) < 220
+        and "... and 800 more" in many[-5] + many[-4] + many[-3]
+        and not any("hooks" in line for line in many)
+    )
 
 
 def test_a_target_that_exists_is_refused_at_once(convert_command, tmp_path):
@@ -299,9 +323,11 @@ def test_a_target_that_exists_is_refused_at_once(convert_command, tmp_path):
 
 def test_help_is_there_for_every_option(capsys):
     with pytest.raises(SystemExit) as done:
-        tyro.cli(__main__.run, args=["--help"])
+        tyro.cli(command, args=["--help"])
     said = capsys.readouterr().out
-    assert done.value.code == 0 and all(option in said for option in ("--inspect", "--to", "--peer", "--verify", "--show"))
+    assert done.value.code == 0 and all(
+        option in said for option in ("--inspect", "--to", "--peer", "--verify", "--show")
+    )
 
 
 # ---- What a file may cost.
@@ -310,7 +336,9 @@ def test_help_is_there_for_every_option(capsys):
 def test_weights_survive_being_written_and_read(tmp_path):
     """A thousand shapes of arrays, and those that are no contiguous block."""
     rng = np.random.default_rng(0)
-    arrays = {str(i): rng.standard_normal(rng.integers(0, 4, rng.integers(0, 5))).astype(np.float32) for i in range(1000)}
+    arrays = {
+        str(i): rng.standard_normal(rng.integers(0, 4, rng.integers(0, 5))).astype(np.float32) for i in range(1000)
+    }
     arrays["turned"] = rng.standard_normal((3, 4)).astype(np.float32).T
     (tmp_path / "file").write_bytes(torch_writer.dumps(arrays))
     again = containers.read(tmp_path / "file")

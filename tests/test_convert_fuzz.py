@@ -1,4 +1,6 @@
-"""Damaged files: thousands of mutations of real checkpoints end in a conversion or in one line, never in anything else."""
+"""Damaged files: thousands of mutations of real checkpoints end in a conversion or in one line, never in anything
+else."""
+
 import math
 import pickletools
 import random
@@ -10,7 +12,9 @@ import pytest
 import reference
 import safetensors.numpy
 
-from convert import CheckpointError, back, missing, read_checkpoint, torch_writer
+from lrgan_jax.convert import CheckpointError, read_checkpoint
+from lrgan_jax.convert.formats.stylegan2 import missing
+from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
 FILES = {  # the smallest of every container and format, and how often each is damaged
@@ -52,7 +56,8 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Half of the time near the start or the end, where the structure is: weights fill most of a file, and damage to them is silent."""
+    """Half of the time near the start or the end, where the structure is: weights fill most of a file, and damage to
+    them is silent."""
     edge = rng.choice((len(data), len(data), 3000, 300))
     for _ in range(rng.choice((1, 1, 2, 5))):
         if rng.random() < 0.5:
@@ -67,7 +72,9 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 def contents(name: str, request) -> bytes:
     """A file to damage: ours, written here, or a fixture, without which the test is skipped."""
     if name.startswith("our own"):
-        config = StyleGAN2Config(channels=(3, 2), z_dim=4, w_dim=4, mapping_layers=1, mapping_features=4, embed_features=0)
+        config = StyleGAN2Config(
+            channels=(3, 2), z_dim=4, w_dim=4, mapping_layers=1, mapping_features=4, embed_features=0
+        )
         state = back.nvidia(StyleGAN2(config, reference.random_variables(stylegan2.init, config)))
         return bytes(torch_writer.dumps(state)) if name.endswith(".pt") else safetensors.numpy.save(dict(state))
     return (request.getfixturevalue("shared") / "fixtures" / "public" / name).read_bytes()

@@ -15,7 +15,7 @@ from typing import Optional
 import numpy as np
 import pytest
 
-from convert import outline
+from lrgan_jax.convert.check import outline
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.foreign.errors import CheckpointError
@@ -151,18 +151,36 @@ class Table(dict):
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_objects_of_other_classes_are_inert_records(protocol, tmp_path):
-    """Their names and contents, wherever they are: paths, dates, defaultdicts, classes derived from list and dict, functions by name."""
+    """Their names and contents, wherever they are: paths, dates, defaultdicts, classes derived from list and dict,
+    functions by name."""
     point = Point([1, 2])
     words, table = Words("ab"), Table(a=point)
     words.kind = "letters"
-    value = {"path": Path("runs"), "point": point, "words": words, "table": table, "class": Point, "function": json.dumps, "again": point}
+    value = {
+        "path": Path("runs"),
+        "point": point,
+        "words": words,
+        "table": table,
+        "class": Point,
+        "function": json.dumps,
+        "again": point,
+    }
     value |= {"when": datetime.timedelta(3), "counts": collections.defaultdict(list, {"a": [1]})}
-    value |= {"text": np.array(["a", "b"]), "objects": np.array([{}, None]), "word": np.str_("x"), "log": logging.getLogger("x")}
+    value |= {
+        "text": np.array(["a", "b"]),
+        "objects": np.array([{}, None]),
+        "word": np.str_("x"),
+        "log": logging.getLogger("x"),
+    }
     ours = read_bytes(pickle.dumps(value, protocol), tmp_path)
     assert ours["text"].name == ours["objects"].name == "numpy.ndarray" and ours["word"].name == "numpy.generic"
     assert ours["log"].args == ("x",)
     assert ours["path"].name.startswith("pathlib.") and ours["path"].args == ("runs",) and ours["when"].args[0] == 3
-    assert ours["point"].name == f"{__name__}.Point" and ours["point"].state == {"x": [1, 2]} and ours["again"] is ours["point"]
+    assert (
+        ours["point"].name == f"{__name__}.Point"
+        and ours["point"].state == {"x": [1, 2]}
+        and ours["again"] is ours["point"]
+    )
     assert ours["words"].contents == ["a", "b"] and ours["words"].state == {"kind": "letters"}
     assert ours["table"].contents == ["a", ours["point"]] and ours["counts"].contents == ["a", [1]]
     assert ours["class"].name == f"{__name__}.Point" and ours["function"].name == "json.dumps"
@@ -173,9 +191,19 @@ def test_objects_of_other_classes_are_inert_records(protocol, tmp_path):
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_what_training_scripts_keep_beside_their_networks_is_noted(protocol, tmp_path):
     """Generators of random numbers, identities, times, types, and what old protocols reach by way of another object."""
-    value = {"random": np.random.default_rng(0), "id": uuid.UUID(int=2**128 - 1), "time": time.gmtime(0), "range": range(3)}
+    value = {
+        "random": np.random.default_rng(0),
+        "id": uuid.UUID(int=2**128 - 1),
+        "time": time.gmtime(0),
+        "range": range(3),
+    }
     value |= {"inner": Outer.Inner(), "class": Outer.Inner, "method": Outer().method, "type": type(None)}
-    value |= {"counts": collections.defaultdict(int, a=1), "dtype": np.dtype("f4"), "table": np.zeros(2, [("a", "f4")]), "rest": ...}
+    value |= {
+        "counts": collections.defaultdict(int, a=1),
+        "dtype": np.dtype("f4"),
+        "table": np.zeros(2, [("a", "f4")]),
+        "rest": ...,
+    }
     value["hint"] = Optional[int]  # noqa: UP045, pickled by a call
     ours = read_bytes(pickle.dumps(value, protocol), tmp_path)
     assert ours.keys() == value.keys()
@@ -206,7 +234,16 @@ def test_tensors_of_every_type_and_stride_survive(dtype, save, tmp_path):
 
     base = (torch.arange(120).reshape(2, 3, 4, 5) % 100).to(getattr(torch, dtype))
     repeated = base[:1, :1, :1].expand(1, 3, 4, 5)
-    views = [repeated, base, base[1], base[:, 1:, ::2], base.permute(3, 1, 0, 2), base[0, 0, 0, 3], base[:0], base[:, :, :1, :1]]
+    views = [
+        repeated,
+        base,
+        base[1],
+        base[:, 1:, ::2],
+        base.permute(3, 1, 0, 2),
+        base[0, 0, 0, 3],
+        base[:0],
+        base[:, :, :1, :1],
+    ]
     value = {"views": views, "channels last": base.contiguous(memory_format=torch.channels_last), "size": base.shape}
     if base.is_floating_point():
         value["parameter"] = torch.nn.Parameter(base)
@@ -277,7 +314,10 @@ ATTACKS = {
     "wrong arguments": (b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", "OrderedDict"),
     "the extension registry": (b"\x80\x02\x82\x01.", "EXT1"),
     "a class that starts programs": (b"\x80\x02csubprocess\nPopen\n)\x81.", "subprocess.Popen"),
-    "its way through another module": (b"\x80\x04\x8c\x05torch\x8c\x10subprocess.Popen\x93)\x81.", "torch.subprocess.Popen"),
+    "its way through another module": (
+        b"\x80\x04\x8c\x05torch\x8c\x10subprocess.Popen\x93)\x81.",
+        "torch.subprocess.Popen",
+    ),
     "a way through a class": (b"\x80\x02c__builtin__\ngetattr\ncos\nPathLike\nX\x01\x00\x00\x00a\x86R.", "os.PathLike"),
     "a method that is called": (b"\x80\x02c__builtin__\ngetattr\ncm\nA\nX\x01\x00\x00\x00a\x86R)R.", "a call of m.A.a"),
     "an unknown function": (b"\x80\x02csome.module\nrun\n(X\x01\x00\x00\x00atR.", "a call of some.module.run"),
@@ -286,7 +326,8 @@ ATTACKS = {
     "too many arguments": (b"\x80\x02csome\nThing\n(" + b"N" * 1001 + b"tR.", "too many"),
     "named arguments where none are taken": (b"\x80\x04ccollections\nOrderedDict\n)}N" + b"Ns\x92.", "named arguments"),
     "a rebuild in a rebuild": (
-        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\nq\x00(h\x00ctorch\nTensor\n(h\x00ctorch\nTensor\n)NtNtR.", "rebuilt twice"
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\nq\x00(h\x00ctorch\nTensor\n(h\x00ctorch\nTensor\n)NtNtR.",
+        "rebuilt twice",
     ),
     "no STOP": (b"\x80\x02]", "byte 3"),
     "gzip": (b"\x1f\x8b\x08\x00", "gzip"),

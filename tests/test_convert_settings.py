@@ -1,7 +1,8 @@
-"""Settings are read, not assumed: every attribute and argument of a file, altered in turn, gives the right image or a refusal by name.
+"""Settings are read, not assumed: every attribute and argument of a file, altered in turn, gives the right image or a
+refusal by name.
 
-The judge of NVIDIA's attributes is its forward pass, written once more to do whatever they say (`nvidia_records`); Hammer's and the
-TensorFlow code's arguments may only be refused, or be among those that touch no image.
+The judge of NVIDIA's attributes is its forward pass, written once more to do whatever they say (`nvidia_records`);
+Hammer's and the TensorFlow code's arguments may only be refused, or be among those that touch no image.
 """
 
 import dataclasses
@@ -13,8 +14,8 @@ import reference
 from nvidia_records import generator, run
 from tolerances import PARITY, worst
 
-from convert import CheckpointError, common, find_network
-from convert.networks import number
+from lrgan_jax.convert import CheckpointError, find_network
+from lrgan_jax.convert.formats.settings import number
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
@@ -37,13 +38,17 @@ def altered(value):
             return [type(value)([*value, 1]), value[:-1], scaled, None]
         case dict():
             one = [{**value, name: other} for name in value for other in altered(value[name])]
-            return [*one, *({k: v for k, v in value.items() if k != name} for name in value), {**value, "frobnicate": 1}]
+            return [
+                *one,
+                *({k: v for k, v in value.items() if k != name} for name in value),
+                {**value, "frobnicate": 1},
+            ]
     return [None]
 
 
 def build(tree):
-    network, _ = find_network(tree)
-    return common.build(network, {}, w_avg=None, noise="random")[0]
+    found, _ = find_network(tree)
+    return found.build({})[0]
 
 
 def every(record, path=""):
@@ -73,7 +78,8 @@ def changes(record):
 
 
 def judge(record, size):
-    """How many changes there were, how many of them were accepted; an accepted one must give the image that NVIDIA's code gives."""
+    """How many changes there were, how many of them were accepted; an accepted one must give the image that NVIDIA's
+    code gives."""
     base = build({"G_ema": record})
     z = np.random.default_rng(0).standard_normal(base.z_dim).astype(np.float32)
     c = np.eye(base.c_dim, dtype=np.float32)[0] if base.c_dim else None
@@ -111,14 +117,25 @@ def random_network(**config):
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"architecture": "resnet", "conv_clamp": 1.0, "c_dim": 3, "embed_features": 4}], ids=["skip", "resnet, labels, clamp"]
+    "config",
+    [{}, {"architecture": "resnet", "conv_clamp": 1.0, "c_dim": 3, "embed_features": 4}],
+    ids=["skip", "resnet, labels, clamp"],
 )
 def test_no_altered_attribute_is_accepted_wrongly(config):
     """On networks of our own, without any file: every attribute, dozens of values."""
     tried, accepted = judge(generator(random_network(**config)), 16)
     assert tried > 1000
     names = {name for _, name, value in accepted if not (isinstance(value, str) and value == "removed")}
-    assert names <= {"training", "use_fp16", "channels_last", "w_avg_beta", "use_noise", "_init_args", "_init_kwargs", *EMPTY}
+    assert names <= {
+        "training",
+        "use_fp16",
+        "channels_last",
+        "w_avg_beta",
+        "use_noise",
+        "_init_args",
+        "_init_kwargs",
+        *EMPTY,
+    }
     assert ("synthesis.b8.conv0", "use_noise", False) in accepted  # honoured, and not as if it were nothing
 
 
@@ -127,7 +144,9 @@ EMPTY = {"_non_persistent_buffers_set", "_backward_hooks", "_forward_hooks", "_f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ada/ada_asymfilter16", "ada/ada_nonoise16", "ada/ada_clamp_fp16_32", "sg3/sg3_cond32"])
+@pytest.mark.parametrize(
+    "name", ["ada/ada_asymfilter16", "ada/ada_nonoise16", "ada/ada_clamp_fp16_32", "sg3/sg3_cond32"]
+)
 def test_no_altered_attribute_of_a_fixture_is_accepted_wrongly(name, shared):
     record = containers.read(shared / "fixtures" / "public" / f"nvidia_{name}.pkl")["G_ema"]
     assert judge(record, 32 if "32" in name else 16)[0] > 1000
@@ -135,28 +154,35 @@ def test_no_altered_attribute_of_a_fixture_is_accepted_wrongly(name, shared):
 
 # ---- Arguments: Hammer's and the TensorFlow code's.
 
-HAMMER = {  # the constructor's, as a file might carry every one of them; what alters the images is to be refused or honoured
-    "model_type": "StyleGAN2Generator", "z_dim": 5, "w_dim": 6, "repeat_w": True, "normalize_z": True, "mapping_layers": 2,
-    "mapping_fmaps": 6, "mapping_use_wscale": True, "mapping_wscale_gain": 1.0, "mapping_lr_mul": 0.01, "label_dim": 0,
-    "embedding_dim": 512, "embedding_bias": True, "embedding_use_wscale": True, "embedding_wscale_gian": 1.0, "embedding_lr_mul": 1.0,
-    "normalize_embedding": True, "normalize_embedding_latent": False, "resolution": 16, "init_res": 4, "image_channels": 3,
-    "final_tanh": False, "const_input": True, "architecture": "skip", "demodulate": True, "use_wscale": True, "wscale_gain": 1.0,
-    "lr_mul": 1.0, "noise_type": "spatial", "fmaps_base": 64, "fmaps_max": 4, "filter_kernel": (1, 3, 3, 1), "conv_clamp": None,
-    "eps": 1e-8,
+HAMMER = {  # the constructor's, as a file might carry them all; what alters the images is to be refused or honoured
+    "model_type": "StyleGAN2Generator", "z_dim": 5, "w_dim": 6, "repeat_w": True, "normalize_z": True,
+    "mapping_layers": 2, "mapping_fmaps": 6, "mapping_use_wscale": True, "mapping_wscale_gain": 1.0,
+    "mapping_lr_mul": 0.01, "label_dim": 0, "embedding_dim": 512, "embedding_bias": True, "embedding_use_wscale": True,
+    "embedding_wscale_gian": 1.0, "embedding_lr_mul": 1.0, "normalize_embedding": True,
+    "normalize_embedding_latent": False, "resolution": 16, "init_res": 4, "image_channels": 3, "final_tanh": False,
+    "const_input": True, "architecture": "skip", "demodulate": True, "use_wscale": True, "wscale_gain": 1.0,
+    "lr_mul": 1.0, "noise_type": "spatial", "fmaps_base": 64, "fmaps_max": 4, "filter_kernel": (1, 3, 3, 1),
+    "conv_clamp": None, "eps": 1e-8,
 }  # fmt: skip
 HAMMER_HARMLESS = {  # widths are shapes; nothing is embedded without labels
-    "fmaps_base", "fmaps_max", "embedding_dim", "embedding_bias", "embedding_use_wscale", "embedding_wscale_gian", "embedding_lr_mul",
-    "normalize_embedding", "normalize_embedding_latent",
+    "fmaps_base", "fmaps_max", "embedding_dim", "embedding_bias", "embedding_use_wscale", "embedding_wscale_gian",
+    "embedding_lr_mul", "normalize_embedding", "normalize_embedding_latent",
 }  # fmt: skip
 TENSORFLOW = {
-    "latent_size": 5, "label_size": 0, "dlatent_size": 6, "dlatent_broadcast": 6, "mapping_layers": 2, "mapping_fmaps": 6,
-    "mapping_lrmul": 0.01, "mapping_nonlinearity": "lrelu", "normalize_latents": True, "num_channels": 3, "resolution": 16,
-    "fmap_base": 32, "fmap_max": 4, "architecture": "skip", "nonlinearity": "lrelu", "use_noise": True, "resample_kernel": [1, 3, 3, 1],
-    "conv_clamp": None, "num_fp16_res": 0, "randomize_noise": False, "truncation_psi": 0.5, "mapping_func": "G_mapping",
-    "synthesis_func": "G_synthesis", "fused_modconv": True,
+    "latent_size": 5, "label_size": 0, "dlatent_size": 6, "dlatent_broadcast": 6, "mapping_layers": 2,
+    "mapping_fmaps": 6, "mapping_lrmul": 0.01, "mapping_nonlinearity": "lrelu", "normalize_latents": True,
+    "num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 4, "architecture": "skip",
+    "nonlinearity": "lrelu", "use_noise": True, "resample_kernel": [1, 3, 3, 1], "conv_clamp": None, "num_fp16_res": 0,
+    "randomize_noise": False, "truncation_psi": 0.5, "mapping_func": "G_mapping", "synthesis_func": "G_synthesis",
+    "fused_modconv": True,
 }  # fmt: skip
 TENSORFLOW_HARMLESS = {"fmap_base", "fmap_max", "num_fp16_res", "randomize_noise", "truncation_psi", "fused_modconv"}
-HONOURED = {"conv_clamp": "conv_clamp", "mapping_lr_mul": "mapping_lr", "mapping_lrmul": "mapping_lr", "resample_kernel": "filter"}
+HONOURED = {
+    "conv_clamp": "conv_clamp",
+    "mapping_lr_mul": "mapping_lr",
+    "mapping_lrmul": "mapping_lr",
+    "resample_kernel": "filter",
+}
 HONOURED["filter_kernel"] = "filter"  # which Hammer's files hold as tensors too, so that only the sum may differ
 
 
@@ -199,10 +225,17 @@ def test_no_altered_argument_is_accepted_wrongly(tree, arguments, harmless):
                 continue
             if (field := HONOURED.get(name)) is not None:
                 got = getattr(other.config, field)
-                assert got == value if field != "filter" else np.allclose(square(got), square(value) / square(value).sum())
-                other = dataclasses.replace(other, config=dataclasses.replace(other.config, **{field: getattr(base.config, field)}))
+                assert (
+                    got == value if field != "filter" else np.allclose(square(got), square(value) / square(value).sum())
+                )
+                other = dataclasses.replace(
+                    other, config=dataclasses.replace(other.config, **{field: getattr(base.config, field)})
+                )
             else:
-                assert name in harmless or (name, value) == ("dlatent_broadcast", None), (name, value)  # every layer alike, or said later
+                assert name in harmless or (name, value) == ("dlatent_broadcast", None), (
+                    name,
+                    value,
+                )  # every layer alike, or said later
             assert same(other, base), (name, value)
     assert tried > 80
 
@@ -217,7 +250,9 @@ def test_hammers_clamp_and_learning_rate_reach_the_image():
     assert worst(image_of(back, z[0], None), expected[0]) < PARITY and np.abs(expected).max() > 0
 
 
-@pytest.mark.parametrize("value", [np.array([1, 2]), np.zeros(0), [1] * 100_000, {"a": 1}], ids=["array", "empty", "long", "dict"])
+@pytest.mark.parametrize(
+    "value", [np.array([1, 2]), np.zeros(0), [1] * 100_000, {"a": 1}], ids=["array", "empty", "long", "dict"]
+)
 def test_values_of_no_kind_of_setting_are_refused_by_name(value):
     gen = random_network()
     for path, name in (("mapping", "num_layers"), ("mapping.fc0", "bias_gain"), ("synthesis.b4.conv1", "conv_clamp")):

@@ -1,4 +1,5 @@
 """`lrgan explore`: the page answers whoever has the token, on this machine, and refuses everyone else."""
+
 import http.client
 import json
 import os
@@ -15,9 +16,9 @@ import numpy as np
 import pytest
 
 import lrgan_jax as lr
-from lrgan_jax.panel import Studio
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import LARGEST_REQUEST, Server, is_loopback
+from lrgan_jax.panel.studio import Studio
 from lrgan_jax.regions import box_mask
 
 TOKEN = "a-token"
@@ -61,7 +62,10 @@ def test_the_page_and_its_files(server):
     """The page for the token, its files for the page; no script of another origin may run in it, nor frame it."""
     status, headers, page = talk(server, "GET", f"/?token={TOKEN}")
     assert status == 200 and headers["Content-Type"].startswith("text/html")
-    assert "script-src 'self'" in headers["Content-Security-Policy"] and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert (
+        "script-src 'self'" in headers["Content-Security-Policy"]
+        and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    )
     assert headers["Referrer-Policy"] == "no-referrer" and "Access-Control-Allow-Origin" not in headers
     for name in re.findall(r'(?:src|href)="([\w.]+)"', page.decode()):
         assert talk(server, "GET", f"/{name}")[0] == 200
@@ -102,7 +106,8 @@ def test_other_origins_are_refused(server, origin):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "192.168.0.7", "", None, "[::1", "localhost@evil"]
+    "host",
+    ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "192.168.0.7", "", None, "[::1", "localhost@evil"],
 )
 def test_other_hosts_are_refused(server, host):
     """A name that was made to point here is still another name."""
@@ -158,12 +163,28 @@ def test_loopback_has_several_names(host):
 
 
 def test_the_command(tmp_path, small_stylegan2):
-    """Prints an address that answers; ends when asked, in the middle of compiling, without a word; a port in use is one line."""
+    """Prints an address that answers; ends when asked, while it compiles, without a word; what is wrong is one line."""
     lr.save(tmp_path / "model", small_stylegan2)
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "lrgan_jax", "explore", "--model", "model", "--no-browser", "--num-faces", "2", "--port"]
+    command = [
+        sys.executable,
+        "-m",
+        "lrgan_jax",
+        "explore",
+        "--model",
+        "model",
+        "--no-browser",
+        "--num-faces",
+        "2",
+        "--port",
+    ]
     process = subprocess.Popen(
-        [*command, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+        [*command, "0", "--protect", "eyes", "mouth"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
     )
     assert process.stdout is not None and process.stderr is not None
     line = process.stdout.readline()
@@ -177,7 +198,13 @@ def test_the_command(tmp_path, small_stylegan2):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and errors == ""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        done = subprocess.run(
-            [*command, str(other.getsockname()[1])], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
-        )
-    assert done.returncode == 1 and done.stderr.startswith("error: --port") and done.stderr.count("\n") == 1
+        port = str(other.getsockname()[1])
+        for more, told in (
+            ([port], "--port"),
+            (["0", "--method", "sefa"], "sefa"),
+            (["0", "--protect", "tail"], "no region 'tail'"),
+        ):
+            done = subprocess.run(
+                [*command, *more], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
+            )
+            assert done.returncode == 1 and done.stderr.startswith(f"error: {told}") and done.stderr.count("\n") == 1

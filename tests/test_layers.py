@@ -39,7 +39,7 @@ def test_a_vector_per_layer_is_the_jacobian_by_each_row(small_stylegan2, mode):
     rows = range(1 if mode == "reverse" else 2)  # few pixels and no rest: reverse mode
     f = image_function(gen, layers=moves)
     found = region_grams(f, ws, mask, layers=moves, channels="mean" if mode == "reverse" else "stack", rest=mode == "forward")
-    J = np.asarray(jax.jacfwd(image_function(gen))(ws[0]), np.float64)[3:5, 6:8][..., [1, 4], :]  # [2, 2, C, rows, d]
+    J = np.asarray(jax.jit(jax.jacfwd(image_function(gen)))(ws[0]), np.float64)[3:5, 6:8][..., [1, 4], :]  # [2, 2, C, rows, d]
     J = J.mean(2, keepdims=True) if mode == "reverse" else J
     J = J.reshape(-1, 2 * gen.w_dim)
     assert found.inside.shape == (1, 1, 24, 24) and rows

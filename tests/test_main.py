@@ -1,12 +1,12 @@
 """The commands, run in this process: what they write, and how they refuse."""
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import convert.__main__ as convert_command
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, checkpoint, embedded_models, images, render, to_ws
 
@@ -20,24 +20,24 @@ def model(tmp_path, small_stylegan2):
 @pytest.fixture
 def lrgan(monkeypatch, tmp_path, capsys):
     """Run `lrgan ARGS` in an empty folder: (exit code, stdout, stderr)."""
-    return _runner(monkeypatch, tmp_path, capsys, command.main, "lrgan")
+    return _runner(monkeypatch, tmp_path, capsys)
 
 
 @pytest.fixture
 def converter(monkeypatch, tmp_path, capsys):
-    """Run `python -m convert ARGS` in an empty folder."""
-    return _runner(monkeypatch, tmp_path, capsys, convert_command.main, "convert")
+    """Run `lrgan convert ARGS` in an empty folder."""
+    return partial(_runner(monkeypatch, tmp_path, capsys), "convert")
 
 
-def _runner(monkeypatch, tmp_path, capsys, main, name):
+def _runner(monkeypatch, tmp_path, capsys):
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
 
     def run(*args):
-        monkeypatch.setattr("sys.argv", [name, *map(str, args)])
+        monkeypatch.setattr("sys.argv", ["lrgan", *map(str, args)])
         try:
-            code = main()
+            code = command.main()
         except SystemExit as stop:  # tyro's own usage errors
             code = stop.code
         out, err = capsys.readouterr()
@@ -119,7 +119,7 @@ def test_info_names_every_model(lrgan):
     ("args", "says"),
     [
         (("info", "nothing-here"), "no model 'nothing-here'"),
-        (("info", "notes.txt"), "python -m convert notes.txt"),
+        (("info", "notes.txt"), "lrgan convert notes.txt"),
         (("sample", "--model", "MODEL", "--out", "a.jpg"), "a.jpg"),
         (("sample", "--model", "MODEL", "--num", "0"), "at least one image"),
         (("sample", "--model", "MODEL", "--label", "3"), "no classes"),

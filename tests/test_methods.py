@@ -7,11 +7,12 @@ import pytest
 import scipy.linalg
 
 from lrgan_jax import methods
+from lrgan_jax.directions import FULL_CHANGE
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import ModelInfo, W, Z, dcgan, sample_z
 from lrgan_jax.methods.ganspace import find as ganspace
 from lrgan_jax.methods.ganspace import regressed_components
-from lrgan_jax.pipeline import FULL_CHANGE, find_directions, global_directions
+from lrgan_jax.pipeline import find_directions, global_directions
 from lrgan_jax.search import Search
 from lrgan_jax.targets import pair_grams, targets
 from lrgan_jax.regions import region_mask

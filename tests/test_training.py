@@ -54,18 +54,19 @@ def faces(tmp_path_factory):
 @pytest.fixture(scope="module")
 def networks():
     """float64 parameters of both networks; noise that shows."""
-    variables = stylegan2.init(jax.random.key(0), G)
+    variables = jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), G)
     params = jax.tree_util.tree_map_with_path(lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"])
     with jax.enable_x64(True):
-        trees = (params, variables["buffers"], discriminator.init(jax.random.key(1), D))
+        trees = (params, variables["buffers"], jax.jit(discriminator.init, static_argnums=1)(jax.random.key(1), D))
         return jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float64), trees)
 
 
 def along(f, params, key):
     """The derivative of f along a random direction: by jax.grad, and by a central difference."""
+    f = jax.jit(f)  # one program, where every operation would be one
     leaves, tree = jax.tree.flatten(params)
     direction = tree.unflatten([jax.random.normal(jax.random.fold_in(key, i), a.shape, a.dtype) for i, a in enumerate(leaves)])
-    slope = sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(jax.grad(f)(params)), jax.tree.leaves(direction), strict=True))
+    slope = sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(jax.jit(jax.grad(f))(params)), jax.tree.leaves(direction), strict=True))
     high, low = (f(jax.tree.map(lambda a, d, h=h: a + h * d, params, direction)) for h in (1e-5, -1e-5))
     return float(slope), float((high - low) / 2e-5)
 
@@ -100,7 +101,7 @@ def test_path_length_is_the_pulled_back_norm_and_its_gradient_is_right(networks)
             f = lambda ws: stylegan2.synthesize(G, {"params": p, "buffers": buffers}, ws[None])[0]  # noqa: E731
             return losses.path_length(f, ws, y)
 
-        J = jax.jacfwd(lambda ws: stylegan2.synthesize(G, {"params": params, "buffers": buffers}, ws[None])[0])(ws)
+        J = jax.jit(jax.jacfwd(lambda ws: stylegan2.synthesize(G, {"params": params, "buffers": buffers}, ws[None])[0]))(ws)
         rows = np.einsum("hwc,hwcld->ld", np.asarray(y), np.asarray(J)) / 8  # 8 is the root of the pixels
         np.testing.assert_allclose(length(params), np.sqrt(np.square(rows).sum(1).mean()), rtol=1e-9)
         exact, estimate = along(jax.jit(lambda p: jnp.square(length(p) - 0.3)), params, jax.random.key(6))
@@ -164,13 +165,14 @@ def test_the_fast_kernel_gradient_is_the_plain_one(padding, taps):
         def plain(x, k):
             return jax.lax.conv_general_dilated(x, k, (1, 1), padding, dimension_numbers=ops.NHWC)
 
-        def derivatives(conv):
+        @partial(jax.jit, static_argnums=0)
+        def derivatives(conv, x, k):
             loss = lambda x, k: jnp.sin(conv(x, k, padding) if conv is ops.conv else conv(x, k)).sum()  # noqa: E731
             slopes = jax.grad(loss, (0, 1))
             return slopes(x, k), jax.jvp(loss, (x, k), (dx, dk))[1], jax.jvp(slopes, (x, k), (dx, dk))[1], jax.grad(
                 lambda k: jnp.square(jax.grad(loss)(x, k)).sum())(k)  # fmt: skip
 
-        for found, expected in zip(jax.tree.leaves(derivatives(ops.conv)), jax.tree.leaves(derivatives(plain)), strict=True):
+        for found, expected in zip(jax.tree.leaves(derivatives(ops.conv, x, k)), jax.tree.leaves(derivatives(plain, x, k)), strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-9)
 
 

@@ -128,7 +128,7 @@ def test_grams_of_a_float64_model_have_its_digits(gen):
         ws = to_ws(model, model.mapping(sample_z(model, KEY, 1)))
         grams = generator_grams(model, ws, MOUTH[None], moves=Moves(gen.num_ws), channels="stack")
         f = image_function(model)
-        J = np.asarray(jax.jacfwd(lambda step: f(ws.array[0] + step))(jnp.zeros(gen.w_dim))).reshape(256, 3, -1)
+        J = np.asarray(jax.jit(jax.jacfwd(lambda step: f(ws.array[0] + step)))(jnp.zeros(gen.w_dim))).reshape(256, 3, -1)
         weights = MOUTH.astype(np.float64).ravel()
         inside, outside = (np.einsum("p,pci,pcj->ij", m, J, J) / (3 * m.sum()) for m in (weights, 1 - weights))
     assert grams.image.dtype == jnp.float64

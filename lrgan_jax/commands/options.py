@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -101,8 +101,9 @@ class SearchOptions(Search):
 
     def search(self) -> Search:
         """As the library takes it: regions and their weights apart, None for none."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(Search)}
-        return Search(**chosen | {"protect": _weighted(self.protect)})
+        chosen: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(Search)}
+        chosen["protect"] = _weighted(self.protect)
+        return Search(**chosen)
 
 
 def _weighted(regions: tuple[str, ...]) -> dict[str, float] | None:
@@ -130,4 +131,6 @@ def regions_or_own(regions: Regions, gen: Generator) -> Regions:
 def check_suffix(path: Path, *suffixes: str, what: str) -> None:
     """Refuse a file to write of another kind."""
     if path.suffix not in suffixes:
-        raise UsageError(f"{path}: {what} as {', '.join(suffixes[:-1])}{' or ' if len(suffixes) > 1 else ''}{suffixes[-1]}")
+        *some, last = suffixes
+        others = f"{', '.join(some)} or " if some else ""
+        raise UsageError(f"{path}: {what} as {others}{last}")

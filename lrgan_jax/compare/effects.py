@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lrgan_jax.evaluation import Loop, Scene
+from lrgan_jax.images import over_white
 from lrgan_jax.layers import Moves
 from lrgan_jax.metrics import (
     MetricsError,
@@ -17,7 +18,6 @@ from lrgan_jax.metrics import (
     load,
     lpips_change,
 )
-from lrgan_jax.metrics.layers import over_white
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 

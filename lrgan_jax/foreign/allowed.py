@@ -1,8 +1,8 @@
-"""What stands for the globals that a file names: a closed list with a few lines of ours for each, and inert records for other classes.
+"""What stands for the globals that a file names: a closed list, a few lines of ours for each, and inert records else.
 
-A call takes the machine of `pickles.py`, for its budget and its errors, and arguments of the types that its row names. Nothing here, or
-anywhere in this reader, calls what the file says: an object of a class outside the list is a note of its name and contents, and a call of
-a function outside it is refused, since only an attack gains by one.
+A call takes the machine of `pickles.py`, for its budget and its errors, and arguments of the types that its row names.
+Nothing here, or anywhere in this reader, calls what the file says: an object of a class outside the list is a note of
+its name and contents, and a call of a function outside it is refused, since only an attack gains by one.
 """
 
 import math
@@ -34,7 +34,7 @@ class Record:
 
 
 class StateDict(dict):
-    """An OrderedDict, with the attributes that it was pickled with: torch keeps a state dict's versions in `_metadata`."""
+    """An OrderedDict with the attributes that it was pickled with: torch keeps its versions in `_metadata`."""
 
     attributes: dict = {}  # noqa: RUF012
 
@@ -131,6 +131,10 @@ def _attribute(machine: Any, owner: Allowed | Record, name: str) -> Allowed | Re
     return Record("builtins.getattr", (owner, name))
 
 
+def _array(machine: Any, array: np.ndarray, *_) -> np.ndarray:
+    return array
+
+
 def _rebuilt(machine: Any, kind: Allowed, *_) -> Record:
     return Record(kind.name)
 
@@ -141,7 +145,8 @@ def _typed(machine: Any, function: Allowed, kind: Allowed, args: tuple, *_) -> A
     return machine.call(function, args)
 
 
-EXPANDED = 64  # times that a tensor may repeat its storage: one latent for every layer, `w.expand(1, 18, 512)`, is often saved
+# Times that a tensor may repeat its storage: one latent for every layer, `w.expand(1, 18, 512)`, is often saved.
+EXPANDED = 64
 
 
 def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: tuple, *rest) -> np.ndarray:
@@ -165,7 +170,8 @@ def _tensor(machine: Any, storage: Storage, offset: int, shape: tuple, strides: 
 
 def _dtype(machine: Any, code: str, *_) -> Dtype | Record:
     """Of the kinds that tensors have; others (text, dates, objects) are noted, as what is of them will be."""
-    return Dtype(code) if code in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1") else Record("numpy.dtype", (code,))
+    known = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")
+    return Dtype(code) if code in known else Record("numpy.dtype", (code,))
 
 
 def _buffer(machine: Any, raw, dtype: Dtype | Record, shape: tuple, layout: str, *_):
@@ -229,16 +235,20 @@ _ROWS = (
     Allowed("__builtin__.set", "sets in protocols 0 to 2", (list,), _set),
     Allowed("__builtin__.bytes", "empty bytes in protocols 0 to 2", (), lambda machine: b""),
     Allowed("_codecs.encode", "other bytes in protocols 0 to 2", (str, str), _latin1),
-    *(Allowed(f"{module}.getattr", "classes in classes, and methods, in protocols 0 to 3", ((Allowed, Record), str), _attribute)
-      for module in ("builtins", "__builtin__")),
+    *(
+        Allowed(f"{module}.getattr", "classes in classes, methods, to protocol 3", ((Allowed, Record), str), _attribute)
+        for module in ("builtins", "__builtin__")
+    ),
     _record("argparse.Namespace", "rosinality's training options"),
     _record("dnnlib.tflib.network.Network", "NVIDIA's TF networks"),
     _record("torch.device", "devices among training options", str, ...),
-    *(Allowed(f"{module}._reconstructor", "objects in protocols 0 and 1", (Allowed, Allowed, object), _rebuilt)
-      for module in ("copyreg", "copy_reg")),
+    *(
+        Allowed(f"{module}._reconstructor", "objects in protocols 0 and 1", (Allowed, Allowed, object), _rebuilt)
+        for module in ("copyreg", "copy_reg")
+    ),
     Allowed("torch_utils.persistence._reconstruct_persistent_obj", "NVIDIA's modules", (dict,), _module),
-    Allowed("torch._utils._rebuild_parameter", "trained tensors", (np.ndarray, ...), lambda machine, array, *_: array),
-    Allowed("torch._utils._rebuild_parameter_with_state", "the same with attributes", (np.ndarray, ...), lambda machine, array, *_: array),
+    Allowed("torch._utils._rebuild_parameter", "trained tensors", (np.ndarray, ...), _array),
+    Allowed("torch._utils._rebuild_parameter_with_state", "the same with attributes", (np.ndarray, ...), _array),
     Allowed("torch._tensor._rebuild_from_type_v2", "tensors with attributes", (Allowed, Allowed, tuple, ...), _typed),
     Allowed("torch._utils._rebuild_tensor_v2", "tensors", (Storage, int, tuple, tuple, ...), _tensor),
     Allowed("torch._utils._rebuild_tensor", "tensors before torch 0.4", (Storage, int, tuple, tuple), _tensor),
@@ -258,25 +268,29 @@ ALLOWED = {tuple(row.name.rsplit(".", 1)): row for row in _ROWS}
 
 # Modules that reach the system: a file that names one is an attack, and refused whole.
 _REACHING = {
-    *("os", "posix", "nt", "posixpath", "ntpath", "sys", "subprocess", "popen2", "commands", "pty", "shutil", "tempfile", "socket", "ssl"),
-    *("socketserver", "http", "urllib", "urllib2", "ftplib", "smtplib", "telnetlib", "webbrowser", "antigravity", "asyncio", "threading"),
-    *("multiprocessing", "concurrent", "signal", "ctypes", "cffi", "mmap", "importlib", "imp", "pkgutil", "runpy", "zipimport", "code"),
-    *("codeop", "pdb", "bdb", "trace", "timeit", "profile", "cProfile", "doctest", "pickle", "cPickle", "_pickle", "marshal", "shelve"),
-    *("dill", "cloudpickle", "joblib", "pip", "ensurepip", "venv", "setuptools", "distutils", "idlelib", "gc", "inspect", "types"),
-    *("operator", "_operator", "io", "_io", "fileinput", "logging", "atexit", "site", "builtins", "__builtin__"),
+    *("os", "posix", "nt", "posixpath", "ntpath", "sys", "subprocess", "popen2", "commands", "pty", "shutil"),
+    *("tempfile", "socket", "ssl", "socketserver", "http", "urllib", "urllib2", "ftplib", "smtplib", "telnetlib"),
+    *("webbrowser", "antigravity", "asyncio", "threading", "multiprocessing", "concurrent", "signal", "ctypes"),
+    *("cffi", "mmap", "importlib", "imp", "pkgutil", "runpy", "zipimport", "code", "codeop", "pdb", "bdb", "trace"),
+    *("timeit", "profile", "cProfile", "doctest", "pickle", "cPickle", "_pickle", "marshal", "shelve", "dill"),
+    *("cloudpickle", "joblib", "pip", "ensurepip", "venv", "setuptools", "distutils", "idlelib", "gc", "inspect"),
+    *("types", "operator", "_operator", "io", "_io", "fileinput", "logging", "atexit", "site", "builtins"),
+    *("__builtin__",),
+}
+_PLAIN = {  # of Python's own; the last three in protocols 0 to 2
+    *("object", "complex", "slice", "range", "int", "float", "str", "bool", "list", "tuple", "dict", "frozenset"),
+    *("bytearray", "type", "Ellipsis", "long", "unicode", "xrange"),
 }
 _SMALL = {  # classes, and makers of plain values, whose names look like functions'
-    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in (
-        "object", "complex", "slice", "range", "int", "float", "str", "bool", "list", "tuple", "dict", "frozenset", "bytearray",
-        "long", "unicode", "xrange", "type", "Ellipsis",  # the first three in protocols 0 to 2; type(None)
-    )),
-    *("collections.defaultdict", "collections.deque", "datetime.date", "datetime.time", "datetime.datetime", "datetime.timedelta"),
-    *("datetime.timezone", "functools.partial", "types.SimpleNamespace", "_io.BytesIO", "_io.StringIO", "logging.getLogger", "re._compile"),
-    *("time.struct_time", "_operator.getitem", "numpy.random.bit_generator.__pyx_unpickle_SeedSequence"),
-    *("torch._utils._rebuild_sparse_tensor", "torch._utils._rebuild_meta_tensor_no_storage"),
-    *("itertools.count", "torch.serialization._get_layout", "torch.nn.backends.thnn._get_thnn_function_backend"),
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in _PLAIN),
+    *("collections.defaultdict", "collections.deque", "datetime.date", "datetime.time", "datetime.datetime"),
+    *("datetime.timedelta", "datetime.timezone", "functools.partial", "types.SimpleNamespace", "_io.BytesIO"),
+    *("_io.StringIO", "logging.getLogger", "re._compile", "time.struct_time", "_operator.getitem"),
+    *("numpy.random.bit_generator.__pyx_unpickle_SeedSequence", "torch._utils._rebuild_sparse_tensor"),
+    *("torch._utils._rebuild_meta_tensor_no_storage", "itertools.count", "torch.serialization._get_layout"),
+    *("torch.nn.backends.thnn._get_thnn_function_backend",),
     *(f"numpy.random._pickle.__{kind}_ctor" for kind in ("randomstate", "generator", "bit_generator")),
-}  # fmt: skip
+}
 
 
 def inert(module: str, name: str) -> Allowed | None:
@@ -289,4 +303,5 @@ def inert(module: str, name: str) -> Allowed | None:
     if full not in _SMALL and by_way & _REACHING:
         return None
     is_class = full in _SMALL or all(part.lstrip("_")[:1].isupper() for part in name.split("."))
-    return Allowed(full, "not known", (...,) if is_class else None, lambda machine, *args: Record(full, args), foreign=True)
+    accepts = (...,) if is_class else None
+    return Allowed(full, "not known", accepts, lambda machine, *args: Record(full, args), foreign=True)

@@ -14,6 +14,8 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +52,17 @@ def read(path: str | Path) -> Any:
     Raises:
       CheckpointError: one line, the file's name first, then what is wrong and where.
     """
-    try:
+    with naming(path):
         return parse(bytes_of(Path(path)))
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Inside, whatever is wrong with a file is said with its name."""
+    try:
+        yield
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except MemoryError:  # the file is within every limit, but this machine is too small for it
         raise CheckpointError(f"{path}: does not fit in memory") from None
 
@@ -68,16 +75,19 @@ def parse(data: bytes) -> Any:
 
 
 def bytes_of(path: Path) -> bytes:
-    """The whole of a regular file of at most LARGEST bytes. Raises CheckpointError without the file's name, or OSError."""
-    if path.is_dir():
-        raise CheckpointError("a directory, not a file")
-    if not path.exists():
-        raise CheckpointError("no such file")
-    if not path.is_file():
-        raise CheckpointError("not a regular file")  # a pipe would never end
-    if path.stat().st_size > LARGEST:
-        raise CheckpointError(f"larger than {LARGEST} bytes")
-    return path.read_bytes()
+    """The whole of a regular file of at most LARGEST bytes. Raises CheckpointError without the file's name."""
+    try:
+        if path.is_dir():
+            raise CheckpointError("a directory, not a file")
+        if not path.exists():
+            raise CheckpointError("no such file")
+        if not path.is_file():
+            raise CheckpointError("not a regular file")  # a pipe would never end
+        if path.stat().st_size > LARGEST:
+            raise CheckpointError(f"larger than {LARGEST} bytes")
+        return path.read_bytes()
+    except OSError as error:  # permission denied, a broken disk, a name that is too long, ...
+        raise CheckpointError(f"cannot be read ({error.strerror or error})") from None
 
 
 def _read(data: bytes) -> object:
@@ -92,7 +102,7 @@ def _read(data: bytes) -> object:
     view = memoryview(data)
     if data.startswith(b"PK"):
         return _zip(data, budget)
-    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:  # the length of its JSON header comes first
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8:  # its JSON's length comes first
         return _safetensors(data)
     try:
         value, _ = load(view, 0, budget, load_stored=lambda stored: _legacy(stored, budget))

@@ -1,9 +1,11 @@
 """The one exception with which every reader and converter of this package refuses a file."""
 
+from lrgan_jax.errors import InputError
+
 LONGEST = 2000
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A file that is damaged, hostile or of a kind not known here; one line that says what is wrong and where.
 
     The line is printable and of bounded length whatever names the file holds, so that no terminal obeys them.

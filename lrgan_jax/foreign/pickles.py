@@ -61,10 +61,13 @@ class Budget:
 
 
 def load(
-    data: memoryview, position: int, budget: Budget, *,
+    data: memoryview,
+    position: int,
+    budget: Budget,
+    *,
     find_storage: Callable[[str, str, int], Storage] | None = None,
     load_stored: Callable[[memoryview], object] | None = None,
-) -> tuple[object, int]:  # fmt: skip
+) -> tuple[object, int]:
     """Read the one pickle that starts at a position.
 
     Args:
@@ -212,7 +215,8 @@ class _Machine:
     def find(self, module, name) -> Allowed:
         if type(module) is not str or type(name) is not str:
             raise self.error("damaged: a global without a name")
-        if len(module) + len(name) > LONGEST_NAME or (found := ALLOWED.get((module, name)) or inert(module, name)) is None:
+        found = None if len(module) + len(name) > LONGEST_NAME else ALLOWED.get((module, name)) or inert(module, name)
+        if found is None:
             raise self.error(f"refused: {short(f'{module}.{name}')}, which no checkpoint needs, is asked for")
         return found
 
@@ -276,7 +280,8 @@ class _Machine:
 
 
 def _cheap(key) -> bool:
-    return type(key) in (str, bytes, float, bool, type(None), Record, Allowed) or (type(key) is int and key.bit_length() <= 64)
+    cheap = (str, bytes, float, bool, type(None), Record, Allowed)
+    return type(key) in cheap or (type(key) is int and key.bit_length() <= 64)
 
 
 _LINE = re.compile(rb"[^\n]*\n")
@@ -329,5 +334,3 @@ _PUSHES: dict[str, Callable] = {  # opcodes that push one value, made of what fo
     "BUILD": lambda machine, _: machine.build(*machine.pop_two()),
     "BINPERSID": lambda machine, _: machine.persistent(machine.pop()),
 }
-
-

@@ -21,6 +21,7 @@ from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_no_label, check_noise
+from lrgan_jax.generators.shown import Shown
 from lrgan_jax.layers import Choice, check_layers
 
 
@@ -80,8 +81,8 @@ def synthesize(config: DCGANConfig, variables, z: Float[Array, "n z"]) -> Float[
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
-@dataclass(frozen=True, eq=False)
-class DCGAN(StoredWeights):
+@dataclass(frozen=True, eq=False, repr=False)
+class DCGAN(Shown, StoredWeights):
     """A DCGAN generator with its weights; a pytree. `mapping` is the identity on z, `synthesis` takes z."""
 
     config: DCGANConfig

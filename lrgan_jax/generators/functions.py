@@ -14,6 +14,7 @@ from lrgan_jax.checks import check_number, check_whole
 from lrgan_jax.errors import InputError
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, check_no_label, check_noise
+from lrgan_jax.generators.shown import Shown
 
 
 def from_function(
@@ -57,8 +58,8 @@ def from_function(
 @partial(
     jax.tree_util.register_dataclass, data_fields=("f",), meta_fields=("latent_shape", "c_dim", "size", "info")
 )
-@dataclass(frozen=True, eq=False)
-class FunctionGenerator:
+@dataclass(frozen=True, eq=False, repr=False)
+class FunctionGenerator(Shown):
     """A generator that `from_function` makes: a pytree whose leaves are those of `f`. Its latent is z."""
 
     f: Partial

@@ -27,6 +27,7 @@ from lrgan_jax.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
+from lrgan_jax.generators.shown import Shown
 from lrgan_jax.generators.windows import Window, crop, needed
 from lrgan_jax.layers import Choice, check_layers
 
@@ -276,8 +277,8 @@ def features(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> t
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
-@dataclass(frozen=True, eq=False)
-class StyleGAN2(StoredWeights):
+@dataclass(frozen=True, eq=False, repr=False)
+class StyleGAN2(Shown, StoredWeights):
     """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (say, to float64)."""
 
     config: StyleGAN2Config

@@ -57,14 +57,15 @@ class Pair:
         num_relax: int | Array = 0,
         tao: Float[ArrayLike, ""] | None = None,
         mode: Mode = "converged",
-    ):
+    ) -> None:
         self.inside, self.outside = (_or_nan(jnp.asarray(gram)) for gram in (inside, outside))
-        self.lam, self.chosen_mu, self.num_relax, self.tao, self.mode = lam, mu, num_relax, tao, mode
+        self.lam, self.chosen_mu, self.num_relax, self.tao = lam, mu, num_relax, tao
+        self.mode: Mode = mode
         self.solved: dict[Mode, tuple[RobustPCA, RobustPCA]] = {}  # by the robust PCA that was asked for
 
     def solved_as(self, mode: Mode) -> "Pair":
         """The same by another robust PCA, whose answer both know of."""
-        options = {"lam": self.lam, "mu": self.chosen_mu, "num_relax": self.num_relax, "tao": self.tao}
+        options: dict[str, Any] = {"lam": self.lam, "mu": self.chosen_mu, "num_relax": self.num_relax, "tao": self.tao}
         other = Pair(self.inside, self.outside, **options, mode=mode)
         other.solved = self.solved
         return other

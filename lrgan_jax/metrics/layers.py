@@ -57,14 +57,6 @@ def norm(x: Float[Array, "*n c"]) -> Float[Array, "*n"]:
     return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
 
 
-def over_white(images: Float[AnyArray, "*n c"]) -> Float[AnyArray, "*n d"]:
-    """Images on [-1, 1] without their channel of opacity, which is the second of two or the fourth of four; NumPy's or JAX's."""
-    if images.shape[-1] in (1, 3):
-        return images
-    opacity = (images[..., -1:] / 2 + 0.5).clip(0, 1)
-    return 1 + opacity * (images[..., :-1].clip(-1, 1) - 1)
-
-
 def three_channels(images: Float[AnyArray, "n h w c"]) -> Float[Array, "n h w 3"]:
     """Grey images in colour.
 

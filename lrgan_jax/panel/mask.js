@@ -11,20 +11,21 @@ export const unpacked = (text, length) => {
   return Uint8Array.from({ length }, (_, i) => (bytes[i >> 3] >> (7 - (i & 7))) & 1);
 };
 
-/** A mask of grid x grid pixels and its changes. Corners and positions are [x, y] in pixels. */
+/** A mask of a grid, [height, width], and its changes. Corners and positions are [x, y] in pixels. */
 export class Mask {
-  constructor(grid, pixels = new Uint8Array(grid * grid)) {
-    this.grid = grid;
+  constructor([height, width], pixels = new Uint8Array(height * width)) {
+    this.height = height;
+    this.width = width;
     this.pixels = pixels;
   }
-  copy = () => new Mask(this.grid, this.pixels.slice());
-  at = (x, y) => x >= 0 && y >= 0 && x < this.grid && y < this.grid && this.pixels[y * this.grid + x] === 1;
+  copy = () => new Mask([this.height, this.width], this.pixels.slice());
+  at = (x, y) => x >= 0 && y >= 0 && x < this.width && y < this.height && this.pixels[y * this.width + x] === 1;
   isEmpty = () => !this.pixels.includes(1);
 
   /** Set the pixels whose centre [x, y] the rule accepts. */
   fill(rule, value = 1) {
-    for (let y = 0; y < this.grid; y++)
-      for (let x = 0; x < this.grid; x++) if (rule(x + 0.5, y + 0.5)) this.pixels[y * this.grid + x] = value;
+    for (let y = 0; y < this.height; y++)
+      for (let x = 0; x < this.width; x++) if (rule(x + 0.5, y + 0.5)) this.pixels[y * this.width + x] = value;
     return this;
   }
   /** Every pixel that the box touches. */

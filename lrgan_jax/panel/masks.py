@@ -1,4 +1,5 @@
-"""Masks on their way between the painter and Python: one bit a pixel, rows first, base64; and pictures that a person opens."""
+"""Masks on their way between the painter and Python, one bit a pixel, rows first, base64; and pictures of masks."""
+
 import base64
 import binascii
 import io
@@ -9,51 +10,62 @@ from PIL import Image
 
 from lrgan_jax.regions import Mask, RegionError, bounding_box, check, load_mask
 
-LARGEST_PICTURE = 2048  # side of a picture that may be opened
+LARGEST_PICTURE = 2048  # longer side of a picture that may be opened
 MARGIN = 0.35  # of a region's larger side, on all four sides of its surroundings
 
 
-def pack(mask: Float[np.ndarray, "g g"]) -> str:
+def pack(mask: Float[np.ndarray, "h w"]) -> str:
     """A mask as text."""
     return base64.b64encode(np.packbits(mask >= 0.5).tobytes()).decode()
 
 
-def unpack(text: str, grid: int) -> Mask:
+def unpack(text: str, grid: tuple[int, int]) -> Mask:
     """And back.
 
+    Args:
+      grid: height and width.
     Raises:
-      RegionError: if it is not the mask of a `grid` x `grid` image, or covers nothing, or everything.
+      RegionError: if it is not the mask of such a grid, or covers nothing, or everything.
     """
-    content = _decoded(text)
-    if len(content) != -(-(grid**2) // 8):
-        raise RegionError(f"the mask has {8 * len(content)} pixels, this model wants {grid} x {grid}")
-    bits = np.unpackbits(np.frombuffer(content, np.uint8), count=grid**2)
-    return check(bits.reshape(grid, grid).astype(np.float32), "the region")
+    content, (height, width) = _decoded(text), grid
+    if len(content) != -(-height * width // 8):
+        raise RegionError(f"the mask has {8 * len(content)} pixels, this model wants {width} x {height}")
+    bits = np.unpackbits(np.frombuffer(content, np.uint8), count=height * width)
+    return check(bits.reshape(grid).astype(np.float32), "the region")
 
 
-def opened(text: str, grid: int) -> Mask:
-    """The mask in a PNG (base64), scaled to `grid` x `grid`: white is inside.
+def opened(text: str, grid: tuple[int, int]) -> Mask:
+    """The mask in a PNG (base64), scaled to `grid`, height and width: white is inside.
 
     Raises:
-      RegionError: on another format, a picture that is not square or too large, or a mask of nothing or everything.
+      RegionError: on another format, a picture of another shape or too large, or a mask of nothing or everything.
     """
     content = _decoded(text)
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:  # reads only the head, so the size is known before pixels are
-            width, height = picture.size
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            width, height = picture.size  # of its head: nothing is unfolded yet
     except Exception as error:  # Pillow raises half a dozen kinds for what is no picture
         raise RegionError("a mask is opened from a PNG, and this is none") from error
-    if width != height or width > LARGEST_PICTURE:
-        raise RegionError(f"the mask is {width} x {height} pixels; it must be square, and at most {LARGEST_PICTURE} wide")
+    if max(width, height) > LARGEST_PICTURE:
+        raise RegionError(f"the mask is {width} x {height} pixels; its sides must be at most {LARGEST_PICTURE}")
     return load_mask(io.BytesIO(content), grid)
 
 
-def surroundings(mask: Float[np.ndarray, "g g"], size: int) -> tuple[slice, slice]:
-    """The square part of a `size` x `size` image around a region, with a margin; everything around a large region."""
-    top, left, height, width = (side * size // len(mask) for side in bounding_box(mask[None]))
-    side = min(round(max(height, width) * (1 + 2 * MARGIN)), size)
-    top, left = (min(max(start + (length - side) // 2, 0), size - side) for start, length in ((top, height), (left, width)))
-    return slice(top, top + side), slice(left, left + side)
+def surroundings(mask: Float[np.ndarray, "g v"], size: tuple[int, int]) -> tuple[slice, slice]:
+    """The part of an image around a region, with a margin: a square, as far as the image has room for one.
+
+    Args:
+      size: height and width of the image.
+    """
+    top, left, height, width = (side * size[0] // len(mask) for side in bounding_box(mask[None]))
+    side = round(max(height, width) * (1 + 2 * MARGIN))
+    return _around(top, height, side, size[0]), _around(left, width, side, size[1])
+
+
+def _around(start: int, length: int, side: int, size: int) -> slice:
+    """`side` pixels, `length` of them in the middle, moved inwards at the border; all `size` if there are no more."""
+    first = min(max(start + (length - side) // 2, 0), max(size - side, 0))
+    return slice(first, first + min(side, size))
 
 
 def _decoded(text: str) -> bytes:

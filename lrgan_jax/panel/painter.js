@@ -1,13 +1,16 @@
 // Drawing a mask over the image, by mouse, pen or finger.
 import { Mask } from "./mask.js";
 
-const SCREEN = 512; // pixels that the drawing over the image has, about, whatever the image has
+const SCREEN = 512; // pixels along the longer side of the drawing over the image, about, whatever the image has
 
-/** Drawing on the canvas. `finished(mask)` hears of every completed drawing. */
+/** Drawing on the canvas, over a grid [height, width]. `finished(mask)` hears of every completed drawing. */
 export function painter(canvas, grid, finished) {
-  const scale = Math.max(1, Math.round(SCREEN / grid));
+  const [rows, columns] = grid;
+  const longer = Math.max(rows, columns);
+  const scale = Math.max(1, Math.round(SCREEN / longer));
   const context = canvas.getContext("2d");
-  canvas.width = canvas.height = grid * scale;
+  canvas.width = columns * scale;
+  canvas.height = rows * scale;
   let mask = new Mask(grid); // what the drawing under way is added to
   let kept = mask; // and what stays if nothing comes of it
   let draft = null; // and with it
@@ -15,20 +18,20 @@ export function painter(canvas, grid, finished) {
   let corners = []; // of the polygon under way
   let dragged = false;
   let hover = null; // where the polygon's next corner would be
-  const tool = { name: "box", width: Math.max(2, Math.round(grid / 12)) };
+  const tool = { name: "box", width: Math.max(2, Math.round(longer / 12)) };
 
   const position = (event) => {
     const { left, top, width, height } = canvas.getBoundingClientRect();
-    return [((event.clientX - left) / width) * grid, ((event.clientY - top) / height) * grid];
+    return [((event.clientX - left) / width) * columns, ((event.clientY - top) / height) * rows];
   };
-  const near = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0) < grid / 24;
+  const near = ([x0, y0], [x1, y1]) => Math.hypot(x1 - x0, y1 - y0) < longer / 24;
 
   function draw() {
     const shown = draft ?? mask;
     context.clearRect(0, 0, canvas.width, canvas.height);
     const edges = new Path2D();
-    for (let y = 0; y < grid; y++)
-      for (let x = 0; x < grid; x++) {
+    for (let y = 0; y < rows; y++)
+      for (let x = 0; x < columns; x++) {
         if (!shown.at(x, y)) continue;
         if (draft) {
           context.fillStyle = "rgb(255 140 60 / 35%)";

@@ -10,6 +10,8 @@ const TOOLS = {
   polygon: "Click the corners, or drag a line around the region; a click on the first corner, or Enter, closes it",
 };
 const BUSY = "Looking for directions…";
+const OPENED = "A black and white PNG of the image's shape; white is the region";
+const KEEP = "keep only these still";
 const NOTCHES = 100; // of a slider, from the middle to either end
 
 /** Questions to Python: ask({kind, ...}) resolves to the reply, or rejects with its one line. */
@@ -30,7 +32,7 @@ function connect(model) {
       waiting.set(id, { resolve, reject });
       model.send({ id, ...request });
     });
-  return [ask, () => model.off("msg:custom", listen)];
+  return [ask, () => model.off("msg:custom", listen), view];
 }
 
 /** Run the job with the newest arguments, one run at a time: what comes in meanwhile replaces what waits. */
@@ -85,12 +87,29 @@ function sliderRow(region, index, changed) {
   slider.ondblclick = go(0);
   tell();
   const percent = 100 * region.leaks[index];
-  const leak = make("span", { title: "What changes outside for what changes inside, by the linear estimate" },
-    `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
+  const meaning = "What changes where it should keep still for what changes in the region, by the linear estimate";
+  const leak = make("span", { title: meaning }, `leak ${percent.toFixed(percent < 10 ? 1 : 0)} %`);
   const images = ["left", "right"].map((side) => make("img", { alt: `${name}, far ${side}`, hidden: true }));
   const ends = images.map((end, i) => make("button", { className: "end", title: "Go to this end", onclick: go(i ? NOTCHES : -NOTCHES) }, end));
   const middle = make("div", {}, slider, make("div", { className: "words" }, leak, value));
   return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
+}
+
+/** Buttons that are on or off, one a name. `changed(chosen)` hears the names of those that are on. */
+function toggles(names, chosen, label, changed) {
+  const on = new Set(chosen);
+  return names.map((name) =>
+    make("button", {
+      textContent: name,
+      "aria-label": label(name),
+      "aria-pressed": on.has(name),
+      onclick: ({ target }) => {
+        on.delete(name) || on.add(name);
+        target.setAttribute("aria-pressed", on.has(name));
+        changed(names.filter((other) => on.has(other)));
+      },
+    }),
+  );
 }
 
 /** A button that is held, by mouse or by key: before and after. `changed(held)` hears of both. */
@@ -103,18 +122,23 @@ function holdButton(changed) {
 }
 
 async function render({ model, el }) {
-  const [ask, close] = connect(model);
+  const [ask, close, view] = connect(model);
   const { grid, ...about } = await ask({ kind: "hello" });
+  const [rows, columns] = grid;
+  const received = ({ mask }) => new Mask(grid, unpacked(mask, rows * columns));
   // What each face has been through: its pictures, the drawing and whether it was answered, and the `regions` found, each with the steps
   // of its sliders; the last of them may still be replaced.
   const fresh = (_, index) => ({ index, original: null, edited: null, mask: new Mask(grid), name: null, answered: true, busy: false, regions: [] });
   const faces = Array.from({ length: about.faces }, fresh);
   let here = faces[0];
   let held = false; // whether the original is looked at
+  let protect = about.protect; // names of what alone keeps still; none: everything else; null: what the search came with
 
   const image = make("img", { className: "image", alt: "the generated image", draggable: false });
   const canvas = make("canvas", { tabIndex: 0, "aria-label": "drawing over the image" });
   const hint = make("p", { className: "hint" }, "Drag a box around what you want to change");
+  const stage = make("div", { className: "stage" }, image, canvas, hint);
+  stage.style.setProperty("--shape", columns / rows);
   const status = make("p", { className: "status", role: "status" });
   const sliders = make("div", { className: "sliders" });
   const which = make("span", { className: "which" });
@@ -153,7 +177,8 @@ async function render({ model, el }) {
     asked.search = latest(async (mask, name) => {
       asked.busy = true;
       tell(BUSY, "busy");
-      const request = { kind: "find", face: asked.index, mask: packed(mask.pixels), name, layers: layers.value, method: method.value };
+      const settings = { layers: layers.value, method: method.value, protect };
+      const request = { kind: "find", face: asked.index, mask: packed(mask.pixels), name, ...settings };
       const reply = await ask(request).catch((error) => ({ error }));
       asked.busy = false;
       if (asked.mask !== mask) return; // drawn anew or cleared meanwhile
@@ -195,16 +220,16 @@ async function render({ model, el }) {
   /** The sliders of this face's regions. */
   function list() {
     const { regions } = here;
-    const rows = [];
+    const all = [];
     sliders.replaceChildren(...regions.map((region) => {
       const own = region.leaks.map((_, index) => sliderRow(region, index, refresh));
-      rows.push(...own);
+      all.push(...own);
       return make("section", {}, heading(region), ...own.map(({ node }) => node));
     }));
     which.textContent = `Face ${here.index + 1} of ${faces.length}`;
     empty.hidden = regions.length > 0;
     note.hidden = actions.hidden = regions.length === 0;
-    showEnds(rows);
+    showEnds(all);
   }
 
   function heading(region) {
@@ -242,10 +267,11 @@ async function render({ model, el }) {
       tools.forEach((button) => button.setAttribute("aria-pressed", button === event.target));
       width.hidden = !["brush", "eraser"].includes(name);
     } }));
-  const width = make("input", { type: "range", className: "width", min: 1, max: Math.round(grid / 4), value: paint.tool.width, hidden: true,
+  const widest = Math.round(Math.max(...grid) / 4);
+  const width = make("input", { type: "range", className: "width", min: 1, max: widest, value: paint.tool.width, hidden: true,
     title: "Width of the brush", "aria-label": "width of the brush", oninput: () => { paint.tool.width = Number(width.value); } });
   const names = about.regions.map((name) => make("button", { textContent: name, onclick: attempt(async () => {
-    const mask = new Mask(grid, unpacked((await ask({ kind: "region", name })).mask, grid * grid));
+    const mask = received(await ask({ kind: "region", name }));
     paint.show(mask);
     drawn(mask, name);
   }) }));
@@ -253,14 +279,29 @@ async function render({ model, el }) {
     const bytes = new Uint8Array(await file.files[0].arrayBuffer());
     file.value = "";
     const picture = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
-    const mask = new Mask(grid, unpacked((await ask({ kind: "open", picture })).mask, grid * grid));
+    const mask = received(await ask({ kind: "open", picture }));
     paint.show(mask);
     drawn(mask, null);
   }));
-  const method = make("select", {}, ...about.methods.map((name) => make("option", { textContent: name, selected: name === about.method })));
+  const explained = make("p", { id: `${view}-method` });
+  const options = about.methods.map(({ name, title, about: tip }) =>
+    make("option", { value: name, textContent: title, title: tip, selected: name === about.method }));
+  const method = make("select", { "aria-describedby": explained.id }, ...options);
   const layers = make("input", { type: "text", value: about.layers, placeholder: "all", size: 8 });
+  const still = make("p", { id: `${view}-still` });
+  const keep = toggles(about.regions, protect ?? [], (name) => `keep ${name} still`, (chosen) => {
+    protect = chosen;
+    tellSettings();
+    again();
+  });
+  /** What is chosen, in words. */
+  function tellSettings() {
+    explained.textContent = about.methods.find(({ name }) => name === method.value).about;
+    still.textContent = !protect ? "What the panel was opened with keeps still; all else may follow."
+      : protect.length ? "All else may follow." : "None chosen: everything outside the region keeps still.";
+  }
   const again = () => here.mask.isEmpty() || here.search(here.mask, here.name);
-  method.addEventListener("change", again);
+  method.addEventListener("change", () => (tellSettings(), again()));
   layers.addEventListener("change", again);
 
   const original = holdButton((now) => {
@@ -287,15 +328,16 @@ async function render({ model, el }) {
   const text = make("textarea", { readOnly: true, hidden: true, rows: 8, "aria-label": "Python for this picture" });
   const actions = make("div", { className: "actions" }, original, reset, copy);
   const empty = make("p", { className: "empty" }, "Sliders appear here: draw a region on the image, or choose one by name.");
-  const note = make("p", { className: "note" }, "Leak: what changes outside the region for what changes inside. Double-click a slider to put it back.");
+  const note = make("p", { className: "note" },
+    "Leak: what changes where it should keep still, for what changes in the region. Double-click a slider to put it back.");
 
   el.classList.add("lrgan-panel");
   el.replaceChildren(
     make("div", { className: "left" },
       make("div", { className: "bar", role: "toolbar", "aria-label": "tools" }, ...tools, width,
         make("button", { textContent: "clear", title: "Forget the drawing", onclick: cleared }),
-        make("button", { textContent: "open…", title: "A square black and white PNG; white is the region", onclick: () => file.click() }), file),
-      make("div", { className: "stage" }, image, canvas, hint),
+        make("button", { textContent: "open…", title: OPENED, onclick: () => file.click() }), file),
+      stage,
       make("div", { className: "bar faces" }, make("button", { textContent: "‹", title: "Previous face", onclick: () => turn(-1) }), which,
         make("button", { textContent: "›", title: "Next face", onclick: () => turn(1) }), status),
     ),
@@ -303,11 +345,14 @@ async function render({ model, el }) {
       make("div", { className: "bar names", role: "toolbar", "aria-label": "regions by name" }, ...names),
       empty, sliders, note, actions, text,
       make("details", {}, make("summary", {}, "Search settings"),
-        make("label", {}, "method ", method),
+        make("label", {}, "method ", method), explained,
+        make("div", { className: "bar keep", role: "group", "aria-label": KEEP, "aria-describedby": still.id },
+          make("span", {}, KEEP), ...keep), still,
         about.num_layers > 1 ? make("label", {}, `layers (0 to ${about.num_layers - 1}) `, layers) : null),
     ),
   );
   paint.show(here.mask);
+  tellSettings();
   list();
   refresh();
   return close;

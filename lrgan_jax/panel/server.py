@@ -1,9 +1,10 @@
 """The panel as a page of this machine: a few files and one address that answers, for whoever has the token.
 
-What protects a person's models from other pages in the same browser: it listens on loopback alone; the Host header must name loopback
-(a rebound name does not); a request from another origin is refused, and no header ever allows one; the page and every question need
-the token; a body has a length, and a small one.
+What protects a person's models from other pages in the same browser: it listens on loopback alone; the Host header
+must name loopback (a rebound name does not); a request from another origin is refused, and no header ever allows one;
+the page and every question need the token; a body has a length, and a small one.
 """
+
 import hmac
 import ipaddress
 import json
@@ -24,8 +25,8 @@ LARGEST_REQUEST = 8 * 2**20  # bytes; a mask opened from a file is the largest t
 KINDS = {".js": "text/javascript", ".css": "text/css"}
 FILES = ("/mask.js", "/painter.js", "/panel.js", "/panel.css", "/page.js", "/page.css")
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -54,7 +55,9 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, studio: Studio, token: str, *, host: str = "127.0.0.1", port: int = 0):
         if not is_loopback(host):
-            raise InputError(f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only")
+            raise InputError(
+                f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only"
+            )
         if ":" in host:
             self.address_family = socket.AF_INET6
         self.studio, self.token, self.one_at_a_time = studio, token, threading.Lock()
@@ -70,7 +73,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
     server_version, sys_version = "lrgan", ""
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds that a client may keep a connection without a word
@@ -124,7 +127,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _check_token(self, token: str) -> None:
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            raise Refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong: open the address that lrgan explore printed")
+            raise Refused(
+                HTTPStatus.UNAUTHORIZED, "the token is missing or wrong: open the address that lrgan explore printed"
+            )
 
     def _answer(self, method: Any) -> None:
         try:
@@ -142,7 +147,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, kind: str, content: bytes, status: HTTPStatus) -> None:
         self.send_response(status)
-        for name, value in (HEADERS | {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))}).items():
+        for name, value in (
+            HEADERS | {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))}
+        ).items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")

@@ -1,12 +1,13 @@
 """What the region painter asks, and what it is told: requests and replies as plain dicts, whoever carries them.
 
-`widget.py` carries them in a notebook, `server.py` over HTTP on this machine; `panel.js` is the one that asks. Every request names
-what it needs (a face, the steps of its edits), so any number of pages can talk to one studio.
+`widget.py` carries them in a notebook, `server.py` over HTTP on this machine; `panel.js` is the one that asks. Every
+request names what it needs (a face, the steps of its edits), so any number of pages can talk to one studio.
 """
+
 import base64
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,17 +15,18 @@ import numpy as np
 from jaxtyping import ArrayLike
 from PIL import Image
 
-from lrgan_jax import images
-from lrgan_jax.checks import LONGEST_STEP, check_whole
+from lrgan_jax import images, methods
+from lrgan_jax.checks import LONGEST_STEP
 from lrgan_jax.editing import edit
-from lrgan_jax.generators import WS, Generator, Latent, render, to_ws
-from lrgan_jax.jacobian import check_layers
-from lrgan_jax.options import UsageError, chosen_layers
+from lrgan_jax.errors import InputError, LrganError
+from lrgan_jax.generators import WS, Generator, Latent, grid, render, to_ws
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.found import DRAWN, Found
 from lrgan_jax.panel.masks import opened, pack, surroundings, unpack
-from lrgan_jax.pipeline import METHODS, Method, find_directions
-from lrgan_jax.regions import RegionError, known_regions, region_mask
+from lrgan_jax.pipeline import find_directions
+from lrgan_jax.regions import RegionError, box_mask, known_regions, region_mask
+from lrgan_jax.search import Search
+from lrgan_jax.targets import search_moves, targets
 
 LOSSLESS = 256  # side up to which pictures travel as PNG
 
@@ -36,27 +38,26 @@ class Studio:
     """A generator, some of its latents, and all directions found so far. `reply` answers requests; see KINDS.
 
     Args:
-      w: the faces to choose from, w [N, w_dim] or ws [N, num_ws, w_dim].
-      layers, method, num: of the search, until the panel asks otherwise.
+      w: the faces to choose from, w [N, w_dim] or ws [N, num_ws, w_dim], with their classes where the model has some.
+      search: how directions are looked for, until the panel asks for other layers, methods or regions to keep still.
       source: Python lines that define `gen` and `faces`, for the code that the panel copies.
+    Raises:
+      InputError: on latents or settings that do not fit the generator, or a method that does not look at the region.
     """
 
     def __init__(
         self,
         gen: Generator,
         w: ArrayLike | Latent,
+        search: Search | None = None,
         *,
-        layers: Sequence[int] | str | None = None,
-        method: Method = "frontier",
-        num: int = 4,
-        source: str = "# gen and faces are those that the panel was opened with",
+        source: str = "# gen, faces (and protect) are those that the panel was opened with",
     ):
-        check_whole("num", num)
-        self.gen, self.faces, self.num, self.source = gen, to_ws(gen, w), num, source
-        self.layers, self.method = None if layers is None else check_layers(layers, gen.num_ws), method
-        self.grid = min(gen.resolution, 256)
+        self.gen, self.faces, self.search, self.source = gen, to_ws(gen, w), search or Search(), source
+        self.grid = grid(gen, self.search.size)
+        self._check_search()
         self.found: list[Found] = []
-        self.edited: WS = WS(self.faces.array[:1])  # the latent of the picture shown last
+        self.edited: WS = self.faces[:1]  # the latent of the picture shown last
         self._original = lru_cache(maxsize=64)(self._image)  # a face without edits is looked at again and again
 
     def reply(self, request: Any) -> Reply:
@@ -64,26 +65,32 @@ class Studio:
         try:
             kind = request.get("kind") if isinstance(request, Mapping) else None
             if not isinstance(kind, str) or kind not in KINDS:
-                raise UsageError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
+                raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
             return KINDS[kind](self, request)
-        except (ValueError, OSError) as error:
+        except LrganError as error:
             return {"error": str(error)}
         except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
             logging.getLogger(__name__).exception("a request of the panel failed")
             return {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
 
     def hello(self, request: Request) -> Reply:
-        """What there is to choose from."""
-        layers = "" if self.layers is None else ",".join(map(str, self.layers))
+        """What there is to choose from, and what is chosen; `protect` is None where it is no list of names."""
+        layers = self.search.layers
         return {
-            "grid": self.grid, "faces": len(self.faces.array), "regions": known_regions(self.gen.info.regions),
-            "methods": list(METHODS), "method": self.method, "layers": layers, "num_layers": self.gen.num_ws,
-        }  # fmt: skip
+            "grid": list(self.grid),
+            "faces": len(self.faces),
+            "regions": self.regions,
+            "methods": [{"name": m.name, "title": m.title, "about": m.about} for m in reversed(methods.LOCAL.values())],
+            "method": self.search.method,
+            "protect": self._named(self.search.protect),
+            "layers": layers if isinstance(layers, str) else ",".join(map(str, layers or ())),
+            "num_layers": self.gen.num_ws,
+        }
 
     def render(self, request: Request) -> Reply:
         """`face`, `edits` [[found, steps], ...] -> `image`: all the edits added up."""
         face, edits = self._face(request), self._edits(request)
-        self.edited = WS(self.faces.array[face : face + 1])
+        self.edited = self.faces[face : face + 1]
         if not any(any(steps) for _, steps in edits):
             return {"image": self._original(face)}
         for found, steps in edits:
@@ -99,28 +106,29 @@ class Studio:
         return {"mask": pack(opened(_text(request, "picture"), self.grid))}
 
     def find(self, request: Request) -> Reply:
-        """`face`, `mask` (and `name`, if it has one), `layers`, `method` -> `found`, and how far each one `reaches` and `leaks`."""
+        """`face`, `mask` (and `name`, if it has one) -> `found`, and how far each one `reaches` and `leaks`.
+
+        `layers`, `method` and `protect`, names of regions that alone must keep still, replace the settings this once.
+        """
         face, mask = self._face(request), unpack(_text(request, "mask"), self.grid)
         name = request.get("name") or DRAWN
-        if name != DRAWN and name not in known_regions(self.gen.info.regions):
-            raise RegionError(f"this model has no region {name!r}")
-        if (method := request.get("method", self.method)) not in METHODS:
-            raise UsageError(f"method is one of {', '.join(METHODS)}")
-        layers = chosen_layers(_text(request, "layers"), self.gen) if request.get("layers") else None
-        latent, region = WS(self.faces.array[face : face + 1]), mask if name == DRAWN else name
-        directions = find_directions(self.gen, latent, region, layers=layers, method=method, num=self.num)
-        self.found.append(found := Found(face, name, mask, directions))
-        return {"found": len(self.found) - 1, "name": name, "reaches": found.reaches, "leaks": found.leaks, "caveat": directions.caveat}
+        if name != DRAWN:
+            self._check_regions([name])
+        search, region = self._asked(request), mask if name == DRAWN else name
+        directions = find_directions(self.gen, self.faces[face : face + 1], region, search)
+        self.found.append(found := Found(face, name, mask, search, directions))
+        number, caveat = len(self.found) - 1, directions.caveat
+        return {"found": number, "name": name, "reaches": found.reaches, "leaks": found.leaks, "caveat": caveat}
 
     def ends(self, request: Request) -> Reply:
         """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region."""
         found, index = self._found(request.get("found")), request.get("index")
         if type(index) is not int or not 0 <= index < len(found.directions):
-            raise UsageError(f"index is a number from 0 to {len(found.directions) - 1}")
+            raise InputError(f"index is a number from 0 to {len(found.directions) - 1}")
         steps = found.reaches[index] * np.array([-1, 1])
-        moved = edit(self.faces.array[found.face : found.face + 1], found.directions[index], steps)[:, 0]
-        part = surroundings(found.mask, self.gen.resolution)
-        return {"ends": [_uri(picture[part]) for picture in images.to_uint8(render(self.gen, moved))]}
+        moved = render(self.gen, edit(self.faces[found.face : found.face + 1], found.directions[index], steps))[:, 0]
+        part = surroundings(found.mask, self.gen.size)
+        return {"ends": [_uri(picture[part]) for picture in images.to_uint8(moved)]}
 
     def save(self, request: Request) -> Reply:
         """`found` -> `name` and `content` (base64) of a file of directions."""
@@ -129,32 +137,77 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self._face(request), self._edits(request), self.num)}
+        return {"code": python_lines(self.source, self._face(request), self._edits(request))}
+
+    @property
+    def regions(self) -> list[str]:
+        """The names that this model's regions go by."""
+        return known_regions(self.gen.info.regions)
+
+    def _check_search(self) -> None:
+        """What no drawing could be searched with is refused at once."""
+        methods.local(self.search.method)
+        search_moves(self.gen, self.search)
+        targets(self.gen, [box_mask(0, 0, 1, 1, self.grid)], self.search)
+
+    def _asked(self, request: Request) -> Search:
+        """The settings, with what the page wants otherwise."""
+        asked: dict[str, Any] = {}
+        if "layers" in request:
+            asked["layers"] = _text(request, "layers") or None
+        if "method" in request:
+            asked["method"] = methods.local(_text(request, "method")).name
+        if (protect := request.get("protect")) is not None:
+            self._check_regions(protect)
+            asked["protect"] = protect or None
+        return self.search.but(**asked)
+
+    def _check_regions(self, names: Any) -> None:
+        """Refuse what is no list of names of this model's regions."""
+        if not isinstance(names, list):
+            raise InputError("what must keep still is a list of names of regions")
+        if unknown := [name for name in names if name not in self.regions]:
+            raise RegionError(f"this model has no region {unknown[0]!r}")
+
+    def _named(self, protect: Any) -> list[str] | None:
+        """What keeps still, if all of it goes by names that the page shows, and counts fully."""
+        if protect is None:
+            return []
+        alike = isinstance(protect, Mapping) and {*protect.values()} == {1.0}  # as the command gives them
+        chosen = [protect] if isinstance(protect, str) else [*protect] if alike else protect
+        named = isinstance(chosen, list | tuple) and all(
+            isinstance(name, str) and name in self.regions for name in chosen
+        )
+        return list(chosen) if named else None
 
     def _image(self, face: int) -> str:
-        return _uri(images.to_uint8(render(self.gen, self.faces.array[face : face + 1]))[0])
+        return _uri(images.to_uint8(render(self.gen, self.faces[face : face + 1]))[0])
 
     def _face(self, request: Request) -> int:
-        face, count = request.get("face"), len(self.faces.array)
+        face, count = request.get("face"), len(self.faces)
         if type(face) is not int or not 0 <= face < count:
-            raise UsageError(f"face is a number from 0 to {count - 1}")
+            raise InputError(f"face is a number from 0 to {count - 1}")
         return face
 
     def _found(self, index: Any) -> Found:
         if type(index) is not int or not 0 <= index < len(self.found):
-            raise UsageError("these directions are not known here: draw the region again")
+            raise InputError("these directions are not known here: draw the region again")
         return self.found[index]
 
     def _edits(self, request: Request) -> list[tuple[Found, list[float]]]:
         edits = request.get("edits")
         wanted = "edits are pairs of found directions and a list of steps, one number each"
-        if not isinstance(edits, list) or not all(isinstance(e, list) and len(e) == 2 and isinstance(e[1], list) for e in edits):
-            raise UsageError(wanted)
+        if not isinstance(edits, list) or not all(
+            isinstance(e, list) and len(e) == 2 and isinstance(e[1], list) for e in edits
+        ):
+            raise InputError(wanted)
         pairs = [(self._found(index), steps) for index, steps in edits]
         for found, steps in pairs:
-            numbers = all(isinstance(step, int | float) and abs(step) <= LONGEST_STEP for step in steps)  # nan is not below, either
+            numbers = all(
+                isinstance(step, int | float) and abs(step) <= LONGEST_STEP for step in steps
+            )  # nan is not below, either
             if len(found.directions) != len(steps) or not numbers:
-                raise UsageError(wanted)
+                raise InputError(wanted)
         return [(found, [float(step) for step in steps]) for found, steps in pairs]
 
 
@@ -172,5 +225,5 @@ def _uri(picture: images.Picture) -> str:
 
 def _text(request: Request, name: str) -> str:
     if not isinstance(text := request.get(name), str):
-        raise UsageError(f"{name} is missing, or no text")
+        raise InputError(f"{name} is missing, or no text")
     return text

@@ -1,4 +1,5 @@
 """The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
+
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ SCRIPTS = ("mask.js", "painter.js", "panel.js")  # each imports only what stands
 
 
 def bundle() -> str:
-    """All scripts as the one module that anywidget takes: without their imports of each other, and with the last one's export alone."""
-    return "\n".join(re.sub(r"^import .*\n|^export (?!default)", "", (HERE / name).read_text(), flags=re.M) for name in SCRIPTS)
+    """All scripts as the one module that anywidget takes: no imports of each other, and the last one's export alone."""
+    return "\n".join(
+        re.sub(r"^import .*\n|^export (?!default)", "", (HERE / name).read_text(), flags=re.M) for name in SCRIPTS
+    )
 
 
 class Panel(anywidget.AnyWidget):

@@ -76,10 +76,11 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
 
     def tracked_steps(state: State, basis: Columns, goal: Number) -> tuple[State, Columns]:
         V, mu = state.V, state.mu
-        for last in (False,) * (STRIDE - 1) + (True,):
-            A = _target(problem, V, mu)
-            L, values, basis = _shrink_by_tracking(A, basis, 1 / mu)
-            V = V if last else _moved(problem, V, L, mu)
+        for _ in range(STRIDE - 1):
+            L, _, basis = _shrink_by_tracking(_target(problem, V, mu), basis, 1 / mu)
+            V = _moved(problem, V, L, mu)
+        A = _target(problem, V, mu)
+        L, values, basis = _shrink_by_tracking(A, basis, 1 / mu)
         return _measure(problem, goal, state, V, A, L, values, STRIDE), basis
 
     def unsettled(state: State, goal: Number, more: int = 1) -> Flag:

@@ -93,7 +93,7 @@ def run(
     with processes.together():
         if jax.process_index() == 0:
             arrays = plan.layouts(gen, latents, aims, job)
-            constants = {"masks": aims.masks[: aims.num_regions]}
+            constants = {"masks": np.asarray(aims.masks)[: aims.num_regions]}
             create(location(path), plan.manifest(gen, latents, names, aims, job), arrays, constants)
     store, share = open_store(path), processes.own(shard)
     job = plan.job_of(store.manifest)

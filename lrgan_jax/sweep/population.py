@@ -34,4 +34,4 @@ def write(store: Store) -> None:
     job = job_of(store.manifest)
     results = jax.jit(jax.vmap(partial(factorise, job)))(*means)
     arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))
-    store.write_population(arrays, {name: axes(job.search, (AXES | MEANS)[name]) for name in arrays})
+    store.write_population(arrays, {name: axes(job.search, {**AXES, **MEANS}[name]) for name in arrays})

@@ -6,7 +6,7 @@ others, with a message that names it.
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 
@@ -18,7 +18,8 @@ DAYS = 10 * 24 * 3600  # seconds to wait for the others' share of the work
 _numbers = itertools.count()  # names never come twice in the runtime; every process counts alike
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True)
+class Share:
     """Of the blocks, those with number % count == index."""
 
     index: int = 0

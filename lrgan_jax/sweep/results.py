@@ -72,9 +72,8 @@ class Sweep:
         chosen = np.flatnonzero(found["valid"])
         if not len(chosen):
             raise SweepError(f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing")
-        vectors, inside, outside, kept = (
-            found[name][chosen] if name in found else None for name in ("vectors", "inside", "outside", "kept")
-        )
+        vectors, inside, outside = (found[name][chosen] for name in ("vectors", "inside", "outside"))
+        kept = found["kept"][chosen] if "kept" in found else None
         about = {name: found[name].item() for name in ("mu", "rank_inside", "rank_outside", "converged") if name in found}
         search, num_ws = job_of(self.manifest).search, self._store.layouts["ws"].shape[1]
         moves = moves_of(search.layers, num_ws, per_layer=search.per_layer)

@@ -53,6 +53,9 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
     Raises:
       DataError: if the generator is conditional.
     """
+    height, width = gen.size
+    if height != width:
+        raise DataError(f"images of {width} x {height} pixels: a StyleGAN2, which is to learn from them, makes squares")
     if gen.c_dim:
         raise DataError("samples of a conditional model need labels, which training does not know: learn from one without")
 
@@ -72,7 +75,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
         return jnp.concatenate(parts)[:n]
 
     return Data(
-        gen.resolution, channels, None,
+        height, channels, None,
         batch=lambda step: images(gen, jax.random.fold_in(training, step), batch),
         reference=reference,
         latents=lambda step: latents(jax.random.fold_in(training, step), batch),

@@ -21,8 +21,8 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 import torch  # noqa: E402
 import torch_stylegan2  # noqa: E402
 
-from convert import back  # noqa: E402
 from lrgan_jax import bench  # noqa: E402
+from lrgan_jax.convert.write import back  # noqa: E402
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, image_function, stylegan2  # noqa: E402
 from lrgan_jax.jacobian import region_grams  # noqa: E402
 

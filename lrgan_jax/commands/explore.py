@@ -1,0 +1,107 @@
+"""`lrgan explore`: the panel in a browser, for people without a notebook."""
+
+import os
+import secrets
+import threading
+import time
+import webbrowser
+from typing import Annotated
+
+import tyro
+
+from lrgan_jax import checkpoint
+from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which
+from lrgan_jax.generators import Generator, Latent, near_frontal
+from lrgan_jax.generators.sampling import POOL
+from lrgan_jax.interrupt import stop_request
+from lrgan_jax.panel.masks import pack
+from lrgan_jax.panel.server import Server
+from lrgan_jax.panel.studio import Studio
+from lrgan_jax.regions import box_mask
+
+
+def explore_command(
+    *,
+    model: Model = "faces-dcgan",
+    num_faces: int | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    no_browser: bool = False,
+    search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
+) -> None:
+    """Open a page in which you draw a region of a face and get sliders that move it and nothing else. Ctrl-C ends it.
+
+    The page is served to this machine only, under an address with a secret token. From another machine, forward the
+    port: ssh -L 8765:localhost:8765.
+
+    Args:
+        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
+            classes in turn; of a file, all or the first.
+        host: a loopback address to listen on.
+        port: of the page; 0 takes a free one.
+        no_browser: only print the address.
+        search: how to look for directions; the page can change layers, method and what keeps still.
+        which: which latents.
+    """
+    gen = checkpoint.load(model)
+    check_whole("--num-faces", num_faces, most=POOL)
+    check_whole("--port", port, least=0, most=65535)
+    faces, source = file_or_frontal(gen, model, num_faces, which)
+    studio = Studio(gen, faces, search.search(), source=source)
+    server = _server(studio, host, port)
+    threading.Thread(target=_warm, args=(studio,), daemon=True).start()
+    with stop_request() as stop:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(f"open {server.url}\nCtrl-C ends it", flush=True)
+        if not no_browser:
+            webbrowser.open(server.url)
+        while stop.number is None:
+            time.sleep(0.1)
+    server.shutdown()
+    server.server_close()
+    os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
+
+
+def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Latent, str]:
+    """The faces to choose from, and Python that makes them."""
+    lines = [f"gen = lr.load({model!r})"]
+    if which.latents is None:
+        return _frontal(gen, 12 if num is None else num, which, lines)
+    every, first = which.of(gen, 0), "" if num is None else f"[:{num}]"
+    loaded = f"lr.load_latents({str(which.latents)!r}, gen{'' if which.space is None else f', space={which.space!r}'})"
+    if which.space == "z":
+        lines.insert(0, "from lrgan_jax.generators.sampling import given\n")
+        mapped = f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
+        loaded = f"given(gen, {loaded}, {mapped}).all()"
+    return every.all()[:num], "\n".join([*lines, f"faces = {loaded}{first}"])
+
+
+def _frontal(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Latent, str]:
+    """Random faces that look at the camera, of all classes in turn."""
+    if needless := [name for name in ("cutoff", "labels", "space") if getattr(which, name) not in (None, ())]:
+        raise UsageError(f"--{needless[0]} is for --latents FILE: the faces are picked from random ones of every class")
+    picked = f"jax.random.key({which.seed}), {num}, truncation={which.truncation}"
+    lines = ["import jax", "", *lines, f"faces = lr.near_frontal(gen, {picked})"]
+    return near_frontal(gen, random_key(which.seed), num, truncation=which.truncation), "\n".join(lines)
+
+
+def _server(studio: Studio, host: str, port: int) -> Server:
+    """It has a token of its own; a port in use is an error of one line."""
+    try:
+        return Server(studio, secrets.token_urlsafe(16), host=host, port=port)
+    except OSError as error:
+        why = f"{error.strerror or error}; another program listens there? --port 0 takes a free one"
+        raise UsageError(f"--port {port}: {why}") from error
+
+
+def _warm(studio: Studio) -> None:
+    """Compile while the person looks at the first face, with a studio of its own so that nothing is found by it."""
+    own = Studio(studio.gen, studio.faces, studio.search)
+    top, left = (side // 3 for side in own.grid)
+    found = own.reply({"kind": "find", "face": 0, "mask": pack(box_mask(top, left, top, left, own.grid))})
+    if "found" in found:
+        own.reply({"kind": "render", "face": 0, "edits": [[0, [1.0] * len(found["leaks"])]]})
+        own.reply({"kind": "ends", "found": 0, "index": 0})

@@ -1,0 +1,72 @@
+"""NVIDIA's PyTorch files: `.pkl` of stylegan2-ada-pytorch and of stylegan3's StyleGAN2, state dicts of those names."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lrgan_jax.convert.formats import nvidia_modules
+from lrgan_jax.convert.formats.layouts import scalar
+from lrgan_jax.convert.formats.places import Place
+from lrgan_jax.convert.formats.rules import Rule
+from lrgan_jax.convert.formats.settings import number
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
+from lrgan_jax.convert.formats.trees import modules
+from lrgan_jax.foreign.allowed import Record
+
+NAME = "NVIDIA StyleGAN2 (PyTorch)"
+SIGN = "synthesis.b4.const"
+USUAL = ("G_ema", "G")
+_LAYER = r"synthesis\.b\d+\.(conv[01]|torgb|skip)"
+RULES = (  # these names are the common language
+    Rule(r"mapping\.(w_avg|label_weight|(fc\d+|embed)\.(weight|bias))", r"\g<0>", "as it is"),
+    Rule(r"synthesis\.(b4\.const|b\d+\.resample_filter)", r"\g<0>", "as it is"),
+    Rule(_LAYER + r"\.(weight|bias|affine\.(weight|bias)|noise_const|resample_filter)", r"\g<0>", "as it is"),
+    Rule(_LAYER + r"\.noise_strength", r"\g<0>", "a scalar", scalar),
+)
+BACK = (Rule(r".*", r"\g<0>", "as it is"),)
+
+
+def read(place: Place) -> StyleGAN2Network:
+    """The network there: of a pickle with the settings of its modules, of a state dict with none."""
+    if isinstance(place.owner, Record):
+        return _pickled(place)
+    settings = own_settings(place.owner)
+    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, untold=untold(settings))
+
+
+def _pickled(place: Place) -> StyleGAN2Network:
+    start = f"{place.inside}." if place.inside else ""
+    own = {path[len(start) :]: module for path, module in modules(place.owner) if f"{path}.".startswith(start)}
+    state: dict[str, Mapping[str, Any]] = {path: module.state or {} for path, module in own.items()}
+    clamp = state.get("synthesis.b4.conv1", {}).get("conv_clamp")  # which all others have to share
+    mapping = state.get("mapping", {})
+    settings: dict[str, Any] = {"conv_clamp": None if clamp is None else number(clamp, "conv_clamp")}
+    settings |= {
+        ours: mapping[name] for ours, name in (("z_dim", "z_dim"), ("mapping_layers", "num_layers")) if name in mapping
+    }
+    if "mapping.fc0" in state:  # the learning rate has no name of its own
+        settings["mapping_lr"] = number(state["mapping.fc0"].get("bias_gain"), "bias_gain of mapping.fc0")
+    return StyleGAN2Network(
+        NAME,
+        place.tensors,
+        RULES,
+        BACK,
+        settings,
+        check=partial(nvidia_modules.check, own),
+        arguments=nvidia_modules.arguments(own[""]),
+        silent=tuple(path for path, attributes in state.items() if _is_off(attributes.get("use_noise"))),
+        attributes={path: _plain(attributes) for path, attributes in state.items()},
+    )
+
+
+def _is_off(value: Any) -> bool:
+    return isinstance(value, bool | int | np.generic) and not value
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a module's attributes is a plain value, which says how it computes."""
+    plain = bool | int | float | str | list | tuple | np.generic | None
+    return {name: value for name, value in attributes.items() if not name.startswith("_") and isinstance(value, plain)}

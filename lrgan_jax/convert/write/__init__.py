@@ -1,0 +1,1 @@
+"""Our models -> files that other projects' code loads."""

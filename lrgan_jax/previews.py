@@ -1,0 +1,98 @@
+"""What directions do to an image, in strips: drawn when a notebook shows them, and `show` for whatever has a look."""
+
+import dataclasses
+import weakref
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, Float
+
+from lrgan_jax import display
+from lrgan_jax.directions import Directions, full_range
+from lrgan_jax.errors import InputError
+from lrgan_jax.generators import Generator, Latent, check_generator, render, to_ws
+from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.layers import spread
+
+FRAMES = 7  # of a strip, its middle the image itself; four of them fit a batch
+FEW = 3  # of images above LARGE, which take long
+LARGE = 256
+
+
+class Preview:
+    """Strips of directions at one latent, as `Directions.preview` wants them.
+
+    It only points at the generator, so that directions keep no weights in memory: once it is gone there are no strips.
+
+    Args:
+      w: [N, w_dim] or [N, num_ws, w_dim], with its class; the first is shown.
+      hold: keep the generator.
+    """
+
+    def __init__(self, gen: Generator, w: ArrayLike | Latent, *, hold: bool = False):
+        self._latent = to_ws(gen, w[:1])  # pyright: ignore[reportIndexIssue]
+        self._generator = (lambda: gen) if hold else _pointer(gen)
+
+    def __call__(self, directions: Directions) -> list[str]:
+        """An `<img>` for each."""
+        if (gen := self._generator()) is None:
+            return []
+        reaches = _reaches(directions)
+        strips = self._strips(gen, directions, reaches)
+        what = [f"direction {k}, steps {low:.2g} to {high:.2g}" for k, (low, high) in enumerate(reaches)]
+        return [display.picture(strip, words) for strip, words in zip(strips, what, strict=True)]
+
+    def _strips(
+        self, gen: Generator, directions: Directions, reaches: Float[np.ndarray, "k 2"]
+    ) -> Float[np.ndarray, "k s h w c"]:
+        moves = spread(jnp.asarray(directions.vectors), directions.layers, gen.num_ws)  # [k, L, d]
+        frames = FEW if max(gen.size) > LARGE else FRAMES
+        steps = np.linspace(reaches[:, 0], reaches[:, 1], frames, axis=1)  # [k, S]
+        moved = self._latent.array + jnp.asarray(steps, moves.dtype)[..., None, None, None] * moves[:, None, None]
+        return render(gen, self._latent.like(moved))[:, :, 0]
+
+
+def _reaches(directions: Directions) -> Float[np.ndarray, "k 2"]:
+    """As much change of the region for each, as far as that is known."""
+    if directions.inside is None:
+        return np.tile(directions.step_range, (len(directions), 1))
+    return np.array([full_range(inside[None]) for inside in directions.inside])
+
+
+def _pointer(gen: Generator) -> Any:
+    try:
+        return weakref.ref(gen)
+    except TypeError:  # a class with slots, of somebody else's
+        return lambda: gen
+
+
+def seen_at(gen: Generator, w: ArrayLike | Latent, directions: Directions, *, hold: bool = False) -> Directions:
+    """The same directions, which a notebook then shows with strips of the first of these latents."""
+    return dataclasses.replace(directions, preview=Preview(gen, w, hold=hold))
+
+
+def show(thing: Any, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Any:
+    """What a notebook shows: `lr.show(images)`, `lr.show(directions, gen, w)`.
+
+    Args:
+      thing: images in [-1, 1], or uint8: one [H, W, C], several [N, H, W, C], or rows [R, N, H, W, C]; or directions.
+        What shows itself, such as a generator, is given back.
+      gen, w: of directions: the model, and the latent to move, by default image 0 of seed 0.
+    Raises:
+      InputError: on arrays that are no images, or directions or latents that do not fit the model.
+    """
+    if not isinstance(thing, Directions):
+        return thing if hasattr(thing, "_repr_html_") else display.Pictures(thing)
+    if gen is None:
+        return thing
+    check_generator(gen)
+    if thing.vectors.shape[-1] != gen.w_dim:
+        numbers = f"the directions have {thing.vectors.shape[-1]} numbers, the latents {gen.w_dim}"
+        raise InputError(f"{numbers}: not the same model")
+    return seen_at(gen, _first(gen) if w is None else w, thing, hold=True)
+
+
+def _first(gen: Generator) -> Latent:
+    """Image 0 of seed 0, of the first class."""
+    return seeded(gen, 0, 1, labels=range(min(gen.c_dim, 1))).all()
