@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.compare.setup import Setup, prints
 from lrgan_jax.errors import InputError
 from lrgan_jax.evaluation import Scene
@@ -45,11 +46,15 @@ def _different(scene: Scene, sweep: Sweep) -> list[str]:
     if own.tolist() != [settings["regions"][region] for region in scene.regions]:
         found.append("its regions of these names are drawn otherwise, or at another size")
     protect = options.get("protect") or {"masks": {}, "weights": None}
-    keep = None if protect["weights"] is None else np.float32(protect["weights"])[_rows(scene, sweep)]
-    same_weights = np.array_equal(keep, scene.targets.keep) if keep is not None else scene.targets.keep is None
-    if not same_weights or protected.tolist() != [*protect["masks"].values()]:
+    keep = None if protect["weights"] is None else np.array(protect["weights"], np.float32)[_rows(scene, sweep)]
+    if _differ(keep, scene.targets.keep) or protected.tolist() != [*protect["masks"].values()]:
         found.append("something else keeps still")
     return found
+
+
+def _differ(a: AnyArray | None, b: AnyArray | None) -> bool:
+    """Whether two arrays are not the same, or one of them is none."""
+    return (a is None) != (b is None) or not np.array_equal(np.asarray(a), np.asarray(b))
 
 
 def _rows(scene: Scene, sweep: Sweep) -> list[int]:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.checks import check_whole, random_key
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.errors import InputError
@@ -117,7 +118,7 @@ def settings_of(scene: Scene, chosen: Chosen, num_walked: int) -> dict[str, Any]
     }
 
 
-def prints(masks: Float[np.ndarray, "k ..."]) -> list[str]:
+def prints(masks: Float[AnyArray, "k ..."]) -> list[str]:
     """What tells arrays apart, as a sweep's manifest does."""
     return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
 
@@ -157,7 +158,7 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
     ]
 
 
-def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
+def over_all(function: Callable[..., Any]) -> Any:
     """`function` of a Gram pair, and more of the same axes, compiled, for every latent and region.
 
     One after the other: solvers stop when they are done, where a batch would wait for its slowest.

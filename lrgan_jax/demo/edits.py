@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax import linalg
+from lrgan_jax.arrays import AnyArray
 from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.pipeline import analyse
@@ -30,11 +31,11 @@ POOL = (
 class Found(NamedTuple):
     """What the analysis of one latent and region says."""
 
-    vectors: Float[Array, "*r k m"]  # of each method, NaN where it has none
-    mu: Float[Array, "*r"]
-    spectra: Float[Array, "*r 2 m"]  # eigenvalues of L_A and L_B, their sizes falling
-    ranks: Int[Array, "*r 2"]
-    settled: Bool[Array, "*r"]
+    vectors: Float[AnyArray, "*r k m"]  # of each method, NaN where it has none
+    mu: Float[AnyArray, "*r"]
+    spectra: Float[AnyArray, "*r 2 m"]  # eigenvalues of L_A and L_B, their sizes falling
+    ranks: Int[AnyArray, "*r 2"]
+    settled: Bool[AnyArray, "*r"]
 
 
 class Edit(NamedTuple):
@@ -137,7 +138,8 @@ def _edit(found: Found, measured: Measured, frames: np.ndarray, plain: np.ndarra
       measured: [M, R], at the one latent. frames, plain: [S, H, W, C].
     """
     ours = measured.inside[OURS, r], measured.outside[OURS, r], measured.outside[PLAIN, r]
-    about = found.spectra[r], tuple(map(int, found.ranks[r])), float(found.mu[r])
+    ranks = int(found.ranks[r, 0]), int(found.ranks[r, 1])
+    about = np.asarray(found.spectra[r]), ranks, float(found.mu[r])
     return Edit(frames, _change(frames), _change(plain), *about, *map(float, ours))
 
 
