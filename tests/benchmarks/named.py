@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lrgan_jax import checkpoint, demo, images
+from lrgan_jax import checkpoint, images, near_frontal
 from lrgan_jax.compare.effects import networks
-from lrgan_jax.compare.statistics import median_interval
+from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.directions import FULL_CHANGE, Directions
 from lrgan_jax.generators import image_function, render, to_ws
 from lrgan_jax.metrics import EXPRESSIONS, LANDMARKS, face_expressions, face_landmarks, spread_over_layers, steps_for_change
@@ -69,7 +69,7 @@ TRUNCATION = {"faces-dcgan": 1.0, "faces64": 0.7}
 def main(model: str) -> None:
     gen, truncation = checkpoint.load(model), TRUNCATION[model]
     found_on, measured_on, shown_on = (
-        demo.near_frontal(gen, jax.random.key(seed), num, truncation=truncation) for seed, num in (FOUND_ON, MEASURED_ON, SHOWN_ON)
+        near_frontal(gen, jax.random.key(seed), num, truncation=truncation) for seed, num in (FOUND_ON, MEASURED_ON, SHOWN_ON)
     )
     folder = checkpoint.find(model) / "directions"
     folder.mkdir(exist_ok=True)
