@@ -10,10 +10,9 @@ Start reading at `pipeline.py`.
 
 from typing import TYPE_CHECKING, Any
 
-from lrgan_jax.checkpoint import ModelError, embedded_models, load, save
+from lrgan_jax.base.errors import LrganError
 from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.editing import edit, walk
-from lrgan_jax.errors import LrganError
 from lrgan_jax.generators import (
     WS,
     Generator,
@@ -31,7 +30,8 @@ from lrgan_jax.generators import (
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
-from lrgan_jax.named import named_direction, named_directions
+from lrgan_jax.models.checkpoint import ModelError, embedded_models, load, save
+from lrgan_jax.models.named import named_direction, named_directions
 from lrgan_jax.panel import explore
 from lrgan_jax.pipeline import Analysis, analyse, find_directions, global_directions, to_directions
 from lrgan_jax.previews import show
@@ -52,7 +52,7 @@ from lrgan_jax.subspaces import (
 if TYPE_CHECKING:
     from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "DCGAN", "W", "WS", "Z", "Analysis", "DCGANConfig", "Directions", "DirectionsError", "Found", "Generator",
     "LatentsError", "LrganError", "Measure", "ModelError", "ModelInfo", "RegionError", "RegionGrams", "RobustPCA", "Search",

@@ -7,9 +7,9 @@ import traceback
 from importlib import import_module
 from typing import Any
 
-from lrgan_jax.errors import LrganError
-from lrgan_jax.files import cache_folder
-from lrgan_jax.interrupt import Interrupted, until_the_reader_goes
+from lrgan_jax.base.errors import LrganError
+from lrgan_jax.base.files import cache_folder
+from lrgan_jax.base.interrupt import Interrupted, until_the_reader_goes
 
 COMMANDS = {  # name -> file and function; a file is read when its command is asked for
     "demo": "demo:demo_command",

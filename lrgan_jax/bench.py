@@ -15,10 +15,10 @@ import numpy as np
 from jax import lax
 from jax.tree_util import Partial
 
-from lrgan_jax import checkpoint
+from lrgan_jax.base.memory import fitting_chunk, free_memory
 from lrgan_jax.generators import Generator, StyleGAN2, StyleGAN2Config, image_function, sample_z, stylegan2, to_ws
 from lrgan_jax.jacobian import region_grams
-from lrgan_jax.memory import fitting_chunk, free_memory
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.regions import centred_box_mask
 from lrgan_jax.rpca import robust_pca

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lrgan_jax import array_files, display
-from lrgan_jax.deprecation import deprecated
-from lrgan_jax.errors import ExistsError, InputError
-from lrgan_jax.files import write_whole
+from lrgan_jax import display
+from lrgan_jax.base.deprecation import deprecated
+from lrgan_jax.base.errors import ExistsError, InputError
+from lrgan_jax.base.files import write_whole
+from lrgan_jax.foreign import array_files
 from lrgan_jax.layers import layers_text
 from lrgan_jax.published import recognise
 from lrgan_jax.search import Search

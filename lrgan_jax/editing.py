@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import LONGEST_STEP, check_number, check_whole
+from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
-from lrgan_jax.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
 from lrgan_jax.layers import Choice, Moves, moves_of
 from lrgan_jax.search import Search

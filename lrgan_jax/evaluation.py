@@ -16,8 +16,8 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent, image_function, render, to_ws
 from lrgan_jax.layers import Moves
 from lrgan_jax.metrics import Step, steps_for_change

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, UInt8
 from PIL import Image
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.errors import InputError
-from lrgan_jax.files import write_whole
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import write_whole
 
 Picture = UInt8[np.ndarray, "h w 3"]
 GAP = 2  # pixels of white between the tiles of a strip or grid

@@ -23,10 +23,10 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.memory import default_memory, even_parts, fitting_chunk
 from lrgan_jax.layers import Choice, Moves, moves_of
-from lrgan_jax.memory import default_memory, even_parts, fitting_chunk
 
 Channels = Literal["mean", "sum", "stack"]
 CHANNELS: tuple[Channels, ...] = ("mean", "sum", "stack")

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
 
 Choice = Sequence[int] | str | None  # of layers, as people write it: [4, 6], "4-7", "4,6", or None for all
 

@@ -20,10 +20,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import methods
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_whole
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, Found, full_range
-from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
 from lrgan_jax.methods import Method, Pair

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from lrgan_jax import display
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, full_range
-from lrgan_jax.errors import InputError
 from lrgan_jax.generators import Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layers import spread

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.checks import check_number, check_seed, check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number, check_seed, check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
 from lrgan_jax.layers import Choice
 from lrgan_jax.rpca import MODES, Mode

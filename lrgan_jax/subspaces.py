@@ -20,8 +20,8 @@ import jax.scipy.linalg as jsl
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from lrgan_jax import linalg
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base import linalg
+from lrgan_jax.base.arrays import AnyArray
 
 HIGHEST = lax.Precision.HIGHEST
 TAO = 1e-3  # price of a step's length, over the trace of M_B; ReSeFa's released code takes the same

@@ -13,9 +13,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_number
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.layers import Moves, moves_of

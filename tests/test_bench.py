@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lrgan_jax import __main__, bench
-from lrgan_jax.checkpoint import save
+from lrgan_jax.models.checkpoint import save
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import reference
 from orbax.checkpoint import v1 as ocp
 
 import lrgan_jax
-from lrgan_jax import checkpoint
-from lrgan_jax.checkpoint import ModelError, fingerprint, load, save
 from lrgan_jax.generators import DCGAN, DCGANConfig, ModelInfo, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
+from lrgan_jax.models import checkpoint
+from lrgan_jax.models.checkpoint import ModelError, fingerprint, load, save
 
 INFO = ModelInfo(
     name="täst", regions={"eyes": [{"box": [1, 2, 3, 4]}]}, card="# Größe\n", provenance={"source": "a.pt", "worst_error": 1e-6}

@@ -13,14 +13,15 @@ from PIL import Image
 
 import lrgan_jax as lr
 import lrgan_jax.__main__ as command
-from lrgan_jax import checkpoint, checks, files, interrupt, rpca, search, sweep
-from lrgan_jax.generators import StyleGAN2
-from lrgan_jax.layers import check_layers
+from lrgan_jax import rpca, search, sweep
+from lrgan_jax.base import checks, files, interrupt
 from lrgan_jax.commands.directions import say_caveat
 from lrgan_jax.commands.options import Which
-from lrgan_jax.generators import sampling
+from lrgan_jax.generators import StyleGAN2, sampling
+from lrgan_jax.layers import check_layers
 from lrgan_jax.methods import record
 from lrgan_jax.methods.ganspace import find as ganspace
+from lrgan_jax.models import checkpoint
 from lrgan_jax.training import DistillConfig, Schedule, TrainConfig
 from lrgan_jax.training.discriminator import DiscriminatorConfig
 from tests.linear import SIDE, Linear, linear

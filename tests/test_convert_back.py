@@ -10,7 +10,6 @@ import safetensors.numpy
 import tyro
 from tolerances import PARITY, worst
 
-from lrgan_jax.checkpoint import fingerprint, load, save
 from lrgan_jax.commands.convert import convert_command as command
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.convert.check import outline
@@ -18,6 +17,7 @@ from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
+from lrgan_jax.models.checkpoint import fingerprint, load, save
 
 BASE = StyleGAN2Config(channels=(4, 4, 2), z_dim=5, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 SQUARE = dataclasses.replace(BASE, z_dim=6)  # as rosinality's code wants it

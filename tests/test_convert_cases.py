@@ -14,13 +14,13 @@ import reference
 from nvidia_records import generator
 from tolerances import PARITY, worst
 
-from lrgan_jax.checkpoint import load
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.convert.check.verify import verify
 from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
+from lrgan_jax.models.checkpoint import load
 
 RIGHT = {  # file: reference, noise, what the notes say of it
     "ros_full.pt": ("ros", "const", ()),

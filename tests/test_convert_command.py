@@ -12,11 +12,12 @@ import reference
 
 import convert
 import lrgan_jax.convert
-from lrgan_jax import checkpoint, errors
+from lrgan_jax.base import errors
 from lrgan_jax.commands import convert as command
 from lrgan_jax.convert import CheckpointError, check, formats, write
 from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2
+from lrgan_jax.models import checkpoint
 
 SMALL = StyleGAN2Config(channels=(4, 2), z_dim=6, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 
@@ -146,7 +147,7 @@ def test_a_full_disk_is_one_line(file, gen, convert_command, tmp_path, monkeypat
             code, said = convert_command(file, model)
             assert code == 1 and f"{model} cannot be written: No space left on device" in only_line(said)
     with monkeypatch.context() as patch:
-        patch.setattr("lrgan_jax.files.os.replace", full)
+        patch.setattr("lrgan_jax.base.files.os.replace", full)
         checkpoint.save(tmp_path / "again", gen)
         code, said = convert_command("--to", "nvidia", tmp_path / "again", tmp_path / "back.pt")
         assert code == 1 and "back.pt cannot be written: No space left on device" in only_line(said)

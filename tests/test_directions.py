@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lrgan_jax import directions as instrumented
-from lrgan_jax import files
+from lrgan_jax.base import files
 from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.search import Search
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 import lrgan_jax as lr
 from lrgan_jax import display, images
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 from lrgan_jax.generators.shown import facts
 from lrgan_jax.previews import FEW, FRAMES

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tolerances import rounding, worst
 
-from lrgan_jax import checkpoint
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2Config, dcgan, sample_z, stylegan2
+from lrgan_jax.models import checkpoint
 from lrgan_jax.training import DistillConfig, Schedule, TrainingError, distill, distill_step
 from lrgan_jax.training import distillation as module
 

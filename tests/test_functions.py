@@ -8,7 +8,7 @@ from flax import nnx
 from jax.tree_util import Partial
 
 import lrgan_jax as lr
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, grid
 from lrgan_jax.targets import pair_grams, targets
 from tests.tolerances import worst

@@ -11,11 +11,11 @@ import pytest
 from jax.tree_util import Partial
 
 from lrgan_jax import jacobian
-from lrgan_jax import memory as jacobian_memory
+from lrgan_jax.base import memory as jacobian_memory
+from lrgan_jax.base.memory import fitting_chunk, free_memory
 from lrgan_jax.generators import image_function
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.layers import Moves
-from lrgan_jax.memory import fitting_chunk, free_memory
 from tests.tolerances import EXACT, rounding, worst
 
 D = 5

@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 import reference
 
-from lrgan_jax.generators import DCGAN, WS, DCGANConfig, Latent, StyleGAN2, StyleGAN2Config, W, Z, dcgan, sample_z, stylegan2, to_ws
+from lrgan_jax.generators import (
+    DCGAN,
+    WS,
+    DCGANConfig,
+    Latent,
+    StyleGAN2,
+    StyleGAN2Config,
+    W,
+    Z,
+    dcgan,
+    sample_z,
+    stylegan2,
+    to_ws,
+)
 from lrgan_jax.generators.protocol import check_noise
 
 CONFIG = StyleGAN2Config(channels=(3, 2), z_dim=5, w_dim=6, mapping_layers=1, mapping_features=6, embed_features=0)

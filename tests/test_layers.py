@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrgan_jax import edit, find_directions, region_grams, sample_z, to_ws
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import image_function
 from lrgan_jax.layers import Moves, layers_text, moves_of, spread
 from tests.tolerances import worst

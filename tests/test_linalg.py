@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tolerances import rounding
 
-from lrgan_jax import analyse, linalg
+from lrgan_jax import analyse
+from lrgan_jax.base import linalg
 
 LOOP = """
 import jax, jax.numpy as jnp

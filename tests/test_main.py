@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 import lrgan_jax.__main__ as command
-from lrgan_jax import Directions, checkpoint, embedded_models, images, render, to_ws
+from lrgan_jax import Directions, embedded_models, images, render, to_ws
+from lrgan_jax.models import checkpoint
 
 
 @pytest.fixture

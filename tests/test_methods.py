@@ -13,9 +13,9 @@ from lrgan_jax.generators import ModelInfo, W, Z, dcgan, sample_z
 from lrgan_jax.methods.ganspace import find as ganspace
 from lrgan_jax.methods.ganspace import regressed_components
 from lrgan_jax.pipeline import find_directions, global_directions
+from lrgan_jax.regions import region_mask
 from lrgan_jax.search import Search
 from lrgan_jax.targets import pair_grams, targets
-from lrgan_jax.regions import region_mask
 from tests import reference
 from tests.linear import REGIONS, SIDE, Linear, linear
 from tests.linear import D as WIDTH

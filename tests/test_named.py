@@ -7,9 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lrgan_jax import checkpoint, edit, embedded_models, load, named_direction, named_directions, near_frontal, region_change, render, to_ws
+from lrgan_jax import (
+    edit,
+    embedded_models,
+    load,
+    named_direction,
+    named_directions,
+    near_frontal,
+    region_change,
+    render,
+    to_ws,
+)
 from lrgan_jax.__main__ import main
 from lrgan_jax.directions import Directions, DirectionsError
+from lrgan_jax.models import checkpoint
 from lrgan_jax.regions import region_mask
 
 NAMED = [(model, name) for model in embedded_models() for name in named_directions(model)]

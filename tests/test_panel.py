@@ -12,9 +12,9 @@ from tolerances import PARITY
 
 import lrgan_jax as lr
 from lrgan_jax import images, methods
+from lrgan_jax.base.errors import LrganError
 from lrgan_jax.commands.explore import file_or_frontal
 from lrgan_jax.commands.options import Which
-from lrgan_jax.errors import LrganError
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, render, stylegan2
 from lrgan_jax.panel.masks import LARGEST_PICTURE, opened, pack, surroundings, unpack
 from lrgan_jax.panel.studio import Studio

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import lrgan_jax as lr
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.commands.options import UsageError, Which
-from lrgan_jax.errors import InputError
 from lrgan_jax.generators.sampling import given, most_frontal, seeded
 from tests.tolerances import worst
 

@@ -8,7 +8,19 @@ import pytest
 import reference
 from tolerances import EXACT, PARITY, PARITY_W, rounding, worst
 
-from lrgan_jax.generators import WS, ModelInfo, StyleGAN2, StyleGAN2Config, W, Z, image_function, render, sample_z, stylegan2, to_ws
+from lrgan_jax.generators import (
+    WS,
+    ModelInfo,
+    StyleGAN2,
+    StyleGAN2Config,
+    W,
+    Z,
+    image_function,
+    render,
+    sample_z,
+    stylegan2,
+    to_ws,
+)
 
 TINY = StyleGAN2Config(
     channels=(5, 4, 3), z_dim=6, w_dim=7, mapping_layers=2, mapping_features=5, embed_features=0, filter=(0.1, 0.2, 0.3, 0.4)

@@ -18,11 +18,12 @@ from jax.tree_util import Partial
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
-from lrgan_jax import Directions, analyse, checkpoint, find_directions, region_grams, sweep
+from lrgan_jax import Directions, analyse, find_directions, region_grams, sweep
 from lrgan_jax.commands.options import Which
 from lrgan_jax.generators import DCGAN, WS, W, Z, from_function, image_function, stylegan2
-from lrgan_jax.sweep import loop
+from lrgan_jax.models import checkpoint
 from lrgan_jax.search import Search
+from lrgan_jax.sweep import loop
 from lrgan_jax.sweep.block import USABLE, Job, Keep, compensated_sum, one, symmetric, upper_triangle
 from lrgan_jax.sweep.store import open_store
 from lrgan_jax.targets import targets

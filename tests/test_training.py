@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 from tolerances import EXACT, rounding, worst
 
-from lrgan_jax import checkpoint
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, ops, stylegan2
+from lrgan_jax.models import checkpoint
 from lrgan_jax.regions import RegionError, load_mask
 from lrgan_jax.training import (
     DataError,

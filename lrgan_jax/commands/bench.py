@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import bench, checkpoint
-from lrgan_jax.checks import check_whole
-from lrgan_jax.files import check_place, write_whole
+from lrgan_jax import bench
+from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.models import checkpoint
 
 
 def bench_command(

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import tyro
 
-from lrgan_jax import array_files
-from lrgan_jax.checkpoint import check_devices, load, save
+from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
+from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
 from lrgan_jax.convert.check.verify import TOLERANCE, verify
@@ -18,10 +18,9 @@ from lrgan_jax.convert.formats import find_network
 from lrgan_jax.convert.metric_networks import write_networks
 from lrgan_jax.convert.reading import read_checkpoint, with_info
 from lrgan_jax.convert.write import back
-from lrgan_jax.errors import ExistsError, InputError, PlaceError
-from lrgan_jax.files import check_place, write_whole
-from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.foreign import CheckpointError, array_files, containers
 from lrgan_jax.generators import Generator, StoredGenerator, StyleGAN2
+from lrgan_jax.models.checkpoint import check_devices, load, save
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax import checkpoint, sweep
+from lrgan_jax import sweep
+from lrgan_jax.base.errors import ExistsError
+from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix
 from lrgan_jax.directions import Directions
-from lrgan_jax.errors import ExistsError
-from lrgan_jax.files import check_place
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pipeline import find_directions
 
 

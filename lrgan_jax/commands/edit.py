@@ -10,17 +10,18 @@ import numpy as np
 import tyro
 from jaxtyping import Array, Float
 
-from lrgan_jax import checkpoint, images
-from lrgan_jax.checks import LONGEST_STEP, check_number, check_whole
+from lrgan_jax import images
+from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
+from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.directions import say_caveat
 from lrgan_jax.commands.options import Layers, Model, UsageError, Which, check_suffix
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit
-from lrgan_jax.files import check_place
 from lrgan_jax.generators import WS, Generator, image_function, render
 from lrgan_jax.layers import Choice, check_layers, spread
 from lrgan_jax.metrics import equal_steps
-from lrgan_jax.named import named_direction
+from lrgan_jax.models import checkpoint
+from lrgan_jax.models.named import named_direction
 
 Rows = Literal["directions", "layers"]
 

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax import checkpoint
-from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.base.checks import check_whole, random_key
+from lrgan_jax.base.interrupt import stop_request
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.generators.sampling import POOL
-from lrgan_jax.interrupt import stop_request
+from lrgan_jax.models import checkpoint
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio

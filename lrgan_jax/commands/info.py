@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax import checkpoint
 from lrgan_jax.commands.options import Model
-from lrgan_jax.named import named_directions
+from lrgan_jax.models import checkpoint
+from lrgan_jax.models.named import named_directions
 
 
 def info_command(model: Annotated[Model | None, tyro.conf.Positional] = None, *, card: bool = False) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from lrgan_jax import methods
-from lrgan_jax.checks import LARGEST_SEED, check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import LARGEST_SEED, check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Z, load_latents
 from lrgan_jax.generators.latent_files import Space
 from lrgan_jax.generators.sampling import Latents, given, seeded

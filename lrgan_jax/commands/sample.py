@@ -5,10 +5,11 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax import checkpoint, images
+from lrgan_jax import images
+from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.options import Model, Which, check_suffix
-from lrgan_jax.files import check_place
 from lrgan_jax.generators import render
+from lrgan_jax.models import checkpoint
 
 
 def sample_command(

@@ -12,9 +12,9 @@ import jax
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint
-from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
+from lrgan_jax.models import checkpoint
 from lrgan_jax.sweep import Keep, Progress, Share, processes, run
 from lrgan_jax.sweep import merge as merge_shares
 from lrgan_jax.sweep import open as open_sweep

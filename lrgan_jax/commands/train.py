@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint
-from lrgan_jax.checks import check_number, check_seed, check_whole
+from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.generators import DCGAN, StyleGAN2, StyleGAN2Config
+from lrgan_jax.models import checkpoint
 from lrgan_jax.training.adversarial import train
 from lrgan_jax.training.data import DataError, folder, sampled
 from lrgan_jax.training.discriminator import DiscriminatorConfig

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.checks import check_whole
+from lrgan_jax.base.checks import check_whole
 from lrgan_jax.compare.effects import Effects, effects, networks
 from lrgan_jax.compare.kept import prepare_kept
 from lrgan_jax.compare.methods import (
@@ -35,7 +35,7 @@ from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO, default_mu
-from lrgan_jax.sweep.results import Sweep
+from lrgan_jax.sweep import Sweep
 
 CURVE = np.geomspace(0.03, 8.0, 7)  # mu of the frontier's curve, in units of the default
 LINE = np.geomspace(CURVE[0], CURVE[-1], 49)  # where it is only drawn: chords between few points would cut the curve

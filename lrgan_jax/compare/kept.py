@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.settings import differences
 from lrgan_jax.compare.setup import Setup, prints
-from lrgan_jax.errors import InputError
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import Z
 from lrgan_jax.layers import layers_text, moves_of
 from lrgan_jax.search import Search
-from lrgan_jax.settings import differences
-from lrgan_jax.sweep.block import symmetric
-from lrgan_jax.sweep.results import Sweep
+from lrgan_jax.sweep import Sweep, symmetric
 
 NAMES = ("gram_inside", "gram_outside")
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first

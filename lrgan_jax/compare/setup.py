@@ -9,15 +9,15 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_whole, random_key
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_whole, random_key
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.compare.stages import Stages
-from lrgan_jax.errors import InputError
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
 from lrgan_jax.search import Search
-from lrgan_jax.sweep.results import Sweep
+from lrgan_jax.sweep import Sweep
 from lrgan_jax.targets import Targets, check_finite, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size

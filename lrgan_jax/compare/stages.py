@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.settings import differences
 from lrgan_jax.evaluation import Loop
-from lrgan_jax.files import write_whole
-from lrgan_jax.settings import differences
 
 SETTINGS = "settings.json"
 

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors.numpy
 
+from lrgan_jax.base.files import write_whole
 from lrgan_jax.convert.formats.rules import Rule, fill, refuse, rename
-from lrgan_jax.files import write_whole
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.errors import CheckpointError
 from lrgan_jax.metrics.networks import NETWORKS, cache_folder

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from lrgan_jax import linalg
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base import linalg
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.pipeline import analyse

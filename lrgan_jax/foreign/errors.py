@@ -1,6 +1,6 @@
 """The one exception with which every reader and converter of this package refuses a file."""
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 
 LONGEST = 2000
 

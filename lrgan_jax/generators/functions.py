@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, check_no_label, check_noise
 from lrgan_jax.generators.shown import Shown

@@ -2,8 +2,8 @@
 import os
 from typing import Literal
 
-from lrgan_jax import array_files
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.foreign import array_files
 from lrgan_jax.generators.latents import WS, Latent, W, Z
 from lrgan_jax.generators.protocol import Generator
 

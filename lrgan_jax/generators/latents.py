@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_number
-from lrgan_jax.errors import InputError, InputTypeError
+from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.errors import InputError, InputTypeError
 
 
 def _binary(operation: Callable):

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_key
-from lrgan_jax.errors import InputError, InputTypeError
+from lrgan_jax.base.checks import check_key
+from lrgan_jax.base.errors import InputError, InputTypeError
 from lrgan_jax.generators.latents import Latent
 from lrgan_jax.generators.windows import Window
 from lrgan_jax.jacobian import pixel_grid

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, Latent, W, Z, weights_dtype
 from lrgan_jax.generators.protocol import Generator, check_generator
 from lrgan_jax.generators.view import render, to_ws

@@ -21,9 +21,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.checks import check_number
-from lrgan_jax.deprecation import deprecated
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.deprecation import deprecated
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise

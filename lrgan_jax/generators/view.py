@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import Generator, MakesParts, Noise
 from lrgan_jax.generators.windows import Window, crop

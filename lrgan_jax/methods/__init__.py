@@ -3,7 +3,7 @@
 A method is a file that ends in its row, and a line here. Whatever lists, explains or draws methods reads this table.
 """
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, HasStyles, W
 from lrgan_jax.methods.chance import RANDOM
 from lrgan_jax.methods.frontier import FRONTIER

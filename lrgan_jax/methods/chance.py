@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lrgan_jax import linalg
-from lrgan_jax.checks import random_key
+from lrgan_jax.base import linalg
+from lrgan_jax.base.checks import random_key
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import weights_dtype
 from lrgan_jax.methods.record import Method

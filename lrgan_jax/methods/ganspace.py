@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_whole
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_whole
 from lrgan_jax.generators import Generator, W, render
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods.record import Method

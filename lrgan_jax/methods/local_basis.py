@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lrgan_jax.checks import check_number
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, W
 from lrgan_jax.generators.latents import Z, check_z, weights_dtype
 from lrgan_jax.methods.record import Method

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax import subspaces
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.rpca import Mode, RobustPCA, robust_pca
 from lrgan_jax.subspaces import TAO, Subspace
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, HasStyles
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search

@@ -2,7 +2,7 @@
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 
 
 def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> Float[np.ndarray, " j"]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.layers import spread
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.metrics.layers import conv, depthwise, max_pool, mean_pool, norm, three_channels
 from lrgan_jax.metrics.networks import RECOGNITION_BLOCKS
 

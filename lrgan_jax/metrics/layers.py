@@ -7,8 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
 
 
 def conv(

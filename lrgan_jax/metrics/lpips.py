@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.metrics.change import Change
 from lrgan_jax.metrics.layers import conv, max_pool, norm, three_channels
 

@@ -14,8 +14,8 @@ from jaxtyping import Array
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lrgan_jax import files
-from lrgan_jax.errors import InputError
+from lrgan_jax.base import files
+from lrgan_jax.base.errors import InputError
 
 Shapes = dict[str, tuple[int, ...]]
 

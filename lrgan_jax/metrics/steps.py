@@ -17,9 +17,9 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_number
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.metrics.change import Change, region_change
 
 TOLERANCE = 1e-3  # of a mean squared change

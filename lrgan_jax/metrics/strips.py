@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.arrays import AnyArray
-from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_number, check_whole
 
 FINE = 8  # short pieces per step of the strip, whose distances are added up
 

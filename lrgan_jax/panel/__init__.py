@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jaxtyping import ArrayLike
 
-from lrgan_jax.errors import MissingPackageError
+from lrgan_jax.base.errors import MissingPackageError
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.search import Search
 

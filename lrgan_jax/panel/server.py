@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent

@@ -16,9 +16,9 @@ from jaxtyping import ArrayLike
 from PIL import Image
 
 from lrgan_jax import images, methods
-from lrgan_jax.checks import LONGEST_STEP
+from lrgan_jax.base.checks import LONGEST_STEP
+from lrgan_jax.base.errors import InputError, LrganError
 from lrgan_jax.editing import edit
-from lrgan_jax.errors import InputError, LrganError
 from lrgan_jax.generators import WS, Generator, Latent, grid, render, to_ws
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.found import DRAWN, Found

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from lrgan_jax.checks import check_number, check_whole
-from lrgan_jax.errors import ConvergenceError, InputError
+from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.errors import ConvergenceError, InputError
 from lrgan_jax.rpca import authors, converged
 from lrgan_jax.rpca.problem import RobustPCA
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int
 
-from lrgan_jax import linalg
+from lrgan_jax.base import linalg
 from lrgan_jax.rpca.problem import Number, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 

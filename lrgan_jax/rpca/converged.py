@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax import linalg
+from lrgan_jax.base import linalg
 from lrgan_jax.rpca.problem import Number, Problem, RobustPCA, Square, answer, dot, evaluate, pose, shrink
 
 RELAX = 1.6

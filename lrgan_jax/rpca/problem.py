@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax import linalg
+from lrgan_jax.base import linalg
 
 Square = Float[Array, "n n"]
 Number = Float[Array, ""]

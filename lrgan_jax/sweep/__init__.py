@@ -19,11 +19,25 @@ On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=
   adds them up, minutes at this size and hours at a hundred times it, where hosts should add up their own first.
 """
 from lrgan_jax.generators.sampling import Latents, given, seeded
-from lrgan_jax.sweep.block import Keep
+from lrgan_jax.sweep.block import Keep, symmetric
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.loop import Progress, run
 from lrgan_jax.sweep.merge import merge
 from lrgan_jax.sweep.processes import Share, join
 from lrgan_jax.sweep.results import Sweep, open  # noqa: A004
 
-__all__ = ["Keep", "Latents", "Progress", "Share", "Sweep", "SweepError", "given", "join", "merge", "open", "run", "seeded"]
+__all__ = [
+    "Keep",
+    "Latents",
+    "Progress",
+    "Share",
+    "Sweep",
+    "SweepError",
+    "given",
+    "join",
+    "merge",
+    "open",
+    "run",
+    "seeded",
+    "symmetric",
+]

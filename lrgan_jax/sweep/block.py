@@ -15,9 +15,9 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
-from lrgan_jax import linalg
-from lrgan_jax.checks import check_whole
-from lrgan_jax.errors import InputError
+from lrgan_jax.base import linalg
+from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled

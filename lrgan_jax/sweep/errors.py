@@ -1,6 +1,6 @@
 """What can be wrong with a sweep or its store; messages are one line for a person."""
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 
 
 class SweepError(InputError):

@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from lrgan_jax import methods
-from lrgan_jax.checks import check_whole
+from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.interrupt import Interrupted, stop_request
+from lrgan_jax.base.memory import default_memory
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents, given
-from lrgan_jax.interrupt import Interrupted, stop_request
-from lrgan_jax.memory import default_memory
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import plan, population, processes
 from lrgan_jax.sweep.ahead import ahead

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorstore as ts
 
-from lrgan_jax.settings import differences
+from lrgan_jax.base.settings import differences
 from lrgan_jax.sweep.errors import Damaged, SweepError
 
 FORMAT = "lrgan_jax sweep 2"

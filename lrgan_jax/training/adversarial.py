@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from lrgan_jax.checks import check_seed
+from lrgan_jax.base.checks import check_seed
 from lrgan_jax.generators import ModelInfo, StyleGAN2
 from lrgan_jax.training import step as steps
 from lrgan_jax.training.data import Data

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image, ImageOps
 
-from lrgan_jax import pictures
-from lrgan_jax.checks import check_seed, check_whole, random_key
-from lrgan_jax.errors import InputError
+from lrgan_jax.base import pictures
+from lrgan_jax.base.checks import check_seed, check_whole, random_key
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.generators import DCGAN, ModelInfo, StyleGAN2, StyleGAN2Config, dcgan, ops, stylegan2
 from lrgan_jax.training.data import sampled
 from lrgan_jax.training.loop import Schedule, Trainer, TrainingError, run

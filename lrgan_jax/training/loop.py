@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from lrgan_jax import checkpoint, images
-from lrgan_jax.checks import check_whole
-from lrgan_jax.errors import InputError
-from lrgan_jax.files import write_whole
+from lrgan_jax import images
+from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.interrupt import Interrupted, stop_request
+from lrgan_jax.base.settings import differences
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
-from lrgan_jax.interrupt import Interrupted, stop_request
 from lrgan_jax.metrics import frechet_distance, sliced_wasserstein
-from lrgan_jax.settings import differences
+from lrgan_jax.models import checkpoint
 from lrgan_jax.training.data import Data
 
 GRID = (6, 12)  # rows and columns of a sheet of samples

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from lrgan_jax.checks import check_number, check_whole
+from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 from lrgan_jax.training import discriminator, losses
 from lrgan_jax.training.augment import SIGN_DECAY, adapted, augment

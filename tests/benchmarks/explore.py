@@ -13,8 +13,8 @@ from playwright.sync_api import sync_playwright
 
 import lrgan_jax as lr
 from lrgan_jax.generators import near_frontal
-from lrgan_jax.panel import Studio
 from lrgan_jax.panel.server import Server
+from lrgan_jax.panel.studio import Studio
 from tests.test_browser import CHROMIUM, drag, move
 
 TIMES = 9

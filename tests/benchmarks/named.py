@@ -1,7 +1,7 @@
 """Find, measure and write the named directions of the embedded models, and a sheet of strips: python tests/benchmarks/named.py MODEL
 
 Each row of RECIPES was chosen by looking at sheets of what `find_directions` gives for the mean over many near-frontal faces. What is
-measured, on other faces, goes into the file's `settings` with the recipe. Takes minutes; overwrites what is there.
+measured, on other faces, goes into the file's `measure`. Takes minutes; overwrites what is there.
 """
 import dataclasses
 import sys
@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lrgan_jax import checkpoint, images, near_frontal
+from lrgan_jax import images
 from lrgan_jax.compare.effects import networks
 from lrgan_jax.compare.figures import median_interval
-from lrgan_jax.directions import FULL_CHANGE, Directions
-from lrgan_jax.generators import image_function, render, to_ws
-from lrgan_jax.metrics import EXPRESSIONS, LANDMARKS, face_expressions, face_landmarks, spread_over_layers, steps_for_change
+from lrgan_jax.directions import FULL_CHANGE, Directions, Measure
+from lrgan_jax.generators import image_function, near_frontal, render, to_ws
+from lrgan_jax.layers import spread
+from lrgan_jax.metrics import EXPRESSIONS, LANDMARKS, face_expressions, face_landmarks, steps_for_change
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.regions import region_mask, shapes_mask
 
@@ -81,19 +83,18 @@ def main(model: str) -> None:
         far = _moved(gen, measured_on, found, recipe, FULL_CHANGE)[2]
         low, high = -float(np.median(far[:, 0])), float(np.median(far[:, 1]))
         leak = [round(float(x), 4) for x in median_interval(leaks)]
-        record: dict[str, Any] = {
-            "meaning": recipe.meaning, "leak": leak[0], "leak_interval": leak[1:], **effects,
-            "found_on": FOUND_ON, "measured_on": MEASURED_ON, "index": recipe.index, "truncation": truncation,
-            "mu": round(float(found.settings["mu"]), 3),
-        }  # fmt: skip
+        measure = Measure(
+            recipe.meaning, leak[0], (leak[1], leak[2]), **effects, found_on=FOUND_ON, measured_on=MEASURED_ON,
+            truncation=truncation, index=recipe.index,
+        )  # fmt: skip
         path: Path = folder / f"{name}.npz"
         path.unlink(missing_ok=True)
         reach = round(low, 2), round(high, 2)
-        named = dataclasses.replace(found, vectors=recipe.sign * found.vectors, step_range=reach, region=recipe.region, settings=record)
+        named = dataclasses.replace(found, vectors=recipe.sign * found.vectors, step_range=reach, region=recipe.region, measure=measure)
         named.save(path)
-        print(name, (low, high), record, flush=True)
+        print(name, (low, high), measure, flush=True)
         shown = to_ws(gen, shown_on).array
-        move = spread_over_layers(jnp.asarray(recipe.sign * found.vectors), shown[0], recipe.layers)[0]
+        move = spread(jnp.asarray(recipe.sign * found.vectors), recipe.layers, gen.num_ws)[0]
         rows.append(render(gen, jnp.stack([w + t * move for w in shown for t in (low, 0.0, high)])))
     sheet(rows, sorted(RECIPES[model])).save(folder / "strips.webp", quality=90)
 
@@ -118,7 +119,7 @@ def _mask(gen, region: str):
 def _moved(gen, latents, found: Directions, recipe: Recipe, change: float):
     """Latents [N, L, d], the move [L, d], steps [N, 2] that change the region by `change`, and mean leak [N]."""
     f, ws, mask = image_function(gen), to_ws(gen, latents).array, jnp.asarray(_mask(gen, recipe.region))[None]
-    move = spread_over_layers(jnp.asarray(recipe.sign * found.vectors), ws[0], recipe.layers)
+    move = spread(jnp.asarray(recipe.sign * found.vectors), recipe.layers, gen.num_ws)
     steps = [steps_for_change(f, w, move[None], mask, change) for w in ws]
     sizes = np.stack([np.asarray(s.size[0, 0]) for s in steps])
     leaks = np.array([float((s.change.outside / s.change.inside).mean()) for s in steps])

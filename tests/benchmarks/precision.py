@@ -9,6 +9,7 @@ of the Gram (Frobenius), the largest angle between the attribute spaces and the 
 inexact direction leaks more than the exact one at the same change, to first order.
 """
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -18,8 +19,10 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 
 import lrgan_jax as lr  # noqa: E402
-from lrgan_jax.pipeline import analyse, generator_grams  # noqa: E402
+from lrgan_jax.layers import Moves  # noqa: E402
+from lrgan_jax.pipeline import analyse  # noqa: E402
 from lrgan_jax.regions import region_mask  # noqa: E402
+from lrgan_jax.targets import generator_grams  # noqa: E402
 
 BITS = {"highest": 23, "TF32": 10, "bfloat16": 7}  # of fraction
 LATENTS, LEADING = 4, 5
@@ -42,7 +45,7 @@ def grams(gen, ws, masks, bits):
     try:
         if bits < 23:
             lax.conv_general_dilated, jnp.matmul = rounded(originals[0], bits), rounded(originals[1], bits)
-        return generator_grams(gen, ws, masks, channels="stack")
+        return generator_grams(gen, ws, masks, moves=Moves(gen.num_ws), channels="stack")
     finally:
         lax.conv_general_dilated, jnp.matmul = originals
         jax.clear_caches()
@@ -58,10 +61,10 @@ def main(models) -> None:
     for name in models:
         gen = lr.load(name)
         regions = list(gen.info.regions)[:4]
-        masks = np.stack([region_mask(region, gen.size[0], gen.info.regions) for region in regions])
+        masks = np.stack([region_mask(region, gen.size, gen.info.regions) for region in regions])
         ws = lr.to_ws(gen, gen.mapping(lr.sample_z(gen, jax.random.key(0), LATENTS), truncation=0.7))
         exact = grams(gen, ws, masks, 23)
-        solve = jax.jit(jax.vmap(jax.vmap(analyse)))
+        solve = jax.jit(jax.vmap(jax.vmap(partial(analyse, several=("attribute", "frontier")))))
         truth = solve(exact.inside, exact.outside)
         for precision in ("TF32", "bfloat16"):
             found = grams(gen, ws, masks, BITS[precision])

@@ -11,9 +11,10 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from lrgan_jax import checkpoint, images  # noqa: E402
+from lrgan_jax import images  # noqa: E402
 from lrgan_jax.generators import image_function, render, sample_z, to_ws  # noqa: E402
 from lrgan_jax.metrics import sliced_wasserstein  # noqa: E402
+from lrgan_jax.models import checkpoint
 from lrgan_jax.training import losses, sampled  # noqa: E402
 
 COMPARED, PAIRED, LENGTHS = 10_000, 256, 256

@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lrgan_jax.base.errors import MissingPackageError
 from lrgan_jax.convert.check.peers import PEERS, Arguments, Peer
 from lrgan_jax.convert.formats import Network
 from lrgan_jax.convert.formats.rules import Rule, rename
 from lrgan_jax.convert.formats.stylegan2.names import common_tensors
 from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
-from lrgan_jax.errors import MissingPackageError
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import Generator, StyleGAN2, StyleGAN2Config, ops, stylegan2
 

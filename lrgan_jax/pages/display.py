@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from lrgan_jax import images
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 
 SIDE = 128  # pixels of the longer side of a picture among others, at most; small ones are enlarged up to that
 ALONE = 512  # of one alone, at most

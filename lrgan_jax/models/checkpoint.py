@@ -19,8 +19,8 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from lrgan_jax.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
-from lrgan_jax.files import check_place
+from lrgan_jax.base.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
+from lrgan_jax.base.files import check_place
 from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, architecture
 
 DESCRIPTION = "model.json"
@@ -34,7 +34,7 @@ class ModelError(InputError):
 
 def embedded_models() -> dict[str, Path]:
     """Name -> folder of the models inside this package."""
-    root = Path(str(resources.files("lrgan_jax") / "models"))
+    root = Path(str(resources.files("lrgan_jax.models")))
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{DESCRIPTION}"))}
 
 

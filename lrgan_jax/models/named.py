@@ -6,8 +6,8 @@ library over many faces, named by looking, and measured on others (`tests/benchm
 from pathlib import Path
 from typing import Any
 
-from lrgan_jax import checkpoint
 from lrgan_jax.directions import Directions, DirectionsError
+from lrgan_jax.models import checkpoint
 
 
 def named_directions(model: Any) -> dict[str, Directions]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from lrgan_jax.errors import InputError, InputTypeError
+from lrgan_jax.base.errors import InputError, InputTypeError
 
 LONGEST_STEP = 1e6  # latent units; beyond, float32 has hardly a digit left of the latent that a step starts from
 LARGEST_SEED = 2**32 - 1  # JAX takes others modulo 2^32 unless 64 bits are on, so that two seeds would silently be one; folded in alike

@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 from PIL import Image
 
-from lrgan_jax import pictures, region_pictures
-from lrgan_jax.errors import InputError
+from lrgan_jax.base import pictures
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.regions import pictures as region_pictures
 
 Mask = Float[np.ndarray, "h w"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageOps
 
-from lrgan_jax.errors import InputError
+from lrgan_jax.base.errors import InputError
 
 PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
 

@@ -3,7 +3,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lrgan_jax.errors import DeniedError, FolderError, NoFolderError, PlaceError
+from lrgan_jax.base.errors import DeniedError, FolderError, NoFolderError, PlaceError
 
 
 def cache_folder() -> Path:

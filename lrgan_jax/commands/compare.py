@@ -9,37 +9,32 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from lrgan_jax import checkpoint, sweep
+from lrgan_jax import sweep
+from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.interrupt import Interrupted
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
-from lrgan_jax.errors import InputError
-from lrgan_jax.files import check_place, write_whole
-from lrgan_jax.generators.sampling import seeded
-from lrgan_jax.interrupt import Interrupted
 from lrgan_jax.layers import layers_text
+from lrgan_jax.models import checkpoint
 from lrgan_jax.pages.kit import COLOURS
-from lrgan_jax.search import Search
 
 FILES = ("index.html", "plane.svg", "figures.json")
 
 
 def compare_command(
     *,
-    model: Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")] = "faces-dcgan",
+    model: Model = "faces-dcgan",
     out: Path = Path("lrgan-compare"),
     num_latents: int = 64,
     num_walked: int = 16,
     regions: tuple[str, ...] = (),
-    layers: Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")] = None,
-    per_layer: bool = False,
-    protect: tuple[str, ...] = (),
-    labels: tuple[int, ...] = (),
-    truncation: float = 1.0,
-    seed: int = 0,
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
+    search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
+    which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
 ) -> None:
     """Compare all methods at the same change inside the region, as the paper does and beyond; tables, a page, and
     figures as JSON.
@@ -47,57 +42,33 @@ def compare_command(
     After a stop the same command goes on where it was.
 
     Args:
-        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         out: the folder to write: index.html, plane.svg and figures.json.
-        num_latents: how many random latents. 64 take an hour on two CPU cores.
+        num_latents: how many random latents, or the first of a file.
         num_walked: walks are compared with straight edits from so many of them.
         regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
           default.
-        layers: the layers to differentiate and edit, such as 4-7; all by default.
-        per_layer: a vector for each layer (W+) instead of one that all of them share.
-        protect: what must keep still, as regions; the whole rest by default.
-        labels: classes of a conditional model, taken in turn.
-        truncation: below 1 pulls latents towards the mean.
-        seed: of everything random; the same seed gives the same figures, but for the seconds.
         from_sweep: take latents and Grams of what `lrgan sweep --grams float32` kept.
+        search: how to look for directions, by every method.
+        which: which latents; the same seed gives the same figures, but for the seconds.
     """
     for name in FILES:
         check_place(out / name)
     gen = checkpoint.load(model)
-    names = regions or tuple(gen.info.regions)[:4]
-    if not names:
-        raise InputError(
-            "this model has no named regions: name some of the papers' tables, such as --regions eyes mouth nose"
-        )
     if num_latents < 2 or num_walked < 1:
-        raise InputError("at least 2 latents are compared, and 1 walked from")
-    search = Search(layers=layers, per_layer=per_layer, protect=list(protect) or None, draw=seed)
-    source = (
-        sweep.open(from_sweep) if from_sweep else seeded(gen, seed, num_latents, labels=labels, truncation=truncation)
-    )
+        raise UsageError("at least 2 latents are compared, and 1 walked from")
+    asked = search.search().but(draw=which.seed)
+    source = sweep.open(from_sweep) if from_sweep else which.of(gen, num_latents)
+    how = {"num_latents": num_latents, "num_walked": num_walked, "folder": out / STAGES, "progress": shown}
     try:
-        comparison = run(
-            gen,
-            source,
-            tuple(dict.fromkeys(names)),
-            search,
-            num_latents=num_latents,
-            num_walked=num_walked,
-            folder=out / STAGES,
-            progress=shown,
-        )
+        comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
     except KeyboardInterrupt:
         raise Interrupted("stopped, with all finished pieces kept; the same command goes on", signal.SIGINT) from None
-    about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": search.to_json()}
-    where = (
-        f"latents of the sweep {from_sweep}"
-        if from_sweep
-        else f"random latents, seed {seed}, truncation {truncation:g}"
-    )
-    note = f"{num_latents} {where}, {layers_text(layers)}."
-    figures = summary(comparison)
-    settings = about | {"sweep": from_sweep} if from_sweep else about | {"truncation": truncation, "seed": seed}
-    text = json.dumps(as_json(settings | figures._asdict()), indent=1, allow_nan=False) + "\n"
+    figures, latents = summary(comparison), from_sweep or which.words(num_latents)
+    about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": asked.to_json(), "latents": latents}
+    text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"
+    where = f"{num_latents} latents of the sweep {from_sweep}" if from_sweep else latents
+    note = f"{where}, {layers_text(asked.layers)}."
     write_whole(out / "figures.json", text.encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())

@@ -7,7 +7,7 @@ black; and grey levels that fill much of it. The messages are the end of a line 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lrgan_jax.pictures import Picture, PictureError
+from lrgan_jax.base.pictures import Picture, PictureError
 
 SCALES = (1, 255, 65535)  # the numbers that are white, in masks
 NEAR = 0.1  # of white: what lies so near to black or white is noise

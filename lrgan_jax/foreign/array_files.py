@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.errors import InputError
-from lrgan_jax.foreign import CheckpointError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.foreign.containers import read as read_foreign
+from lrgan_jax.foreign.errors import CheckpointError
 
 INFLATED = 100  # times the file's size that an .npz may take in memory, and 16 MB besides
 
