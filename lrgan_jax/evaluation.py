@@ -203,7 +203,7 @@ def collected(
     first_inside, first_outside = (np.asarray(rates(vectors, gram)) for gram in (inside, outside))
     steps = Edits(*(np.stack(of_latents, axis=1) for of_latents in zip(*found, strict=True)))  # [K, N, R, 2]
     changes = steps.inside.mean(-1), steps.outside.mean(-1)
-    return Measured(first_inside, first_outside, steps.size, *changes, steps.reached.all(-1))
+    return Measured(first_inside, first_outside, steps.size, *changes, np.all(steps.reached, axis=-1))
 
 
 def edits(
@@ -220,9 +220,9 @@ def edits(
       wanted: one number, or one for each of the K.
     """
     same = scene.search.channels == "stack"  # what is measured, and the Gram is of
-    wanted = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
+    each = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
     latent = scene.ws.array[n]
-    step = _steps(scene.image_at(n), latent, vectors, inside if same else None, scene.masks, wanted, scene.moves)
+    step = _steps(scene.image_at(n), latent, vectors, inside if same else None, scene.masks, each, scene.moves)
     size, changed, outside = map(np.asarray, (step.size, step.change.inside, step.change.outside))
     if scene.kept is not None:
         outside = _beside(scene, n, vectors, size)

@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tyro
 from jax.tree_util import Partial
 
+import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
-from lrgan_jax.compare import as_json, command, effects, experiment, methods, summary, walks
+from lrgan_jax.commands import compare as command
+from lrgan_jax.compare import as_json, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import _free_spots, _labels, letters, picture
@@ -42,7 +43,7 @@ LATENTS, REGIONS, WALKED, SAMPLES = 3, 2, 1, 256
 WITHOUT_MAPPING = [name for name in METHODS if name != "local_basis"]
 TITLES = [METHODS[name].title for name in WITHOUT_MAPPING]
 VARIANTS = (*methods.OTHERS, *AROUND)
-# Images are float32 with errors of about 1e-6; changes have a root mean square of 0.14 inside, and 0.02 at least outside.
+# Images are float32 with errors of about 1e-6, changes a root mean square of 0.14 inside, 0.02 at least outside.
 RENDERED = 1e-3
 ASKED = 1e-3 + RENDERED  # of the change asked for: steps are solved for to 1 part in 1,000
 
@@ -57,15 +58,17 @@ def few_samples():
 
 
 def run_command(*words):
-    """`lrgan compare` with these words."""
-    tyro.cli(command.compare_command, args=[*map(str, words)], config=(tyro.conf.FlagCreatePairsOff,))
+    """`lrgan compare` with these words -> exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["lrgan", "compare", *map(str, words)])
+        return main.main()
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, small_dcgan, few_samples):
     """`lrgan compare` in an empty folder, without metric networks.
 
-    Output, the folder, and the comparison behind it all.
+    Exit code, output, the folder, and the comparison behind it all.
     """
     folder = tmp_path_factory.mktemp("compare")
     checkpoint.save(folder / "model", DCGAN(small_dcgan.config, small_dcgan.variables, INFO))
@@ -76,8 +79,8 @@ def written(tmp_path_factory, small_dcgan, few_samples):
             command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1]
         )
         numbers = ("--num-latents", LATENTS, "--num-walked", WALKED)
-        run_command("--model", folder / "model", "--out", folder / "out", *numbers, "--regions", *BOXES)
-    return out.getvalue(), folder / "out", kept[0]
+        code = run_command("--model", folder / "model", "--out", folder / "out", *numbers, "--regions", *BOXES)
+    return code, out.getvalue(), folder / "out", kept[0]
 
 
 @pytest.fixture(scope="module")
@@ -562,12 +565,13 @@ def test_command_writes_figures_and_a_page(written, figures):
 
     No piece is left.
     """
-    out, folder, _ = written
-    assert sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html", "plane.svg"]
+    code, out, folder, _ = written
+    assert code == 0 and sorted(path.name for path in folder.iterdir()) == ["figures.json", "index.html", "plane.svg"]
     stored = json.loads(
         (folder / "figures.json").read_text(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON")
     )
-    about = {"model": "small", "fingerprint": stored["fingerprint"], "search": {}, "truncation": 1.0, "seed": 0}
+    latents = "3 random latents, seed 0, truncation 1"
+    about = {"model": "small", "fingerprint": stored["fingerprint"], "search": {}, "latents": latents}
     assert stored == json.loads(json.dumps(as_json(about | figures._asdict()))) and len(stored["fingerprint"]) == 64
     assert {*stored["leaks"]["ReSeFa"]["upper"]} == {"median", "low", "high"}
     lines = out[out.index("change outside") :].splitlines()
@@ -616,7 +620,7 @@ def test_page_shows_every_method_and_region(written, compared):
     """A row of the first table for every method, a plane and strips for every region, a dot for every method in each
     plane.
     """
-    found = read((written[1] / "index.html").read_text())
+    found = read((written[2] / "index.html").read_text())
     assert [about["aria-label"].split(":")[0] for tag, about in found.tags if tag == "svg"] == [*BOXES]
     labels = [about["alt"] for tag, about in found.tags if tag == "img"]
     assert {f"{title}, {region}" for title in TITLES for region in BOXES} < {*labels}
@@ -632,7 +636,7 @@ def test_page_shows_every_method_and_region(written, compared):
 
 def test_picture_is_a_file_of_its_own(written, compared):
     """plane.svg is XML without scripts: every region's name, every method's, and two dots for each in each region."""
-    text = (written[1] / "plane.svg").read_text()
+    text = (written[2] / "plane.svg").read_text()
     tags = [element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()]
     assert tags[0] == "svg" and "script" not in tags and "nan" not in text
     assert tags.count("circle") == 2 * len(compared.methods) * REGIONS
@@ -689,17 +693,28 @@ def test_a_method_without_a_direction_is_shown_as_such(compared):
         (("--model", "nowhere"), "no model 'nowhere'"),
     ],
 )
-def test_bad_input_ends_in_one_line(written, small_dcgan, tmp_path, args, says):
-    """An error of one line that commands show as it is, and nothing on disk."""
+def test_bad_input_ends_in_one_line(written, small_dcgan, tmp_path, capsys, args, says):
+    """One line on stderr, exit code 1, and nothing on disk."""
     checkpoint.save(tmp_path / "plain", small_dcgan)
-    places = {"PLAIN": str(tmp_path / "plain"), "MODEL": str(Path(written[1]).parent / "model")}
-    with pytest.raises(LrganError) as caught:
-        run_command("--out", tmp_path / "out", *(places.get(arg, arg) for arg in args))
-    assert says in str(caught.value) and "\n" not in str(caught.value)
+    places = {"PLAIN": str(tmp_path / "plain"), "MODEL": str(Path(written[2]).parent / "model")}
+    assert run_command("--out", tmp_path / "out", *(places.get(arg, arg) for arg in args)) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and says in err
     assert not (tmp_path / "out").exists()
 
 
 # Stopped, and of a sweep
+
+
+def test_ctrl_c_says_that_it_goes_on(written, tmp_path, monkeypatch, capsys):
+    """In one line, with the exit code that shells expect."""
+
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", stopped)
+    assert run_command("--model", Path(written[2]).parent / "model", "--out", tmp_path) == 130
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 class Stopped(Exception):

@@ -97,7 +97,9 @@ MAPS = np.float32(np.random.default_rng(5).standard_normal((4, 5, 3)))
 PARTS = {name: {"size": 8, "boxes": [[0, 2 * k, 4, 2]]} for k, name in enumerate(("a", "b", "c", "d"))}
 
 
-@pytest.mark.parametrize("search", [Search(protect={"c": 2.0, "d": 1.0}), Search(per_layer=True)])
+@pytest.mark.parametrize(
+    "search", [Search(protect={"c": 2.0, "d": 1.0}), Search(per_layer=True), Search(size=4, channels="mean")]
+)
 def test_any_image_class_and_search(search):
     """A wide image drawn by class, what must keep still named, a vector for each layer: all of it counts."""
     gen = from_function(wide, (2, 5), c_dim=2, regions=PARTS)

@@ -1,6 +1,7 @@
 """`lrgan compare`: options to an experiment, its tables and its page."""
 
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.interrupt import Interrupted
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
@@ -58,7 +60,10 @@ def compare_command(
     asked = search.search().but(draw=which.seed)
     source = sweep.open(from_sweep) if from_sweep else which.of(gen, num_latents)
     how = {"num_latents": num_latents, "num_walked": num_walked, "folder": out / STAGES, "progress": shown}
-    comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
+    try:
+        comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped, with all finished pieces kept; the same command goes on", signal.SIGINT) from None
     figures, latents = summary(comparison), from_sweep or which.words(num_latents)
     about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": asked.to_json(), "latents": latents}
     text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"

@@ -12,7 +12,6 @@ from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.commands.options import Model, SearchOptions, Which, regions_or_own
 from lrgan_jax.generators import Generator, Latent, near_frontal
-from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.models import checkpoint
 
 
@@ -30,14 +29,14 @@ def demo_command(
     Args:
         model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         out: the page to write.
-        num_latents: how many faces. Near-frontal ones are picked out of 512; of a file or of classes, the first.
+        num_latents: how many faces. Near-frontal ones are picked out of 256; of a file or of classes, the first.
         regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
           default.
         search: how to look for directions; the page compares four methods.
         which: which latents.
     """
     check_place(out)
-    check_whole("--num-latents", num_latents, most=POOL)
+    check_whole("--num-latents", num_latents, most=demo.POOL)
     gen = checkpoint.load(model)
     regions = regions_or_own(regions, gen)
     latents, note = _faces(gen, num_latents, which)
@@ -56,9 +55,9 @@ def demo_command(
 def _faces(gen: Generator, num: int, which: Which) -> tuple[Latent, str]:
     """The latents, and words for whoever wants the same ones."""
     if which.latents is None and not which.labels and which.cutoff is None:
-        faces = near_frontal(gen, random_key(which.seed), num, truncation=which.truncation)
+        faces = near_frontal(gen, random_key(which.seed), num, truncation=which.truncation, pool=demo.POOL)
         about = f"seed {which.seed}, truncation {which.truncation:g}"
-        return faces, f"The {num} faces nearest to frontal of {POOL} random ones, {about}."
+        return faces, f"The {num} faces nearest to frontal of {demo.POOL} random ones, {about}."
     every = which.of(gen, num)
     if which.latents is None:
         return every.all(), f"The first {which.words(num)}."

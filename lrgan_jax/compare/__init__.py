@@ -1,6 +1,7 @@
 """The paper's evaluation on one footing for every method.
 
-setup        latents, regions and their Grams, computed once, or taken from a sweep
+setup        latents, regions and their Grams, computed once
+kept         the same Grams, taken from a sweep
 stages       what is done is kept, piece by piece: a comparison goes on where it was stopped
 methods      the direction by which each method would edit a region, and the same asked otherwise
 walks        straight edits against walks

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.base.checks import check_whole
-from lrgan_jax.compare.effects import Effects, effects
+from lrgan_jax.compare.effects import Effects, effects, networks
+from lrgan_jax.compare.kept import prepare_kept
 from lrgan_jax.compare.methods import (
     Ranks,
     Vectors,
@@ -26,7 +27,7 @@ from lrgan_jax.compare.methods import (
     ranks,
     variants,
 )
-from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, prepare_kept, settings_of
+from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, settings_of
 from lrgan_jax.compare.stages import Progress, Stages
 from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
@@ -101,11 +102,16 @@ def run(
     check_whole("num_walked", num_walked)
     chosen = choose(gen, latents, num_latents)
     scene = Scene.of(gen, chosen.ws, regions, search or Search())
-    kept = isinstance(latents, Sweep)
-    stages = Stages(folder, settings_of(scene, chosen, num_walked=num_walked, kept=kept), progress)
-    setup = prepare_kept(scene, chosen.z, latents) if kept else prepare(scene, chosen.z, stages)
+    settings = settings_of(scene, chosen, num_walked) | {"networks": sorted(networks())}
+    stages = Stages(folder, settings, progress)
+    if isinstance(latents, Sweep):
+        return _compared(prepare_kept(scene, chosen.z, latents), num_walked, stages)
+    return _compared(prepare(scene, chosen.z, stages), num_walked, stages)
 
-    find = cache(partial(finder, setup))
+
+def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
+    """What follows from the Grams."""
+    scene, find = setup.scene, cache(partial(finder, setup))
     found = directions_of_all(setup, stages, find)
     names, vectors = tuple(found), np.stack([of.vectors for of in found.values()])
     asked = {
@@ -113,27 +119,22 @@ def run(
     }
     frontier = stages.keep("frontier", Frontier, lambda: _frontier(setup, vectors))
     groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
-    of_methods, of_curve, of_matched, *of_asked = _measured(setup, groups, stages)
-    best = names.index("frontier")
-    walked = slice(min(num_walked, len(scene.ws)))
+    measured, curve, matched, *of_asked = _measured(setup, groups, stages)
+    walked = names.index("frontier"), slice(num_walked)
+    walks = stages.each("walks", OfRegion, len(scene.regions))
     return Comparison(
-        setup,
-        names,
-        vectors,
-        of_methods,
-        {name: float(of.seconds) for name, of in found.items() if np.isfinite(of.seconds)},
-        of_curve,
-        frontier.line,
-        of_matched,
-        dict(zip(asked, of_asked, strict=True)),
-        stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
-        compare_walks(
-            scene,
-            vectors[best, walked],
-            of_methods.size[best, walked],
-            stages.each("walks", OfRegion, len(scene.regions)),
-        ),
-        effects(scene, vectors, of_methods.size, stages.each("effects", Effects, len(scene.ws))),
+        setup=setup,
+        methods=names,
+        vectors=vectors,
+        measured=measured,
+        seconds={name: float(of.seconds) for name, of in found.items() if np.isfinite(of.seconds)},
+        curve=curve,
+        line=frontier.line,
+        matched=matched,
+        variants=dict(zip(asked, of_asked, strict=True)),
+        ranks=stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
+        walks=compare_walks(scene, vectors[walked], measured.size[walked], walks),
+        effects=effects(scene, vectors, measured.size, stages.each("effects", Effects, len(scene.ws))),
     )
 
 

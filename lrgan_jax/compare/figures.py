@@ -91,7 +91,7 @@ def summary(comparison: Comparison) -> Figures:
             | {way: _over_regions(leak) for way, leak in zip(ways, c.variants[m].leak, strict=True)}
             for m in ASKED
         },
-        {f"{scale:g}": RankFigures(*(_middle(a[s]) for a in c.ranks)) for s, scale in enumerate(SCALES)},
+        {f"{scale:g}": RankFigures(*(_middle(np.asarray(a[s])) for a in c.ranks)) for s, scale in enumerate(SCALES)},
         {f"{strength:g}": _walks(c.walks, s) for s, strength in enumerate(STRENGTHS)},
         {titles[m]: seconds for m, seconds in c.seconds.items()},
     )

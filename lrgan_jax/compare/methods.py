@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
@@ -28,7 +29,7 @@ OTHERS = ("another image's", "all images' mean")  # Grams in place of a latent's
 RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many steps
 
 # From the Grams of all latents and regions to directions [N, R, m], NaN where there is none.
-Finder = Callable[[Array, Array], Array]
+Finder = Callable[[AnyArray, AnyArray], AnyArray]
 
 
 class Found(NamedTuple):
@@ -50,11 +51,11 @@ class Vectors(NamedTuple):
 class Ranks(NamedTuple):
     """Of the low-rank parts, for S scales of lambda at the first latents."""
 
-    rank_inside: Int[np.ndarray, "s n r"]
-    rank_outside: Int[np.ndarray, "s n r"]
-    energy_inside: Float[np.ndarray, "s n r"]  # share of the Gram's trace
-    energy_outside: Float[np.ndarray, "s n r"]
-    converged: Bool[np.ndarray, "s n r"]
+    rank_inside: Int[AnyArray, "s n r"]
+    rank_outside: Int[AnyArray, "s n r"]
+    energy_inside: Float[AnyArray, "s n r"]  # share of the Gram's trace
+    energy_outside: Float[AnyArray, "s n r"]
+    converged: Bool[AnyArray, "s n r"]
 
 
 def compared(setup: Setup) -> list[Method]:

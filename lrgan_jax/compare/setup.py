@@ -9,16 +9,15 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.base.settings import differences
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
-from lrgan_jax.layers import layers_text, moves_of
 from lrgan_jax.search import Search
-from lrgan_jax.sweep import Sweep, symmetric
+from lrgan_jax.sweep import Sweep
 from lrgan_jax.targets import Targets, check_finite, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
@@ -72,7 +71,7 @@ def choose(gen: Generator, latents: Latents | Latent | ArrayLike | Sweep, num: i
     if isinstance(latents, Sweep):
         numbers, record = np.flatnonzero(latents.usable())[:num], latents.manifest["settings"]["latents"]
         label = one_hot(gen, record.get("labels", []), numbers) if gen.classes == "synthesis" else None
-        ws = WS(np.asarray(latents["ws"][numbers]), label)
+        ws, record = WS(np.asarray(latents["ws"][numbers]), label), {**record, "numbers": numbers.tolist()}
     else:
         latents = latents if isinstance(latents, Latents) else given(gen, latents)
         numbers, record = np.arange(min(num or latents.num, latents.num)), latents.record
@@ -100,47 +99,7 @@ def prepare(scene: Scene, z: Z | None, stages: Stages) -> Setup:
     return Setup(scene, z, *own, *around)
 
 
-def prepare_kept(scene: Scene, z: Z | None, sweep: Sweep) -> Setup:
-    """The Grams of a sweep that kept them, of its first usable latents; of regions drawn otherwise it has none.
-
-    Raises:
-      InputError: if it is of another model, of other regions or settings, or kept no Grams in 32 bits.
-    """
-    check_kept(scene, sweep)
-    numbers = np.flatnonzero(sweep.usable())[: len(scene.ws)]
-    rows = [sweep.regions.index(region) for region in scene.regions]
-    own = [symmetric(np.asarray(sweep[name][numbers])[:, rows]) for name in ("gram_inside", "gram_outside")]
-    return Setup(scene, z, *own, *(gram[:, None][:, :0] for gram in own))
-
-
-def check_kept(scene: Scene, sweep: Sweep) -> None:
-    """Refuse Grams of something else.
-
-    Raises:
-      InputError: naming what differs.
-    """
-    if "gram_inside" not in sweep.arrays or sweep["gram_inside"].dtype.name != "float32":
-        raise InputError('this sweep has not kept its Grams in 32 bits: sweep again, with grams="float32"')
-    before, prints = sweep.manifest["settings"], _prints(scene.targets.masks)
-    if missing := [region for region in scene.regions if region not in sweep.regions]:
-        raise InputError(f"this sweep has no region {missing[0]!r}, it has {', '.join(sweep.regions)}")
-    options, search = before["options"], scene.search
-    kept = {"model": before["model"]} | {
-        name: options.get(name, getattr(Search(), name)) for name in ("channels", "pooling")
-    }
-    asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
-    different = list(differences(asked, kept))
-    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options.get("per_layer", False)) != scene.moves:
-        different.append(f"it moves {layers_text(options['layers'])}")
-    if prints[: len(scene.regions)] != [before["regions"][region] for region in scene.regions]:
-        different.append("its regions of these names are drawn otherwise, or at another size")
-    if (options.get("protect") is None) != (scene.targets.keep is None) or not _same_protected(scene, options, prints):
-        different.append("something else keeps still")
-    if different:
-        raise InputError(f"this sweep's Grams are of something else: {'; '.join(different)}")
-
-
-def settings_of(scene: Scene, chosen: Chosen, *, num_walked: int, kept: bool) -> dict[str, Any]:
+def settings_of(scene: Scene, chosen: Chosen, num_walked: int) -> dict[str, Any]:
     """What all the figures of a comparison follow from.
 
     A model without a fingerprint is told by an image of its own.
@@ -148,31 +107,19 @@ def settings_of(scene: Scene, chosen: Chosen, *, num_walked: int, kept: bool) ->
     gen, keep = scene.gen, scene.targets.keep
     default = Search()
     return {
-        "model": gen.info.fingerprint or _prints(render(gen, scene.ws[:1]))[0],
+        "model": gen.info.fingerprint or prints(render(gen, scene.ws[:1]))[0],
         "latents": chosen.record,
         "regions": list(scene.regions),
-        "masks": _prints(scene.targets.masks),
+        "masks": prints(scene.targets.masks),
         "weights": None if keep is None else keep.tolist(),
         "search": scene.search.but(method=default.method, num=default.num).to_json(),
         "walked": num_walked,
-        "of a sweep": kept,
         "version": version("lrgan_jax"),
     }
 
 
-def _same_protected(scene: Scene, options: dict[str, Any], prints: list[str]) -> bool:
-    """Whether each region has the same beside it. Of a sweep's regions some may be left out."""
-    keep = scene.targets.keep
-    if keep is None:
-        return True
-    protect = options["protect"]
-    weights = np.asarray(protect["weights"])
-    same = [*protect["masks"].values()] == prints[len(scene.regions) :]
-    return same and all(any(np.array_equal(row, other) for other in weights) for row in keep)
-
-
-def _prints(masks: Float[np.ndarray, "k ..."]) -> list[str]:
-    """As a sweep's manifest has them."""
+def prints(masks: Float[AnyArray, "k ..."]) -> list[str]:
+    """What tells arrays apart, as a sweep's manifest does."""
     return [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in masks]
 
 
@@ -211,7 +158,7 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
     ]
 
 
-def over_all(function: Callable[..., Any]) -> Callable[..., Any]:
+def over_all(function: Callable[..., Any]) -> Any:
     """`function` of a Gram pair, and more of the same axes, compiled, for every latent and region.
 
     One after the other: solvers stop when they are done, where a batch would wait for its slowest.

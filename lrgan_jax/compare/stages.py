@@ -19,7 +19,7 @@ from lrgan_jax.evaluation import Loop
 
 SETTINGS = "settings.json"
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", bound=tuple)  # a NamedTuple of arrays, or of None where something is missing
 Progress = Callable[[str, Sequence[int]], Any]  # wraps the numbers that a stage named so goes through
 
 
@@ -48,31 +48,26 @@ class Stages:
         else:
             write_whole(place, json.dumps(settings, indent=1).encode())
 
-    def keep(self, name: str, kind: Callable[..., Record], compute: Callable[[], Record]) -> Record:
-        """The record `name`, as it was kept, or computed and kept now.
-
-        Args:
-          kind: a NamedTuple of arrays, or of None where something is missing.
-        """
+    def keep(self, name: str, kind: type[Record], compute: Callable[[], Record]) -> Record:
+        """The record of this kind and name, as it was kept, or computed and kept now."""
         if self.folder is None:
             return compute()
-        path = self.folder / f"{name}.npz"
+        path, fields = self.folder / f"{name}.npz", [*kind.__annotations__]
         if path.exists():
             with np.load(path) as kept:
-                missing = dict.fromkeys(kind._fields)  # type: ignore[attr-defined]
-                return kind(**missing | dict(kept))
+                return kind(**dict.fromkeys(fields) | dict(kept))
         record = compute()
         content = io.BytesIO()
-        np.savez(content, **{field: a for field, a in record._asdict().items() if a is not None})  # type: ignore[attr-defined]
+        np.savez(content, **{field: a for field, a in zip(fields, record, strict=True) if a is not None})
         write_whole(path, content.getbuffer())
         return record
 
-    def each(self, name: str, kind: Callable[..., Any], num: int) -> Loop:
-        """The loop over `num` latents that keeps the record of each."""
+    def each(self, name: str, kind: type[tuple], num: int) -> Loop:
+        """The loop over `num` latents, or regions, that keeps the record of each."""
 
-        def loop(of_latent):
+        def loop(of_one):
             numbers = self.progress(name, range(num))
-            return [self.keep(f"{name}-{n:05d}", kind, lambda n=n: of_latent(n)) for n in numbers]
+            return [self.keep(f"{name}-{n:05d}", kind, lambda n=n: of_one(n)) for n in numbers]
 
         return loop
 

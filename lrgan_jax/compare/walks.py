@@ -16,7 +16,7 @@ from lrgan_jax.metrics import step_for_change
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
 REACH = 6.0  # length of a walk in usual steps: it bends, so it needs more of them
 NUM_STEPS = 16
-WAYS = np.float32([-1, 1])
+WAYS = np.array([-1, 1], np.float32)
 
 
 class Walks(NamedTuple):
@@ -61,10 +61,10 @@ def compare_walks(
 
 def _of_region(scene: Scene, r: int, vectors: Float[np.ndarray, "n m"], sizes: Float[np.ndarray, "n 2"]) -> OfRegion:
     """All latents, both ways, all strengths: [N, 2, S] until the end. Where no direction is, there are no figures."""
-    there = np.isfinite(vectors).all(-1) & np.isfinite(sizes).all(-1)
+    there = np.all(np.isfinite(vectors), axis=-1) & np.all(np.isfinite(sizes), axis=-1)
     vectors, sizes = np.where(there[:, None], vectors, 0), np.where(there[:, None], sizes, 0)
     forwards = sizes[..., None, None] * scene.spread(vectors)[:, None] * WAYS[:, None, None]  # [N, 2, L, d]
-    straight = np.float32(STRENGTHS)[:, None, None] * forwards[:, :, None]
+    straight = np.array(STRENGTHS, np.float32)[:, None, None] * forwards[:, :, None]
     inside, outside = _changes(scene, r, straight)
 
     paths = _walked(scene, r, vectors, REACH * sizes)

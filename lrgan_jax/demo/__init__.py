@@ -4,7 +4,7 @@ edits       directions of four methods, what they do at the same change inside, 
 page        all of it as HTML
 """
 
-from lrgan_jax.demo.edits import Demo, Edit, run
+from lrgan_jax.demo.edits import POOL, Demo, Edit, run
 from lrgan_jax.demo.page import caveat, leak_ratios, page
 
-__all__ = ["Demo", "Edit", "caveat", "leak_ratios", "page", "run"]
+__all__ = ["POOL", "Demo", "Edit", "caveat", "leak_ratios", "page", "run"]

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.base import linalg
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.pipeline import analyse
@@ -22,16 +23,19 @@ OURS, PLAIN = COMPARED.index("frontier"), COMPARED.index("attribute")
 SHOWN = 0.03  # mean squared change inside at the ends of a strip: 22 grey levels, plain to see
 WANTED = [CHANGE] * len(COMPARED) + [SHOWN] * 2  # of every method, and of the two whose ends are shown
 FRAMES = 7
+POOL = (
+    256  # random latents that faces are picked from: out of 512 they are hardly more frontal, and take a second longer
+)
 
 
 class Found(NamedTuple):
     """What the analysis of one latent and region says."""
 
-    vectors: Float[Array, "*r k m"]  # of each method, NaN where it has none
-    mu: Float[Array, "*r"]
-    spectra: Float[Array, "*r 2 m"]  # eigenvalues of L_A and L_B, their sizes falling
-    ranks: Int[Array, "*r 2"]
-    settled: Bool[Array, "*r"]
+    vectors: Float[AnyArray, "*r k m"]  # of each method, NaN where it has none
+    mu: Float[AnyArray, "*r"]
+    spectra: Float[AnyArray, "*r 2 m"]  # eigenvalues of L_A and L_B, their sizes falling
+    ranks: Int[AnyArray, "*r 2"]
+    settled: Bool[AnyArray, "*r"]
 
 
 class Edit(NamedTuple):
@@ -134,7 +138,8 @@ def _edit(found: Found, measured: Measured, frames: np.ndarray, plain: np.ndarra
       measured: [M, R], at the one latent. frames, plain: [S, H, W, C].
     """
     ours = measured.inside[OURS, r], measured.outside[OURS, r], measured.outside[PLAIN, r]
-    about = found.spectra[r], tuple(map(int, found.ranks[r])), float(found.mu[r])
+    ranks = int(found.ranks[r, 0]), int(found.ranks[r, 1])
+    about = np.asarray(found.spectra[r]), ranks, float(found.mu[r])
     return Edit(frames, _change(frames), _change(plain), *about, *map(float, ours))
 
 

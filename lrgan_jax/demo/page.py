@@ -51,7 +51,7 @@ def caveat(demo: Demo) -> str:
 
 
 def _leaks(demo: Demo) -> str:
-    reached = demo.measured.reached.all(1)
+    reached = np.all(demo.measured.reached, axis=1)
     rows = []
     for name, ratios, all_reached in zip(demo.methods, leak_ratios(demo), reached, strict=True):
         cells = [f"{ratio:.2f}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
