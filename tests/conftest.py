@@ -48,20 +48,27 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
-MOST_MAPS = 40_000
+MOST_MAPS, MOST_MEMORY = 40_000, 2**31
 
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then
-    crashes.
+    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA crashes.
 
     As long as there is room they are kept for the next file, which then need not trace and load them again.
     """
     yield
-    maps = Path("/proc/self/maps")
-    if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
+    if not _room():
         jax.clear_caches()
+
+
+def _room() -> bool:
+    """Whether this process has taken little of the memory and of the maps; nobody knows but on Linux."""
+    maps, pages = Path("/proc/self/maps"), Path("/proc/self/statm")
+    if not maps.exists() or not pages.exists():
+        return False
+    taken = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return maps.read_bytes().count(b"\n") < MOST_MAPS and taken < MOST_MEMORY
 
 
 @pytest.fixture(scope="session")
