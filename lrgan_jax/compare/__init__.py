@@ -8,7 +8,7 @@ walks        straight edits against walks
 effects      what LPIPS and the face networks see of the edits
 experiment   all of this as one run; `evaluation` measures
 figures      medians with confidence intervals, `summary`
-plane, page, command     the picture, the page, `lrgan compare`
+plane, page  the picture, the page
 """
 
 from lrgan_jax.compare.experiment import STAGES, Comparison, run
