@@ -25,7 +25,10 @@ COMMANDS = {  # name -> file and function; a file is read when its command is as
     "compare": "compare:compare_command",
     "bench": "bench:bench_command",
 }
-REPORT = "this is a bug in lrgan_jax, not in what you asked for: please report it, with the lines above, where you got the package from"
+REPORT = (
+    "this is a bug in lrgan_jax, not in what you asked for: please report it, with the lines above, "
+    "where you got the package from"
+)
 
 
 def command(name: str) -> Any:

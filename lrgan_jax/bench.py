@@ -1,8 +1,11 @@
-"""What this machine gives: `lrgan bench`. Every figure is measured in one run, beside a matrix product and a convolution.
+"""What this machine gives: `lrgan bench`. Every figure is measured in one run, beside a matrix product and a
+convolution.
 
-The yardstick is column / forward: the time of one column of the Jacobian over that of one image in a batch as large as the chunk of
-tangents. Models too large to differentiate along all of their latent are timed on a sample of columns, and it is said so.
+The yardstick is column / forward: the time of one column of the Jacobian over that of one image in a batch as large as
+the chunk of tangents. Models too large to differentiate along all of their latent are timed on a sample of columns, and
+it is said so.
 """
+
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -61,18 +64,24 @@ class Machine(NamedTuple):
 def machine(*, solves: int = 2) -> Machine:
     """Yardsticks; `solves` matrices in the solver's batch, 0 to leave it out."""
     a, x, k = (jnp.ones(shape, jnp.float32) for shape in ((2048, 2048), (8, 64, 64, 128), (3, 3, 128, 128)))
-    conv = jax.jit(lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")))
+    conv = jax.jit(
+        lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    )
     return Machine(
         f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
         jax.__version__,
         2 * 2048**3 / seconds(jax.jit(jnp.matmul), a, a),
         2 * 9 * 128**2 * 8 * 64**2 / seconds(conv, x, k),
-        solves / seconds(jax.jit(jax.vmap(lambda m: robust_pca(m, 1 / 60).low_rank)), _grams_like(solves, 512)) if solves else float("nan"),
+        solves / seconds(jax.jit(jax.vmap(lambda m: robust_pca(m, 1 / 60).low_rank)), _grams_like(solves, 512))
+        if solves
+        else float("nan"),
     )
 
 
 def _grams_like(num: int, d: int) -> Any:
-    """Grams [num, d, d] of random Jacobians: 20 directions that matter, outliers, and faint noise, as `robust_pca` is made for."""
+    """Grams [num, d, d] of random Jacobians: 20 directions that matter, outliers, and faint noise, as `robust_pca` is
+    made for.
+    """
     random = np.random.default_rng(0)
     shape = (num, 4 * d, d)
     signal = random.standard_normal((num, 4 * d, 20)) @ random.standard_normal((num, 20, d)) / np.sqrt(20)
@@ -119,7 +128,11 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     column = (bare - some_bare) / (num - num // 2)
     grams, jacobian = grams + share * (grams - some), bare + share * (bare - some_bare)
     found = run(mask)
-    pair = (found.inside[0, 0], found.outside[0, 0]) if num == gen.w_dim and found.outside is not None else _grams_like(2, gen.w_dim)
+    pair = (
+        (found.inside[0, 0], found.outside[0, 0])
+        if num == gen.w_dim and found.outside is not None
+        else _grams_like(2, gen.w_dim)
+    )
     solve = seconds(lambda a, b: analyse(a, b).candidates["frontier"].vectors, *pair)
     return Measured(
         name,
@@ -148,7 +161,9 @@ def grows(name: str) -> bool:
 
 
 def by_block(name: str, *, columns: int = 16) -> Iterator[dict[str, Any]]:
-    """For each block of a "skip" StyleGAN2: seconds of an image and of a column, GFLOP and MB, by growing the network block by block."""
+    """For each block of a "skip" StyleGAN2: seconds of an image and of a column, GFLOP and MB, by growing the network
+    block by block.
+    """
     gen = model(name)
     before = {"forward": 0.0, "column": 0.0, "gflop": 0.0, "megabytes": 0.0}
     assert isinstance(gen, StyleGAN2), "see `grows`"
@@ -213,17 +228,20 @@ def _analysis(compiled) -> dict[str, float]:
 
 def table(rows: list[Measured]) -> str:
     """A line per model, in fixed columns."""
-    head = "model          size  latent  columns  images/s  column/forward  Jacobian  Grams  directions  GFLOP/s  peak memory"
-    return "\n".join([head, *(
-        f"{r.model:14} {r.resolution:4} {r.latent:7} {r.columns:8} {r.forward_images:9.1f} {r.column_over_forward:15.2f}"
-        f" {r.jacobian:7.2f} s {r.grams:4.2f} s {r.directions:9.2f} s {r.tangent_flops / 1e9:8.0f} {r.peak_memory / 2**30:8.2f} GB"
-        for r in rows
-    )])  # fmt: skip
+    heads = ("size", "latent", "columns", "images/s", "column/forward", "Jacobian", "Grams", "directions", "GFLOP/s")
+    lines = ["model         " + "".join(f"{head:>16}" for head in (*heads, "peak memory"))]
+    for r in rows:
+        sizes = r.resolution, r.latent, r.columns, f"{r.forward_images:.1f}", f"{r.column_over_forward:.2f}"
+        times = [f"{seconds:.2f} s" for seconds in (r.jacobian, r.grams, r.directions)]
+        cells = *sizes, *times, f"{r.tangent_flops / 1e9:.0f}", f"{r.peak_memory / 2**30:.2f} GB"
+        lines.append(f"{r.model:14}" + "".join(f"{cell:>16}" for cell in cells))
+    return "\n".join(lines)
 
 
 def block_table(rows: list[dict[str, Any]]) -> str:
     """A line per block."""
-    head = "  size  forward ms  column ms    GFLOP       MB"
-    return "\n".join([head, *(
-        f"  {r['size']:4} {1e3 * r['forward']:11.2f} {1e3 * r['column']:10.2f} {r['gflop']:8.3f} {r['megabytes']:8.1f}" for r in rows
-    )])  # fmt: skip
+    lines = ["  size  forward ms  column ms    GFLOP       MB"]
+    for r in rows:
+        times = f"{1e3 * r['forward']:11.2f} {1e3 * r['column']:10.2f}"
+        lines.append(f"  {r['size']:4} {times} {r['gflop']:8.3f} {r['megabytes']:8.1f}")
+    return "\n".join(lines)

@@ -1,8 +1,10 @@
 """The record that a user saves and shares: directions with their layers, range, and where they come from.
 
-Two file forms are written. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows alone, which is how
-the authors of LowRankGAN and ReSeFa publish theirs. Read are rows alone in any file of one array, torch's, too; none can carry code.
+Two file forms are written. `.npz` holds everything: the arrays, and one JSON text for the rest. `.npy` holds the rows
+alone, which is how the authors of LowRankGAN and ReSeFa publish theirs. Read are rows alone in any file of one array,
+torch's, too; none can carry code.
 """
+
 import dataclasses
 import io
 import json
@@ -60,8 +62,10 @@ class Measure:
     Attributes:
       meaning: what a positive step does, for a person.
       leak: change outside over change inside, with its 95 % interval.
-      expression, landmarks: the face networks' largest change: of a probability, of a part's place as a share of the image.
-      found_on, measured_on: seed and number of latents. truncation: of both. index: which of the directions found it was.
+      expression, landmarks: the face networks' largest change: of a probability, of a part's place as a share of the
+        image.
+      found_on, measured_on: seed and number of latents. truncation: of both. index: which of the directions found it
+        was.
     """
 
     meaning: str = ""
@@ -77,12 +81,15 @@ class Measure:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Directions:
-    """k directions that belong together, best first. Equal ones are equal in every number and field, wherever they come from.
+    """k directions that belong together, best first. Equal ones are equal in every number and field, wherever they come
+    from.
 
     Attributes:
       vectors: unit rows [k, d], the same on all layers; or moves of ws (W+), [k, L, d].
-      inside, outside: first-order change of the region and of the rest per squared unit of step, [k]; None if never measured.
-      kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see `subspaces.Candidates`.
+      inside, outside: first-order change of the region and of the rest per squared unit of step, [k]; None if never
+        measured.
+      kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see
+        `subspaces.Candidates`.
       layers: rows of ws that move; None for all.
       step_range: suggested smallest and largest step.
       region, method, model, fingerprint: where they come from; the fingerprint is the model's.
@@ -171,8 +178,8 @@ class Directions:
         if self.found.converged:
             return ""
         return (
-            "the robust PCA behind these directions stopped before it converged, so their ranks, and with them the directions, are "
-            "provisional"
+            "the robust PCA behind these directions stopped before it converged, so their ranks, and with them "
+            "the directions, are provisional"
         )
 
     @property
@@ -230,8 +237,9 @@ class Directions:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Directions":
-        """Read either form, or another program's file of rows: .npy, .npz, .pt. [d] is one row, [L, d] are L rows, whatever the model;
-        a move of L layers (W+) is [1, L, d]. The published directions come with their authors' layers and ranges (see `published`).
+        """Read either form, or another program's file of rows: .npy, .npz, .pt. [d] is one row, [L, d] are L rows,
+        whatever the model; a move of L layers (W+) is [1, L, d]. The published directions come with their authors'
+        layers and ranges (see `published`).
 
         Raises:
           DirectionsError: in one line, if the file is missing, damaged, or something else.
@@ -256,10 +264,20 @@ class Directions:
     @classmethod
     def _from_rows(cls, rows: np.ndarray, path: Path) -> "Directions":
         rows = rows[None] if rows.ndim == 1 else rows[:, 0] if rows.ndim == 3 and rows.shape[1] == 1 else rows
-        if rows.ndim not in (2, 3) or not rows.size or not np.issubdtype(rows.dtype, np.floating) or not np.isfinite(rows).all():
+        if (
+            rows.ndim not in (2, 3)
+            or not rows.size
+            or not np.issubdtype(rows.dtype, np.floating)
+            or not np.isfinite(rows).all()
+        ):
             what = f"{rows.dtype} of shape {list(rows.shape)}"
-            raise DirectionsError(f"{path}: directions are finite rows [k, d], or moves of layers [k, L, d], this is {what}")
-        if rows.dtype not in (np.float32, np.float64):  # halves would round steps, and JAX takes no other order of bytes
+            raise DirectionsError(
+                f"{path}: directions are finite rows [k, d], or moves of layers [k, L, d], this is {what}"
+            )
+        if rows.dtype not in (
+            np.float32,
+            np.float64,
+        ):  # halves would round steps, and JAX takes no other order of bytes
             rows = rows.astype(np.float32)
         found = Found(source=path.name)
         if (known := recognise(rows)) is None:
@@ -333,19 +351,39 @@ def _of_settings(settings: Any) -> dict[str, Any]:
         raise ValueError("settings are values by name")
     parts = {kind: {f.name for f in dataclasses.fields(kind)} for kind in (Found, Measure)}
     of = {kind: {name: value for name, value in settings.items() if name in names} for kind, names in parts.items()}
-    other = {name: json.dumps(value) for name, value in settings.items() if not any(name in names for names in parts.values())}
+    other = {
+        name: json.dumps(value)
+        for name, value in settings.items()
+        if not any(name in names for names in parts.values())
+    }
     measure = _made(Measure, of[Measure]) if of[Measure] else None
     return {"found": _made(Found, of[Found]), "measure": measure, "search": None, "notes": other}
 
 
-NUMBERS = {"mu": float, "leak": float, "truncation": float, "rank_inside": int, "rank_outside": int, "average": int, "index": int}
+NUMBERS = {
+    "mu": float,
+    "leak": float,
+    "truncation": float,
+    "rank_inside": int,
+    "rank_outside": int,
+    "average": int,
+    "index": int,
+}
 TEXTS, PAIRS, TABLES = ("source", "meaning"), ("leak_interval", "found_on", "measured_on"), ("expression", "landmarks")
 
 
 def _made(kind: type, values: dict[str, Any]) -> Any:
     """One of the typed parts, each field of the kind that it should be."""
     for name, value in values.items():
-        allowed = (NUMBERS[name], int) if name in NUMBERS else str if name in TEXTS else bool if name == "converged" else list | dict
+        allowed = (
+            (NUMBERS[name], int)
+            if name in NUMBERS
+            else str
+            if name in TEXTS
+            else bool
+            if name == "converged"
+            else list | dict
+        )
         if not isinstance(value, allowed) or (name in NUMBERS and not np.isfinite(value)):
             raise ValueError(f"{name} is of the wrong kind")
     return kind(**{name: tuple(value) if name in PAIRS else value for name, value in values.items()})

@@ -1,4 +1,5 @@
 """latents + directions -> latents: straight edits, and walks that follow the curve along which the rest keeps still."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,13 +29,14 @@ def edit(
     Args:
       ws: latents [N, d], or [N, L, d] with one row per layer, of any of our latent types or plain.
       directions: k directions, or plain rows [k, d], one row [d], or moves of ws (W+) [k, L, d].
-      steps: [..., k], units of latent length; the k moves are added up, leading axes make one batch of edits each. With a single
-        direction the last axis may be left out: a number is one edit, [S] are S edits.
+      steps: [..., k], units of latent length; the k moves are added up, leading axes make one batch of edits each. With
+        a single direction the last axis may be left out: a number is one edit, [S] are S edits.
       layers: rows of ws to move; None takes the directions' own, which may be all.
     Returns:
       Latents of the same type and dtype, [..., N, d] or [..., N, L, d], the leading axes being those of `steps`.
     Raises:
-      ValueError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step longer than 1e6.
+      ValueError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step
+        longer than 1e6.
     """
     rows = jnp.atleast_2d(jnp.asarray(directions.vectors if isinstance(directions, Directions) else directions))
     if layers is None and isinstance(directions, Directions):
@@ -44,19 +46,28 @@ def edit(
     check_number("latents", latents)
     check_number("steps", steps, least=-LONGEST_STEP, most=LONGEST_STEP)
     if latents.shape[-1] != rows.shape[-1]:
-        raise InputError(f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model")
+        raise InputError(
+            f"the directions have {rows.shape[-1]} numbers, the latents {latents.shape[-1]}: not the same model"
+        )
     if rows.ndim == 3 and latents.shape[1:] != rows.shape[1:]:
-        raise InputError(f"these directions move {rows.shape[1]} layers: they take ws [N, {rows.shape[1]}, d], got {list(latents.shape)}")
+        raise InputError(
+            f"these directions move {rows.shape[1]} layers: they take ws [N, {rows.shape[1]}, d], "
+            f"got {list(latents.shape)}"
+        )
     if len(rows) == 1 and steps.shape[-1:] != (1,):
         steps = steps[..., None]
     if steps.shape[-1:] != (len(rows),):
         raise InputError(f"{len(rows)} directions take steps of shape [..., {len(rows)}], got {list(steps.shape)}")
     rows = rows[:, None] if rows.ndim < latents.ndim else rows  # [k, 1 or L, d] for ws
-    move = jnp.tensordot(steps, rows, 1, precision="highest")  # [..., d] or [..., 1 or L, d]; bfloat16 would turn long steps
+    move = jnp.tensordot(
+        steps, rows, 1, precision="highest"
+    )  # [..., d] or [..., 1 or L, d]; bfloat16 would turn long steps
     move = jnp.expand_dims(move, -latents.ndim)  # the latents' own axis
     if layers is not None:
         if latents.ndim != 3:
-            raise InputError("layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)")
+            raise InputError(
+                "layers can be chosen only in ws [N, L, d]; spread w over the layers first, with to_ws(gen, w)"
+            )
         move = move * moves_of(layers, latents.shape[1]).weights(move.dtype)[:, None]
     edited = latents + move
     if jnp.issubdtype(latents.dtype, jnp.floating):  # directions and steps may be of more bits, or fewer
@@ -77,17 +88,18 @@ def walk(
 ) -> WS:
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 
-    A straight edit is local only as long as the Jacobian stays what it was. Here the Grams are computed again at every step, and the
-    direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its meaning; the farther an edit, the more
-    that saves. Costs a Jacobian a step.
+    A straight edit is local only as long as the Jacobian stays what it was. Here the Grams are computed again at every
+    step, and the direction is replaced by the nearest one in the mu-local subspace found there, so it keeps its
+    meaning; the farther an edit, the more that saves. Costs a Jacobian a step.
 
     Args:
       w: w [N, w_dim] or ws [N, num_ws, w_dim].
       direction: one direction for all latents, or rows [N, d]; moves of ws [1, num_ws, d] or [N, num_ws, d] (W+).
       region: as `find_directions` takes it.
       length: of the whole path in latent units, one number or [N]; negative ones walk the other way.
-      search, overrides: settings of `Search` as in `find_directions`, of which `protect`, `layers`, `channels`, `pooling`, `size` and
-        `mu` count: the inside-to-outside ratio to keep, None for `default_mu` at each point. Without layers the directions' own move.
+      search, overrides: settings of `Search` as in `find_directions`, of which `protect`, `layers`, `channels`,
+        `pooling`, `size` and `mu` count: the inside-to-outside ratio to keep, None for `default_mu` at each point.
+        Without layers the directions' own move.
     Returns:
       The points of the path, [num_steps + 1, N, num_ws, w_dim], the latents themselves first.
     Raises:
@@ -126,7 +138,9 @@ def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: in
 
 
 @jax.jit
-def _turned(rows: Float[Array, "n m"], inside: Float[Array, "n m m"], outside: Float[Array, "n m m"], mu) -> Float[Array, "n m"]:
+def _turned(
+    rows: Float[Array, "n m"], inside: Float[Array, "n m m"], outside: Float[Array, "n m m"], mu
+) -> Float[Array, "n m"]:
     def of_one(row, a, b):
         return nearest_local_direction(row, a, b, default_mu(a, b) if mu is None else mu)
 

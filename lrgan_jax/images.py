@@ -1,4 +1,5 @@
 """Arrays to pictures: uint8, strips, grids, heat maps, files."""
+
 import base64
 import io
 import os
@@ -18,7 +19,8 @@ GAP = 2  # pixels of white between the tiles of a strip or grid
 
 
 def to_uint8(images: ArrayLike) -> UInt8[np.ndarray, "*n h w 3"]:
-    """[-1, 1] -> 0..255, rounded and clipped. Grey becomes three channels; a second or fourth channel is opacity, over white.
+    """[-1, 1] -> 0..255, rounded and clipped. Grey becomes three channels; a second or fourth channel is opacity, over
+    white.
 
     Raises:
       ValueError: on other numbers of channels.
@@ -92,7 +94,9 @@ def save(path: str | os.PathLike, picture: Picture, *, enlarge: int = 1) -> Path
     return write_whole(path, encode(picture, enlarge))
 
 
-def save_animation(path: str | os.PathLike, images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12) -> Path:
+def save_animation(
+    path: str | os.PathLike, images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
+) -> Path:
     """Write images [S, H, W, C] as an endless `.gif` or `.webp`, there and back again.
 
     Raises:
@@ -105,6 +109,11 @@ def save_animation(path: str | os.PathLike, images: ArrayLike, *, enlarge: int =
     frames = [Image.fromarray(np.repeat(np.repeat(tile, enlarge, 0), enlarge, 1)) for tile in (*tiles, *tiles[-2:0:-1])]
     buffer = io.BytesIO()
     frames[0].save(
-        buffer, path.suffix[1:].upper(), save_all=True, append_images=frames[1:], duration=round(1000 / frames_per_second), loop=0
+        buffer,
+        path.suffix[1:].upper(),
+        save_all=True,
+        append_images=frames[1:],
+        duration=round(1000 / frames_per_second),
+        loop=0,
     )
     return write_whole(path, buffer.getvalue())

@@ -1,16 +1,20 @@
-"""How every pixel answers to every latent direction: the Grams of image regions, for any pure function from a latent to an image.
+"""How every pixel answers to every latent direction: the Grams of image regions, for any pure function from a latent to
+an image.
 
-Symbols: f one latent -> one image [H, W, C]; J = df/dw [P, d], its P rows being pixels (times channels when they are stacked) at the
-size asked for; region r weighs pixel p by m_p in [0, 1] and counts n_r = sum m_p rows. Then
+Symbols: f one latent -> one image [H, W, C]; J = df/dw [P, d], its P rows being pixels (times channels when they are
+stacked) at the size asked for; region r weighs pixel p by m_p in [0, 1] and counts n_r = sum m_p rows. Then
 
     inside  M_r = J^T diag(m) J / n_r          outside  M_rest = J^T diag(1 - m) J / (P - n_r)
 
-Forward mode: d tangents, in chunks, through the linearised f, so P does not matter to the cost. All regions share one J, and the
-rest of the image is the total minus the region, so J is computed once, reduced to d x d matrices and forgotten. Where fewer rows than
-columns of J are wanted, as of a region of a few pixels whose rest does not matter, reverse mode computes just those rows.
+Forward mode: d tangents, in chunks, through the linearised f, so P does not matter to the cost. All regions share one
+J, and the rest of the image is the total minus the region, so J is computed once, reduced to d x d matrices and
+forgotten. Where fewer rows than columns of J are wanted, as of a region of a few pixels whose rest does not matter,
+reverse mode computes just those rows.
 
-Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse mode, one pass per pixel, and the same matrices.
+Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse mode, one pass per pixel, and the same
+matrices.
 """
+
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
@@ -40,7 +44,9 @@ class RegionGrams(NamedTuple):
     """Grams J^T J / n of N latents and R regions; units: (image value per unit of latent) squared."""
 
     inside: Float[Array, "n r d d"]
-    outside: Float[Array, "n r d d"] | None  # of the rest of the image, zeros where a region covers all; None if not wanted
+    outside: (
+        Float[Array, "n r d d"] | None
+    )  # of the rest of the image, zeros where a region covers all; None if not wanted
     image: Float[Array, "n h w c"]
     jacobian: Float[Array, "n g v c d"] | None  # only if asked for
 
@@ -72,20 +78,24 @@ def region_grams(
     """Grams of every region and of the rest of the image, at every latent, from one pass over the Jacobian.
 
     Args:
-      f: any pure function of one latent, [d] or [L, d], to one image [H, W, C]. Compiled once per function object: pass the same one
-        again, or a `jax.tree_util.Partial` (as `image_function` returns), whose arguments are then no part of the program.
-      latents: [N, d], or [N, L, d] with one row per layer; or these and class labels [N, c], of which f takes one as its second
-        argument, and is not differentiated by it.
-      masks: weights in [0, 1] at the Jacobian's size: [R, h, w] shared by all latents, or [N, R, h, w]. A single [h, w] is R = 1.
-      layers: rows of ws that move together, as numbers or as text, "4-7" or "4,6"; None moves all. With [N, L, d] latents only.
-        `layers.Moves` also has a vector for each row; d of the result is then the rows' together.
-      size: longer side of the Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and about 256 above it.
+      f: any pure function of one latent, [d] or [L, d], to one image [H, W, C]. Compiled once per function object: pass
+        the same one again, or a `jax.tree_util.Partial` (as `image_function` returns), whose arguments are then no part
+        of the program.
+      latents: [N, d], or [N, L, d] with one row per layer; or these and class labels [N, c], of which f takes one as
+        its second argument, and is not differentiated by it.
+      masks: weights in [0, 1] at the Jacobian's size: [R, h, w] shared by all latents, or [N, R, h, w]. A single [h, w]
+        is R = 1.
+      layers: rows of ws that move together, as numbers or as text, "4-7" or "4,6"; None moves all. With [N, L, d]
+        latents only. `layers.Moves` also has a vector for each row; d of the result is then the rows' together.
+      size: longer side of the Jacobian's pixel grid; None keeps the image's up to 256, the authors' size, and about 256
+        above it.
       pooling: from the image's size to `size`: means of blocks, or every k-th pixel as the authors do.
       channels: "mean" is the authors' way, "sum" ReSeFa's, "stack" keeps each channel as rows of its own.
       rest: False leaves out the rest of the image, and with it every pixel in no region.
       chunk: tangents computed at once; None fits them to `memory` and to what the platform makes use of.
       memory: bytes to take beyond arguments and results, a few d x d matrices apart; None takes half of what is free.
-      precision: of matrix products inside f and its tangents, a `jax.default_matmul_precision`. The Grams are always "highest".
+      precision: of matrix products inside f and its tangents, a `jax.default_matmul_precision`. The Grams are always
+        "highest".
       keep_jacobian: also return J, [N, h, w, C or 1, d].
     Raises:
       ValueError: on shapes that do not fit, empty masks, weights outside [0, 1], or latents that are not finite.
@@ -94,12 +104,16 @@ def region_grams(
     latents, *labels = map(jnp.asarray, latents if isinstance(latents, tuple) else (latents,))
     check_number("latents", latents)
     if latents.ndim not in (2, 3):
-        raise InputError(f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1")
+        raise InputError(
+            f"latents are [N, d] or [N, L, d], got {list(latents.shape)}; give one latent a leading axis of 1"
+        )
     if not len(latents):
         raise InputError("there is no latent to take the Jacobian at")
     if latents.ndim == 2 and layers is not None:
         raise InputError("layers can be chosen only in ws [N, L, d]; these latents are [N, d]")
-    moves = layers if isinstance(layers, Moves) else moves_of(layers, latents.shape[1]) if latents.ndim == 3 else Moves()
+    moves = (
+        layers if isinstance(layers, Moves) else moves_of(layers, latents.shape[1]) if latents.ndim == 3 else Moves()
+    )
     at = (latents, *labels)
     if len(at[-1]) != len(latents):
         raise InputError(f"one label for each latent: {len(at[-1])} for {len(latents)}")
@@ -119,7 +133,9 @@ def region_grams(
 
 
 def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
-    """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is the image's own."""
+    """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is
+    the image's own.
+    """
     d = moves.size(at[0].shape[-1])
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
@@ -156,7 +172,9 @@ def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, pl
         size = moves.size(latent.shape[-1])
         with jax.default_matmul_precision(precision):
             values, push_forward, image = jax.linearize(lambda latent: rows(latent, *label), latent, has_aux=True)
-            weights = masks.reshape(-1, num_pixels).astype(jnp.promote_types(values.dtype, jnp.float32))  # the Grams' dtype too
+            weights = masks.reshape(-1, num_pixels).astype(
+                jnp.promote_types(values.dtype, jnp.float32)
+            )  # the Grams' dtype too
             if pixels is not None:
                 weights = weights.at[:, pixels].get(mode="fill", fill_value=0)
             per_pixel = values.size // weights.shape[1]
@@ -172,7 +190,9 @@ def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, pl
             others = values.size - counts
             mean = (sums[-1] - sums[:-1]) / jnp.maximum(others, 1e-3)[:, None, None]
             outside = jnp.where(others[:, None, None] > 1e-3, mean, 0)
-        return RegionGrams(inside, outside, image, J.T.reshape(*grid, per_pixel, -1) if keep_jacobian and J is not None else None)
+        return RegionGrams(
+            inside, outside, image, J.T.reshape(*grid, per_pixel, -1) if keep_jacobian and J is not None else None
+        )
 
     if masks.ndim == 4:
         return lax.map(of_one, (at, masks))
@@ -180,7 +200,9 @@ def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, pl
 
 
 def _by_columns(push_forward, latent, values, moves, chunk):
-    """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k is the k-th number of a move."""
+    """Forward mode: `columns(first, num)` gives J e_k for first <= k < first + num, [num, P]; e_k is the k-th number of
+    a move.
+    """
     d = latent.shape[-1]
 
     def column(k):
@@ -208,7 +230,8 @@ def _by_rows(push_forward, latent, values, moves, chunk):
 def _weighted_grams(columns, d, weights, plan) -> tuple[Float[Array, "r d d"], Float[Array, "d p"] | None]:
     """sum_p m_p J_pi J_pj for all weights m [R, P], and J^T [d, P] itself if it fits.
 
-    Block after block of columns is held, and multiplied with the columns from its own first one on; the rest is symmetry.
+    Block after block of columns is held, and multiplied with the columns from its own first one on; the rest is
+    symmetry.
     """
     block, slab, whole = plan.block, plan.slab, plan.block == d
 
@@ -241,7 +264,9 @@ def _weighted_grams(columns, d, weights, plan) -> tuple[Float[Array, "r d d"], F
 
 
 def _in_parts(part: Callable, num: int, size: int, like):
-    """`part(first, size)` for all of `num`, stacked arrays `like` this one; the last part starts early rather than be shorter."""
+    """`part(first, size)` for all of `num`, stacked arrays `like` this one; the last part starts early rather than be
+    shorter.
+    """
     size = min(size, num)
     if size == num:
         return part(0, num)
@@ -274,13 +299,16 @@ def pixel_grid(shape: tuple[int, int], size: int | None = None) -> tuple[int, in
     """Height and width of the Jacobian's pixel grid of an image [H, W]: both divide the image's.
 
     Args:
-      size: its longer side; None takes the largest grid of at most LARGEST_GRID, or the image's own where there is none.
+      size: its longer side; None takes the largest grid of at most LARGEST_GRID, or the image's own where there is
+        none.
     """
     height, width = shape
     longer = max(height, width)
     if size is None:
         steps = range(-(-longer // LARGEST_GRID), longer + 1)
-        step = next((k for k in steps if height % k == 0 and width % k == 0), 1)  # 1 where the sides have no divisor in common
+        step = next(
+            (k for k in steps if height % k == 0 and width % k == 0), 1
+        )  # 1 where the sides have no divisor in common
         return height // step, width // step
     if not 1 <= size <= longer or longer % size or any(side * size % longer for side in shape):
         raise InputError(f"a {height}x{width} image cannot be pooled to size {size}: take a divisor of {longer}")

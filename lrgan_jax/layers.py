@@ -1,7 +1,8 @@
 """Which rows of ws move, and whether they move alike: said once, for what is differentiated and for what is edited.
 
-Symbols: ws [L, d] is one latent, a row per layer. A move is added to it, and is zero on rows that stay. It is written down as m numbers:
-m = d where the chosen rows share one vector, m = len(rows) * d where each has a vector of its own (W+).
+Symbols: ws [L, d] is one latent, a row per layer. A move is added to it, and is zero on rows that stay. It is written
+down as m numbers: m = d where the chosen rows share one vector, m = len(rows) * d where each has a vector of its own
+(W+).
 """
 
 import operator
@@ -83,7 +84,9 @@ def spread(vectors: Float[Array, "k *layers d"], layers: Choice, num_ws: int) ->
 
 
 def check_layers(layers: Sequence[int] | str, num_ws: int) -> tuple[int, ...]:
-    """`layers`, numbers or text such as "4-7" or "4,6", rising and without repetition; InputError if one is not in 0..num_ws-1."""
+    """`layers`, numbers or text such as "4-7" or "4,6", rising and without repetition; InputError if one is not in
+    0..num_ws-1.
+    """
     if isinstance(layers, str):
         return _of_text(layers, num_ws)
     try:

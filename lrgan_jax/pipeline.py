@@ -1,11 +1,13 @@
 """LowRankGAN in one file: generator + latents + region -> directions. Start reading here.
 
-0. A `Search` says what is asked for.                                                                          (search.py, layers.py)
-1. `pair_grams`: how the region (A) and the rest of the image (B) answer to the latent, M_A and M_B.          (targets.py, jacobian.py)
-2. `robust_pca`: each Gram is low rank plus sparse, M = L + S; the rank separates signal from noise.           (rpca/)
-3. The leading eigenvectors of L_A move A, the trailing ones of L_B leave B alone; directions do both. Other
-   methods take the same two Grams, or none.                                                                   (methods/, subspaces.py)
-4. `Directions` remember their layers, a fitting range, and where they come from.                              (directions.py)
+0. A `Search` says what is asked for.                                                     search.py, layers.py
+1. `pair_grams`: how the region (A) and the rest of the image (B) answer to the latent,
+   M_A and M_B.                                                                           targets.py, jacobian.py
+2. `robust_pca`: each Gram is low rank plus sparse, M = L + S; the rank separates
+   signal from noise.                                                                     rpca/
+3. The leading eigenvectors of L_A move A, the trailing ones of L_B leave B alone;
+   directions do both. Other methods take the same two Grams, or none.                    methods/, subspaces.py
+4. `Directions` remember their layers, a fitting range, and where they come from.         directions.py
 
 Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
 """
@@ -52,16 +54,17 @@ def find_directions(
     """Directions that edit one region of the image and leave the rest still.
 
     Args:
-      w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these latents. Only
-        the method "local_basis" takes z [N, z_dim].
+      w: w [N, w_dim] or ws [N, num_ws, w_dim]. With N > 1 the Grams are averaged: directions that serve all of these
+        latents. Only the method "local_basis" takes z [N, z_dim].
       region: a name ("mouth"), the path of a mask, or an array, soft ones too; see `regions.region_mask`.
-      search, overrides: how to look for them. Settings of `Search` may be given as arguments: layers="4-7", method="projected", num=2.
+      search, overrides: how to look for them. Settings of `Search` may be given as arguments: layers="4-7",
+        method="projected", num=2.
     Returns:
-      Directions, best first; `found` holds mu, ranks and convergence as far as the method has them: where a robust PCA stopped early
-      the ranks are provisional, and with them the directions. `Directions.caveat` says so.
+      Directions, best first; `found` holds mu, ranks and convergence as far as the method has them: where a robust PCA
+      stopped early the ranks are provisional, and with them the directions. `Directions.caveat` says so.
     Raises:
-      InputError: on latents, layers, regions, numbers or a method that do not fit, or when nothing is left: the message says what to
-        change.
+      InputError: on latents, layers, regions, numbers or a method that do not fit, or when nothing is left: the message
+        says what to change.
     """
     check_generator(gen)
     search = (search or Search()).but(**overrides)
@@ -87,7 +90,8 @@ def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarra
 
 
 def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
-    """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace", "local_basis", "random".
+    """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace",
+    "local_basis", "random".
 
     Args:
       z: [1, z_dim], the latent that a local basis belongs to.
@@ -105,7 +109,9 @@ def global_directions(gen: Generator, search: Search | None = None, *, z: Any = 
     rows = rows[0] if rows.ndim == 3 else rows
     reach = (-GLOBAL_REACH, GLOBAL_REACH)
     layers = search_moves(gen, search).rows
-    return Directions(rows[: search.num], layers=layers, step_range=reach, method=method.name, search=search, **_model(gen))
+    return Directions(
+        rows[: search.num], layers=layers, step_range=reach, method=method.name, search=search, **_model(gen)
+    )
 
 
 def analyse(
@@ -117,15 +123,17 @@ def analyse(
     splits: bool = False,
     **overrides: Any,
 ) -> Analysis:
-    """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and regions.
+    """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and
+    regions.
 
     Args:
-      search, overrides: which method, and its numbers; see `Search`. lam, mu, num_relax and tao may be traced arguments.
+      search, overrides: which method, and its numbers; see `Search`. lam, mu, num_relax and tao may be traced
+        arguments.
       several: methods instead of the search's one; what they share is computed once.
       splits: give the robust PCA of both Grams even if no method needs it.
     Raises:
-      InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as far as it is
-        known yet: traced ones are not.
+      InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as
+        far as it is known yet: traced ones are not.
     """
     search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
@@ -143,7 +151,8 @@ def _analyse(inside, outside, prices, mode, names, splits) -> Analysis:
 
 
 def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region: str, average: int = 1) -> Directions:
-    """The record of the best directions of the search's method. Host side: this is where an unusable result becomes an error.
+    """The record of the best directions of the search's method. Host side: this is where an unusable result becomes an
+    error.
 
     Args:
       average: latents whose Grams were averaged.
@@ -181,7 +190,9 @@ def _offered(gen: Generator, w: Any, method: Method, search: Search) -> tuple[Fl
     z = None
     if method.needs == "mapping":
         if not isinstance(w, Z) or len(w) != 1:
-            raise InputError(f"{method.name} wants one z, as sample_z gives it: how w answers to it is what it looks at")
+            raise InputError(
+                f"{method.name} wants one z, as sample_z gives it: how w answers to it is what it looks at"
+            )
         z, w = w, gen.mapping(w, w.c)
     rows = _rows(gen, method, search, z)
     return (rows[0] if rows.ndim == 3 else rows)[:OFFERED], w
@@ -210,7 +221,8 @@ def _nothing_left(analysis: Analysis, search: Search) -> str:
     if split is not None and not int(split.rank):
         if not np.any(split.sparse):
             return "the region does not react to these latents and layers: choose another region"
-        return (
-            "the region's low-rank part is zero: this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
-        )
-    return "no attribute direction survives the projection on the null space: raise num_relax, or take method='frontier'"
+        too_small = "this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
+        return f"the region's low-rank part is zero: {too_small}"
+    return (
+        "no attribute direction survives the projection on the null space: raise num_relax, or take method='frontier'"
+    )

@@ -1,8 +1,10 @@
 """The directions that the method's authors published: what their files, bare rows of numbers, do not say of themselves.
 
-A file is recognised by its numbers, so its name does not matter. Layers and ranges are the defaults and the advice in the authors'
-editing scripts. Sources: the repositories zhujiapeng/LowRankGAN and zhujiapeng/resefa (MIT licence), arXiv:2106.04488 and 2202.09649.
+A file is recognised by its numbers, so its name does not matter. Layers and ranges are the defaults and the advice in
+the authors' editing scripts. Sources: the repositories zhujiapeng/LowRankGAN and zhujiapeng/resefa (MIT licence),
+arXiv:2106.04488 and 2202.09649.
 """
+
 import hashlib
 from typing import NamedTuple
 

@@ -1,4 +1,6 @@
-"""What directions are asked for: the settings of a search, once for the library, sweeps, comparisons, the panel and the commands."""
+"""What directions are asked for: the settings of a search, once for the library, sweeps, comparisons, the panel and the
+commands.
+"""
 
 import dataclasses
 import os
@@ -28,11 +30,12 @@ class Search:
       lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
       mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
       num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
-      tao: price of a step's length, over the trace of the rest's Gram: 1e-3 in the frontier's mu, 0 for resefa, by default.
+      tao: price of a step's length, over the trace of the rest's Gram: 1e-3 in the frontier's mu, 0 for resefa, by
+        default.
       mode: authors reproduces the authors' solver of the robust PCA.
       draw: seed of the methods that draw at random.
-      channels: stack counts the change of every colour channel, mean only of grey values, as the authors do: a change of hue then
-        comes free, and a tenth more of the change was seen to leak.
+      channels: stack counts the change of every colour channel, mean only of grey values, as the authors do: a change
+        of hue then comes free, and a tenth more of the change was seen to leak.
       pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
       size: longer side of the Jacobian's pixel grid; the image's up to 256, and 256 above it, by default.
     """
@@ -62,7 +65,9 @@ class Search:
             if (value := getattr(self, name)) not in allowed:
                 raise InputError(f"{name} is {' or '.join(map(repr, allowed))}, got {value!r}")
         if self.layers is not None and not isinstance(self.layers, str):
-            object.__setattr__(self, "layers", tuple(self.layers))  # hashable, as all of a search but arrays in `protect` is
+            object.__setattr__(
+                self, "layers", tuple(self.layers)
+            )  # hashable, as all of a search but arrays in `protect` is
 
     def but(self, **changes: Any) -> "Search":
         """The same with other values of some settings.
@@ -82,8 +87,12 @@ class Search:
     def to_json(self) -> dict[str, Any]:
         """The settings that are not the default ones, as plain values."""
         chosen = {field.name: getattr(self.recorded(), field.name) for field in dataclasses.fields(self)}
-        plain = {name: value.item() if hasattr(value, "item") else value for name, value in chosen.items()}  # NumPy's numbers
-        return {field.name: plain[field.name] for field in dataclasses.fields(self) if plain[field.name] != field.default}
+        plain = {
+            name: value.item() if hasattr(value, "item") else value for name, value in chosen.items()
+        }  # NumPy's numbers
+        return {
+            field.name: plain[field.name] for field in dataclasses.fields(self) if plain[field.name] != field.default
+        }
 
 
 def _in_words(protect: Any) -> Any:

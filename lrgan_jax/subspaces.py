@@ -1,18 +1,20 @@
 """From two Grams to directions: attribute space, null space, and three ways of moving the region while the rest stays.
 
-Symbols: M_A, M_B the Grams of the region and of the rest; L_A, L_B their low-rank parts; for a unit vector v the first-order change
-inside is a(v) = v^T M_A v and the leak b(v) = v^T M_B v, both per squared unit of step. Spectra fall. A subspace is an orthonormal
-basis of d rows together with a mask that says which rows count, so no shape depends on a rank and everything vmaps.
+Symbols: M_A, M_B the Grams of the region and of the rest; L_A, L_B their low-rank parts; for a unit vector v the
+first-order change inside is a(v) = v^T M_A v and the leak b(v) = v^T M_B v, both per squared unit of step. Spectra
+fall. A subspace is an orthonormal basis of d rows together with a mask that says which rows count, so no shape depends
+on a rank and everything vmaps.
 
 * projected (the paper): the attribute vectors, projected on the null space of the rest and normalised.
 * constrained: the best inside that null space, the eigenvectors of P L_A P.
-* frontier: the eigenvectors of M_A - mu M_B. The pairs (a, b) that no direction beats are exactly those of its top eigenvector,
-  as mu runs from 0 to infinity, because the joint range of two quadratic forms on the sphere is convex (Brickman 1961, d >= 3).
-  Those with positive eigenvalue span the mu-local subspace: the largest one in which every direction changes the inside more than
-  mu times as much as the rest (Sylvester's law of inertia).
+* frontier: the eigenvectors of M_A - mu M_B. The pairs (a, b) that no direction beats are exactly those of its top
+  eigenvector, as mu runs from 0 to infinity, because the joint range of two quadratic forms on the sphere is convex
+  (Brickman 1961, d >= 3). Those with positive eigenvalue span the mu-local subspace: the largest one in which every
+  direction changes the inside more than mu times as much as the rest (Sylvester's law of inertia).
 
 Source: Zhu et al. 2021, arXiv:2106.04488, section 3.3; Zhu et al. 2022, arXiv:2202.09649, for the generalised quotient.
 """
+
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -48,7 +50,8 @@ class Candidates(NamedTuple):
     inside: Float[Array, " k"]  # a = v^T M_A v
     outside: Float[Array, " k"]  # b = v^T M_B v
     mask: Bool[Array, " k"]
-    # Share of the vector's squared length in the attribute space, or of projected ones what the projection left; None without one.
+    # Share of the vector's squared length in the attribute space, or of projected ones what the projection left; None
+    # without one.
     kept: Float[Array, " k"] | None = None
 
 
@@ -58,7 +61,8 @@ def spectrum(
     """Eigenvalues, falling, and the unit eigenvectors as rows, each signed so that its largest entry is positive.
 
     Args:
-      by_magnitude: absolute values fall, as singular values do. A low-rank part has a few negative eigenvalues, which count too.
+      by_magnitude: absolute values fall, as singular values do. A low-rank part has a few negative eigenvalues, which
+        count too.
     """
     values, vectors = linalg.eigh(matrix)
     order = jnp.argsort(-jnp.abs(values) if by_magnitude else -values)
@@ -73,12 +77,14 @@ def attribute_space(low_rank: Float[AnyArray, "d d"], rank: Int[ArrayLike, ""]) 
     return Subspace(basis, values, jnp.arange(len(values)) < rank)
 
 
-def null_space(low_rank: Float[AnyArray, "d d"], rank: int | Int[AnyArray, ""], num_relax: int | Int[AnyArray, ""] = 0) -> Subspace:
+def null_space(
+    low_rank: Float[AnyArray, "d d"], rank: int | Int[AnyArray, ""], num_relax: int | Int[AnyArray, ""] = 0
+) -> Subspace:
     """What leaves the rest alone: the eigenvectors of L_B past its rank.
 
     Args:
-      num_relax: the authors' relaxation counts this many weakest directions of L_B as null too. As in their code the space starts
-        at min(max(1, rank - num_relax), d - 1), so it is never empty and never everything.
+      num_relax: the authors' relaxation counts this many weakest directions of L_B as null too. As in their code the
+        space starts at min(max(1, rank - num_relax), d - 1), so it is never empty and never everything.
     """
     values, basis = spectrum(low_rank, by_magnitude=True)
     d = len(values)
@@ -96,8 +102,8 @@ def projected_directions(
 ) -> Candidates:
     """The paper's: n = P_null v / |P_null v| for the attribute vectors v, in the order of their eigenvalues.
 
-    `kept` is |P_null v|^2, how much of v survives. A vector of which nothing but rounding survives is masked out: normalising it, as
-    the authors' code does, would return noise.
+    `kept` is |P_null v|^2, how much of v survives. A vector of which nothing but rounding survives is masked out:
+    normalising it, as the authors' code does, would return noise.
     """
     vectors = jnp.matmul(attribute.basis, null.projector, precision=HIGHEST)
     kept = jnp.sum(jnp.square(vectors), axis=1)
@@ -109,9 +115,11 @@ def projected_directions(
 def constrained_directions(
     attribute: Subspace, null: Subspace, inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"]
 ) -> Candidates:
-    """The best inside the null space: eigenvectors of P L_A P, L_A cut to the attribute space; as many as the rank allows.
+    """The best inside the null space: eigenvectors of P L_A P, L_A cut to the attribute space; as many as the rank
+    allows.
 
-    The same as the eigenvectors of N^T L_A N for an orthonormal basis N of the null space, without a shape that depends on a rank.
+    The same as the eigenvectors of N^T L_A N for an orthonormal basis N of the null space, without a shape that depends
+    on a rank.
     """
     weights = jnp.where(attribute.mask, attribute.values, 0)
     low_rank = jnp.matmul(attribute.basis.T * weights, attribute.basis, precision=HIGHEST)
@@ -122,9 +130,13 @@ def constrained_directions(
 
 
 def frontier_directions(
-    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], mu: Float[ArrayLike, ""], attribute: Subspace | None = None
+    inside: Float[AnyArray, "d d"],
+    outside: Float[AnyArray, "d d"],
+    mu: Float[ArrayLike, ""],
+    attribute: Subspace | None = None,
 ) -> Candidates:
-    """The mu-local subspace: orthonormal eigenvectors of M_A - mu M_B with positive eigenvalue, the best direction first.
+    """The mu-local subspace: orthonormal eigenvectors of M_A - mu M_B with positive eigenvalue, the best direction
+    first.
 
     Every unit v in their span has v^T M_A v > mu v^T M_B v. The first maximises a - mu b over the whole sphere.
 
@@ -135,14 +147,20 @@ def frontier_directions(
     mu = jnp.asarray(mu, inside.dtype)  # a NumPy number would make everything its own dtype
     values, vectors = spectrum(inside - mu * outside)
     kept = None if attribute is None else energies(vectors, attribute.projector)
-    noise = 4 * jnp.finfo(values.dtype).eps * (jnp.trace(inside) + mu * jnp.trace(outside))  # what moves neither side has value 0
+    noise = (
+        4 * jnp.finfo(values.dtype).eps * (jnp.trace(inside) + mu * jnp.trace(outside))
+    )  # what moves neither side has value 0
     return _measured(vectors, values > noise, inside, outside, kept)
 
 
 def nearest_local_direction(
-    vector: Float[AnyArray, " d"], inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], mu: Float[ArrayLike, ""]
+    vector: Float[AnyArray, " d"],
+    inside: Float[AnyArray, "d d"],
+    outside: Float[AnyArray, "d d"],
+    mu: Float[ArrayLike, ""],
 ) -> Float[Array, " d"]:
-    """The unit vector of the mu-local subspace nearest to `vector`; where that space is empty, the frontier's best, turned its way.
+    """The unit vector of the mu-local subspace nearest to `vector`; where that space is empty, the frontier's best,
+    turned its way.
 
     So a direction found elsewhere is made local here and keeps its meaning.
     """
@@ -160,8 +178,9 @@ def default_mu(
 ) -> Float[Array, ""]:
     """The mu that prices a step's length: the greatest a / (b + c) with c = tao * trace(M_B).
 
-    A direction that leaks little per unit may need so long a step that curvature leaks instead; c is what a unit of length costs. At
-    the maximum, (M_A - mu M_B) v = mu c v, so v is the frontier's direction for mu equal to the quotient itself.
+    A direction that leaks little per unit may need so long a step that curvature leaks instead; c is what a unit of
+    length costs. At the maximum, (M_A - mu M_B) v = mu c v, so v is the frontier's direction for mu equal to the
+    quotient itself.
 
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
@@ -173,8 +192,8 @@ def rayleigh_directions(
 ) -> Candidates:
     """ReSeFa's closed form: the stationary points of a / (b + c), c = tao * trace(M_B), the largest quotient first.
 
-    Unit vectors, but not orthogonal to one another; they are the eigenvectors of (M_B + c I)^-1 M_A, by way of a symmetric problem.
-    tao = 0 is the plain quotient, for an M_B of full rank.
+    Unit vectors, but not orthogonal to one another; they are the eigenvectors of (M_B + c I)^-1 M_A, by way of a
+    symmetric problem. tao = 0 is the plain quotient, for an M_B of full rank.
 
     Source: Zhu et al. 2022, arXiv:2202.09649; their released code offers tao = 1e-3 for an M_B that lacks full rank.
     """
@@ -191,7 +210,9 @@ def ranked_directions(
     outside: Float[AnyArray, "d d"],
     tao: Float[ArrayLike, ""] = TAO,
 ) -> Candidates:
-    """Directions found elsewhere, in the order of their quotients a / (b + c) here, c = tao * trace(M_B), the largest first."""
+    """Directions found elsewhere, in the order of their quotients a / (b + c) here, c = tao * trace(M_B), the largest
+    first.
+    """
     found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
     order = jnp.argsort(-found.inside / (found.outside + tao * jnp.trace(outside)))
     return Candidates(found.vectors[order], found.inside[order], found.outside[order], found.mask[order])
@@ -203,7 +224,8 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
     Args:
       weights: rows of the affine maps of the layers to edit, one per channel of a style; see `StyleGAN2.style_weights`.
     Returns:
-      Eigenvectors of the sum of a a^T over the rows a, each scaled to unit length as in the authors' code; all of them count.
+      Eigenvectors of the sum of a a^T over the rows a, each scaled to unit length as in the authors' code; all of them
+      count.
     Source: Shen and Zhou 2021, arXiv:2007.06600, section 3.
     """
     rows = weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
@@ -213,7 +235,9 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
 
 def _whitened(inside, outside, tao):
     """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
-    c = jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))  # the rest may not move at all,
+    c = jnp.maximum(
+        jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside)
+    )  # the rest may not move at all,
     c = jnp.maximum(c, jnp.where(jnp.isnan(c), jnp.nan, 1e-30))  # nor the region
     c = jnp.asarray(tao, inside.dtype) * c
     factor = linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))

@@ -1,6 +1,7 @@
 """From latents and regions to two Grams each: how what is to change, and what is to keep still, answer to the latent.
 
-Everything that searches goes this way, whatever it is: one image's directions, a sweep's, a walk's, the panel's, a comparison's.
+Everything that searches goes this way, whatever it is: one image's directions, a sweep's, a walk's, the panel's, a
+comparison's.
 """
 
 import os
@@ -22,14 +23,18 @@ from lrgan_jax.layers import Moves, moves_of
 from lrgan_jax.regions import bounding_box, region_mask
 from lrgan_jax.search import Search
 
-CROPPED = 256  # longer side of an image from which a part of it is worth a program of its own, where its rest does not matter
+CROPPED = (
+    256  # longer side of an image from which a part of it is worth a program of its own, where its rest does not matter
+)
 
 
 class Targets(NamedTuple):
     """R regions that are to change, and what must keep still at each. Arrays alone, so it passes through `jit`."""
 
     masks: Float[AnyArray, "m h w"]  # of the regions, then of the P protected ones
-    keep: Float[AnyArray, "r p"] | None  # by how much each protected one counts for each region; None for all of the rest, alike
+    keep: (
+        Float[AnyArray, "r p"] | None
+    )  # by how much each protected one counts for each region; None for all of the rest, alike
 
     @property
     def num_regions(self) -> int:
@@ -49,8 +54,9 @@ def targets(gen: Generator, regions: Sequence[Any], search: Search) -> Targets:
 
     Args:
       regions: each a name, the path of a mask, or an array, soft ones too; see `regions.region_mask`.
-      search: its `protect` is a region, a list of them, or names with weights, {"eyes": 1.0, "nose": 0.5}. What is neither in it nor in
-        a region may do as it likes. A region that is itself protected from the others is not protected from its own change.
+      search: its `protect` is a region, a list of them, or names with weights, {"eyes": 1.0, "nose": 0.5}. What is
+        neither in it nor in a region may do as it likes. A region that is itself protected from the others is not
+        protected from its own change.
     Raises:
       InputError: on no region, one that does not fit, weights that are not above 0, or nothing that keeps still.
     """
@@ -72,7 +78,9 @@ def targets(gen: Generator, regions: Sequence[Any], search: Search) -> Targets:
 def one_region(region: Any) -> None:
     """Refuse several regions where one is wanted; an array may come as nested lists."""
     if isinstance(region, Mapping) or isinstance(region, list | tuple) and any(_is_name(r) for r in region):
-        raise InputError(f"one region at a time, got {len(region)}: ask for each, or for their union, the maximum of their masks")
+        raise InputError(
+            f"one region at a time, got {len(region)}: ask for each, or for their union, the maximum of their masks"
+        )
 
 
 def pair_grams(
@@ -80,8 +88,8 @@ def pair_grams(
 ) -> Pairs:
     """M_A of every region and M_B of what must keep still beside it, at every latent w or ws.
 
-    Of several protected regions M_B is the weighted sum, so a direction that changes A more than mu times as much as M_B says does so
-    beside each of them.
+    Of several protected regions M_B is the weighted sum, so a direction that changes A more than mu times as much as
+    M_B says does so beside each of them.
 
     Args:
       memory: see `region_grams`.
@@ -109,7 +117,9 @@ def check_finite(pairs: Pairs) -> Pairs:
       InputError: then. For use outside jit; traced values pass.
     """
     if not any(isinstance(a, Tracer) for a in pairs) and not _all_finite(pairs):
-        raise InputError("the image or its Jacobian is not finite at these latents: take others, or a truncation below 1")
+        raise InputError(
+            "the image or its Jacobian is not finite at these latents: take others, or a truncation below 1"
+        )
     return pairs
 
 
@@ -127,7 +137,8 @@ def generator_grams(
     rest: bool = True,
     **options: Any,
 ) -> RegionGrams:
-    """`jacobian.region_grams` of a generator at w or ws, of no more of its image and layers than the masks and `moves` ask for.
+    """`jacobian.region_grams` of a generator at w or ws, of no more of its image and layers than the masks and `moves`
+    ask for.
 
     Args:
       masks: [R, h, w], h dividing the image's height. rest, options: see `region_grams`.
@@ -136,7 +147,9 @@ def generator_grams(
     """
     ws, (height, width) = to_ws(gen, w), masks.shape[1:]
     window, size = None, max(height, width)
-    if not rest and max(gen.size) >= CROPPED and not isinstance(masks, Tracer):  # of traced masks nobody knows the part yet
+    if (
+        not rest and max(gen.size) >= CROPPED and not isinstance(masks, Tracer)
+    ):  # of traced masks nobody knows the part yet
         masks = np.asarray(masks)
         top, left, rows, columns = bounding_box(masks)
         if 2 * rows * columns < height * width:

@@ -1,4 +1,5 @@
 """Models shared by all tests: small, random, made once a session, since compiling is what tests cost."""
+
 import os
 from pathlib import Path
 
@@ -15,12 +16,15 @@ install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartyp
 
 from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2  # noqa: E402
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"  # checkpoints too large for the repository, where they are at hand
+SHARED = (
+    Path(__file__).resolve().parents[2] / "shared"
+)  # checkpoints too large for the repository, where they are at hand
 
 
 def pytest_configure(config):
-    """Compiling is what tests cost, here and in the processes that they start. So programs are hardly optimised, which takes a third of the
-    time, and kept in a folder of pytest's cache, which makes the next run three times as fast."""
+    """Compiling is what tests cost, here and in the processes that they start. So programs are hardly optimised, which
+    takes a third of the time, and kept in a folder of pytest's cache, which makes the next run three times as fast.
+    """
     settings = {
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
@@ -33,7 +37,14 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """The files that take longest first, so that all processes end together."""
-    longest = ["test_training.py", "test_sweep.py", "test_main.py", "test_browser.py", "test_compare.py", "test_peer.py"]
+    longest = [
+        "test_training.py",
+        "test_sweep.py",
+        "test_main.py",
+        "test_browser.py",
+        "test_compare.py",
+        "test_peer.py",
+    ]
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
@@ -42,7 +53,8 @@ MOST_MAPS = 40_000
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then crashes.
+    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA then
+    crashes.
 
     As long as there is room they are kept for the next file, which then need not trace and load them again.
     """
@@ -69,7 +81,9 @@ def nan_flags():
 @pytest.fixture(scope="session")
 def small_stylegan2() -> StyleGAN2:
     """16x16, three blocks, w of 12, with noise that shows."""
-    config = StyleGAN2Config(channels=(8, 8, 6), z_dim=10, w_dim=12, mapping_layers=2, mapping_features=9, embed_features=0)
+    config = StyleGAN2Config(
+        channels=(8, 8, 6), z_dim=10, w_dim=12, mapping_layers=2, mapping_features=9, embed_features=0
+    )
     variables = jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), config)
     variables["params"] = jax.tree_util.tree_map_with_path(
         lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"]
@@ -81,7 +95,9 @@ def small_stylegan2() -> StyleGAN2:
 def small_dcgan() -> DCGAN:
     """16x16, z of 10, weights large enough that the tanh bends."""
     config = DCGANConfig(channels=(8, 6), z_dim=10)
-    variables = jax.tree.map(lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config))
+    variables = jax.tree.map(
+        lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config)
+    )
     return DCGAN(config, variables)
 
 

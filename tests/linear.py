@@ -1,4 +1,5 @@
 """A generator whose image is linear in w, so that its Grams are known: what the method must find can be built in."""
+
 import dataclasses
 from functools import partial
 
@@ -40,7 +41,8 @@ AXES = np.linalg.qr(np.random.default_rng(0).standard_normal((D, D)))[0]  # row 
 
 
 def linear(**strengths):
-    """A generator in which q_k moves a band by as much: `top={0: 2.0}` means a mean square of 4 in the top band per unit of q_0.
+    """A generator in which q_k moves a band by as much: `top={0: 2.0}` means a mean square of 4 in the top band per
+    unit of q_0.
 
     Directions move a band in orthogonal patterns, so the Gram of the band is the sum of s^2 q q^T.
     """

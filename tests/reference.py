@@ -1,11 +1,13 @@
 """The networks once more, slow and obvious: NumPy in float64, one image at a time, straight from the papers' formulas.
 
-Images are [H, W, C], kernels [kh, kw, I, O]. Here the weights are modulated, as Karras et al. 2020 (arXiv:1912.04958) write it, and an
-upsampling layer really inserts the zeros; `lrgan_jax` does neither, which is what makes the comparison worth something.
+Images are [H, W, C], kernels [kh, kw, I, O]. Here the weights are modulated, as Karras et al. 2020 (arXiv:1912.04958)
+write it, and an upsampling layer really inserts the zeros; `lrgan_jax` does neither, which is what makes the comparison
+worth something.
 
-`mapping`, `synthesis` and `dcgan` take a config and the variables' dict as our generators hold them; `random_variables` makes such a
-dict in which nothing has a harmless value (no noise strength or bias is 0, no affine bias exactly 1).
+`mapping`, `synthesis` and `dcgan` take a config and the variables' dict as our generators hold them; `random_variables`
+makes such a dict in which nothing has a harmless value (no noise strength or bias is 0, no affine bias exactly 1).
 """
+
 import jax
 import numpy as np
 
@@ -50,7 +52,9 @@ def conv_transpose(x, kernel):
 
 
 def filtered(x, taps, before, size):
-    """True convolution with 4 times the filter: out[p] = 4 sum_k f[k] x[p + (n - 1 - before) - k], zeros outside, p < size."""
+    """True convolution with 4 times the filter: out[p] = 4 sum_k f[k] x[p + (n - 1 - before) - k], zeros outside, p <
+    size.
+    """
     taps = np.asarray(taps, np.float64)
     f = 4 * (np.outer(taps, taps) if taps.ndim == 1 else taps)
     n = len(f)
@@ -63,7 +67,9 @@ def filtered(x, taps, before, size):
 
 
 def upsample(x, taps):
-    """Zeros inserted behind every pixel, then the filter; a filter of 4 taps has 2 zeros before the image, one of n (n + 1) // 2."""
+    """Zeros inserted behind every pixel, then the filter; a filter of 4 taps has 2 zeros before the image, one of n (n
+    + 1) // 2.
+    """
     zeros = np.zeros((2 * x.shape[0], 2 * x.shape[1], x.shape[2]))
     zeros[::2, ::2] = x
     return filtered(zeros, taps, (len(taps) + 1) // 2, zeros.shape[:2])
@@ -95,7 +101,9 @@ def dense(x, layer, lr=1.0):
 
 
 def mapping(config, variables, z, c=None):
-    """z [N, z_dim] -> w [N, w_dim]; the label's embedding is put after z, each normalised on its own or (label_concat) both together."""
+    """z [N, z_dim] -> w [N, w_dim]; the label's embedding is put after z, each normalised on its own or (label_concat)
+    both together.
+    """
     layers = in_float64(variables)["params"].get("mapping", {})
     x = np.asarray(z, np.float64)
     if config.label_concat:
@@ -125,12 +133,16 @@ def _image(config, params, buffers, ws, noise):
         for name, row in (("conv0", 2 * k - 1), ("conv1", 2 * k))[k == 0 :]:
             layer, scale = layers[name], gain if name == "conv1" else 1.0
             kernel = layer["kernel"] / (np.sqrt(9 * x.shape[-1]) if config.scaled_demodulation else 1)
-            x = modulated_conv(x, kernel, dense(ws[row], layer["affine"]), taps=config.filter if name == "conv0" else None)
+            x = modulated_conv(
+                x, kernel, dense(ws[row], layer["affine"]), taps=config.filter if name == "conv0" else None
+            )
             if config.use_noise and noise == "const":
                 x = x + layer["noise_strength"] * pictures[name]["noise_const"][..., None]
             x = leaky_relu(x + layer["bias"], np.sqrt(2) * scale, clamp * scale)
         if config.architecture == "resnet" and k > 0:
-            x = x + gain * upsample(correlate(branch, layers["skip"]["kernel"] / np.sqrt(branch.shape[-1])), config.filter)
+            x = x + gain * upsample(
+                correlate(branch, layers["skip"]["kernel"] / np.sqrt(branch.shape[-1])), config.filter
+            )
         if config.architecture == "skip" and k > 0:
             image = upsample(image, config.filter)
         if config.architecture == "skip" or k == len(config.channels) - 1:

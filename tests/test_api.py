@@ -1,4 +1,6 @@
-"""The house as a whole: imports point one way, everything public exists and is explained, and importing it raises no warning."""
+"""The house as a whole: imports point one way, everything public exists and is explained, and importing it raises no
+warning.
+"""
 
 import ast
 import inspect
@@ -12,37 +14,50 @@ import pytest
 import lrgan_jax
 
 ROOT = Path(lrgan_jax.__file__).parent
-# The house from the bottom to the top, a floor a line or two: a module may import what stands before it. Rooms whose files know one another
-# in one order only are written out; of the others any file may know those of its own room.
+# The house from the bottom to the top, a floor a line or two: a module may import what stands before it. Rooms whose
+# files know one another in one order only are written out; of the others any file may know those of its own room.
 ORDER = """
-base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory base.pictures base.settings base
+base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory base.pictures
+base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.pictures regions layers
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces search
-generators.latents generators.windows generators.protocol generators.view generators.sampling generators.shown generators.latent_files
+generators.latents generators.windows generators.protocol generators.view generators.sampling generators.shown
+generators.latent_files
 generators.functions generators.ops generators.stylegan2 generators.dcgan generators
 directions targets
-methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.resefa methods.sefa methods
-metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.layers metrics.networks metrics.lpips metrics.faces metrics
+methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.resefa
+methods.sefa methods
+metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.layers metrics.networks
+metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
 previews editing pipeline evaluation
 pages.kit pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial
 training.distillation training
-sweep.errors sweep.ahead sweep.block sweep.store sweep.plan sweep.population sweep.processes sweep.devices sweep.loop sweep.merge
+sweep.errors sweep.ahead sweep.block sweep.store sweep.plan sweep.population sweep.processes sweep.devices sweep.loop
+sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.masks panel.found panel.code panel.studio panel.widget panel.server panel
-compare.stages compare.setup compare.kept compare.methods compare.effects compare.walks compare.experiment compare.figures compare.plane compare.page
+compare.stages compare.setup compare.kept compare.methods compare.effects compare.walks compare.experiment compare.figures
+compare.plane compare.page
 compare
 bench
 __init__
 commands.options commands
 __main__
-""".split()
-JOBS = ("compare", "convert", "demo", "panel", "sweep", "training")  # rooms that know one another by the door, if at all
+""".split()  # noqa: SIM905
+JOBS = (
+    "compare",
+    "convert",
+    "demo",
+    "panel",
+    "sweep",
+    "training",
+)  # rooms that know one another by the door, if at all
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
     for path in sorted(ROOT.rglob("*.py"))
@@ -79,7 +94,9 @@ def test_imports_point_from_the_bottom_up(module):
     for name in imported(SOURCES[module]):
         if name.partition(".")[0] == "lrgan_jax":
             inner = name.removeprefix("lrgan_jax").removeprefix(".") or "__init__"
-            assert place(inner) < own or (place(inner) == own and inner != module), f"{module} imports {name}, which stands above it"
+            assert place(inner) < own or (place(inner) == own and inner != module), (
+                f"{module} imports {name}, which stands above it"
+            )
 
 
 @pytest.mark.parametrize("module", SOURCES)
@@ -92,7 +109,9 @@ def test_no_room_reaches_into_another(module):
             assert f"{room}.{inside}" not in SOURCES, f"{module} imports {name}, which is inside {room}"
     for node in ast.walk(SOURCES[module]):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lrgan_jax"):
-            private = [alias.name for alias in node.names if alias.name.startswith("_") and not alias.name.endswith("__")]
+            private = [
+                alias.name for alias in node.names if alias.name.startswith("_") and not alias.name.endswith("__")
+            ]
             assert not private, f"{module} imports {private} of {node.module}"
 
 
@@ -126,7 +145,9 @@ def test_no_function_takes_too_much():
 
 
 def test_importing_is_light_and_changes_nothing():
-    """No parser, no Flax, no Orbax before they are needed; neither the environment nor JAX's configuration is touched."""
+    """No parser, no Flax, no Orbax before they are needed; neither the environment nor JAX's configuration
+    is touched.
+    """
     code = """
 import os, sys, jax
 before = dict(os.environ), dict(jax.config.values)
@@ -135,7 +156,9 @@ assert before == (dict(os.environ), dict(jax.config.values))
 print(*sorted({"tyro", "flax", "orbax", "tensorstore", "optax", "tqdm"} & sys.modules.keys()))
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT.parent), "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd="/", timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd="/", timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
 
@@ -154,9 +177,13 @@ def test_public_names_exist_and_are_explained(name):
 
 
 def test_all_public_names_are_listed():
-    """What the package imports into its front room is what it offers, those for type checkers included, which come when asked for."""
+    """What the package imports into its front room is what it offers, those for type checkers included, which come when
+    asked for.
+    """
     nodes = list(ast.walk(SOURCES["__init__"]))
-    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "lrgan_jax")]
+    imports = [
+        node for node in nodes if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "lrgan_jax")
+    ]
     offered = {alias.asname or alias.name for node in imports for alias in node.names}
     assert offered == set(lrgan_jax.__all__)
     assert len(lrgan_jax.__all__) == len(set(lrgan_jax.__all__))
@@ -176,7 +203,13 @@ def test_public_functions_are_typed(name):
 
 def test_importing_raises_no_deprecation_warning():
     """In a fresh interpreter, where every warning of ours or our libraries about deprecation is an error."""
-    command = [sys.executable, "-W", "error::DeprecationWarning", "-c", "import lrgan_jax; print(lrgan_jax.__version__)"]
+    command = [
+        sys.executable,
+        "-W",
+        "error::DeprecationWarning",
+        "-c",
+        "import lrgan_jax; print(lrgan_jax.__version__)",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT.parent), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", timeout=120)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,9 @@ MASK = np.zeros(SHAPE[:2], np.float32)
 MASK[1:3, 2:5] = 1
 SOFT = np.random.default_rng(0).random(SHAPE[:2]).astype(np.float32)
 PROMISED = 1e-3 + 1e-6  # 1 part in 1,000 of the change, and 8 eps of float32 for the image
-STEP = PROMISED / 1.7  # of the step's size: where these curves are flattest, the change grows as the step's power of 1.7
+STEP = (
+    PROMISED / 1.7
+)  # of the step's size: where these curves are flattest, the change grows as the step's power of 1.7
 
 
 # Change
@@ -59,7 +61,9 @@ def bounded(w):
 
 def solve(a, b, root):
     """The smallest t > 0 with |a t + b t^2| = root."""
-    candidates = np.concatenate([np.roots([b, a, sign * root]) if b else np.array([-sign * root / a]) for sign in (1, -1)])
+    candidates = np.concatenate(
+        [np.roots([b, a, sign * root]) if b else np.array([-sign * root / a]) for sign in (1, -1)]
+    )
     return min(t.real for t in candidates if abs(t.imag) < 1e-12 and t.real > 0)
 
 
@@ -86,14 +90,18 @@ def test_the_step_solves_a_quadratic(a, b, target):
 
 @pytest.mark.parametrize("a", [0.02, 1e-3, 0.0])
 def test_curves_far_steeper_than_their_tangent(a):
-    """At a latent where the image hardly reacts to first order, or not at all, the linear estimate is useless: the same precision."""
+    """At a latent where the image hardly reacts to first order, or not at all, the linear estimate is useless: the same
+    precision.
+    """
     step = step_for_change(Partial(curve, a, 1.0), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.02)
     check_step(step, solve(a, 1.0, 0.02**0.5), 0.02)
 
 
 def test_the_length_of_the_direction_is_the_unit():
     """Twice the direction, half the step."""
-    one, two = (step_for_change(Partial(curve, 1.0, 0.2), jnp.zeros(2), k * FORWARD, jnp.array(MASK), 0.02) for k in (1.0, 2.0))
+    one, two = (
+        step_for_change(Partial(curve, 1.0, 0.2), jnp.zeros(2), k * FORWARD, jnp.array(MASK), 0.02) for k in (1.0, 2.0)
+    )
     np.testing.assert_allclose(two.size, one.size / 2, rtol=2 * STEP)
 
 
@@ -105,7 +113,9 @@ def test_directions_of_any_length(length):
 
 
 def test_a_direction_of_another_shape_is_refused():
-    """It would be broadcast silently; asked of the part whose annotations, which are checked here alone, let it pass."""
+    """It would be broadcast silently; asked of the part whose annotations, which are checked here alone, let
+    it pass.
+    """
     arrays = jnp.ones((1, 2)), jnp.array(MASK)[None], jnp.zeros(1, int), jnp.array([0.02]), jnp.zeros(1)
     with pytest.raises(ValueError, match=r"of the latent's shape \(3, 2\), got \(2,\)"):
         steps._solve(Partial(lambda w: w[0, 0] * jnp.ones(SHAPE)), jnp.zeros((3, 2)), *arrays)
@@ -124,12 +134,21 @@ def test_a_slope_is_only_where_the_search_begins(slope):
 
 def trials(a, b, target, slope):
     """Of one search, without the image before."""
-    arrays = jnp.zeros(2), FORWARD[None], jnp.array(MASK)[None], jnp.zeros(1, int), jnp.array([target]), jnp.array([slope])
+    arrays = (
+        jnp.zeros(2),
+        FORWARD[None],
+        jnp.array(MASK)[None],
+        jnp.zeros(1, int),
+        jnp.array([target]),
+        jnp.array([slope]),
+    )
     return int(steps._solve(Partial(curve, a, b), *arrays)[1][0])
 
 
 def test_few_images_are_tried():
-    """Curves that bend by a third on their way, either way: 4 trials on average and 5 at most, one less where the slope is known."""
+    """Curves that bend by a third on their way, either way: 4 trials on average and 5 at most, one less where the slope
+    is known.
+    """
     curves = [(a, bend * a**2) for a in (0.1, 0.4, 2.0) for bend in (-1, -0.3, 1, 3)]
     blind, knowing = np.array([[trials(a, b, 0.02, slope) for slope in (0.0, a)] for a, b in curves]).T
     assert blind.mean() <= 4 and blind.max() <= 5
@@ -140,7 +159,9 @@ def test_few_images_are_tried():
 
 
 def test_many_searches_equal_each_alone():
-    """More of them than are tried at once, hard and easy ones, a target for each direction: as one by one, the negative way first."""
+    """More of them than are tried at once, hard and easy ones, a target for each direction: as one by one, the negative
+    way first.
+    """
     f, masks = Partial(curve, 0.8, 0.3), jnp.array([MASK, SOFT])
     moves = jnp.array(np.random.default_rng(5).standard_normal((2, 6, 2)), jnp.float32)
     targets = jnp.geomspace(1e-4, 2.0, 6)
@@ -167,6 +188,7 @@ def test_a_direction_that_is_no_number_harms_no_other():
 
 def test_the_image_is_once_in_the_program():
     """Compiling it takes longer than all the rest: counted by a function that nothing else calls."""
+
     def f(w):
         return jax.lax.erf_inv(w[0]) * jnp.ones(SHAPE)
 
@@ -184,7 +206,9 @@ def test_the_image_is_once_in_the_program():
 def test_a_soft_mask_weighs_the_change():
     """The known answer for a linear f: target over the weighted mean square of its slope."""
     slope = np.random.default_rng(2).standard_normal(SHAPE).astype(np.float32)
-    step = step_for_change(Partial(lambda s, w: s * w[0], jnp.array(slope)), jnp.zeros(2), FORWARD, jnp.array(SOFT), 0.02)
+    step = step_for_change(
+        Partial(lambda s, w: s * w[0], jnp.array(slope)), jnp.zeros(2), FORWARD, jnp.array(SOFT), 0.02
+    )
     per_unit = np.average(np.square(slope), weights=np.broadcast_to(SOFT[..., None], SHAPE))
     check_step(step, (0.02 / per_unit) ** 0.5, 0.02)
 
@@ -214,6 +238,7 @@ def test_the_first_of_several_steps_is_found():
 
 def test_an_image_that_overflows_has_changed_too_much():
     """The linear estimate, 14, lies where the image is no number: the search comes back from there."""
+
     def f(w):
         return jnp.where(w[0] < 2, 0.01 * w[0] + w[0] ** 4, jnp.inf) * jnp.ones(SHAPE)
 
@@ -223,7 +248,9 @@ def test_an_image_that_overflows_has_changed_too_much():
 
 def test_a_change_that_is_jumped_over_is_flagged():
     """An image that goes up by 1/8 at a time: the nearest step of those tried, finite, and an end to the search."""
-    step = step_for_change(lambda w: jnp.floor(8 * w[0]) / 8 * jnp.ones(SHAPE), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.3**2)
+    step = step_for_change(
+        lambda w: jnp.floor(8 * w[0]) / 8 * jnp.ones(SHAPE), jnp.zeros(2), FORWARD, jnp.array(MASK), 0.3**2
+    )
     assert not bool(step.reached)
     assert float(step.change.inside) in (0.25**2, 0.375**2) and 0.25 <= float(step.size) < 0.5
 
@@ -247,7 +274,9 @@ def test_mapped_over_directions_equals_a_loop():
     """vmap over directions and targets = one at a time, for a closure as for a Partial."""
     directions, targets = jnp.array([[1.0, 0.0], [-1.0, 0.0], [0.5, 1.0]]), jnp.array([0.02, 0.01, 0.04])
     f = Partial(curve, 0.8, 0.3)
-    batch = jax.vmap(lambda n, target: step_for_change(f, jnp.zeros(2), n, jnp.array(MASK), target))(directions, targets)
+    batch = jax.vmap(lambda n, target: step_for_change(f, jnp.zeros(2), n, jnp.array(MASK), target))(
+        directions, targets
+    )
     for k in range(3):
         alone = step_for_change(lambda w: f(w), jnp.zeros(2), directions[k], jnp.array(MASK), targets[k])
         for one, other in zip(jax.tree.leaves(batch), jax.tree.leaves(alone), strict=True):

@@ -1,4 +1,5 @@
 """Models on disk: exact, whole or not at all, and refused in one line when something is wrong with them."""
+
 import dataclasses
 import json
 from pathlib import Path
@@ -15,12 +16,26 @@ from lrgan_jax.models import checkpoint
 from lrgan_jax.models.checkpoint import ModelError, fingerprint, load, save
 
 INFO = ModelInfo(
-    name="täst", regions={"eyes": [{"box": [1, 2, 3, 4]}]}, card="# Größe\n", provenance={"source": "a.pt", "worst_error": 1e-6}
+    name="täst",
+    regions={"eyes": [{"box": [1, 2, 3, 4]}]},
+    card="# Größe\n",
+    provenance={"source": "a.pt", "worst_error": 1e-6},
 )
 UNUSUAL = StyleGAN2Config(
-    channels=(3, 2), z_dim=5, w_dim=6, c_dim=2, img_channels=1, architecture="resnet", mapping_layers=1, mapping_features=6,
-    embed_features=3, filter=((0.5, 0.1), (0.2, 0.2)), conv_clamp=2.5, scaled_demodulation=True, mapping_lr=0.02,
-)  # fmt: skip
+    channels=(3, 2),
+    z_dim=5,
+    w_dim=6,
+    c_dim=2,
+    img_channels=1,
+    architecture="resnet",
+    mapping_layers=1,
+    mapping_features=6,
+    embed_features=3,
+    filter=((0.5, 0.1), (0.2, 0.2)),
+    conv_clamp=2.5,
+    scaled_demodulation=True,
+    mapping_lr=0.02,
+)
 SMALL_DCGAN = DCGANConfig(channels=(5, 4), z_dim=6)
 
 
@@ -113,7 +128,15 @@ def test_fingerprint_sees_every_weight_by_its_last_bit(gen):
         seen.add(fingerprint(jax.tree.unflatten(structure, [*leaves[:i], changed, *leaves[i + 1 :]])))
     assert len(seen) == 1 + len(leaves)
     ramp = np.arange(6, dtype=np.float32)
-    assert len({fingerprint(tree) for tree in ({"a": ramp}, {"b": ramp}, {"a": ramp.reshape(2, 3)}, {"a": ramp.reshape(3, 2)})}) == 4
+    assert (
+        len(
+            {
+                fingerprint(tree)
+                for tree in ({"a": ramp}, {"b": ramp}, {"a": ramp.reshape(2, 3)}, {"a": ramp.reshape(3, 2)})
+            }
+        )
+        == 4
+    )
 
 
 def test_fingerprint_does_not_depend_on_where_the_weights_lie(gen):
@@ -199,7 +222,9 @@ def test_descriptions_that_do_not_fit_are_refused(folder, change):
     """Changed or missing (None) entries of model.json."""
     changes, mentioned = CHANGES[change]
     description = json.loads((folder / "model.json").read_text()) | changes
-    (folder / "model.json").write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
+    (folder / "model.json").write_text(
+        json.dumps({key: value for key, value in description.items() if value is not None})
+    )
     message = refusal(folder)
     assert str(folder) in message and mentioned in message
 

@@ -1,4 +1,7 @@
-"""What makes no sense is refused by name, in one line, in Python and in commands; what is missing is named as the cause."""
+"""What makes no sense is refused by name, in one line, in Python and in commands; what is missing is named as the
+cause.
+"""
+
 import dataclasses
 import os
 import subprocess
@@ -43,7 +46,9 @@ def refusal(function, *args, kind: type[Exception] = ValueError, **options):
 @pytest.mark.parametrize("name", ["lam", "mu"])
 def test_prices_are_finite_and_not_negative(name, value):
     """Everywhere they can be given."""
-    assert refusal(lr.find_directions, GEN, W, "top", **{name: value}).startswith(f"{name} must be at least 0 and finite, got ")
+    assert refusal(lr.find_directions, GEN, W, "top", **{name: value}).startswith(
+        f"{name} must be at least 0 and finite, got "
+    )
     assert name in refusal(lr.analyse, jnp.eye(4), jnp.eye(4), **{name: value})
     assert name in refusal(sweep.run, GEN, "nowhere", W, ["top"], **{name: value})
     if name == "mu":
@@ -117,7 +122,12 @@ GRAMS = np.eye(4, dtype=np.float32)
         (lr.find_directions, (GEN, W, "top"), dict(num=0), "num must be at least 1, got 0"),
         (lr.find_directions, (GEN, W, "top"), dict(num_relax=-1), "num_relax must be at least 0, got -1"),
         (lr.find_directions, (GEN, W, "top"), dict(size=0), "size must be at least 1"),
-        (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": np.inf}), "the weight of bottom must be above 0 and finite"),
+        (
+            lr.find_directions,
+            (GEN, W, "top"),
+            dict(protect={"bottom": np.inf}),
+            "the weight of bottom must be above 0 and finite",
+        ),
         (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": "1"}), "the weight of bottom must be a number"),
         (lr.find_directions, (GEN, W, "top"), dict(protect={"bottom": [1.0]}), "one number for each"),
         (search.check_prices, (0.1, np.ones(WIDTH), 0), {}, f"mu must be one number, got shape [{WIDTH}]"),
@@ -149,7 +159,7 @@ GRAMS = np.eye(4, dtype=np.float32)
         (DistillConfig, (CONFIG["generator"], (1, 1)), dict(learning_rate=-1.0), "learning_rate must be above 0"),
         (Schedule, (0,), {}, "images must be at least 1"),
     ],
-)  # fmt: skip
+)
 def test_other_numbers(function, args, options, says):
     assert says in refusal(function, *args, **options)
     assert not Path("nowhere").exists()
@@ -162,17 +172,22 @@ def test_fractions_are_no_counts():
     checks.check_whole("num", np.int32(2))
 
 
-@pytest.mark.parametrize(
-    ("text", "found"), [("3-5", (3, 4, 5)), ("4", (4,)), ("0,2-3", (0, 2, 3)), ("2,2-3", (2, 3))]
-)  # fmt: skip
+@pytest.mark.parametrize(("text", "found"), [("3-5", (3, 4, 5)), ("4", (4,)), ("0,2-3", (0, 2, 3)), ("2,2-3", (2, 3))])
 def test_layers_as_text(text, found):
     assert check_layers(text, 6) == found
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("5-3", "write 3-5"), ("4-", "write them as 4-7"), ("", "write them as"), ("-1", "write them as"),
-                       ("4-9", "this model has layers 0 to 5"), ("0-99999999999", "this model has layers 0 to 5")]
-)  # fmt: skip
+    ("text", "says"),
+    [
+        ("5-3", "write 3-5"),
+        ("4-", "write them as 4-7"),
+        ("", "write them as"),
+        ("-1", "write them as"),
+        ("4-9", "this model has layers 0 to 5"),
+        ("0-99999999999", "this model has layers 0 to 5"),
+    ],
+)
 def test_layers_that_are_none(text, says):
     assert says in refusal(check_layers, text, 6)
 
@@ -205,7 +220,9 @@ def test_what_was_meant_is_said(small_stylegan2):
 
 def test_what_did_not_converge_says_so(tmp_path, monkeypatch, capsys):
     """In the record, in its file, and by the commands that make it and use it."""
-    monkeypatch.setattr(lr.pipeline, "_analyse", lr.pipeline._analyse.__wrapped__)  # not the compiled one, into which the solver is built
+    monkeypatch.setattr(
+        lr.pipeline, "_analyse", lr.pipeline._analyse.__wrapped__
+    )  # not the compiled one, into which the solver is built
     monkeypatch.setattr(record, "robust_pca", lambda gram, lam, mode: rpca.robust_pca(gram, lam, mode, max_steps=1))
     early = lr.find_directions(GEN, W, "top", method="projected")
     assert early.found.converged is False and "the directions, are provisional" in early.caveat
@@ -237,7 +254,9 @@ def test_images_that_overflow_are_named_as_the_cause():
     """Finite latents, and yet no finite Gram."""
     gen = Linear(GEN.maps * 1e30)
     for method in ("frontier", "resefa", "random"):
-        assert "the image or its Jacobian is not finite" in refusal(lr.find_directions, gen, W + 1e10, "top", method=method)
+        assert "the image or its Jacobian is not finite" in refusal(
+            lr.find_directions, gen, W + 1e10, "top", method=method
+        )
     assert "the image is not finite" in refusal(lr.render, gen, lr.to_ws(gen, W + 1e10))
 
 

@@ -103,12 +103,15 @@ def rosinality_names(gen) -> dict[str, np.ndarray]:
                 layer = "conv1" if k < 0 else f"convs.{2 * k + int(match[3])}"
             target, value = {
                 "weight": ("conv.modulation.weight", a) if place.endswith("affine") else ("conv.weight", a[None]),
-                "bias": ("conv.modulation.bias", a) if place.endswith("affine")
-                else ("bias", a[None, :, None, None]) if match[2] == "torgb" else ("activate.bias", a),
+                "bias": ("conv.modulation.bias", a)
+                if place.endswith("affine")
+                else ("bias", a[None, :, None, None])
+                if match[2] == "torgb"
+                else ("activate.bias", a),
                 "noise_strength": ("noise.weight", a[None]),
                 "noise_const": (None, None),
                 "resample_filter": ("conv.blur.kernel" if match[3] == "0" else None, 4 * a),
-            }[leaf]  # fmt: skip
+            }[leaf]
             if leaf == "noise_const":
                 out[f"noises.noise_{0 if k < 0 else 2 * k + 1 + int(match[3])}"] = a[None, None]
             elif target:

@@ -139,8 +139,14 @@ def test_no_altered_attribute_is_accepted_wrongly(config):
     assert ("synthesis.b8.conv0", "use_noise", False) in accepted  # honoured, and not as if it were nothing
 
 
-EMPTY = {"_non_persistent_buffers_set", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks",
-         "_load_state_dict_pre_hooks"}  # fmt: skip
+EMPTY = {
+    "_non_persistent_buffers_set",
+    "_backward_hooks",
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+}
 
 
 @pytest.mark.slow
@@ -155,27 +161,78 @@ def test_no_altered_attribute_of_a_fixture_is_accepted_wrongly(name, shared):
 # ---- Arguments: Hammer's and the TensorFlow code's.
 
 HAMMER = {  # the constructor's, as a file might carry them all; what alters the images is to be refused or honoured
-    "model_type": "StyleGAN2Generator", "z_dim": 5, "w_dim": 6, "repeat_w": True, "normalize_z": True,
-    "mapping_layers": 2, "mapping_fmaps": 6, "mapping_use_wscale": True, "mapping_wscale_gain": 1.0,
-    "mapping_lr_mul": 0.01, "label_dim": 0, "embedding_dim": 512, "embedding_bias": True, "embedding_use_wscale": True,
-    "embedding_wscale_gian": 1.0, "embedding_lr_mul": 1.0, "normalize_embedding": True,
-    "normalize_embedding_latent": False, "resolution": 16, "init_res": 4, "image_channels": 3, "final_tanh": False,
-    "const_input": True, "architecture": "skip", "demodulate": True, "use_wscale": True, "wscale_gain": 1.0,
-    "lr_mul": 1.0, "noise_type": "spatial", "fmaps_base": 64, "fmaps_max": 4, "filter_kernel": (1, 3, 3, 1),
-    "conv_clamp": None, "eps": 1e-8,
-}  # fmt: skip
+    "model_type": "StyleGAN2Generator",
+    "z_dim": 5,
+    "w_dim": 6,
+    "repeat_w": True,
+    "normalize_z": True,
+    "mapping_layers": 2,
+    "mapping_fmaps": 6,
+    "mapping_use_wscale": True,
+    "mapping_wscale_gain": 1.0,
+    "mapping_lr_mul": 0.01,
+    "label_dim": 0,
+    "embedding_dim": 512,
+    "embedding_bias": True,
+    "embedding_use_wscale": True,
+    "embedding_wscale_gian": 1.0,
+    "embedding_lr_mul": 1.0,
+    "normalize_embedding": True,
+    "normalize_embedding_latent": False,
+    "resolution": 16,
+    "init_res": 4,
+    "image_channels": 3,
+    "final_tanh": False,
+    "const_input": True,
+    "architecture": "skip",
+    "demodulate": True,
+    "use_wscale": True,
+    "wscale_gain": 1.0,
+    "lr_mul": 1.0,
+    "noise_type": "spatial",
+    "fmaps_base": 64,
+    "fmaps_max": 4,
+    "filter_kernel": (1, 3, 3, 1),
+    "conv_clamp": None,
+    "eps": 1e-8,
+}
 HAMMER_HARMLESS = {  # widths are shapes; nothing is embedded without labels
-    "fmaps_base", "fmaps_max", "embedding_dim", "embedding_bias", "embedding_use_wscale", "embedding_wscale_gian",
-    "embedding_lr_mul", "normalize_embedding", "normalize_embedding_latent",
-}  # fmt: skip
+    "fmaps_base",
+    "fmaps_max",
+    "embedding_dim",
+    "embedding_bias",
+    "embedding_use_wscale",
+    "embedding_wscale_gian",
+    "embedding_lr_mul",
+    "normalize_embedding",
+    "normalize_embedding_latent",
+}
 TENSORFLOW = {
-    "latent_size": 5, "label_size": 0, "dlatent_size": 6, "dlatent_broadcast": 6, "mapping_layers": 2,
-    "mapping_fmaps": 6, "mapping_lrmul": 0.01, "mapping_nonlinearity": "lrelu", "normalize_latents": True,
-    "num_channels": 3, "resolution": 16, "fmap_base": 32, "fmap_max": 4, "architecture": "skip",
-    "nonlinearity": "lrelu", "use_noise": True, "resample_kernel": [1, 3, 3, 1], "conv_clamp": None, "num_fp16_res": 0,
-    "randomize_noise": False, "truncation_psi": 0.5, "mapping_func": "G_mapping", "synthesis_func": "G_synthesis",
+    "latent_size": 5,
+    "label_size": 0,
+    "dlatent_size": 6,
+    "dlatent_broadcast": 6,
+    "mapping_layers": 2,
+    "mapping_fmaps": 6,
+    "mapping_lrmul": 0.01,
+    "mapping_nonlinearity": "lrelu",
+    "normalize_latents": True,
+    "num_channels": 3,
+    "resolution": 16,
+    "fmap_base": 32,
+    "fmap_max": 4,
+    "architecture": "skip",
+    "nonlinearity": "lrelu",
+    "use_noise": True,
+    "resample_kernel": [1, 3, 3, 1],
+    "conv_clamp": None,
+    "num_fp16_res": 0,
+    "randomize_noise": False,
+    "truncation_psi": 0.5,
+    "mapping_func": "G_mapping",
+    "synthesis_func": "G_synthesis",
     "fused_modconv": True,
-}  # fmt: skip
+}
 TENSORFLOW_HARMLESS = {"fmap_base", "fmap_max", "num_fp16_res", "randomize_noise", "truncation_psi", "fused_modconv"}
 HONOURED = {
     "conv_clamp": "conv_clamp",

@@ -1,4 +1,5 @@
 """DCGAN against the float64 reference, at any size and width; its z plays the part of w."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,7 +55,9 @@ def test_fresh_variables_are_plain_dicts():
     assert {type(node) for node in (variables, *variables.values(), variables["params"]["norm0"])} == {dict}
     assert abs(float(variables["params"]["project"].std()) / 0.02 - 1) < 5 / np.sqrt(2 * 16 * 30 * 20)
     norm, running = variables["params"]["norm1"], variables["batch_stats"]["norm1"]
-    np.testing.assert_array_equal(np.stack([norm["scale"], norm["bias"], running["var"], running["mean"]]), [[1] * 10, [0] * 10] * 2)
+    np.testing.assert_array_equal(
+        np.stack([norm["scale"], norm["bias"], running["var"], running["mean"]]), [[1] * 10, [0] * 10] * 2
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])

@@ -58,8 +58,17 @@ def assert_same(one, other):
 def test_equality_is_a_yes_or_no():
     """Equal in every number and field, also through a file; and then the hash is equal, too."""
     record = full_record()
-    for name, other in {"vectors": 2 * record.vectors, "inside": None, "layers": None, "step_range": (-1.0, 1.0), "region": "nose",
-                        "found": Found(), "search": None, "measure": None, "notes": {}}.items():  # fmt: skip
+    for name, other in {
+        "vectors": 2 * record.vectors,
+        "inside": None,
+        "layers": None,
+        "step_range": (-1.0, 1.0),
+        "region": "nose",
+        "found": Found(),
+        "search": None,
+        "measure": None,
+        "notes": {},
+    }.items():
         assert record != dataclasses.replace(record, **{name: other}), name
     assert record == full_record() and hash(record) == hash(full_record()) and len({record, full_record()}) == 1
     assert record[0] != record[1] and record != "record"
@@ -67,7 +76,9 @@ def test_equality_is_a_yes_or_no():
 
 @pytest.fixture(scope="module")
 def plain():
-    """The module as users run it: without the tests' type checks, which would stop a bad file before the code has to."""
+    """The module as users run it: without the tests' type checks, which would stop a bad file before the code
+    has to.
+    """
     spec = importlib.util.spec_from_file_location("plain_directions", instrumented.__file__)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -152,7 +163,9 @@ def test_rows_in_other_files(tmp_path):
     for name in ("one.npz", "named.npz"):
         np.testing.assert_array_equal(Directions.load(tmp_path / name).vectors, unit_rows())
     np.savez(tmp_path / "two.npz", a=unit_rows(), b=unit_rows())
-    with pytest.raises(DirectionsError, match=r"two\.npz: not a directions file.*holds 2 values \(a, b\), of which one is wanted"):
+    with pytest.raises(
+        DirectionsError, match=r"two\.npz: not a directions file.*holds 2 values \(a, b\), of which one is wanted"
+    ):
         Directions.load(tmp_path / "two.npz")
 
 
@@ -161,7 +174,9 @@ def test_a_torch_file_of_a_direction(shared):
 
 
 def test_published_directions_load_and_save_to_the_same_bytes(shared, tmp_path):
-    """All files of LowRankGAN and ReSeFa: unit rows of 512, known whatever their file is called, written again byte for byte."""
+    """All files of LowRankGAN and ReSeFa: unit rows of 512, known whatever their file is called, written again byte for
+    byte.
+    """
     paths = sorted((shared / "directions").rglob("*.npy"))
     assert len(paths) >= 14  # 4 FFHQ, 4 MetFaces, 6 ReSeFa
     for k, path in enumerate(paths):
@@ -179,7 +194,9 @@ def test_published_directions_load_and_save_to_the_same_bytes(shared, tmp_path):
 # Selection
 
 
-@pytest.mark.parametrize("index", [0, 2, -1, -3, slice(0, 2), slice(1, None), slice(None, None, -1), slice(-2, None), slice(3, 9)])
+@pytest.mark.parametrize(
+    "index", [0, 2, -1, -3, slice(0, 2), slice(1, None), slice(None, None, -1), slice(-2, None), slice(3, 9)]
+)
 def test_selecting_cuts_every_array_and_keeps_the_rest(index):
     """One or several, from either end: still Directions, with all four arrays cut alike."""
     record = full_record()
@@ -284,7 +301,9 @@ def test_no_file_runs_code(plain, tmp_path):
         pickle.loads(pickle.dumps(Payload(trace / "deeper")))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"hello", b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), bytes(999)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"hello", b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), bytes(999)]
+)
 def test_garbage_is_refused(plain, tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     refused(plain, tmp_path / "a.npy")
@@ -381,7 +400,9 @@ def test_archives_without_an_essential_entry_are_refused(plain, tmp_path, missin
 
 
 def test_archives_of_another_version_are_refused(plain, tmp_path):
-    refused(plain, altered(tmp_path, {"format": "lrgan_jax directions 3"}), match="not in the form 'lrgan_jax directions 2'")
+    refused(
+        plain, altered(tmp_path, {"format": "lrgan_jax directions 3"}), match="not in the form 'lrgan_jax directions 2'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -415,7 +436,9 @@ def test_archives_with_a_wrong_field_are_refused(plain, tmp_path, record):
     refused(plain, altered(tmp_path, record), match=".")
 
 
-@pytest.mark.parametrize("array", [np.ones(2), np.ones((3, 1)), np.array(1.0), np.array(["a", "b", "c"]), np.full(3, np.nan)])
+@pytest.mark.parametrize(
+    "array", [np.ones(2), np.ones((3, 1)), np.array(1.0), np.array(["a", "b", "c"]), np.full(3, np.nan)]
+)
 def test_archives_with_measurements_that_do_not_fit_are_refused(plain, tmp_path, array):
     """One finite number per direction."""
     for name in ARRAYS[1:]:
@@ -444,14 +467,29 @@ def of_release_1(path, settings):
 
 
 def test_the_first_form_is_read(tmp_path):
-    """What was known of them comes back typed, what is of no known kind as notes, and nothing is lost; saved again it is the new form."""
-    settings = {"mu": 5.0, "rank_inside": 3, "rank_outside": 9, "converged": False, "average": 96, "meaning": "a smile",
-                "leak": 0.25, "leak_interval": [0.2, 0.3], "expression": {"happy": 0.5}, "found_on": [11, 96], "tao": 1e-3,
-                "nested": {"list": [1]}}  # fmt: skip
+    """What was known of them comes back typed, what is of no known kind as notes, and nothing is lost; saved again it
+    is the new form.
+    """
+    settings = {
+        "mu": 5.0,
+        "rank_inside": 3,
+        "rank_outside": 9,
+        "converged": False,
+        "average": 96,
+        "meaning": "a smile",
+        "leak": 0.25,
+        "leak_interval": [0.2, 0.3],
+        "expression": {"happy": 0.5},
+        "found_on": [11, 96],
+        "tao": 1e-3,
+        "nested": {"list": [1]},
+    }
     rows = of_release_1(tmp_path / "old.npz", settings)
     found = Directions.load(tmp_path / "old.npz")
     np.testing.assert_array_equal(found.vectors, rows)
-    assert found.found == Found(5.0, 3, 9, converged=False, average=96) and found.search is None and found.layers == (4, 5)
+    assert (
+        found.found == Found(5.0, 3, 9, converged=False, average=96) and found.search is None and found.layers == (4, 5)
+    )
     assert found.measure == Measure("a smile", 0.25, (0.2, 0.3), expression={"happy": 0.5}, found_on=(11, 96))
     assert found.notes == {"tao": "0.001", "nested": '{"list": [1]}'} and "provisional" in found.caveat
     assert Directions.load(found.save(tmp_path / "new.npz")) == found
@@ -459,6 +497,8 @@ def test_the_first_form_is_read(tmp_path):
 
 def test_settings_as_one_table_is_on_its_way_out():
     """It still answers, and says what to write instead."""
-    with pytest.warns(DeprecationWarning, match="settings is deprecated since 0.2 and goes with 0.4: use found, measure or notes"):
+    with pytest.warns(
+        DeprecationWarning, match="settings is deprecated since 0.2 and goes with 0.4: use found, measure or notes"
+    ):
         settings = full_record().settings
     assert (settings["mu"], settings["meaning"], settings["by"]) == (12.5, "a smile ä", "hand")

@@ -1,4 +1,5 @@
 """Distances between sets of images, against distributions whose distance is known."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,11 @@ def test_the_pyramid_adds_up_to_the_image():
         spread = np.zeros(level.shape)
         spread[:, ::2, ::2] = total
         padded = np.pad(spread, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
-        smooth = sum(taps[i] * taps[j] * padded[:, i : i + level.shape[1], j : j + level.shape[2]] for i in range(5) for j in range(5))
+        smooth = sum(
+            taps[i] * taps[j] * padded[:, i : i + level.shape[1], j : j + level.shape[2]]
+            for i in range(5)
+            for j in range(5)
+        )
         total = np.asarray(level) + 4 * smooth
     np.testing.assert_allclose(total, images, atol=1e-5)
     flat = laplacian_pyramid(jnp.full((1, 32, 32, 1), 0.7))  # a constant has no detail
@@ -35,7 +40,9 @@ def test_sliced_distance_of_a_shift_is_the_shift_projected():
 
 
 def test_sliced_wasserstein_tells_sets_apart():
-    """The same images in another order are near 0, of the same kind nearer than of another, and detail shows at its own level."""
+    """The same images in another order are near 0, of the same kind nearer than of another, and detail shows at its own
+    level.
+    """
     random = np.random.default_rng(0)
     a, b = random.standard_normal((2, 64, 32, 32, 3)).astype(np.float32)
     blurred = (b + np.roll(b, 1, 1)) / 2
@@ -53,7 +60,9 @@ def test_frechet_distance_of_gaussians():
     scale, shift = np.array([1.0, 2.0, 0.5]), np.array([0.3, 0.0, -1.0])
     a = random.standard_normal((200_000, 3))
     expected = (shift**2).sum() + ((scale - 1) ** 2).sum()
-    assert frechet_distance(a, random.standard_normal((200_000, 3)) * scale + shift) == pytest.approx(expected, rel=0.01)
+    assert frechet_distance(a, random.standard_normal((200_000, 3)) * scale + shift) == pytest.approx(
+        expected, rel=0.01
+    )
     assert abs(frechet_distance(a, a)) < 1e-6
     with pytest.raises(ValueError, match="one width"):
         frechet_distance(a, a[:, :2])

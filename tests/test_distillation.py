@@ -1,4 +1,5 @@
 """Distillation: its pieces against what they are said to be, a small run from beginning to end."""
+
 import dataclasses
 import itertools
 
@@ -22,7 +23,10 @@ CONFIG = DistillConfig(STUDENT, steps=(500, 1500), batch=16, learning_rate=0.02)
 def teacher() -> DCGAN:
     """8x8 pictures that are neither flat nor black and white."""
     variables = jax.jit(dcgan.init, static_argnums=1)(jax.random.key(0), TEACHER)
-    params = variables["params"] | {"project": variables["params"]["project"] * 20, "up0": variables["params"]["up0"] * 10}
+    params = variables["params"] | {
+        "project": variables["params"]["project"] * 20,
+        "up0": variables["params"]["up0"] * 10,
+    }
     return DCGAN(TEACHER, variables | {"params": params})
 
 
@@ -41,7 +45,9 @@ def test_the_teachers_stages_lead_to_its_image_layer_by_layer(small_dcgan):
 
 
 def test_the_mapping_begins_as_a_rotation_and_the_styles_around_one():
-    """Distances between w are those between z, up to one factor; the mean style is 0 for the first block and 1 elsewhere."""
+    """Distances between w are those between z, up to one factor; the mean style is 0 for the first block and 1
+    elsewhere.
+    """
     variables = module._linear_start(STUDENT, jax.random.key(1))
     z = on_sphere(512)
     w = np.asarray(stylegan2.map_latents(STUDENT, variables, z, None))
@@ -56,13 +62,17 @@ def test_the_mapping_begins_as_a_rotation_and_the_styles_around_one():
 
 
 def test_a_hint_is_the_share_of_the_teachers_variance_that_is_missed(teacher):
-    """With an adapter of zeros the teacher's layer sees no features: what it then gives, by hand, against what it gives otherwise."""
+    """With an adapter of zeros the teacher's layer sees no features: what it then gives, by hand, against what it gives
+    otherwise.
+    """
     state = module.init(CONFIG, teacher, 0)
     trained = state.trained | {"adapters": jax.tree.map(jnp.zeros_like, state.trained["adapters"])}
     z = on_sphere(16)
     _, metrics = module._loss(trained, CONFIG, teacher, state.buffers, jnp.asarray(z), 0)
     answer = np.asarray(teacher.synthesis(z))
-    nothing = np.asarray(dcgan.Network(TEACHER).apply(teacher.variables, 0, jnp.zeros((1, 4, 4, 8), np.float32), method="layer"))
+    nothing = np.asarray(
+        dcgan.Network(TEACHER).apply(teacher.variables, 0, jnp.zeros((1, 4, 4, 8), np.float32), method="layer")
+    )
     np.testing.assert_allclose(metrics["hint4"], np.square(nothing - answer).mean() / answer.var(), rtol=1e-5)
     assert "l1" not in metrics
 
@@ -71,7 +81,9 @@ def test_a_stage_moves_its_own_blocks_and_no_later_one(teacher):
     before = module.init(CONFIG, teacher, 0)
     after, _ = distill_step(CONFIG, teacher, module.init(CONFIG, teacher, 0), stage=0)
     after, _ = distill_step(CONFIG, teacher, after, stage=0)  # the learning rate is 0 at first
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), after.trained["student"]["synthesis"], before.trained["student"]["synthesis"])
+    moved = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(), after.trained["student"]["synthesis"], before.trained["student"]["synthesis"]
+    )
     assert moved["b4"]["conv1"]["kernel"] > 1e-4 and max(jax.tree.leaves(moved["b8"])) == 0
     assert worst(after.trained["adapters"][0]["kernel"], before.trained["adapters"][0]["kernel"]) > 1e-4
 
@@ -79,13 +91,17 @@ def test_a_stage_moves_its_own_blocks_and_no_later_one(teacher):
 def test_a_student_learns_its_teachers_images(teacher, tmp_path):
     """z by z, on ones it has not seen; and what the run leaves is a checkpoint."""
     images = 16 * sum(CONFIG.steps)
-    student = distill(teacher, CONFIG, tmp_path / "run", Schedule(images, log_every=500, snapshot_every=2000, compared=0))
+    student = distill(
+        teacher, CONFIG, tmp_path / "run", Schedule(images, log_every=500, snapshot_every=2000, compared=0)
+    )
     z = on_sphere(256)
     answer, found = (np.asarray(gen.synthesis(gen.mapping(z))) for gen in (teacher, student))
     mean = np.abs(answer - answer.mean(0)).mean()  # what one picture for all could reach
     assert np.abs(found - answer).mean() < 0.5 * mean
     w = np.asarray(stylegan2.map_latents(STUDENT, student.variables, on_sphere(4096), None))
-    np.testing.assert_allclose(student.variables["buffers"]["mapping"]["w_avg"], w.mean(0), atol=6 * w.std(0).max() / np.sqrt(4096))
+    np.testing.assert_allclose(
+        student.variables["buffers"]["mapping"]["w_avg"], w.mean(0), atol=6 * w.std(0).max() / np.sqrt(4096)
+    )
     assert student.info.name == "run"
     loaded = checkpoint.load(tmp_path / "run" / "models" / f"{images:09d}")
     for a, b in zip(jax.tree.leaves(loaded.variables), jax.tree.leaves(student.variables), strict=True):

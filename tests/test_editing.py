@@ -1,4 +1,7 @@
-"""Edits: ws + sum of steps times directions, on the chosen layers, in the type that came in; and walks, on curves that are known."""
+"""Edits: ws + sum of steps times directions, on the chosen layers, in the type that came in; and walks, on curves that
+are known.
+"""
+
 import dataclasses
 from functools import partial
 
@@ -70,7 +73,10 @@ def test_no_step_changes_nothing():
 def test_edits_add_up():
     """Editing by a, then by b, is editing by a + b."""
     a, b = np.random.default_rng(2).standard_normal((2, K)).astype(np.float32)
-    twice, once = edit(edit(LAYERED, ROWS, a, layers=[0, 2]), ROWS, b, layers=[0, 2]), edit(LAYERED, ROWS, a + b, layers=[0, 2])
+    twice, once = (
+        edit(edit(LAYERED, ROWS, a, layers=[0, 2]), ROWS, b, layers=[0, 2]),
+        edit(LAYERED, ROWS, a + b, layers=[0, 2]),
+    )
     np.testing.assert_allclose(twice, once, **rounding(np.float32, 2 * K))
 
 
@@ -191,7 +197,9 @@ def test_what_does_not_fit_is_refused(arguments, layers, match):
 @partial(jax.tree_util.register_dataclass, data_fields=(), meta_fields=())
 @dataclasses.dataclass(frozen=True)
 class Polar:
-    """The upper half shows the angle of w in its first two coordinates, the lower half its squared radius: circles keep it still."""
+    """The upper half shows the angle of w in its first two coordinates, the lower half its squared radius: circles keep
+    it still.
+    """
 
     info = ModelInfo()
     z_dim = w_dim = 3
@@ -223,17 +231,20 @@ def radius_and_angle(points):
 
 @pytest.mark.parametrize("num_steps", [4, 8, 16])
 def test_a_walk_goes_round_the_circle(num_steps):
-    """Each step is a tangent, which leaves the circle by its square: after k steps of h the squared radius is exactly 1 + k h^2.
+    """Each step is a tangent, which leaves the circle by its square: after k steps of h the squared radius is exactly 1
+    + k h^2.
 
-    So the drift of a walk of length 1 is 1 / num_steps, halved by twice the steps (first order, as Euler's method), where the straight
-    line's is 1; on the way the angle grows by atan(h / r) a step.
+    So the drift of a walk of length 1 is 1 / num_steps, halved by twice the steps (first order, as Euler's method),
+    where the straight line's is 1; on the way the angle grows by atan(h / r) a step.
     """
     h = 1.0 / num_steps
     points = walk(Polar(), START, AROUND, UPPER, length=1.0, num_steps=num_steps)
     radius, angle = radius_and_angle(points)
     exact = np.sqrt(1 + np.arange(num_steps + 1) * h**2)
     np.testing.assert_allclose(radius[:, 0], exact, rtol=2e-6 * num_steps)  # float32 eigenvectors, once a step
-    np.testing.assert_allclose(angle[:, 0], np.concatenate([[0], np.cumsum(np.arctan(h / exact[:-1]))]), rtol=2e-6 * num_steps)
+    np.testing.assert_allclose(
+        angle[:, 0], np.concatenate([[0], np.cumsum(np.arctan(h / exact[:-1]))]), rtol=2e-6 * num_steps
+    )
     straight, _ = radius_and_angle(edit(np.repeat(START[:, None], 2, 1), AROUND, 1.0))
     np.testing.assert_allclose(straight**2, 2, rtol=1e-6)
 
@@ -276,19 +287,30 @@ def test_where_the_image_is_linear_a_walk_is_straight(linear):
     found = Directions(known.AXES[:1].astype(np.float32), layers=(0, 2))
     points = walk(linear, WS(jnp.asarray(ws)), found, "top", length=2.0, num_steps=4)
     assert isinstance(points, WS) and points.shape == (5, 2, 3, 12)
-    np.testing.assert_allclose(points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=3e-4)  # eps times mu |M_B|, 2,000
+    np.testing.assert_allclose(
+        points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=3e-4
+    )  # eps times mu |M_B|, 2,000
     np.testing.assert_allclose(points.array[0], ws, **EXACT)
-    np.testing.assert_allclose(points.array[:, :, 1], np.broadcast_to(ws[:, 1], (5, 2, 12)), **EXACT)  # the layer that stays
+    np.testing.assert_allclose(
+        points.array[:, :, 1], np.broadcast_to(ws[:, 1], (5, 2, 12)), **EXACT
+    )  # the layer that stays
     other = walk(linear, ws, found, "top", length=2.0, num_steps=1, layers=[1])
     np.testing.assert_allclose(other.array[:, :, [0, 2]], np.broadcast_to(ws[:, [0, 2]], (2, 2, 2, 12)), **EXACT)
     assert np.abs(other.array[1, :, 1] - ws[:, 1]).max() > 0.1
 
 
 def test_a_walk_protects_what_it_is_told_to(linear):
-    """q0 + q2 at mu 2: with the middle protected q2 is dropped, with the bottom it stays, since it moves the top alone there."""
+    """q0 + q2 at mu 2: with the middle protected q2 is dropped, with the bottom it stays, since it moves the top alone
+    there.
+    """
     mixed = (known.AXES[0] + known.AXES[2]).astype(np.float32) / 2**0.5
     start = np.zeros((1, 12), np.float32)
-    for protect, expected in (("middle", known.AXES[0]), ("bottom", mixed), (["middle", "bottom"], known.AXES[0]), (None, known.AXES[0])):
+    for protect, expected in (
+        ("middle", known.AXES[0]),
+        ("bottom", mixed),
+        (["middle", "bottom"], known.AXES[0]),
+        (None, known.AXES[0]),
+    ):
         points = walk(linear, start, mixed, "top", length=1.0, num_steps=1, protect=protect, mu=2.0)
         np.testing.assert_allclose(points.array[1, 0, 0], expected, rtol=0, atol=1e-4, err_msg=str(protect))
 
@@ -297,7 +319,11 @@ def test_a_walk_protects_what_it_is_told_to(linear):
     ("options", "error", "match"),
     [
         (dict(num_steps=0), ValueError, "num_steps must be at least 1, got 0"),
-        (dict(direction=np.eye(3, 12, dtype=np.float32)), ValueError, r"one for each of the 2 latents, of 12 numbers, got \[3, 12\]"),
+        (
+            dict(direction=np.eye(3, 12, dtype=np.float32)),
+            ValueError,
+            r"one for each of the 2 latents, of 12 numbers, got \[3, 12\]",
+        ),
         (dict(direction=np.ones(7, np.float32)), ValueError, r"of 12 numbers, got \[1, 7\]"),
         (dict(direction=Directions(np.eye(3, 12, dtype=np.float32))), ValueError, r"got \[3, 12\]"),
         (dict(layers=[3]), ValueError, r"layers must be among 0 to 2, got \[3\]"),

@@ -1,4 +1,5 @@
 """What the Jacobian engine compiles to: on this the speed rests, so it must stay so."""
+
 import re
 
 import jax
@@ -16,7 +17,9 @@ def convolutions(gen, **options) -> list[dict]:
     latents = np.zeros((1, gen.num_ws, gen.w_dim), np.float32)
     mask = np.eye(gen.size[0], dtype=np.float32)
     f = image_function(gen, layers=options.get("layers"))
-    program = jax.jit(lambda f, w: region_grams(f, w, mask, chunk=CHUNK, **options)[:2]).lower(f, latents).compile().as_text()
+    program = (
+        jax.jit(lambda f, w: region_grams(f, w, mask, chunk=CHUNK, **options)[:2]).lower(f, latents).compile().as_text()
+    )
     found = []
     for line in program.splitlines():
         if match := re.search(r"= f32\[([\d,]+)\]\S* convolution\(.*window=\{size=(\d+)x(\d+)", line):
@@ -31,9 +34,11 @@ def gen(request):
 
 
 def test_the_tangent_program_has_one_dense_convolution_per_layer(gen):
-    """For a chunk of tangents at once: none grouped, depthwise or dilated, and as many as the image itself takes, for all regions.
+    """For a chunk of tangents at once: none grouped, depthwise or dilated, and as many as the image itself takes, for
+    all regions.
 
-    An upsampling layer of StyleGAN2 is one convolution in its four output phases, of 4, 2, 2 and 1 taps, the last being a plain product.
+    An upsampling layer of StyleGAN2 is one convolution in its four output phases, of 4, 2, 2 and 1 taps, the last being
+    a plain product.
     """
     found = convolutions(gen, channels="stack")
     for convolution in found:
@@ -44,7 +49,9 @@ def test_the_tangent_program_has_one_dense_convolution_per_layer(gen):
     assert [c["shape"][1:] for c in tangents] == [c["shape"][1:] for c in image]
     assert len(tangents) + len(image) == len(found)
     if isinstance(gen.config, DCGANConfig):
-        assert [c["taps"] for c in tangents] == [4] * len(gen.config.channels)  # every phase of a 4x4 kernel has 2x2 taps
+        assert [c["taps"] for c in tangents] == [4] * len(
+            gen.config.channels
+        )  # every phase of a 4x4 kernel has 2x2 taps
     else:
         per_block = sorted(c["taps"] for c in tangents)
         ups = len(gen.config.channels) - 1
@@ -58,10 +65,14 @@ def test_tangents_begin_at_the_first_layer_that_moves(small_stylegan2):
 
 
 def test_the_grams_are_those_of_the_generator(gen):
-    """The program looked at above is the one that answers: its Jacobian is the generator's own derivative along one direction."""
+    """The program looked at above is the one that answers: its Jacobian is the generator's own derivative along one
+    direction.
+    """
     w = to_ws(gen, gen.mapping(np.random.default_rng(0).standard_normal((1, gen.z_dim)).astype(np.float32))).array
     f, mask = image_function(gen), np.eye(gen.size[0], dtype=np.float32)
     J = np.asarray(region_grams(f, w, mask, channels="stack", chunk=CHUNK, keep_jacobian=True).jacobian)[0]
     move = np.random.default_rng(1).standard_normal(gen.w_dim).astype(np.float32)
     slope = jax.jit(lambda w, v: jax.jvp(f, (w,), (v,))[1])(w[0], np.broadcast_to(move, w.shape[1:]))
-    np.testing.assert_allclose(J @ move, slope, rtol=0, atol=1e-5 * np.abs(slope).max())  # the sum of d products, in another order
+    np.testing.assert_allclose(
+        J @ move, slope, rtol=0, atol=1e-5 * np.abs(slope).max()
+    )  # the sum of d products, in another order

@@ -1,4 +1,5 @@
 """Faces: the authors' numbers, a float64 oracle's, and what is known of pictures of faces."""
+
 import jax
 import metric_oracles as oracle
 import numpy as np
@@ -28,7 +29,12 @@ def random_networks():
 # Shapes other than square are for one network with each size of input: the others have the same front.
 @pytest.mark.parametrize(
     ("network", "kind"),
-    [*((network, "square") for network in MEASURES), ("recognition", "low"), ("landmarks", "low"), ("landmarks", "narrow")],
+    [
+        *((network, "square") for network in MEASURES),
+        ("recognition", "low"),
+        ("landmarks", "low"),
+        ("landmarks", "narrow"),
+    ],
 )
 def test_the_authors_numbers(network, kind):
     """Stored outputs of @vladmandic/face-api 1.7.15: see metric_oracles."""
@@ -68,7 +74,9 @@ def test_changes_are_distances(random_networks):
     assert worst(identity_change(recognition, a, b), np.sqrt((apart**2).sum(-1))) < PARITY
     apart = np.asarray(face_expressions(expression, a)) - face_expressions(expression, b)
     gained = np.maximum(apart, 0).sum(-1)  # what some expressions gain the others lose
-    np.testing.assert_allclose(expression_change(expression, a, b), gained, rtol=0, atol=PARITY)  # of probabilities, at most 1
+    np.testing.assert_allclose(
+        expression_change(expression, a, b), gained, rtol=0, atol=PARITY
+    )  # of probabilities, at most 1
     apart = np.asarray(face_landmarks(landmarks, a)) - face_landmarks(landmarks, b)
     assert worst(landmark_change(landmarks, a, b), np.hypot(apart[..., 0], apart[..., 1])) < PARITY
     assert not np.any(landmark_change(landmarks, a, a))
@@ -87,7 +95,9 @@ def test_landmarks_lie_where_they_should():
     assert np.all(np.diff(heights, axis=0) > 0.05)
     shifted = np.pad(faces, ((0, 0), (0, 0), (6, 0), (0, 0)), mode="edge")[:, :, :64]
     moved = np.median(np.asarray(face_landmarks(params, shifted)) - points, axis=1)
-    np.testing.assert_allclose(moved, np.broadcast_to([0, 6 / 64], moved.shape), atol=0.015)  # a pixel of 64: the network's own error
+    np.testing.assert_allclose(
+        moved, np.broadcast_to([0, 6 / 64], moved.shape), atol=0.015
+    )  # a pixel of 64: the network's own error
 
 
 def test_persons_are_told_apart():

@@ -51,7 +51,12 @@ def gram(rows):
 def test_images_grams_and_edits(form):
     """The image is the function's; M_A and M_B those of the known Jacobian; an edit moves as the record says."""
     gen = lr.from_function(FORMS[form], D, name="toy")
-    assert isinstance(gen, Generator) and (gen.size, gen.num_ws, gen.z_dim, gen.classes) == ((HEIGHT, WIDTH), 1, D, None)
+    assert isinstance(gen, Generator) and (gen.size, gen.num_ws, gen.z_dim, gen.classes) == (
+        (HEIGHT, WIDTH),
+        1,
+        D,
+        None,
+    )
     z = gen.mapping(lr.sample_z(gen, jax.random.key(0), 2), truncation=0.5)
     with jax.default_matmul_precision("highest"):
         images = gen.synthesis(z)
@@ -82,7 +87,9 @@ def test_weights_of_a_module_are_arguments_of_programs():
 
 
 def test_layers_of_a_function():
-    """A latent of (layers, d): each row its own band of the image, so what is found for the top moves the first row alone."""
+    """A latent of (layers, d): each row its own band of the image, so what is found for the top moves the first row
+    alone.
+    """
     gen = lr.from_function(lambda ws: jnp.repeat(jnp.tanh(ws), 2, axis=0)[:, :, None] * jnp.ones(3), (4, 6))
     assert (gen.size, gen.num_ws) == ((8, 6), 4)
     top = np.zeros((8, 6), np.float32)
@@ -121,7 +128,9 @@ def test_a_class_goes_with_its_latent(conditional):
     found = lr.find_directions(gen, second, CORNER, num=1)
     edited = lr.edit(second, found, [-1.0, 1.0])
     assert edited.shape == (2, 1, D) and edited.c.shape == (2, 1, 3)
-    before, after = lr.render(gen, edited[:, :, None] if edited.ndim == 2 else lr.WS(edited.array[:, :, None], edited.c))[:, 0]
+    before, after = lr.render(
+        gen, edited[:, :, None] if edited.ndim == 2 else lr.WS(edited.array[:, :, None], edited.c)
+    )[:, 0]
     np.testing.assert_allclose(np.square(after - before)[CORNER > 0].mean() / 4, found.inside[0], rtol=1e-3)
     points = lr.walk(gen, second, found, CORNER, length=1.0, num_steps=2)
     assert points.shape == (3, 1, 1, D) and points.c.shape == (3, 1, 3)
@@ -156,7 +165,14 @@ def test_functions_that_make_no_image(f, shape, says):
 
 
 @pytest.mark.parametrize(
-    ("size", "found"), [((64, 64), (64, 64)), ((1024, 512), (256, 128)), ((300, 200), (150, 100)), ((256, 384), (128, 192)), ((257, 263), (257, 263))]
+    ("size", "found"),
+    [
+        ((64, 64), (64, 64)),
+        ((1024, 512), (256, 128)),
+        ((300, 200), (150, 100)),
+        ((256, 384), (128, 192)),
+        ((257, 263), (257, 263)),
+    ],
 )
 def test_the_grid_divides_the_image(size, found):
     """At most 256 on the longer side, where there is such a divisor."""

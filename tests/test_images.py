@@ -33,7 +33,9 @@ def test_grey_levels():
     np.testing.assert_array_equal(levels[:, 0, 0], [0, 0, 0, 0, 1, 153, 255, 255, 255, 255, 0])
 
 
-@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray, lambda a: a.astype(np.float64)], ids=["numpy", "jax", "float64"])
+@pytest.mark.parametrize(
+    "kind", [np.asarray, jnp.asarray, lambda a: a.astype(np.float64)], ids=["numpy", "jax", "float64"]
+)
 def test_every_level_survives(kind):
     """All 256 levels come back from their own value."""
     levels = np.arange(256).reshape(1, 16, 16, 1) * np.ones(3)
@@ -50,7 +52,9 @@ def test_one_channel_becomes_three(leading):
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_opacity_lies_over_white(channels):
-    """Wholly transparent is white, wholly opaque the colour itself, half of it half way; a numpy loop over the pixels."""
+    """Wholly transparent is white, wholly opaque the colour itself, half of it half way; a numpy loop over
+    the pixels.
+    """
     pixels = noise(3, 4, 6, channels)
     expected = np.empty((3, 4, 6, 3))
     for place in np.ndindex(3, 4, 6):
@@ -102,7 +106,9 @@ def test_rows_of_different_heights():
 
 
 def test_brightness_of_a_heat_map_rises_all_the_way():
-    """No channel ever falls, every twentieth of the scale is visibly brighter, from black to white; beyond it stays white."""
+    """No channel ever falls, every twentieth of the scale is visibly brighter, from black to white; beyond it stays
+    white.
+    """
     change = np.linspace(0, 2, 41)[None]
     picture = images.heat_map(change, 1.0)[0].astype(int)
     assert (np.diff(picture, axis=0) >= 0).all()

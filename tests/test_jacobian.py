@@ -1,4 +1,6 @@
-"""Region Grams: against Jacobians known in closed form, against finite differences of real generators, and every option of the call."""
+"""Region Grams: against Jacobians known in closed form, against finite differences of real generators, and every option
+of the call.
+"""
 
 import importlib.util
 import logging
@@ -103,7 +105,9 @@ def test_grams_of_a_known_jacobian(double, side, pooling, channels):
     """Every size, pooling and treatment of channels, on an image that is not square; soft weights; J itself."""
     J = pooled(known_jacobian(LATENTS[0]), side or 8, pooling, channels)
     soft = SOFT[: J.shape[0], : J.shape[1]]
-    out = region_grams(curved_function(), LATENTS[:1], soft, size=side, pooling=pooling, channels=channels, keep_jacobian=True, chunk=D)
+    out = region_grams(
+        curved_function(), LATENTS[:1], soft, size=side, pooling=pooling, channels=channels, keep_jacobian=True, chunk=D
+    )
     np.testing.assert_allclose(out.jacobian[0], J, **ROUNDING)
     np.testing.assert_allclose(out.inside[0, 0], gram_by_loop(J, soft), **ROUNDING)
     np.testing.assert_allclose(out.outside[0, 0], gram_by_loop(J, 1 - soft), **ROUNDING)
@@ -112,7 +116,9 @@ def test_grams_of_a_known_jacobian(double, side, pooling, channels):
 
 @pytest.mark.parametrize("layers", [None, (0,), (1, 3), (3, 1, 1)])
 def test_layers_move_together_and_the_others_stay(double, layers):
-    """With ws [L, d]: the columns of J are the sums of those for the chosen rows; order and repetition do not matter."""
+    """With ws [L, d]: the columns of J are the sums of those for the chosen rows; order and repetition do
+    not matter.
+    """
     ws = np.random.default_rng(5).standard_normal((2, 4, D))
     f = curved_function(latent=(4, D))
     out = region_grams(f, ws, MASK, layers=layers, channels="stack", keep_jacobian=True, chunk=D)
@@ -127,7 +133,10 @@ def test_one_w_for_all_layers_is_the_same_as_all_layers(double):
     """The Jacobian with respect to w that is spread over the layers is that of all layers moving together."""
     f, w = curved_function(latent=(4, D)), LATENTS[:1]
     spread = Partial(lambda f, w: f(jnp.broadcast_to(w, (4, D))), f)
-    one, other = region_grams(spread, w, MASK, chunk=D), region_grams(f, np.repeat(w[:, None], 4, axis=1), MASK, chunk=D)
+    one, other = (
+        region_grams(spread, w, MASK, chunk=D),
+        region_grams(f, np.repeat(w[:, None], 4, axis=1), MASK, chunk=D),
+    )
     np.testing.assert_allclose(one.inside, other.inside, **ROUNDING)
 
 
@@ -166,7 +175,9 @@ def test_images_of_any_shape(double, shape):
 
 def test_images_above_256_are_reduced_to_256(double):
     """The authors' size is the default for large images, the image's own for small ones."""
-    wide = Partial(lambda v, w: v[:, :, None] * w[0] + w[1], jnp.array(np.random.default_rng(0).standard_normal((2, 512))))
+    wide = Partial(
+        lambda v, w: v[:, :, None] * w[0] + w[1], jnp.array(np.random.default_rng(0).standard_normal((2, 512)))
+    )
     mask = box((1, 256), slice(None), slice(10, 20))
     out = region_grams(wide, LATENTS[:1, :2], mask, keep_jacobian=True, chunk=2)
     assert out.jacobian.shape == (1, 1, 256, 1, 2) and out.image.shape == (1, 2, 512, 1)
@@ -187,9 +198,13 @@ def differences(gen, ws, moves, step=1e-5):
 
 
 def test_stylegan2_against_finite_differences(double, small_stylegan2):
-    """Real modulated convolutions, noise and upsampling, from ws that differ between layers. (Some layers only: see test_pipeline.)"""
+    """Real modulated convolutions, noise and upsampling, from ws that differ between layers. (Some layers only: see
+    test_pipeline.)
+    """
     gen, ws = doubled(small_stylegan2), np.random.default_rng(6).standard_normal((6, 12))
-    out = region_grams(image_function(gen), ws[None], np.eye(16, dtype=np.float32), channels="stack", keep_jacobian=True)
+    out = region_grams(
+        image_function(gen), ws[None], np.eye(16, dtype=np.float32), channels="stack", keep_jacobian=True
+    )
     J = np.moveaxis(differences(gen, ws, np.repeat(np.eye(12)[:, None], 6, axis=1)), 0, -1)
     # The step's cube times the curvature, and eps over the step: both about 1e-10 of the largest slope.
     assert worst(out.jacobian[0], J) < 1e-8
@@ -211,12 +226,16 @@ def test_dcgan_against_finite_differences(double, small_dcgan):
 
 
 def test_inside_and_outside_add_up_to_the_whole(double):
-    """n_r M_r + (P - n_r) M_rest = J^T J for every region, hard or soft; symmetric and positive semidefinite to the last bit or so."""
+    """n_r M_r + (P - n_r) M_rest = J^T J for every region, hard or soft; symmetric and positive semidefinite to the
+    last bit or so.
+    """
     masks = np.stack([MASK, SOFT, 1 - MASK])
     out = region_grams(curved_function(), LATENTS, masks, channels="stack", keep_jacobian=True, chunk=D)
     total = np.einsum("nhvci,nhvcj->nij", out.jacobian, out.jacobian)
     counts = 3 * masks.sum((1, 2))[:, None, None]
-    np.testing.assert_allclose(counts * out.inside + (96 - counts) * out.outside, np.repeat(total[:, None], 3, 1), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        counts * out.inside + (96 - counts) * out.outside, np.repeat(total[:, None], 3, 1), rtol=0, atol=1e-12
+    )
     np.testing.assert_allclose(out.inside[:, 0], out.outside[:, 2], **ROUNDING)
     for part in (out.inside, out.outside):
         np.testing.assert_array_equal(part, np.swapaxes(part, -1, -2))
@@ -266,9 +285,13 @@ def test_no_jacobian_unless_asked_for(double):
 
 
 @pytest.mark.parametrize("channels", ["mean", "stack"])
-@pytest.mark.parametrize("mask", [MASK, SOFT, box(SHAPE[:2], slice(1, 2), slice(3, 5)), box(SHAPE[:2], slice(0, 1), slice(7, 8))])
+@pytest.mark.parametrize(
+    "mask", [MASK, SOFT, box(SHAPE[:2], slice(1, 2), slice(3, 5)), box(SHAPE[:2], slice(0, 1), slice(7, 8))]
+)
 def test_without_the_rest_the_inside_is_the_same(double, mask, channels):
-    """Whether all pixels are computed, those of the regions, or (for very few) single rows by reverse mode; nothing is said of the rest."""
+    """Whether all pixels are computed, those of the regions, or (for very few) single rows by reverse mode; nothing is
+    said of the rest.
+    """
     both = np.stack([mask, mask / 2])
     whole = region_grams(curved_function(), LATENTS, both, channels=channels, chunk=2)
     part = region_grams(curved_function(), LATENTS, both, channels=channels, rest=False, chunk=2)
@@ -280,7 +303,9 @@ def test_without_the_rest_the_inside_is_the_same(double, mask, channels):
 @pytest.mark.parametrize("latent", [(40,), (3, 40)])
 @pytest.mark.parametrize("layers", [None, (0, 2)])
 def test_reverse_mode_is_chosen_for_few_pixels_and_gives_the_same(double, latent, layers, monkeypatch):
-    """With more latent dimensions than rows; also of chosen layers, several masks, and where the whole image is as small."""
+    """With more latent dimensions than rows; also of chosen layers, several masks, and where the whole image is as
+    small.
+    """
     if layers and len(latent) == 1:
         pytest.skip("w has no layers")
     f, w = curved_function(latent=latent), np.random.default_rng(9).standard_normal((2, *latent))
@@ -296,7 +321,9 @@ def test_reverse_mode_is_chosen_for_few_pixels_and_gives_the_same(double, latent
     for k in range(2):
         J = known_jacobian(w[k], latent=latent)
         J = J if len(latent) == 1 else J[..., list(layers or range(3)), :].sum(-2)
-        np.testing.assert_allclose(tiny.inside[k, 0], gram_by_loop(pooled(J, 2, "area", "mean"), np.ones((1, 2))), **ROUNDING)
+        np.testing.assert_allclose(
+            tiny.inside[k, 0], gram_by_loop(pooled(J, 2, "area", "mean"), np.ones((1, 2))), **ROUNDING
+        )
 
 
 def test_regions_of_about_the_same_size_share_a_program(double, caplog):
@@ -305,7 +332,9 @@ def test_regions_of_about_the_same_size_share_a_program(double, caplog):
         caplog.clear()
         with jax.log_compiles(), caplog.at_level(logging.WARNING):
             region_grams(f, LATENTS, box(SHAPE[:2], slice(0, 1), columns), rest=False, chunk=D)
-        compiled.append(sum("Compiling" in r.getMessage() and "_region_grams" in r.getMessage() for r in caplog.records))
+        compiled.append(
+            sum("Compiling" in r.getMessage() and "_region_grams" in r.getMessage() for r in caplog.records)
+        )
     assert compiled == [1, 0, 0]
 
 
@@ -341,13 +370,17 @@ def test_jit_vmap_and_one_at_a_time_agree(double):
 
 
 def test_new_weights_do_not_recompile(double, caplog):
-    """A Partial's arguments are data: other weights, latents and masks run the same program; another function does not."""
+    """A Partial's arguments are data: other weights, latents and masks run the same program; another function
+    does not.
+    """
 
     def compilations(f, latents, mask):
         caplog.clear()
         with jax.log_compiles(), caplog.at_level(logging.WARNING):
             region_grams(f, latents, mask, chunk=D, pooling="nearest")
-        return sum("Compiling" in record.getMessage() and "_region_grams" in record.getMessage() for record in caplog.records)
+        return sum(
+            "Compiling" in record.getMessage() and "_region_grams" in record.getMessage() for record in caplog.records
+        )
 
     assert compilations(curved_function(0), LATENTS, MASK) == 1
     assert compilations(curved_function(1), LATENTS + 1, SOFT) == 0
@@ -373,7 +406,9 @@ def dot_precisions(jaxpr):
 def test_precision_is_that_of_the_tangents_and_never_of_the_grams(precision):
     """Products inside f and its tangents take the precision asked for; the Grams' own product is always HIGHEST."""
     f = curved_function(dtype=np.float32)
-    program = jax.make_jaxpr(lambda w: region_grams(f, w, MASK, precision=precision, chunk=D)[:2])(LATENTS.astype(np.float32))
+    program = jax.make_jaxpr(lambda w: region_grams(f, w, MASK, precision=precision, chunk=D)[:2])(
+        LATENTS.astype(np.float32)
+    )
     highest = [p is not None and set(map(str, p)) == {"HIGHEST"} for p in dot_precisions(program.jaxpr)]
     assert len(highest) >= 3
     assert sum(highest) == (len(highest) if precision == "highest" else 1)
@@ -386,7 +421,9 @@ def test_precision_is_that_of_the_tangents_and_never_of_the_grams(precision):
 
 
 def test_the_chunk_grows_with_the_memory(monkeypatch):
-    """Never below 1 or above the platform's or d, never less for more memory, and as many as another size of as many passes needs."""
+    """Never below 1 or above the platform's or d, never less for more memory, and as many as another size of as many
+    passes needs.
+    """
     monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
     f = curved_function(dtype=np.float32, latent=(100,))
     w = jnp.zeros(100)
@@ -402,7 +439,9 @@ def test_the_chunk_grows_with_the_memory(monkeypatch):
 @pytest.mark.parametrize("memory", [1, 1_000, 2_000, 4_000, 8_000, 2**20])
 @pytest.mark.parametrize("channels", ["mean", "stack"])
 def test_little_memory_changes_nothing(double, memory, channels):
-    """J held whole, in blocks that divide d or do not, or a column at a time; its columns weighed together or one by one."""
+    """J held whole, in blocks that divide d or do not, or a column at a time; its columns weighed together or one by
+    one.
+    """
     f, w = curved_function(latent=(7,)), np.random.default_rng(10).standard_normal((2, 7))
     masks = np.stack([MASK, SOFT])
     little = region_grams(f, w, masks, channels=channels, memory=memory)
@@ -416,7 +455,9 @@ def test_little_memory_changes_nothing(double, memory, channels):
 def test_plans_cut_the_work_to_the_memory(double):
     """Blocks and slabs shrink with it, J is held whole where it is asked for, and a chunk never exceeds its block."""
     f, w = curved_function(latent=(7,)), jnp.zeros(7)
-    plans = [jacobian._plan(f, [w], Moves(), 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
+    plans = [
+        jacobian._plan(f, [w], Moves(), 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)
+    ]
     assert [plan.block for plan in plans] == [1, 1, 2, 7] and [plan.slab for plan in plans] == [1, 1, 1, 7]
     assert all(1 <= plan.chunk <= plan.block for plan in plans) and not any(plan.reverse for plan in plans)
     assert jacobian._plan(f, [w], Moves(), 96 * 8, 96, 1, None, whole=True).block == 7
@@ -498,7 +539,8 @@ def test_layers_that_the_latent_lacks_are_refused(layers):
 
 
 @pytest.mark.parametrize(
-    ("changes", "match"), [(dict(pooling="cubic"), '"area" or "nearest", got \'cubic\''), (dict(channels="max"), "got 'max'")]
+    ("changes", "match"),
+    [(dict(pooling="cubic"), '"area" or "nearest", got \'cubic\''), (dict(channels="max"), "got 'max'")],
 )
 def test_unknown_options_are_refused(changes, match):
     """Without the tests' own type checks, which would refuse them earlier."""

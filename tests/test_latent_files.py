@@ -1,4 +1,7 @@
-"""Latents in other people's files: read as what they are, asked about where they may be two things, and refused in one line."""
+"""Latents in other people's files: read as what they are, asked about where they may be two things, and refused in one
+line.
+"""
+
 import os
 import pickle
 
@@ -59,7 +62,9 @@ def test_the_shape_and_the_user_say_what_latents_are(small_stylegan2, saved, sha
 
 @pytest.mark.parametrize("shape", [(LAYERS, WIDTH), (LAYERS, 1, WIDTH)])
 def test_what_may_be_two_things_is_asked_about(small_stylegan2, saved, shape):
-    refused(saved(numbers(*shape)), small_stylegan2, "6 latents w, or the 6 layers of one latent.*--space w or --space ws")
+    refused(
+        saved(numbers(*shape)), small_stylegan2, "6 latents w, or the 6 layers of one latent.*--space w or --space ws"
+    )
 
 
 def test_a_model_of_one_layer_has_nothing_to_ask(small_dcgan, saved):
@@ -90,7 +95,11 @@ def test_what_does_not_fit_is_refused(small_stylegan2, saved, array, space, says
 def test_the_array_that_is_meant_among_others(small_stylegan2, tmp_path):
     """The only one, or the one under a known name; never the first."""
     array = numbers(2, WIDTH)
-    for name, arrays in (("one.npz", {"x": array}), ("w.npz", {"w": array, "noise": numbers(3)}), ("z.npz", {"z": array, "w": array})):
+    for name, arrays in (
+        ("one.npz", {"x": array}),
+        ("w.npz", {"w": array, "noise": numbers(3)}),
+        ("z.npz", {"z": array, "w": array}),
+    ):
         np.savez(tmp_path / name, **arrays)
         np.testing.assert_array_equal(load_latents(tmp_path / name, small_stylegan2).array, array)
     np.savez(tmp_path / "named.npz", z=array)  # of the width of w
@@ -108,9 +117,14 @@ def test_torch_files(small_stylegan2, tmp_path, zipped):
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(numbers(1, LAYERS, WIDTH)).bfloat16().float()  # so that no precision changes it
     values = {
-        "bare": tensor, "parameter": torch.nn.Parameter(tensor), "half": tensor.bfloat16(), "double": tensor.double(),
-        "named": {"latents": tensor, "noise": [tensor]}, "alone": [tensor], "deep": {"me.png": {"img": torch.ones(2), "latent": tensor}},
-    }  # fmt: skip
+        "bare": tensor,
+        "parameter": torch.nn.Parameter(tensor),
+        "half": tensor.bfloat16(),
+        "double": tensor.double(),
+        "named": {"latents": tensor, "noise": [tensor]},
+        "alone": [tensor],
+        "deep": {"me.png": {"img": torch.ones(2), "latent": tensor}},
+    }
     for name, value in values.items():
         torch.save(value, tmp_path / f"{name}.pt", _use_new_zipfile_serialization=zipped)
         np.testing.assert_array_equal(load_latents(tmp_path / f"{name}.pt", small_stylegan2).array, tensor.numpy())
@@ -142,7 +156,9 @@ def test_no_file_runs_code_or_fills_the_memory(small_stylegan2, saved, tmp_path)
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x02.", bytes(999)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x02.", bytes(999)]
+)
 def test_garbage_is_refused(small_stylegan2, tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     refused(tmp_path / "a.npy", small_stylegan2, "a.npy: ")
@@ -152,7 +168,9 @@ def test_garbage_is_refused(small_stylegan2, tmp_path, content):
 
 def test_files_that_people_reported_are_read_or_asked_about(shared):
     """A projector's, an encoder's and a direction for every layer; of a model of 6 layers and w of 16."""
-    config = StyleGAN2Config(channels=(2, 2, 2), z_dim=16, w_dim=16, mapping_layers=1, mapping_features=16, embed_features=0)
+    config = StyleGAN2Config(
+        channels=(2, 2, 2), z_dim=16, w_dim=16, mapping_layers=1, mapping_features=16, embed_features=0
+    )
     gen, cases = StyleGAN2(config, reference.random_variables(stylegan2.init, config)), shared / "cases"
     for name in ("projected_w.npz", "pti_embedding_0.pt"):
         found = load_latents(cases / name, gen)
@@ -166,5 +184,7 @@ def test_files_that_people_reported_are_read_or_asked_about(shared):
     np.testing.assert_array_equal(one.vectors, rows[None])
     assert _of_file(cases / "direction_Lxd.npy", gen, "directions").vectors.shape == (6, 16)
     ws = gen.mapping(numbers(1, 16))
-    np.testing.assert_allclose(edit(to_ws(gen, ws), one, 2.0).array, to_ws(gen, ws).array + 2 * rows, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        edit(to_ws(gen, ws), one, 2.0).array, to_ws(gen, ws).array + 2 * rows, rtol=1e-6, atol=1e-6
+    )
     assert _of_file(cases / "age.pt", gen, None).vectors.shape == (1, 16)

@@ -1,4 +1,5 @@
 """Latents know their space: refused where another is meant, arrays everywhere else."""
+
 import copy
 import itertools
 import operator
@@ -27,7 +28,9 @@ from lrgan_jax.generators import (
 from lrgan_jax.generators.protocol import check_noise
 
 CONFIG = StyleGAN2Config(channels=(3, 2), z_dim=5, w_dim=6, mapping_layers=1, mapping_features=6, embed_features=0)
-LABELLED = StyleGAN2Config(channels=(3,), z_dim=5, w_dim=6, c_dim=4, mapping_layers=1, mapping_features=6, embed_features=2)
+LABELLED = StyleGAN2Config(
+    channels=(3,), z_dim=5, w_dim=6, c_dim=4, mapping_layers=1, mapping_features=6, embed_features=2
+)
 SMALL_DCGAN = DCGANConfig(channels=(3,), z_dim=5)
 SPACES = pytest.mark.parametrize("space", [Z, W, WS])
 
@@ -156,13 +159,20 @@ def test_arithmetic_from_the_left_keeps_the_space(space, run):
 @SPACES
 def test_negation_and_indexing_keep_the_space(space):
     one = latent(space)
-    for result, expected in ((-one, -one.array), (one[1:], one.array[1:]), (one[0], one.array[0]), (one[:, None], one.array[:, None])):
+    for result, expected in (
+        (-one, -one.array),
+        (one[1:], one.array[1:]),
+        (one[0], one.array[0]),
+        (one[:, None], one.array[:, None]),
+    ):
         assert type(result) is space
         np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv])
-@pytest.mark.parametrize("pair", list(itertools.permutations([Z, W, WS], 2)), ids=lambda pair: f"{pair[0].space}-{pair[1].space}")
+@pytest.mark.parametrize(
+    "pair", list(itertools.permutations([Z, W, WS], 2)), ids=lambda pair: f"{pair[0].space}-{pair[1].space}"
+)
 def test_spaces_do_not_mix(pair, operation):
     with pytest.raises(TypeError, match=f"cannot combine {pair[0].space} with {pair[1].space}"):
         operation(latent(pair[0]), latent(pair[1]))

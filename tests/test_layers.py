@@ -31,15 +31,21 @@ def test_gather_is_the_transpose_of_spread(moves):
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 def test_a_vector_per_layer_is_the_jacobian_by_each_row(small_stylegan2, mode):
-    """The Gram of W+ is that of J by the rows' numbers together, from JAX's own Jacobian by all of ws; either way of computing it."""
+    """The Gram of W+ is that of J by the rows' numbers together, from JAX's own Jacobian by all of ws; either way of
+    computing it.
+    """
     gen = small_stylegan2
     ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(0), 1))).array
     moves, mask = moves_of([1, 4], gen.num_ws, per_layer=True), np.zeros((16, 16), np.float32)
     mask[3:5, 6:8] = 1
     rows = range(1 if mode == "reverse" else 2)  # few pixels and no rest: reverse mode
     f = image_function(gen, layers=moves)
-    found = region_grams(f, ws, mask, layers=moves, channels="mean" if mode == "reverse" else "stack", rest=mode == "forward")
-    J = np.asarray(jax.jit(jax.jacfwd(image_function(gen)))(ws[0]), np.float64)[3:5, 6:8][..., [1, 4], :]  # [2, 2, C, rows, d]
+    found = region_grams(
+        f, ws, mask, layers=moves, channels="mean" if mode == "reverse" else "stack", rest=mode == "forward"
+    )
+    J = np.asarray(jax.jit(jax.jacfwd(image_function(gen)))(ws[0]), np.float64)[3:5, 6:8][
+        ..., [1, 4], :
+    ]  # [2, 2, C, rows, d]
     J = J.mean(2, keepdims=True) if mode == "reverse" else J
     J = J.reshape(-1, 2 * gen.w_dim)
     assert found.inside.shape == (1, 1, 24, 24) and rows
@@ -47,7 +53,9 @@ def test_a_vector_per_layer_is_the_jacobian_by_each_row(small_stylegan2, mode):
 
 
 def test_what_is_found_per_layer_moves_those_layers(small_stylegan2):
-    """Moves [k, L, d] of unit length, zero elsewhere, whose first-order change is the record's: by a central difference."""
+    """Moves [k, L, d] of unit length, zero elsewhere, whose first-order change is the record's: by a central
+    difference.
+    """
     gen, mask = small_stylegan2, np.zeros((16, 16), np.float32)
     mask[4:10, 3:12] = 1
     w = gen.mapping(sample_z(gen, jax.random.key(3), 1))
@@ -60,7 +68,8 @@ def test_what_is_found_per_layer_moves_those_layers(small_stylegan2):
     before, after = (np.asarray(gen.synthesis(edit(ws, found[0], s)))[0] for s in (-step, step))
     change = np.square(after - before)[mask > 0].mean() / (2 * step) ** 2
     np.testing.assert_allclose(change, found.inside[0], rtol=0.01)
-    # More to choose from: of no smaller a - mu b than the shared one at the same mu, which moves both rows by its full length.
+    # More to choose from: of no smaller a - mu b than the shared one at the same mu, which moves both rows by its full
+    # length.
     mu = shared.found.mu
     freer = find_directions(gen, w, mask, layers="2-3", per_layer=True, num=1, mu=mu)
     assert freer.inside[0] - mu * freer.outside[0] >= (shared.inside[0] - mu * shared.outside[0]) / 2 * (1 - 1e-4)
@@ -83,7 +92,13 @@ def test_directions_and_moves_spread_alike():
 
 @pytest.mark.parametrize(
     ("layers", "text"),
-    [(None, "all layers"), ("3-6", "layers 3-6"), ((3, 4, 5), "layers 3-5"), ([4, 6], "layers 4, 6"), ((1, 2), "layers 1, 2")],
+    [
+        (None, "all layers"),
+        ("3-6", "layers 3-6"),
+        ((3, 4, 5), "layers 3-5"),
+        ([4, 6], "layers 4, 6"),
+        ((1, 2), "layers 1, 2"),
+    ],
 )
 def test_layers_in_words(layers, text):
     assert layers_text(layers) == text

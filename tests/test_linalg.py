@@ -1,4 +1,5 @@
 """Decompositions of a batch are those of its matrices, and a loop of them ends."""
+
 import subprocess
 import sys
 from functools import partial
@@ -33,7 +34,9 @@ def test_a_batch_is_its_matrices(name):
     batched = jax.tree.leaves(jax.jit(jax.vmap(jax.vmap(decompose)))(matrices))
     one_by_one = [jax.tree.leaves(decompose(matrix)) for matrix in matrices.reshape(6, 6, 6)]
     for k, part in enumerate(batched):
-        np.testing.assert_allclose(part.reshape(6, *part.shape[2:]), [parts[k] for parts in one_by_one], **rounding(np.float32, 36))
+        np.testing.assert_allclose(
+            part.reshape(6, *part.shape[2:]), [parts[k] for parts in one_by_one], **rounding(np.float32, 36)
+        )
 
 
 def test_batches_of_64_bits_inside_jit():

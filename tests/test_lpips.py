@@ -1,4 +1,5 @@
 """LPIPS: the authors' numbers, a float64 oracle's, and what must hold whatever the weights are."""
+
 import jax
 import metric_oracles as oracle
 import numpy as np
@@ -71,7 +72,10 @@ def test_what_changes_only_inside_is_exactly_nothing_outside(alexnet, images):
     assert lpips_change(alexnet, before, before, mask / 3) == (0, 0)
     soft = np.clip(mask + 0.3, 0, 1)
     blends = [before + m[..., None] * (other - before) for m in (soft, 1 - soft)]
-    assert worst(lpips_change(alexnet, before, other, soft), lpips(alexnet, np.stack([before, before]), np.stack(blends))) < PARITY
+    assert (
+        worst(lpips_change(alexnet, before, other, soft), lpips(alexnet, np.stack([before, before]), np.stack(blends)))
+        < PARITY
+    )
 
 
 def test_changes_of_many_images_by_vmap(alexnet, images):

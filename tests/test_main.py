@@ -1,4 +1,5 @@
 """The commands, run in this process: what they write, and how they refuse."""
+
 import shutil
 from functools import partial
 from pathlib import Path
@@ -57,10 +58,16 @@ def _box(path):
 def test_find_save_and_apply(lrgan, model, tmp_path):
     """directions, then edit as a strip and as an animation: the files are what they say."""
     box = _box(tmp_path / "box.png")
-    code, out, _ = lrgan("directions", box, "--model", model, "--out", "d.npz", "--layers", "1-3,5", "--image", 2, "--num", 2)
+    code, out, _ = lrgan(
+        "directions", box, "--model", model, "--out", "d.npz", "--layers", "1-3,5", "--image", 2, "--num", 2
+    )
     assert code == 0 and "direction 0" in out
     found = Directions.load("d.npz")
-    assert found.layers == (1, 2, 3, 5) and found.region == str(box) and found.fingerprint == checkpoint.load(model).info.fingerprint
+    assert (
+        found.layers == (1, 2, 3, 5)
+        and found.region == str(box)
+        and found.fingerprint == checkpoint.load(model).info.fingerprint
+    )
     assert lrgan("edit", "d.npz", "--model", model, "--num-images", 2, "--out", "d.png")[0] == 0
     assert Image.open("d.png").size == ((7 * 16 + 6 * 2) * 8, (2 * 16 + 2) * 8)
     assert lrgan("edit", "d.npz", "--model", model, "--steps", 3, "--out", "d.gif")[0] == 0
@@ -138,23 +145,41 @@ def test_info_names_every_model(lrgan):
         (("edit", "right.npy", "--model", "MODEL", "--direction", "4"), "direction 4 of 1"),
         (("edit", "right.npy", "--model", "MODEL", "--out", "e.bmp"), "e.bmp"),
         (("edit", "right.npy", "--model", "MODEL", "--steps", "1"), "--steps"),
-        (("edit", "layers.npy", "--model", "MODEL"), "6 directions, or the 6 layers of one (W+): say which, with --rows"),
+        (
+            ("edit", "layers.npy", "--model", "MODEL"),
+            "6 directions, or the 6 layers of one (W+): say which, with --rows",
+        ),
         (("edit", "right.npy", "--model", "MODEL", "--rows", "layers"), "holds 1 rows, unnamed has 6 layers"),
         (("edit", "moves.npy", "--model", "MODEL"), "12 numbers for each of 5 layers, unnamed has latents of 12 for 6"),
         (("edit", "right.npy", "--model", "MODEL", "--latents", "layers.npy"), "--space w or --space ws"),
         (("sample", "--model", "MODEL", "--latents", "gone.npy"), "gone.npy: no such file"),
-        (("sample", "--model", "MODEL", "--latents", "right.npy", "--num", "2"), "holds 1 latents, numbered from 0; image 1 is not"),
+        (
+            ("sample", "--model", "MODEL", "--latents", "right.npy", "--num", "2"),
+            "holds 1 latents, numbered from 0; image 1 is not",
+        ),
         (("sample", "--model", "MODEL", "--latents", "right.npy", "--seed", "1"), "--seed is of random latents"),
-        (("sample", "--model", "MODEL", "--latents", "right.npy", "--truncation", "0.5"), "--truncation, --cutoff and --labels are for z"),
+        (
+            ("sample", "--model", "MODEL", "--latents", "right.npy", "--truncation", "0.5"),
+            "--truncation, --cutoff and --labels are for z",
+        ),
         (("sample", "--model", "MODEL", "--space", "w"), "--latents FILE"),
         (("directions", "mouth", "--model", "MODEL", "--latents", "notes.txt"), "notes.txt: "),
-        (("directions", "map.png", "--model", "MODEL"), "a palette of colours and no mask; if it is a label map (0, 4), say which"),
+        (
+            ("directions", "map.png", "--model", "MODEL"),
+            "a palette of colours and no mask; if it is a label map (0, 4), say which",
+        ),
         (("directions", "map.png:5", "--model", "MODEL"), "map.png:5: labels [5]: empty, the map has 0, 4"),
         (("explore", "--model", "MODEL", "--latents", "wide.npy"), "[1, 7] are no latents of this model"),
         (("explore", "--model", "MODEL", "--num-faces", "0"), "--num-faces"),
-        (("demo", "--model", "MODEL", "--latents", "wide.npy", "--regions", "mouth"), "[1, 7] are no latents of this model"),
+        (
+            ("demo", "--model", "MODEL", "--latents", "wide.npy", "--regions", "mouth"),
+            "[1, 7] are no latents of this model",
+        ),
         (("sweep", "store", "--model", "MODEL", "--latents", "layers.npy"), "--space w or --space ws"),
-        (("sweep", "store", "--model", "MODEL", "--latents", "right.npy", "--num-latents", "1"), "--num-latents is of random latents, and does not go with --latents"),
+        (
+            ("sweep", "store", "--model", "MODEL", "--latents", "right.npy", "--num-latents", "1"),
+            "--num-latents is of random latents, and does not go with --latents",
+        ),
         (("demo", "--model", "MODEL"), "no named regions"),
         (("demo", "--model", "MODEL", "--regions", "mouth", "--num-latents", "0"), "--num-latents"),
     ],
@@ -181,11 +206,17 @@ def test_unknown_options_are_refused(lrgan):
     assert lrgan("demo", "--modle", "x")[0] not in (0, None)
 
 
-@pytest.mark.parametrize("name", ["fixtures/public/nvidia_ada/ada_nonoise16", "fixtures/public/rosinality/rosi_training16_cuda"])
+@pytest.mark.parametrize(
+    "name", ["fixtures/public/nvidia_ada/ada_nonoise16", "fixtures/public/rosinality/rosi_training16_cuda"]
+)
 def test_convert_and_verify(converter, shared, name):
     """A real file converts, is verified, and loads; the provenance says so."""
-    source = next(path for path in (shared / name).parent.glob(f"{(shared / name).stem}.p*") if path.suffix in (".pkl", ".pt"))
-    code, out, err = converter(source, "model", "--verify", f"{shared / name}.npz", *_latent_avg(shared / f"{name}.npz"))
+    source = next(
+        path for path in (shared / name).parent.glob(f"{(shared / name).stem}.p*") if path.suffix in (".pkl", ".pt")
+    )
+    code, out, err = converter(
+        source, "model", "--verify", f"{shared / name}.npz", *_latent_avg(shared / f"{name}.npz")
+    )
     assert code == 0, err
     info = checkpoint.load("model").info
     assert info.provenance["worst_error"] < 2e-5 and len(info.provenance["sha256"]) == 64 and "img_const" in out
@@ -230,7 +261,20 @@ def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_pat
         (tmp_path / "faces").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "faces" / f"{k}.png")
     (tmp_path / "faces" / "._0.png").write_bytes(b"of a Mac")
-    common = ("train", tmp_path / "faces", "--batch", 4, "--channel-base", 32, "--latent", 6, "--mapping-layers", 1, "--path-weight", 0)
+    common = (
+        "train",
+        tmp_path / "faces",
+        "--batch",
+        4,
+        "--channel-base",
+        32,
+        "--latent",
+        6,
+        "--mapping-layers",
+        1,
+        "--path-weight",
+        0,
+    )
     code, out, err = lrgan(*common, "--kimg", 0.008)
     assert "note: hidden files are passed over: 1, such as ._0.png" in err
     (tmp_path / "faces" / "._0.png").unlink()
@@ -244,7 +288,10 @@ def test_train_goes_on_where_it_was_and_refuses_what_does_not_fit(lrgan, tmp_pat
         (("train", "faces-dcgan", "--mirror", "--out", "other"), "for a folder of images"),
         (("train", tmp_path / "faces", "--batch", 64), "holds 12 images, fewer than a batch of 64"),
         (("train", tmp_path / "faces", "--batch", 4, "--start", "faces-dcgan", "--out", "other"), "not a StyleGAN2"),
-        (("train", tmp_path / "faces", "--batch", 4, "--match", 1, "--out", "other"), "wants the latent of every image"),
+        (
+            ("train", tmp_path / "faces", "--batch", 4, "--match", 1, "--out", "other"),
+            "wants the latent of every image",
+        ),
         (("train", "faces-dcgan", "--match", 1, "--latent", 64, "--out", "other"), "a generator with z of 100"),
     ):
         code, out, err = lrgan(*args)

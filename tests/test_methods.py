@@ -1,4 +1,7 @@
-"""What others find: their closed forms, by NumPy and SciPy in float64, on generators whose Grams, weights or Jacobians are known."""
+"""What others find: their closed forms, by NumPy and SciPy in float64, on generators whose Grams, weights or Jacobians
+are known.
+"""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -27,7 +30,9 @@ FLOAT32 = 3e-5
 
 
 def assert_leading_eigenvectors(rows, matrix, num):
-    """Orthonormal rows in which the matrix is diagonal with its largest eigenvalues, falling: then they are its eigenvectors."""
+    """Orthonormal rows in which the matrix is diagonal with its largest eigenvalues, falling: then they are its
+    eigenvectors.
+    """
     rows = np.asarray(rows, np.float64)
     assert len(rows) == num
     np.testing.assert_allclose(rows @ rows.T, np.eye(num), rtol=0, atol=FLOAT32)
@@ -52,14 +57,18 @@ LATENT = np.zeros((1, WIDTH), np.float32)
 
 @pytest.mark.parametrize("tao", [0.0, 0.1])
 def test_resefa_finds_the_stationary_points_of_the_quotient(dense, tao):
-    """SciPy's generalised eigenproblem M_A v = q (M_B + tao trace(M_B) I) v: the same vectors, best first, and what each changes."""
+    """SciPy's generalised eigenproblem M_A v = q (M_B + tao trace(M_B) I) v: the same vectors, best first, and what
+    each changes.
+    """
     gen, inside, outside = dense
     priced = outside + tao * np.trace(outside) * np.eye(WIDTH)
     quotients, vectors = scipy.linalg.eigh(inside, priced)
     vectors = vectors.T[::-1][:4] / np.linalg.norm(vectors.T[::-1][:4], axis=1, keepdims=True)
     found = find_directions(gen, LATENT, "top", method="resefa", tao=tao)
     overlap = np.abs(np.sum(found.vectors * vectors, axis=1))
-    np.testing.assert_allclose(overlap, 1, rtol=0, atol=1e-5)  # (eps times the condition of M_B, 10, over gaps of 0.1) squared
+    np.testing.assert_allclose(
+        overlap, 1, rtol=0, atol=1e-5
+    )  # (eps times the condition of M_B, 10, over gaps of 0.1) squared
     for name, gram in (("inside", inside), ("outside", outside)):
         np.testing.assert_allclose(getattr(found, name), np.einsum("ki,ij,kj->k", vectors, gram, vectors), rtol=1e-3)
     priced_change = found.outside + tao * np.trace(outside)
@@ -79,7 +88,9 @@ def test_resefas_first_direction_is_the_frontiers(dense):
 
 
 def test_resefa_without_full_rank():
-    """The rest moves along two directions of twelve: the plain quotient is refused in one line, the priced one is found."""
+    """The rest moves along two directions of twelve: the plain quotient is refused in one line, the priced one is
+    found.
+    """
     gen = linear(top={0: 1.5, 1: 1.0}, middle={2: 1.0}, bottom={1: 0.5})
     with pytest.raises(ValueError, match="lacks full rank.*tao=1e-3") as caught:
         find_directions(gen, LATENT, "top", method="resefa")
@@ -93,8 +104,9 @@ def test_resefa_without_full_rank():
 
 @pytest.mark.parametrize("layers", [None, (0,), (2, 1), (3, 4), (5,), (4, 5), "3-5"])
 def test_sefa_is_what_the_normalised_weights_amplify(small_stylegan2, layers):
-    """NumPy on the affine maps of the chosen layers, read by name: rows of unit length, then the eigenvectors of their sum. The last layer
-    is the last toRGB, as `factorize_weight` of the authors' code has it."""
+    """NumPy on the affine maps of the chosen layers, read by name: rows of unit length, then the eigenvectors of their
+    sum. The last layer is the last toRGB, as `factorize_weight` of the authors' code has it.
+    """
     names = [("b4", "conv1"), ("b8", "conv0"), ("b8", "conv1"), ("b16", "conv0"), ("b16", "conv1"), ("b16", "torgb")]
     blocks = small_stylegan2.variables["params"]["synthesis"]
     numbers = {None: range(6), "3-5": (3, 4, 5)}.get(layers, layers)
@@ -107,7 +119,9 @@ def test_sefa_is_what_the_normalised_weights_amplify(small_stylegan2, layers):
 
 
 def test_dcgans_style_weights_are_its_first_layer(small_dcgan):
-    """Pushed through the network, z gives features (before batch norm, which is undone here) that are these rows times z."""
+    """Pushed through the network, z gives features (before batch norm, which is undone here) that are these rows times
+    z.
+    """
     z = jnp.asarray(np.random.default_rng(1).standard_normal((2, 10)), jnp.float32)
     network, variables = dcgan.Network(small_dcgan.config), small_dcgan.variables
     _, state = network.apply(variables, z, capture_intermediates=lambda module, _: isinstance(module, nn.BatchNorm))
@@ -152,9 +166,9 @@ def singular_map(d, k, singular):
 def test_components_carried_over_to_the_latents(white):
     """Features are a linear map of isotropic latents: its right singular vectors, in order.
 
-    Exactly so where the sample is whitened first. Else the sample's covariance differs from the identity by n^-1/2 = 1/64 per entry and
-    mixes vectors by as much times s t / (s^2 - t^2) <= 1.2: overlaps fall by half of the square sum over five others, five sigma below
-    0.02.
+    Exactly so where the sample is whitened first. Else the sample's covariance differs from the identity by n^-1/2 =
+    1/64 per entry and mixes vectors by as much times s t / (s^2 - t^2) <= 1.2: overlaps fall by half of the square sum
+    over five others, five sigma below 0.02.
     """
     A, right = singular_map(6, 9, [5.0, 3.0, 2.0, 1.0])
     latents = np.random.default_rng(4).standard_normal((4096, 6))
@@ -284,7 +298,9 @@ def test_unknown_methods_and_such_as_see_no_region(small_stylegan2):
 
 @pytest.mark.parametrize("name", [name for name, method in methods.METHODS.items() if method.needs != "grams"])
 def test_directions_found_elsewhere_are_ranked_for_the_region(small_stylegan2, name):
-    """The first ten of the method's own, those first that change the region most beside the rest at this latent, as NumPy sorts them."""
+    """The first ten of the method's own, those first that change the region most beside the rest at this latent, as
+    NumPy sorts them.
+    """
     gen, z = small_stylegan2, sample_z(small_stylegan2, KEY, 1)
     latent = z if name == "local_basis" else gen.mapping(z)
     found = find_directions(gen, latent, MASK, method=name, num=3, layers=[1, 3])
@@ -300,7 +316,9 @@ def test_directions_found_elsewhere_are_ranked_for_the_region(small_stylegan2, n
 
 @pytest.mark.parametrize("name", METHODS)
 def test_all_are_records_that_edit(small_stylegan2, name):
-    """Layers in order and once each, the method's name, the model's; unit rows; and an edit moves those layers alone."""
+    """Layers in order and once each, the method's name, the model's; unit rows; and an edit moves those
+    layers alone.
+    """
     gen = small_stylegan2.__class__(small_stylegan2.config, small_stylegan2.variables, ModelInfo("small", "beef"))
     found = found_by(name, gen, layers=[3, 1, 3], num=2)
     assert (found.layers, found.method, found.model, found.fingerprint) == ((1, 3), name, "small", "beef")

@@ -1,4 +1,5 @@
 """The directions that come with the models: they belong to them, do what they say, and are found by name."""
+
 import shutil
 
 import jax
@@ -64,11 +65,31 @@ def test_each_moves_its_region_more_than_the_rest(faces, model, name):
 
 
 def test_edit_by_name(tmp_path, capsys):
-    """`lrgan edit --direction smile` writes the strip that the library gives; `--even` one with other frames between the same ends."""
+    """`lrgan edit --direction smile` writes the strip that the library gives; `--even` one with other frames between
+    the same ends.
+    """
     strips = []
     for more in ([], ["--even"]):
         out = tmp_path / f"smile{len(more)}.png"
-        assert run(["edit", "--direction", "smile", "--image", "3", "--reach", "9", "--steps", "4", *more, "--out", str(out)]) == 0
+        assert (
+            run(
+                [
+                    "edit",
+                    "--direction",
+                    "smile",
+                    "--image",
+                    "3",
+                    "--reach",
+                    "9",
+                    "--steps",
+                    "4",
+                    *more,
+                    "--out",
+                    str(out),
+                ]
+            )
+            == 0
+        )
         assert "steps" in capsys.readouterr().out
         strips.append(np.asarray(Image.open(out)).astype(int))
     plain, even = strips
@@ -78,7 +99,9 @@ def test_edit_by_name(tmp_path, capsys):
     for end in (0, 3):
         assert np.abs(frames[0][end] - frames[1][end]).max() <= 1  # grey levels: rounding of the step's last bit
     moves = [[np.sqrt(np.square(b - a).mean()) for a, b in zip(strip, strip[1:], strict=False)] for strip in frames]
-    assert np.ptp(moves[1]) < 0.75 * np.ptp(moves[0])  # what lies between two frames is evened, which is nearly what they differ by
+    assert np.ptp(moves[1]) < 0.75 * np.ptp(
+        moves[0]
+    )  # what lies between two frames is evened, which is nearly what they differ by
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 """The arithmetic of the generators, each operation against a float64 loop written from its formula."""
+
 from functools import partial
 
 import jax
@@ -34,33 +35,49 @@ CASES = {  # name -> function, oracle, shapes of the arguments, terms summed per
     "dense": (
         lambda x, kernel, bias: ops.dense(x, kernel, bias, 0.1),
         lambda x, kernel, bias: reference.dense(x, {"kernel": kernel, "bias": bias}, 0.1),
-        ((3, 5), (5, 4), (4,)), 5,
+        ((3, 5), (5, 4), (4,)),
+        5,
     ),
     "normalize_2nd_moment": (ops.normalize_2nd_moment, reference.normalize, ((3, 7),), 7),
     "leaky_relu": (ops.leaky_relu, reference.leaky_relu, ((3, 4, 5, 2),), 1),
     "leaky_relu, clamped": (
-        lambda x: ops.leaky_relu(x, 0.7, 0.4), lambda x: reference.leaky_relu(x, 0.7, 0.4), ((3, 4, 5, 2),), 1,
+        lambda x: ops.leaky_relu(x, 0.7, 0.4),
+        lambda x: reference.leaky_relu(x, 0.7, 0.4),
+        ((3, 4, 5, 2),),
+        1,
     ),
     "conv": (ops.conv, each(reference.correlate), ((3, 4, 6, 3), (3, 3, 3, 5)), 27),
     "modulated_conv": (
-        ops.modulated_conv, each(reference.modulated_conv), ((3, 4, 6, 3), (3, 3, 3, 5), (3, 3)), 27,
+        ops.modulated_conv,
+        each(reference.modulated_conv),
+        ((3, 4, 6, 3), (3, 3, 3, 5), (3, 3)),
+        27,
     ),
     "modulated_conv, up": (
-        partial(ops.modulated_conv, up_filter=TAPS), each(partial(reference.modulated_conv, taps=TAPS)),
-        ((3, 4, 3, 3), (3, 3, 3, 5), (3, 3)), 108,
+        partial(ops.modulated_conv, up_filter=TAPS),
+        each(partial(reference.modulated_conv, taps=TAPS)),
+        ((3, 4, 3, 3), (3, 3, 3, 5), (3, 3)),
+        108,
     ),
     "modulated_conv, 1x1": (
-        partial(ops.modulated_conv, demodulation_eps=None), each(partial(reference.modulated_conv, demodulate=False)),
-        ((3, 4, 6, 7), (1, 1, 7, 3), (3, 7)), 7,
+        partial(ops.modulated_conv, demodulation_eps=None),
+        each(partial(reference.modulated_conv, demodulate=False)),
+        ((3, 4, 6, 7), (1, 1, 7, 3), (3, 7)),
+        7,
     ),
     "upsample": (
-        lambda x: ops.upsample(x, TAPS), lambda x: np.stack([reference.upsample(a, TAPS) for a in x]), ((3, 3, 5, 3),), 16,
+        lambda x: ops.upsample(x, TAPS),
+        lambda x: np.stack([reference.upsample(a, TAPS) for a in x]),
+        ((3, 3, 5, 3),),
+        16,
     ),
     "conv_transpose_4x4": (
-        ops.conv_transpose_4x4, each(lambda x, kernel: reference.conv_transpose(x, kernel)[1:-1, 1:-1]),
-        ((3, 3, 5, 3), (4, 4, 3, 2)), 12,
+        ops.conv_transpose_4x4,
+        each(lambda x, kernel: reference.conv_transpose(x, kernel)[1:-1, 1:-1]),
+        ((3, 3, 5, 3), (4, 4, 3, 2)),
+        12,
     ),
-}  # fmt: skip
+}
 
 
 def arguments(shapes, seed=0):
@@ -92,7 +109,9 @@ def test_derivative_matches_a_finite_difference(name):
     with jax.enable_x64(True):
         f = jax.jit(function)
         derivative = jax.jit(partial(jax.jvp, function))(tuple(point), tuple(tangent))[1]
-        ahead, behind = (np.asarray(f(*(p + s * t for p, t in zip(point, tangent, strict=True)))) for s in (step, -step))
+        ahead, behind = (
+            np.asarray(f(*(p + s * t for p, t in zip(point, tangent, strict=True)))) for s in (step, -step)
+        )
     assert worst(derivative, (ahead - behind) / (2 * step)) < 1e-8
 
 
@@ -120,7 +139,10 @@ def test_one_pixel_image_can_be_upsampled():
     """The filter is longer than the image. Run eagerly, as whoever takes an operation apart would."""
     x, kernel = arguments([(1, 1, 1, 2), (3, 3, 2, 3)])
     with jax.enable_x64(True):
-        picture, features = ops.upsample(jnp.asarray(x), TAPS)[0], ops.up_conv(jnp.asarray(x), jnp.asarray(kernel), TAPS)[0]
+        picture, features = (
+            ops.upsample(jnp.asarray(x), TAPS)[0],
+            ops.up_conv(jnp.asarray(x), jnp.asarray(kernel), TAPS)[0],
+        )
     np.testing.assert_allclose(picture, reference.upsample(x[0], TAPS), **rounding(np.float64))
     np.testing.assert_allclose(features, reference.up_conv(x[0], kernel, TAPS), **rounding(np.float64, 18))
 
@@ -140,6 +162,8 @@ def test_zeros_give_zeros_with_finite_derivatives(name):
     function, _, shapes, _ = CASES[name]
     given = [a.astype(np.float32) for a in arguments(shapes)]
     given[-1][0] = 0
-    value, gradients = jax.jit(jax.value_and_grad(lambda *a: jnp.sum(function(*a)[0]), argnums=range(len(shapes))))(*given)
+    value, gradients = jax.jit(jax.value_and_grad(lambda *a: jnp.sum(function(*a)[0]), argnums=range(len(shapes))))(
+        *given
+    )
     assert value == 0
     assert all(np.isfinite(gradient).all() for gradient in gradients)

@@ -406,7 +406,7 @@ BAD = {
     "a black picture": ({"kind": "open", "picture": png(BLACK)}, "mask: empty"),
     "an end that is none": ({"kind": "ends", "found": 0, "index": 2}, "index is a number from 0 to 1"),
     "nothing to save": ({"kind": "save", "found": None}, "not known here"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -55,8 +55,12 @@ NETWORKS = {  # project, arguments, settings that no tensor shows
     "sefa, origin": ("sefa", GENFORCE | dict(z_space_dim=5, w_space_dim=6, architecture="origin"), {}),
 }
 FIXTURES = {
-    "nvidia_ada": "ada", "nvidia_sg3": "stylegan3", "rosinality": "rosinality", "hammer": "hammer", "sefa": "sefa",
-}  # fmt: skip
+    "nvidia_ada": "ada",
+    "nvidia_sg3": "stylegan3",
+    "rosinality": "rosinality",
+    "hammer": "hammer",
+    "sefa": "sefa",
+}
 
 
 @pytest.fixture
@@ -293,8 +297,11 @@ def test_command_lists_the_layers_and_writes_the_model(checkpoint, checkout, com
 
 def test_command_names_the_first_difference_and_writes_nothing(checkpoint, checkout, command, tmp_path):
     path, project, settings = checkpoint("rosinality")
-    folder = checkout(project, "def load_state_dict(self, state):\n        super().load_state_dict(state)\n"
-                               "        self.convs[1].activate.bias.data += 0.01")  # fmt: skip
+    folder = checkout(
+        project,
+        "def load_state_dict(self, state):\n        super().load_state_dict(state)\n"
+        "        self.convs[1].activate.bias.data += 0.01",
+    )
     code, _, complaints = command(path, tmp_path / "model", "--peer", folder, "--mapping-lr", 0.02)
     assert code == 1 and len(complaints) == 1 and "synthesis.b8.conv1 is the first layer that differs" in complaints[0]
     assert not (tmp_path / "model").exists()

@@ -23,7 +23,8 @@ from tests.linear import AXES, REGIONS, SIDE, D, Linear, linear
 from tests.tolerances import rounding
 
 METHODS = ("frontier", "constrained", "projected", "attribute")
-# Eigenvectors of float32 Grams of norm about 1 whose eigenvalues are 0.3 apart: eps over the gap times a solver of tolerance 1e-5.
+# Eigenvectors of float32 Grams of norm about 1 whose eigenvalues are 0.3 apart: eps over the gap times a solver of
+# tolerance 1e-5.
 CLOSE = 1e-4
 
 
@@ -38,7 +39,9 @@ def grams(gen, w, region, protect=None, **options):
 
 
 def find(gen, region, **options):
-    """With lam = 1 robust PCA keeps the Grams as they are: nothing sparse to explain away, the ranks are the true ones."""
+    """With lam = 1 robust PCA keeps the Grams as they are: nothing sparse to explain away, the ranks are the
+    true ones.
+    """
     return find_directions(gen, latents(), region, **{"lam": 1.0, **options})
 
 
@@ -80,7 +83,9 @@ def test_the_authors_solver_recovers_them_too(disjoint):
 
 
 def test_an_edit_moves_the_region_and_nothing_else(disjoint):
-    """The record as a user applies it: at the end of the suggested range the top has changed by 0.04, the rest not at all."""
+    """The record as a user applies it: at the end of the suggested range the top has changed by 0.04, the rest not at
+    all.
+    """
     found, w = find(disjoint, "top"), latents(2)
     before = disjoint.synthesis(w)
     for step in found.step_range:
@@ -92,7 +97,9 @@ def test_an_edit_moves_the_region_and_nothing_else(disjoint):
 
 
 def test_a_direction_that_also_moves_the_rest_is_left_out():
-    """q0 moves the top most but the rest too: the paper's projection kills it, the others outvote it, `attribute` does not care."""
+    """q0 moves the top most but the rest too: the paper's projection kills it, the others outvote it, `attribute` does
+    not care.
+    """
     gen = linear(top={0: 2.0, 1: 1.0}, middle={0: 3.0, 2: 1.0}, bottom={0: 3.0})
     for method in ("projected", "constrained", "frontier"):
         assert_found(find(gen, "top", method=method, mu=1.0 if method == "frontier" else None), [1])
@@ -102,7 +109,9 @@ def test_a_direction_that_also_moves_the_rest_is_left_out():
 
 
 def test_mu_says_how_much_leak_is_allowed():
-    """q0 has 4 inside against 9 outside: it comes back, as the best, when the inside need only change 0.1 times as much."""
+    """q0 has 4 inside against 9 outside: it comes back, as the best, when the inside need only change 0.1 times as
+    much.
+    """
     gen = linear(top={0: 2.0, 1: 1.0}, middle={0: 3.0, 2: 1.0}, bottom={0: 3.0})
     assert_found(find(gen, "top", mu=0.1), [0, 1])  # 4 - 0.9 = 3.1 and 1
     assert_found(find(gen, "top", mu=0.4), [1, 0])  # 4 - 3.6 = 0.4
@@ -119,7 +128,9 @@ def test_relaxing_lets_weak_directions_of_the_rest_pass():
 
 @pytest.mark.parametrize("method", ["frontier", "projected"])
 def test_protecting_one_part_frees_the_others(method):
-    """q0 leaks into the middle, q1 into the bottom: protecting one leaves the direction of the other; protecting all leaves none."""
+    """q0 leaks into the middle, q1 into the bottom: protecting one leaves the direction of the other; protecting all
+    leaves none.
+    """
     gen = linear(top={0: 1.5, 1: 1.0}, middle={0: 2.0}, bottom={1: 2.0})
     mu = 2.0 if method == "frontier" else None
     assert_found(find(gen, "top", method=method, mu=mu, protect="middle"), [1])
@@ -220,7 +231,9 @@ def test_one_protected_region_in_any_form(dense, protect):
 
 
 def test_a_list_of_rows_is_one_mask():
-    """Nested lists are a mask, or a list of masks one level deeper. (The tests' type checks let no list into `region_mask` itself.)"""
+    """Nested lists are a mask, or a list of masks one level deeper. (The tests' type checks let no list into
+    `region_mask` itself.)
+    """
     rows = band("middle").tolist()
     assert _kept_still(rows) == ([rows], [1.0])
     assert _kept_still([rows, rows, "top"]) == ([rows, rows, "top"], [1.0, 1.0, 1.0])
@@ -236,7 +249,9 @@ def test_a_list_of_rows_is_one_mask():
     ],
 )
 def test_protected_regions_add_up_by_weight(dense, protect, weights):
-    """M_B is the weighted sum of their Grams, each a mean over its own pixels, summed here by hand; M_A does not change."""
+    """M_B is the weighted sum of their Grams, each a mean over its own pixels, summed here by hand; M_A does not
+    change.
+    """
     gen, gram = dense
     inside, outside = grams(gen, latents(2), "top", protect)
     expected = sum(weight * gram(band(name)) for name, weight in weights.items())
@@ -253,7 +268,9 @@ def test_soft_masks_count_by_weight(dense):
 
 
 def test_the_frontier_keeps_its_promise_beside_each_protected_region(dense):
-    """Every direction found, and 500 of their span, changes the top more than mu times as much as the middle, and as the bottom."""
+    """Every direction found, and 500 of their span, changes the top more than mu times as much as the middle, and as
+    the bottom.
+    """
     gen, gram = dense
     mu = 1.5
     found = find(gen, "top", protect=["middle", "bottom"], mu=mu, num=D)
@@ -267,7 +284,9 @@ def test_the_frontier_keeps_its_promise_beside_each_protected_region(dense):
 
 
 def test_what_is_not_protected_may_do_as_it_likes():
-    """q0 leaks into the bottom alone and q1 into the middle: with both rows of the middle protected q0 is found, its leak unseen."""
+    """q0 leaks into the bottom alone and q1 into the middle: with both rows of the middle protected q0 is found, its
+    leak unseen.
+    """
     gen = linear(top={0: 1.5, 1: 1.2}, middle={1: 2.0}, bottom={0: 3.0})
     rows = [np.float32(np.arange(SIDE)[:, None] == row) * np.ones((1, SIDE), np.float32) for row in (4, 5)]
     found = find(gen, "top", protect=rows, mu=2.0)
@@ -295,8 +314,10 @@ def test_keep_sets_that_say_nothing_are_refused(protect, match):
 
 
 def test_edits_of_two_regions_do_not_disturb_each_other():
-    """Two directions, each with the other's region protected, both spilling into what neither protects: in either order the same latents,
-    and each region looks as if its own direction alone had moved. The image is linear, so first order is all there is."""
+    """Two directions, each with the other's region protected, both spilling into what neither protects: in either order
+    the same latents, and each region looks as if its own direction alone had moved. The image is linear, so first order
+    is all there is.
+    """
     gen = linear(top={0: 1.5, 2: 1.0}, middle={1: 1.2, 2: 2.0}, bottom={0: 1.0, 1: 2.0})
     top, middle = find(gen, "top", protect="middle", mu=2.0)[0], find(gen, "middle", protect="top", mu=10.0)[0]
     assert_found(top, [0])
@@ -334,24 +355,32 @@ def test_directions_of_some_layers_do_what_they_say(small_stylegan2, stylegan2_l
     change = region_change(before, after, jnp.array(BOX))
     # Central differences in float32: eps over the step, 1e-5, of an image of size 1.
     np.testing.assert_allclose(change.inside / (2 * step) ** 2, found.inside[0], rtol=0.01)
-    np.testing.assert_allclose(change.outside / (2 * step) ** 2, found.outside[0], rtol=0.01, atol=1e-3 * found.inside[0])
+    np.testing.assert_allclose(
+        change.outside / (2 * step) ** 2, found.outside[0], rtol=0.01, atol=1e-3 * found.inside[0]
+    )
     moved = np.asarray(edit(ws, found[0], step).array - ws.array)
     assert (moved[0, [0, 1, 4, 5]] == 0).all() and np.abs(moved[0, [2, 3]]).min() > 0
 
 
 def test_several_latents_are_averaged(small_stylegan2, stylegan2_latents):
-    """The Grams are averaged before anything is factorised: mu, energies and the first direction are those of the mean."""
+    """The Grams are averaged before anything is factorised: mu, energies and the first direction are those of
+    the mean.
+    """
     gen, w = small_stylegan2, stylegan2_latents
     found = find_directions(gen, w, BOX)
     grams = region_grams(image_function(gen), to_ws(gen, w).array, BOX, channels="stack")
     inside, outside = (np.asarray(a[:, 0], np.float64).mean(0) for a in (grams.inside, grams.outside))
     mu = found.settings["mu"]
-    np.testing.assert_allclose(mu, float(default_mu(*(jnp.array(a, jnp.float32) for a in (inside, outside)))), rtol=1e-3)
+    np.testing.assert_allclose(
+        mu, float(default_mu(*(jnp.array(a, jnp.float32) for a in (inside, outside)))), rtol=1e-3
+    )
     for name, gram in (("inside", inside), ("outside", outside)):
         expected = np.einsum("ki,ij,kj->k", found.vectors, gram, found.vectors)
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-4, atol=1e-5 * np.trace(gram))
     top = np.linalg.eigvalsh(inside - mu * outside)[-1]
-    np.testing.assert_allclose(found.inside[0] - mu * found.outside[0], top, rtol=1e-2)  # a difference of larger numbers
+    np.testing.assert_allclose(
+        found.inside[0] - mu * found.outside[0], top, rtol=1e-2
+    )  # a difference of larger numbers
 
 
 def test_w_and_ws_are_the_same_latent(small_stylegan2, stylegan2_latents):
@@ -362,7 +391,9 @@ def test_w_and_ws_are_the_same_latent(small_stylegan2, stylegan2_latents):
 
 
 def test_dcgan_from_its_z(small_dcgan):
-    """A generator whose latent is z: found, edited and measured; the leak per change is below the unprojected direction's."""
+    """A generator whose latent is z: found, edited and measured; the leak per change is below the unprojected
+    direction's.
+    """
     gen = small_dcgan
     z = gen.mapping(sample_z(gen, jax.random.key(4), 1))
     found, raw = (find_directions(gen, z, BOX, method=method) for method in ("frontier", "attribute"))

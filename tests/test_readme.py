@@ -83,10 +83,15 @@ def test_files_that_are_named_exist(document):
 def test_files_and_names_of_a_recipe_are_there():
     """What CONTRIBUTING tells to write a row in has that table, and protocols are where it says."""
     places = {
-        "ARCHITECTURES": "generators/__init__.py", "ROWS": "methods/__init__.py", "COMMANDS": "__main__.py",
-        "NETWORKS": "metrics/networks.py", "FORMATS": "convert/formats/table.py", "Generator": "generators/protocol.py",
-        "Method": "methods/record.py", "Format": "convert/formats/protocol.py",
-    }  # fmt: skip
+        "ARCHITECTURES": "generators/__init__.py",
+        "ROWS": "methods/__init__.py",
+        "COMMANDS": "__main__.py",
+        "NETWORKS": "metrics/networks.py",
+        "FORMATS": "convert/formats/table.py",
+        "Generator": "generators/protocol.py",
+        "Method": "methods/record.py",
+        "Format": "convert/formats/protocol.py",
+    }
     for name, file in places.items():
         assert f"`{name}`" in text("CONTRIBUTING.md") or name == "Format"
         assert re.search(rf"^(class )?{name}\b", text(f"lrgan_jax/{file}"), re.MULTILINE), file

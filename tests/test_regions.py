@@ -55,7 +55,9 @@ def one_line(region, *args, match, **kwargs):
 
 def coverage(points, height, width, samples=40):
     """Share of each pixel inside a polygon, by counting sample points with the even-odd rule."""
-    rows, columns = np.meshgrid((np.arange(height * samples) + 0.5) / samples, (np.arange(width * samples) + 0.5) / samples, indexing="ij")
+    rows, columns = np.meshgrid(
+        (np.arange(height * samples) + 0.5) / samples, (np.arange(width * samples) + 0.5) / samples, indexing="ij"
+    )
     inside = np.zeros(rows.shape, bool)
     for (row, column), (next_row, next_column) in zip(points, [*points[1:], points[0]], strict=True):
         if row != next_row:
@@ -93,14 +95,20 @@ def test_a_box_is_a_slice(box):
 
 @pytest.mark.parametrize(
     ("box", "rows", "columns"),
-    [((-2, 3, 4, 5), slice(0, 2), slice(3, 8)), ((3, -1, 2, 3), slice(3, 5), slice(0, 2)), ((6, 10, 9, 9), slice(6, 9), slice(10, 12))],
+    [
+        ((-2, 3, 4, 5), slice(0, 2), slice(3, 8)),
+        ((3, -1, 2, 3), slice(3, 5), slice(0, 2)),
+        ((6, 10, 9, 9), slice(6, 9), slice(10, 12)),
+    ],
 )
 def test_a_box_is_cut_at_the_edge_of_the_image(box, rows, columns):
     """What leaves the image is cut off; nothing wraps round to the other side."""
     np.testing.assert_array_equal(regions.box_mask(*box, (9, 12)), filled((9, 12), rows, columns))
 
 
-@pytest.mark.parametrize("box", [(-4, 0, 4, 4), (9, 0, 2, 2), (0, 12, 2, 2), (0, -3, 2, 3), (2, 2, 0, 3), (2, 2, -1, 3), (-9, 2, 4, 3)])
+@pytest.mark.parametrize(
+    "box", [(-4, 0, 4, 4), (9, 0, 2, 2), (0, 12, 2, 2), (0, -3, 2, 3), (2, 2, 0, 3), (2, 2, -1, 3), (-9, 2, 4, 3)]
+)
 def test_a_box_outside_the_image_is_empty(box):
     """No box that misses the image, or has no extent, picks up pixels by a negative index."""
     one_line(regions.box_mask, *box, (9, 12), match="empty")
@@ -108,7 +116,9 @@ def test_a_box_outside_the_image_is_empty(box):
 
 @pytest.mark.parametrize("odd", [(5, 7), (4, 7), (5, 6)])
 def test_centred_boxes_follow_the_authors_rule(odd):
-    """top = row - height // 2, left = column - width // 2: odd sides are centred, even ones start half a pixel early."""
+    """top = row - height // 2, left = column - width // 2: odd sides are centred, even ones start half a
+    pixel early.
+    """
     height, width = odd
     mask = regions.centred_box_mask(10, 12, height, width, 24)
     top, left = 10 - height // 2, 12 - width // 2
@@ -165,17 +175,28 @@ def test_an_upright_rectangle_is_covered_exactly(corner):
         np.clip(np.minimum(np.arange(n) + 1, high) - np.maximum(np.arange(n), low), 0, 1)
         for n, low, high in ((8, top, bottom), (10, left, right))
     )
-    points = [(top * 1.0, left * 1.0), (top * 1.0, right * 1.0), (bottom * 1.0, right * 1.0), (bottom * 1.0, left * 1.0)]
-    np.testing.assert_array_equal(regions.polygon_mask(points, (8, 10), soft=True), np.outer(rows, columns).astype(np.float32))
+    points = [
+        (top * 1.0, left * 1.0),
+        (top * 1.0, right * 1.0),
+        (bottom * 1.0, right * 1.0),
+        (bottom * 1.0, left * 1.0),
+    ]
+    np.testing.assert_array_equal(
+        regions.polygon_mask(points, (8, 10), soft=True), np.outer(rows, columns).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("points", [STAR, TRIANGLE, STAR[::-1]], ids=["star", "triangle", "reversed"])
 def test_soft_polygons_hold_the_share_of_every_pixel(points):
-    """Worst pixel within what 8 x 8 sub-pixels can resolve, and no bias: the areas agree much better than the pixels."""
+    """Worst pixel within what 8 x 8 sub-pixels can resolve, and no bias: the areas agree much better than
+    the pixels.
+    """
     mask = regions.polygon_mask(points, (20, 24), soft=True)
     # An edge crosses at most 11 of a pixel's 64 sub-pixels and each is wrong by half at most: 11 / 2 / 64, rounded up.
     np.testing.assert_allclose(mask, coverage(points, 20, 24), rtol=0, atol=0.1)
-    assert abs(mask.sum() - shoelace(points)) <= perimeter(points) / 8 / 16  # a sixteenth of a sub-pixel all along the edge
+    assert (
+        abs(mask.sum() - shoelace(points)) <= perimeter(points) / 8 / 16
+    )  # a sixteenth of a sub-pixel all along the edge
 
 
 @pytest.mark.parametrize("points", [STAR, TRIANGLE], ids=["star", "triangle"])
@@ -203,7 +224,12 @@ def test_polygons_are_cut_at_the_edge_of_the_image():
 def test_polygons_that_are_none_are_refused():
     one_line(regions.polygon_mask, [(1.0, 1.0), (5.0, 5.0)], 10, match="at least 3 corners, got 2")
     one_line(regions.polygon_mask, [(11.0, 11.0), (15.0, 11.0), (15.0, 19.0)], 10, match="polygon: empty")
-    one_line(regions.polygon_mask, [(-1.0, -1.0), (-1.0, 11.0), (11.0, 11.0), (11.0, -1.0)], 10, match="covers the whole image")
+    one_line(
+        regions.polygon_mask,
+        [(-1.0, -1.0), (-1.0, 11.0), (11.0, 11.0), (11.0, -1.0)],
+        10,
+        match="covers the whole image",
+    )
 
 
 # Label maps
@@ -213,9 +239,22 @@ LABELS = np.array([[0, 1, 1, 10], [4, 1, 11, 12], [5, 5, 10, 13]])
 
 def test_labels_by_number_and_by_name():
     """Names are the authors' numbering of CelebAMask-HQ; several labels unite."""
-    np.testing.assert_array_equal(regions.label_mask(LABELS, [10, "upper_lip", "lower_lip"]), np.isin(LABELS, [10, 11, 12]))
+    np.testing.assert_array_equal(
+        regions.label_mask(LABELS, [10, "upper_lip", "lower_lip"]), np.isin(LABELS, [10, 11, 12])
+    )
     np.testing.assert_array_equal(regions.label_mask(LABELS, ["left_eye"]), LABELS == 4)
-    expected = dict(background=0, skin=1, nose=2, glasses=3, left_eye=4, right_eye=5, left_brow=6, right_brow=7, mouth=10, upper_lip=11)
+    expected = dict(
+        background=0,
+        skin=1,
+        nose=2,
+        glasses=3,
+        left_eye=4,
+        right_eye=5,
+        left_brow=6,
+        right_brow=7,
+        mouth=10,
+        upper_lip=11,
+    )
     assert expected.items() <= regions.FACE_LABELS.items()
     assert sorted(regions.FACE_LABELS.values()) == list(range(19))
 
@@ -246,7 +285,9 @@ def test_a_mask_is_read_from_any_kind_of_picture(tmp_path, mode):
     path = png(tmp_path / "mask.png", array, None if mode == "I;16" else mode)
     np.testing.assert_array_equal(regions.load_mask(path), SHADES >= 128)
     # 16-bit shades may lose their last bit.
-    np.testing.assert_allclose(regions.load_mask(path, soft=True), SHADES / 255, rtol=0, atol=1 / 255 if mode == "I;16" else 1e-6)
+    np.testing.assert_allclose(
+        regions.load_mask(path, soft=True), SHADES / 255, rtol=0, atol=1 / 255 if mode == "I;16" else 1e-6
+    )
 
 
 def test_a_black_and_white_picture_of_one_bit(tmp_path):
@@ -271,7 +312,9 @@ def test_pictures_are_resized_by_area(tmp_path):
     np.testing.assert_array_equal(regions.load_mask(path, 2, soft=True), np.array([[1, 0.25], [0, 1]], np.float32))
     np.testing.assert_array_equal(regions.load_mask(path, 2), [[1, 0], [0, 1]])
     path = png(tmp_path / "tall.png", np.repeat(shades, 2, axis=0))
-    np.testing.assert_array_equal(regions.load_mask(path, (8, 4))[:, 2], [1, 0, 0, 0, 1, 1, 1, 1])  # the top row is half white
+    np.testing.assert_array_equal(
+        regions.load_mask(path, (8, 4))[:, 2], [1, 0, 0, 0, 1, 1, 1, 1]
+    )  # the top row is half white
 
 
 def test_files_that_are_no_masks_are_refused(tmp_path):
@@ -282,7 +325,9 @@ def test_files_that_are_no_masks_are_refused(tmp_path):
         one_line(regions.load_mask, tmp_path / name, match=f"{name}: not a readable picture")
     one_line(regions.load_mask, tmp_path, match="Is a directory")
     one_line(regions.load_mask, png(tmp_path / "black.png", np.zeros((8, 8), np.uint8)), match=r"black\.png: empty")
-    one_line(regions.load_mask, png(tmp_path / "white.png", np.full((8, 8), 255, np.uint8)), match=r"white\.png.*whole image")
+    one_line(
+        regions.load_mask, png(tmp_path / "white.png", np.full((8, 8), 255, np.uint8)), match=r"white\.png.*whole image"
+    )
     one_line(regions.load_mask, png(tmp_path / "dark.png", np.full((8, 8), 90, np.uint8)), match=r"dark\.png: empty")
 
 
@@ -292,8 +337,20 @@ BLOB = np.zeros((32, 32), np.uint8)
 BLOB[4:14, 6:20] = 1
 
 
-@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 1), (np.uint8, 254), (np.uint16, 1), (np.uint16, 255), (np.uint16, 65535),
-                                             (np.int32, 1), (np.int32, 255), (np.float32, 1.0), (np.float32, 255.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "white"),
+    [
+        (np.uint8, 1),
+        (np.uint8, 254),
+        (np.uint16, 1),
+        (np.uint16, 255),
+        (np.uint16, 65535),
+        (np.int32, 1),
+        (np.int32, 255),
+        (np.float32, 1.0),
+        (np.float32, 255.0),
+    ],
+)
 def test_white_is_told_by_the_numbers(tmp_path, kind, white):
     """0 and 1 are black and white at any depth; so are 0 and 255, and 0 and 65535."""
     path = png(tmp_path / "mask.tif", BLOB.astype(kind) * kind(white))
@@ -328,7 +385,9 @@ def test_transparency_that_is_the_same_everywhere_says_nothing(tmp_path, alpha):
 def test_noisy_and_soft_edges_are_those_of_a_mask(tmp_path, quality, blur):
     """A JPEG is neither 0 nor 255 anywhere near an edge. What the mask is there, it is to a pixel."""
     large = np.kron(BLOB, np.ones((8, 8), np.uint8)) * 255
-    Image.fromarray(large).convert("RGB").filter(ImageFilter.GaussianBlur(blur)).save(tmp_path / "mask.jpg", quality=quality)
+    Image.fromarray(large).convert("RGB").filter(ImageFilter.GaussianBlur(blur)).save(
+        tmp_path / "mask.jpg", quality=quality
+    )
     assert (regions.load_mask(tmp_path / "mask.jpg") != large / 255).mean() < 0.002
 
 
@@ -354,7 +413,10 @@ MAP = np.where(np.roll(BLOB, 15, axis=0), 2, BLOB).astype(np.uint8)
         (MAP * 7, "empty.*FILE:7,14"),
         (MAP.astype(np.uint16) * 7, "empty.*FILE:7,14"),
         (MAP * 127, "areas of other levels.*FILE:127,254"),  # grey between black and white
-        (np.where(MAP == 2, 255, MAP).astype(np.uint8), "areas of other levels.*FILE:1,255"),  # 255 is what a map leaves undecided
+        (
+            np.where(MAP == 2, 255, MAP).astype(np.uint8),
+            "areas of other levels.*FILE:1,255",
+        ),  # 255 is what a map leaves undecided
     ],
 )
 def test_what_is_no_mask_is_refused_by_name(tmp_path, array, says):
@@ -364,7 +426,9 @@ def test_what_is_no_mask_is_refused_by_name(tmp_path, array, says):
 
 
 def test_grey_levels_are_weights_where_that_is_asked_for(tmp_path):
-    np.testing.assert_allclose(regions.load_mask(png(tmp_path / "soft.png", GRADIENT), soft=True), GRADIENT / 255, **rounding(np.float32))
+    np.testing.assert_allclose(
+        regions.load_mask(png(tmp_path / "soft.png", GRADIENT), soft=True), GRADIENT / 255, **rounding(np.float32)
+    )
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path):
@@ -419,8 +483,12 @@ def test_one_of_several_pictures_is_not_guessed(tmp_path):
 
 
 def test_a_label_may_not_be_an_index_and_the_grey_of_another(tmp_path):
-    """A GIF keeps labels as indices of a palette that it makes; a palette of other greys, such as a mask's, cannot be mistaken."""
-    Image.fromarray(np.where(MAP > 0, MAP + 1, 0).astype(np.uint8)).save(tmp_path / "map.gif")  # 0, 2 and 3, stored as 0, 1 and 2
+    """A GIF keeps labels as indices of a palette that it makes; a palette of other greys, such as a mask's, cannot be
+    mistaken.
+    """
+    Image.fromarray(np.where(MAP > 0, MAP + 1, 0).astype(np.uint8)).save(
+        tmp_path / "map.gif"
+    )  # 0, 2 and 3, stored as 0, 1 and 2
     one_line(regions.region_mask, f"{tmp_path}/map.gif:2", 32, match="other numbers than their indices")
     for greys in ((0, 1, 2), (0, 127, 255)):
         picture = Image.fromarray(MAP)
@@ -469,7 +537,9 @@ def test_damaged_pictures_raise_nothing_but_region_errors(tmp_path):
 def test_resize_takes_the_nearest_pixel_or_the_mean():
     mask = filled((4, 6), slice(1, 3), slice(2, 5))
     np.testing.assert_array_equal(regions.resize_mask(mask, (8, 12)), np.kron(mask, np.ones((2, 2))))
-    np.testing.assert_allclose(regions.resize_mask(mask, (2, 3), soft=True), mask.reshape(2, 2, 3, 2).mean((1, 3)), **EXACT)
+    np.testing.assert_allclose(
+        regions.resize_mask(mask, (2, 3), soft=True), mask.reshape(2, 2, 3, 2).mean((1, 3)), **EXACT
+    )
     np.testing.assert_array_equal(regions.resize_mask(mask, (4, 6)), mask)
 
 
@@ -478,7 +548,9 @@ def test_resize_keeps_soft_masks_in_range_and_about_their_area():
     mask = np.random.default_rng(0).random((9, 7)).astype(np.float32)
     small = regions.resize_mask(mask, (4, 3), soft=True)
     assert small.min() >= 0 and small.max() <= 1
-    assert abs(small.mean() - mask.mean()) < 0.01  # where sizes do not divide, Pillow's box takes or leaves whole pixels
+    assert (
+        abs(small.mean() - mask.mean()) < 0.01
+    )  # where sizes do not divide, Pillow's box takes or leaves whole pixels
 
 
 # A model's own regions
@@ -496,7 +568,9 @@ def test_shapes_unite_boxes_and_polygons_at_any_size():
 
 def test_inverted_shapes_are_what_is_left_over():
     shapes = {"size": 16, "boxes": [[1, 2, 3, 4]], "polygons": [[(8.0, 8.0), (15.0, 8.0), (15.0, 15.0)]]}
-    np.testing.assert_array_equal(regions.shapes_mask(shapes | {"invert": True}, 24), 1 - regions.shapes_mask(shapes, 24))
+    np.testing.assert_array_equal(
+        regions.shapes_mask(shapes | {"invert": True}, 24), 1 - regions.shapes_mask(shapes, 24)
+    )
     np.testing.assert_array_equal(regions.shapes_mask(shapes | {"invert": False}, 24), regions.shapes_mask(shapes, 24))
 
 
@@ -518,7 +592,13 @@ def test_inverted_shapes_are_what_is_left_over():
 )
 def test_shapes_that_are_written_otherwise_are_refused(shapes):
     """A person may have written them into `model.json`."""
-    one_line(regions.region_mask, "mouth", 16, {"mouth": shapes}, match="mouth, a region of this model's: (shapes are written as|box )")
+    one_line(
+        regions.region_mask,
+        "mouth",
+        16,
+        {"mouth": shapes},
+        match="mouth, a region of this model's: (shapes are written as|box )",
+    )
 
 
 def test_shapes_that_cover_nothing_are_refused():
@@ -533,14 +613,20 @@ NAMED = {"mouth": {"size": 16, "boxes": [[10, 4, 3, 8]]}}
 
 def test_a_models_own_region_comes_before_the_tables():
     """`mouth` is the model's; without model regions it is the paper's; `ffhq/mouth` always is."""
-    np.testing.assert_array_equal(regions.region_mask("mouth", 16, NAMED), filled((16, 16), slice(10, 13), slice(4, 12)))
+    np.testing.assert_array_equal(
+        regions.region_mask("mouth", 16, NAMED), filled((16, 16), slice(10, 13), slice(4, 12))
+    )
     np.testing.assert_array_equal(regions.region_mask("mouth", 64), regions.table_mask("mouth", 64))
     np.testing.assert_array_equal(regions.region_mask("ffhq/mouth", 64, NAMED), regions.table_mask("mouth", 64))
-    np.testing.assert_array_equal(regions.region_mask("biggan/head0", 64, NAMED), regions.table_mask("head0", 64, "biggan"))
+    np.testing.assert_array_equal(
+        regions.region_mask("biggan/head0", 64, NAMED), regions.table_mask("head0", 64, "biggan")
+    )
 
 
 def test_a_table_name_that_the_model_lacks_is_refused():
-    """A model with regions of its own is not aligned as the papers' faces are: their boxes must be asked for by table."""
+    """A model with regions of its own is not aligned as the papers' faces are: their boxes must be asked for
+    by table.
+    """
     one_line(regions.region_mask, "nose", 16, NAMED, match="no region 'nose'; this model has mouth,")
     one_line(regions.region_mask, "nosee", 16, match="no region 'nosee'; this model has left_eye, ")
     one_line(regions.region_mask, "biggan/mouth", 16, match="no region 'biggan/mouth'")

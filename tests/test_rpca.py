@@ -1,4 +1,7 @@
-"""The solver against the authors' loop in slow NumPy, against stored runs of the authors' code, and against optimality itself."""
+"""The solver against the authors' loop in slow NumPy, against stored runs of the authors' code, and against optimality
+itself.
+"""
+
 import json
 from functools import partial
 
@@ -51,7 +54,9 @@ def worst(actual, expected):
 @pytest.mark.parametrize("x64", [False, True])
 @pytest.mark.parametrize("lam", [0.3, 0.2, 1 / 60])
 def test_authors_mode_is_their_loop(lam, x64):
-    """The same L, S and number of steps, from float64 input, whatever jax_enable_x64 says; a trivial lam is said but not obeyed."""
+    """The same L, S and number of steps, from float64 input, whatever jax_enable_x64 says; a trivial lam is said but
+    not obeyed.
+    """
     gram = random_gram(16, 7)
     L, S, steps = authors_loop(gram, lam)
     with jax.enable_x64(x64):
@@ -93,7 +98,10 @@ def reference_low_rank(arrays, prefix):
     ],
 )
 def test_stored_runs(shared, name, prefixes):
-    """Authors mode: their rank, steps, L and S to 1e-6. Converged mode: never above their objective, their L made feasible."""
+    """Authors mode: their rank, steps, L and S to 1e-6.
+
+    Converged mode: never above their objective, their L made feasible.
+    """
     arrays, facts = stored(shared, name)
     gram = unpack(arrays["M"])
     for prefix in prefixes:
@@ -129,7 +137,9 @@ MORE_PAIRS += ["dcgan_z64_eyes_mean", "dcgan_z64_eyes_rgb"]
 
 @pytest.mark.parametrize("name", PAIRS + [pytest.param(name, marks=pytest.mark.slow) for name in MORE_PAIRS])
 def test_stored_directions(shared, name):
-    """Region and rest to directions, as the authors' scripts ran: ranks, L to 1e-6, projected directions to 1e-4 rad."""
+    """Region and rest to directions, as the authors' scripts ran: ranks, L to 1e-6, projected directions to
+    1e-4 rad.
+    """
     folder = shared / "fixtures" / "public" / "rpca"
     facts = json.loads((folder / "rpca.json").read_text())
     facts = (facts["small"] | facts["dcgan"])[name]
@@ -145,14 +155,18 @@ def test_stored_directions(shared, name):
             assert worst(split.low_rank, reference_low_rank(arrays, prefix)) < 1e-6
             with jax.enable_x64(True):
                 best = robust_pca(gram, known["lamb"])
-            assert bool(best.converged) and float(best.objective) <= objective(reference_low_rank(arrays, prefix), gram, known["lamb"])
+            assert bool(best.converged) and float(best.objective) <= objective(
+                reference_low_rank(arrays, prefix), gram, known["lamb"]
+            )
         with jax.enable_x64(True):
             attribute = attribute_space(splits["fore"].low_rank, splits["fore"].rank)
             for relax in (0, 3, 20):
                 if (key := f"{lam}_projected_relax{relax}") in arrays:
                     null = null_space(splits["back"].low_rank, splits["back"].rank, relax)
                     found = projected_directions(attribute, null, splits["fore"].low_rank, splits["back"].low_rank)
-                    assert_same_directions(np.asarray(found.vectors)[np.asarray(found.mask)], arrays[key].astype(np.float64))
+                    assert_same_directions(
+                        np.asarray(found.vectors)[np.asarray(found.mask)], arrays[key].astype(np.float64)
+                    )
 
 
 def assert_same_directions(ours, theirs):
@@ -242,7 +256,9 @@ def test_vmap_and_jit(mode, nan_flags):
         for other in (jitted, jax.tree.map(lambda a, i=i: a[i], batch)):
             assert other.low_rank.dtype == single.low_rank.dtype == (jnp.float64 if mode == "authors" else jnp.float32)
             assert int(other.rank) == int(single.rank) and bool(other.converged) == bool(single.converged)
-            assert abs(int(other.num_steps) - int(single.num_steps)) <= 2  # float32 rounds batched products in another order
+            assert (
+                abs(int(other.num_steps) - int(single.num_steps)) <= 2
+            )  # float32 rounds batched products in another order
             assert worst(other.low_rank, np.asarray(single.low_rank)) < 1e-4
 
 
@@ -255,7 +271,9 @@ def test_authors_mode_under_vmap_keeps_float64():
 
 @pytest.mark.parametrize("name", PAIRS[2:] + [pytest.param(name, marks=pytest.mark.slow) for name in MORE_PAIRS])
 def test_float32_gives_the_answer_of_float64(shared, name):
-    """On real Grams the thresholded spectrum counts the same; the objective is the reference's to 1e-6, ten roundings."""
+    """On real Grams the thresholded spectrum counts the same; the objective is the reference's to 1e-6,
+    ten roundings.
+    """
     arrays = np.load(shared / "fixtures" / "public" / "rpca" / f"{name}.npz")
     for side in ("fore", "back"):
         gram = unpack(arrays[f"M_{side}"])
@@ -317,7 +335,9 @@ def test_check_counts_a_batch(nan_flags):
         check(short)
 
 
-@pytest.mark.parametrize(("shape", "says"), [((3, 4), "one square matrix"), ((2, 3, 3), "jax.vmap"), ((5,), "one square matrix")])
+@pytest.mark.parametrize(
+    ("shape", "says"), [((3, 4), "one square matrix"), ((2, 3, 3), "jax.vmap"), ((5,), "one square matrix")]
+)
 def test_wrong_shapes(shape, says):
     with pytest.raises(ValueError, match=says):
         robust_pca(np.zeros(shape, np.float32))
@@ -331,11 +351,17 @@ def test_wrong_mode():
 
 
 def layered_gram(n, seed, rank, floor=3e-5):
-    """What tracked eigenvectors are for: a strong low rank, rows and columns that spikes in the Jacobian fill, and a faint floor."""
+    """What tracked eigenvectors are for: a strong low rank, rows and columns that spikes in the Jacobian fill, and a
+    faint floor.
+    """
     random = np.random.default_rng(seed)
     rows = random.standard_normal((rank, n)) / np.sqrt(rank)
     cross = np.where(random.random((4 * n, n)) < 2e-3, random.standard_normal((4 * n, n)), 0) / n
-    jac = random.standard_normal((4 * n, rank)) @ rows / (2 * np.sqrt(n)) + cross + floor * random.standard_normal((4 * n, n))
+    jac = (
+        random.standard_normal((4 * n, rank)) @ rows / (2 * np.sqrt(n))
+        + cross
+        + floor * random.standard_normal((4 * n, n))
+    )
     return jac.T @ jac
 
 
@@ -349,7 +375,9 @@ def gap_in_numpy(split, gram, lam):
 @pytest.mark.parametrize("x64", [False, True])
 @pytest.mark.parametrize(("floor", "low"), [(3e-5, True), (1e-3, False)])
 def test_gap_is_what_numpy_computes(floor, low, x64):
-    """Whether a few eigenvectors are tracked (the rank is 3) or all are used again, an independent bound confirms the answer."""
+    """Whether a few eigenvectors are tracked (the rank is 3) or all are used again, an independent bound confirms the
+    answer.
+    """
     gram, lam = layered_gram(128, 0, 3, floor), 128**-0.5
     with jax.enable_x64(x64):
         split = robust_pca(gram.astype(np.float64 if x64 else np.float32), lam, tol=1e-5)
@@ -372,7 +400,9 @@ def test_low_and_high_ranks_in_one_batch():
 
 @pytest.mark.parametrize("x64", [False, True])
 def test_low_rank_of_the_usual_size(shared, x64):
-    """n = 512, lam = 1/60, where 4,000 steps at a fixed penalty leave a gap of 9e-5: below the authors' objective in float64."""
+    """n = 512, lam = 1/60, where 4,000 steps at a fixed penalty leave a gap of 9e-5: below the authors' objective in
+    float64.
+    """
     arrays, facts = stored(shared, "syn512")
     gram, lam = unpack(arrays["M"]), facts["lam60_"]["lamb"]
     with jax.enable_x64(x64):
@@ -380,7 +410,9 @@ def test_low_rank_of_the_usual_size(shared, x64):
     theirs = objective(reference_low_rank(arrays, "lam60_"), gram, lam)
     assert bool(split.converged) and int(split.rank) == facts["lam60_"]["rank"]
     assert gap_in_numpy(split, gram, lam) < (1e-5 if x64 else 1.5e-5)  # rounding M to float32 moves it too
-    assert objective(np.asarray(split.low_rank, np.float64), gram, lam) <= theirs * (1 if x64 else 1 + 3e-6)  # 512 roundings in |L|_*
+    assert objective(np.asarray(split.low_rank, np.float64), gram, lam) <= theirs * (
+        1 if x64 else 1 + 3e-6
+    )  # 512 roundings in |L|_*
 
 
 def test_shrinking_by_other_means_than_eigh():
@@ -395,6 +427,9 @@ def test_shrinking_by_other_means_than_eigh():
             turn = random.standard_normal((32, 32)) * size
             near, _ = np.linalg.qr(basis @ (np.eye(32) + turn - turn.T))
             matrix, near, one = jnp.asarray(A), jnp.asarray(near), jnp.array(1.0)
-            by_basis, by_tracking = _shrink_by_basis(matrix, near, one)[0], _shrink_by_tracking(matrix, near[:, :8], one)[0]
+            by_basis, by_tracking = (
+                _shrink_by_basis(matrix, near, one)[0],
+                _shrink_by_tracking(matrix, near[:, :8], one)[0],
+            )
             np.testing.assert_allclose(by_basis, expected, rtol=0, atol=500 * size**2 + 1e-13)
             np.testing.assert_allclose(by_tracking, expected, rtol=0, atol=3 * size + 1e-13)

@@ -30,7 +30,9 @@ def test_every_way_to_a_seed_gives_the_same_faces(small_stylegan2):
 
 def test_a_cutoff_truncates_the_first_layers(small_stylegan2):
     gen = small_stylegan2
-    cut, whole, none = (seeded(gen, 0, 2, **how).all().array for how in ({"truncation": 0.3, "cutoff": 2}, {"truncation": 0.3}, {}))
+    cut, whole, none = (
+        seeded(gen, 0, 2, **how).all().array for how in ({"truncation": 0.3, "cutoff": 2}, {"truncation": 0.3}, {})
+    )
     assert worst(cut[:, :2], whole[:, :2]) < 1e-6 and worst(cut[:, 2:], none[:, 2:]) < 1e-6
     assert seeded(gen, 0, 2, cutoff=2).record != seeded(gen, 0, 2).record
 

@@ -1,4 +1,5 @@
 """StyleGAN2 as a whole: the arithmetic against the float64 reference, and the promises of a functional library."""
+
 import dataclasses
 
 import jax
@@ -23,7 +24,13 @@ from lrgan_jax.generators import (
 )
 
 TINY = StyleGAN2Config(
-    channels=(5, 4, 3), z_dim=6, w_dim=7, mapping_layers=2, mapping_features=5, embed_features=0, filter=(0.1, 0.2, 0.3, 0.4)
+    channels=(5, 4, 3),
+    z_dim=6,
+    w_dim=7,
+    mapping_layers=2,
+    mapping_features=5,
+    embed_features=0,
+    filter=(0.1, 0.2, 0.3, 0.4),
 )
 SMALL = dataclasses.replace(TINY, channels=(4, 3))
 ROUNDING_F64 = 1e-12  # of the largest magnitude, after a dozen layers in float64
@@ -56,7 +63,9 @@ def normal(*shape, seed=1):
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 def test_synthesis_matches_the_reference(architecture, noise):
     """Every row of ws different, every bias and noise strength random, an asymmetric filter, and a clamp that bites."""
-    config = dataclasses.replace(TINY, architecture=architecture, conv_clamp=0.9, scaled_demodulation=architecture == "orig")
+    config = dataclasses.replace(
+        TINY, architecture=architecture, conv_clamp=0.9, scaled_demodulation=architecture == "orig"
+    )
     variables, ws = reference.random_variables(stylegan2.init, config), normal(2, config.num_ws, config.w_dim)
     with jax.enable_x64(True):
         actual = StyleGAN2(config, reference.in_float64(variables)).synthesis(ws, noise=noise)
@@ -69,7 +78,9 @@ def test_synthesis_matches_the_reference(architecture, noise):
 def test_noiseless_gray_network_matches_the_reference():
     """A model without noise has no noise parameters; one image channel; a filter that is no outer product."""
     taps = tuple(map(tuple, np.abs(normal(4, 4)).tolist()))
-    config = dataclasses.replace(TINY, channels=(3, 5), use_noise=False, img_channels=1, filter=taps, scaled_demodulation=True)
+    config = dataclasses.replace(
+        TINY, channels=(3, 5), use_noise=False, img_channels=1, filter=taps, scaled_demodulation=True
+    )
     variables, ws = reference.random_variables(stylegan2.init, config), normal(1, config.num_ws, config.w_dim)
     assert "synthesis" not in variables["buffers"]
     with jax.enable_x64(True):
@@ -86,7 +97,13 @@ def test_mapping_matches_the_reference(layers, c_dim, concat):
         pytest.skip("without layers a label would widen w")
     embed = 3 if c_dim else 0
     config = dataclasses.replace(
-        TINY, channels=(3,), mapping_layers=layers, z_dim=6 if layers else 7, c_dim=c_dim, embed_features=embed, label_concat=concat,
+        TINY,
+        channels=(3,),
+        mapping_layers=layers,
+        z_dim=6 if layers else 7,
+        c_dim=c_dim,
+        embed_features=embed,
+        label_concat=concat,
         mapping_lr=0.02,
     )
     variables, z = reference.random_variables(stylegan2.init, config), normal(3, config.z_dim)
@@ -161,7 +178,9 @@ def test_random_noise_is_standard_normal_and_one_picture_for_all_channels():
 
 
 def test_no_noise_is_noise_of_no_strength(gen, w):
-    silent = jax.tree_util.tree_map_with_path(lambda path, a: 0 * a if path[-1].key == "noise_strength" else a, gen.variables)
+    silent = jax.tree_util.tree_map_with_path(
+        lambda path, a: 0 * a if path[-1].key == "noise_strength" else a, gen.variables
+    )
     silent, none = dataclasses.replace(gen, variables=silent).synthesis(w), gen.synthesis(w, noise="none")
     assert worst(silent, none) < PARITY and worst(gen.synthesis(w), none) > 0.01
 
@@ -175,7 +194,9 @@ def test_random_noise_follows_its_key(gen, w):
 
 def test_mean_over_weak_random_noise_is_no_noise(gen, w):
     """To first order in its strength, noise averages out; each sample of the batch draws its own."""
-    weak = jax.tree_util.tree_map_with_path(lambda path, a: a * 5e-4 if path[-1].key == "noise_strength" else a, gen.variables)
+    weak = jax.tree_util.tree_map_with_path(
+        lambda path, a: a * 5e-4 if path[-1].key == "noise_strength" else a, gen.variables
+    )
     weak = dataclasses.replace(gen, variables=weak)
     same = np.repeat(np.asarray(w)[:1], 256, axis=0)
     images = np.asarray(weak.synthesis(same, noise="random", key=jax.random.key(3)))
@@ -196,7 +217,12 @@ def test_num_ws_and_resolution_follow_from_the_number_of_blocks(blocks):
 
 def test_config_is_hashable_and_compares_by_value():
     assert hash(dataclasses.replace(TINY)) == hash(TINY) and dataclasses.replace(TINY) == TINY
-    for change in (dict(conv_clamp=1.0), dict(architecture="orig"), dict(filter=(1.0,)), dict(scaled_demodulation=True)):
+    for change in (
+        dict(conv_clamp=1.0),
+        dict(architecture="orig"),
+        dict(filter=(1.0,)),
+        dict(scaled_demodulation=True),
+    ):
         assert dataclasses.replace(TINY, **change) != TINY
 
 
@@ -276,7 +302,9 @@ def test_gradients_are_finite_and_reach_every_weight(gen, z):
 
 
 def test_new_weights_do_not_recompile(gen, w):
-    """Weights are arguments, name and fingerprint are not part of the program: one trace serves all models of a shape."""
+    """Weights are arguments, name and fingerprint are not part of the program: one trace serves all models of
+    a shape.
+    """
     traces = []
 
     @jax.jit
@@ -285,7 +313,9 @@ def test_new_weights_do_not_recompile(gen, w):
         return f(w)
 
     halved = jax.tree.map(lambda a: a / 2, gen.variables)
-    other = dataclasses.replace(gen, variables=halved, info=ModelInfo(name="other", fingerprint="f", card="text", regions={"a": []}))
+    other = dataclasses.replace(
+        gen, variables=halved, info=ModelInfo(name="other", fingerprint="f", card="text", regions={"a": []})
+    )
     one, two = (image(image_function(g), w.array[0]) for g in (gen, other))
     assert len(traces) == 1 and worst(two, one) > 0.01
     before = stylegan2.synthesize._cache_size()

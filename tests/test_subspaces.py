@@ -1,4 +1,6 @@
-"""Subspaces and directions: the theory that the module claims, held on random Grams; NumPy and SciPy as oracles, in float64."""
+"""Subspaces and directions: the theory that the module claims, held on random Grams; NumPy and SciPy as oracles, in
+float64.
+"""
 
 from functools import partial
 
@@ -13,8 +15,8 @@ from lrgan_jax.subspaces import Subspace
 from tests.tolerances import EXACT
 
 D = 7
-# A float64 eigendecomposition of matrices of norm about 1 leaves a few eps; an eigenvector, eps over the gap of its eigenvalue, and
-# the spectra below are 0.05 apart at least.
+# A float64 eigendecomposition of matrices of norm about 1 leaves a few eps; an eigenvector, eps over the gap of its
+# eigenvalue, and the spectra below are 0.05 apart at least.
 SPECTRAL = dict(rtol=0, atol=1e-12)
 
 
@@ -73,7 +75,9 @@ def assert_same_up_to_sign(actual, expected, atol=1e-10):
     ("by_magnitude", "expected"), [(False, [3, 1.5, 1, 0.5, 0, -0.1, -2]), (True, [3, -2, 1.5, 1, 0.5, -0.1, 0])]
 )
 def test_spectrum_falls_and_reproduces_the_matrix(by_magnitude, expected):
-    """Eigenvalues in falling order, negative ones last or among the others; orthonormal rows; M = V^T diag(values) V."""
+    """Eigenvalues in falling order, negative ones last or among the others; orthonormal rows; M = V^T
+    diag(values) V.
+    """
     matrix, _ = gram([3, -2, 0.5, 0, 1, -0.1, 1.5], 0)
     values, rows = map(np.asarray, subspaces.spectrum(jnp.array(matrix), by_magnitude=by_magnitude))
     np.testing.assert_allclose(values, expected, **SPECTRAL)
@@ -134,7 +138,9 @@ RANKS = [(1, 1), (3, 2), (2, 5), (5, 3), (D, 1), (3, D)]
 
 
 def spaces(rank_a, rank_b, num_relax=0):
-    return subspaces.attribute_space(jnp.array(INSIDE), rank_a), subspaces.null_space(jnp.array(OUTSIDE), rank_b, num_relax)
+    return subspaces.attribute_space(jnp.array(INSIDE), rank_a), subspaces.null_space(
+        jnp.array(OUTSIDE), rank_b, num_relax
+    )
 
 
 def candidates(method, rank_a, rank_b, num_relax=0):
@@ -143,7 +149,9 @@ def candidates(method, rank_a, rank_b, num_relax=0):
 
 @pytest.mark.parametrize(("rank_a", "rank_b", "num_relax"), [(*pair, 0) for pair in RANKS] + [(3, 4, 2), (3, 2, 9)])
 def test_projected_directions_are_the_authors(rank_a, rank_b, num_relax):
-    """FIELD.md in NumPy, by SVD as they do it: n = P_null V_A, rows normalised, in the order of the attribute's spectrum."""
+    """FIELD.md in NumPy, by SVD as they do it: n = P_null V_A, rows normalised, in the order of the attribute's
+    spectrum.
+    """
     _, _, V_A = np.linalg.svd(INSIDE)
     _, _, V_B = np.linalg.svd(OUTSIDE)
     null = V_B[min(max(1, rank_b - num_relax), D - 1) :]
@@ -161,7 +169,10 @@ def test_negative_eigenvalues_count_as_singular_values_do(rank_a, rank_b):
     low_a, low_b = gram([5, -4, 3, -1, 0.5, 0.2, 0], 8)[0], gram([-6, 3, 2, -1, 0.4, 0.1, 0], 9)[0]
     V_A, V_B = (np.linalg.svd(m)[2] for m in (low_a, low_b))
     expected = V_A[:rank_a] @ V_B[rank_b:].T @ V_B[rank_b:]
-    attribute, null = subspaces.attribute_space(jnp.array(low_a), rank_a), subspaces.null_space(jnp.array(low_b), rank_b)
+    attribute, null = (
+        subspaces.attribute_space(jnp.array(low_a), rank_a),
+        subspaces.null_space(jnp.array(low_b), rank_b),
+    )
     found = subspaces.projected_directions(attribute, null, jnp.array(INSIDE), jnp.array(OUTSIDE))
     assert_same_up_to_sign(basis(found), expected / np.linalg.norm(expected, axis=1, keepdims=True))
 
@@ -249,7 +260,10 @@ def test_constrained_directions_of_nothing_are_none():
 
 # The frontier
 
-PAIRS = [(random_psd(20 + 2 * k), random_psd(21 + 2 * k)) for k in range(3)] + [(INSIDE, OUTSIDE), (random_psd(30, 3), random_psd(31, 4))]
+PAIRS = [(random_psd(20 + 2 * k), random_psd(21 + 2 * k)) for k in range(3)] + [
+    (INSIDE, OUTSIDE),
+    (random_psd(30, 3), random_psd(31, 4)),
+]
 MUS = [0.0, 0.1, 0.7, 1.0, 3.0, 30.0]
 SLACK = 1e-11  # rounding of quadratic forms of norm up to 10
 
@@ -265,14 +279,18 @@ def frontier(pair, mu):
 
 @pytest.mark.parametrize("mu", MUS)
 def test_nothing_beats_the_frontier(pair, mu):
-    """No direction changes the inside as much and leaks as little, one of them strictly: not 10,000 random ones, nor 10,000 close by,
-    nor the paper's, nor the constrained ones of any pair of ranks."""
+    """No direction changes the inside as much and leaks as little, one of them strictly: not 10,000 random ones, nor
+    10,000 close by, nor the paper's, nor the constrained ones of any pair of ranks.
+    """
     inside, outside = pair
     top = np.asarray(frontier(pair, mu).vectors)[0]
     near = top + 0.05 * sphere(10_000, seed=1)
     rivals = [sphere(10_000), near / np.linalg.norm(near, axis=1, keepdims=True)]
     for rank_a, rank_b in RANKS[1:4]:
-        attribute, null = subspaces.attribute_space(jnp.array(inside), rank_a), subspaces.null_space(jnp.array(outside), rank_b)
+        attribute, null = (
+            subspaces.attribute_space(jnp.array(inside), rank_a),
+            subspaces.null_space(jnp.array(outside), rank_b),
+        )
         for method in (subspaces.projected_directions, subspaces.constrained_directions):
             rivals.append(basis(method(attribute, null, jnp.array(inside), jnp.array(outside))))
     rivals = np.concatenate(rivals)
@@ -312,15 +330,20 @@ def test_every_vector_of_the_local_subspace_keeps_the_promise(pair, mu):
 
 @pytest.mark.parametrize("mu", MUS)
 def test_no_larger_subspace_keeps_the_promise(pair, mu):
-    """Sylvester: the dimension is the number of positive eigenvalues, the same for any congruent matrix; and every one of 200 random
-    subspaces of one more dimension, among them enlargements of ours, holds a vector with a <= mu b."""
+    """Sylvester: the dimension is the number of positive eigenvalues, the same for any congruent matrix; and every one
+    of 200 random subspaces of one more dimension, among them enlargements of ours, holds a vector with a <= mu b.
+    """
     inside, outside = pair
     difference = inside - mu * outside
     rows = basis(frontier(pair, mu))
     zero = 1e-10 * (1 + mu)
     random = np.random.default_rng(2)
     C = random.standard_normal((D, D))
-    assert len(rows) == (np.linalg.eigvalsh(difference) > zero).sum() == (np.linalg.eigvalsh(C.T @ difference @ C) > zero).sum()
+    assert (
+        len(rows)
+        == (np.linalg.eigvalsh(difference) > zero).sum()
+        == (np.linalg.eigvalsh(C.T @ difference @ C) > zero).sum()
+    )
     for k in range(200 if len(rows) < D else 0):
         wider = random.standard_normal((len(rows) + 1, D))
         if k % 2:
@@ -343,8 +366,9 @@ def test_the_local_subspace_counts_generalised_eigenvalues():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("mu", [0.0, 0.5, 2.0])
 def test_directions_that_move_nothing_are_not_in_the_local_subspace(dtype, mu):
-    """Few pixels, many latents: what moves neither side has eigenvalue zero and must not come in by rounding. The subspace can have
-    no more dimensions than the region has pixels."""
+    """Few pixels, many latents: what moves neither side has eigenvalue zero and must not come in by rounding. The
+    subspace can have no more dimensions than the region has pixels.
+    """
     for seed in range(5):
         inside, outside = (jnp.array(random_psd(40 + 2 * seed + k, rank, 24), dtype) for k, rank in enumerate((3, 4)))
         found = subspaces.frontier_directions(inside, outside, mu)
@@ -352,7 +376,9 @@ def test_directions_that_move_nothing_are_not_in_the_local_subspace(dtype, mu):
 
 
 def test_a_smaller_leak_costs_inside_change():
-    """Along growing mu both energies of the first direction fall, from the leading eigenvector of M_A to the quietest there is."""
+    """Along growing mu both energies of the first direction fall, from the leading eigenvector of M_A to the quietest
+    there is.
+    """
     pair = PAIRS[1]
     tops = [frontier(pair, mu) for mu in (0.0, 0.1, 0.5, 1.0, 4.0, 1e3, 1e6)]
     for energy in ("inside", "outside"):
@@ -379,7 +405,9 @@ def test_default_mu_is_the_greatest_quotient(pair, tao):
 
 
 def test_the_frontier_at_the_default_mu_is_the_maximiser(pair):
-    """Its first direction reaches the quotient, so pricing the step's length lands on the frontier; tao defaults to ReSeFa's 1e-3."""
+    """Its first direction reaches the quotient, so pricing the step's length lands on the frontier; tao defaults to
+    ReSeFa's 1e-3.
+    """
     inside, outside = pair
     mu = subspaces.default_mu(*map(jnp.array, pair))
     top = np.asarray(frontier(pair, mu).vectors)[0]
@@ -404,7 +432,9 @@ def nearest(vector, pair, mu):
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_the_nearest_local_direction_is_local_and_nearest(pair, share):
-    """A unit vector of the mu-local subspace, and none of 2,000 others there has a larger product with the vector; once there it stays."""
+    """A unit vector of the mu-local subspace, and none of 2,000 others there has a larger product with the vector; once
+    there it stays.
+    """
     mu = share * float(subspaces.default_mu(*map(jnp.array, pair)))
     rows = basis(frontier(pair, mu))
     assert len(rows)
@@ -415,14 +445,18 @@ def test_the_nearest_local_direction_is_local_and_nearest(pair, share):
         assert found @ pair[0] @ found > mu * (found @ pair[1] @ found)
         inner = sphere(2000, len(rows), seed=4) @ rows
         assert (inner @ vector).max() <= found @ vector + SLACK
-        np.testing.assert_allclose(found @ vector, np.linalg.norm(rows @ vector), rtol=1e-10)  # no vector there can have more
+        np.testing.assert_allclose(
+            found @ vector, np.linalg.norm(rows @ vector), rtol=1e-10
+        )  # no vector there can have more
         np.testing.assert_allclose(nearest(found, pair, mu), found, **SPECTRAL)
         np.testing.assert_allclose(nearest(-vector, pair, mu), -found, **SPECTRAL)
 
 
 @pytest.mark.parametrize("k", range(3))
 def test_where_nothing_is_local_the_best_is_taken(k):
-    """Past the largest quotient the subspace is empty: the frontier's first direction, turned the way the vector points."""
+    """Past the largest quotient the subspace is empty: the frontier's first direction, turned the way the vector
+    points.
+    """
     pair = PAIRS[k]
     mu = 1.01 * scipy.linalg.eigh(*pair, eigvals_only=True)[-1]
     found = frontier(pair, mu)
@@ -433,7 +467,9 @@ def test_where_nothing_is_local_the_best_is_taken(k):
 
 
 def test_a_vector_at_right_angles_to_the_local_subspace_falls_back():
-    """What it has there, 1e-5, may be rounding and must not be blown up to unit length: the best is taken, which is another."""
+    """What it has there, 1e-5, may be rounding and must not be blown up to unit length: the best is taken, which is
+    another.
+    """
     inside, outside = np.diag([3.0, 1, 0, 0]), np.diag([0.0, 0, 2, 1])
     found = nearest([0.0, 1e-5, 1, 0], (inside, outside), 1.0)
     np.testing.assert_allclose(np.abs(found), [1, 0, 0, 0], **SPECTRAL)
@@ -464,15 +500,21 @@ def test_units_do_not_matter(scale):
             np.testing.assert_array_equal(one.mask, other.mask)
             assert_same_up_to_sign(basis(other).astype(float), basis(one).astype(float), atol)
             keep = np.asarray(one.mask)
-            np.testing.assert_allclose(np.asarray(other.inside)[keep] / scale, np.asarray(one.inside)[keep], rtol=0, atol=10 * atol)
+            np.testing.assert_allclose(
+                np.asarray(other.inside)[keep] / scale, np.asarray(one.inside)[keep], rtol=0, atol=10 * atol
+            )
 
 
 def test_mu_carries_the_ratio_of_the_units():
     """M_A in other units than M_B: mu scales by their ratio and the frontier at that mu stays."""
     inside, outside = PAIRS[0]
     mu = float(subspaces.default_mu(jnp.array(inside), jnp.array(outside)))
-    np.testing.assert_allclose(float(subspaces.default_mu(jnp.array(5 * inside), jnp.array(outside))), 5 * mu, rtol=1e-11)
-    np.testing.assert_allclose(float(subspaces.default_mu(jnp.array(inside), jnp.array(5 * outside))), mu / 5, rtol=1e-11)
+    np.testing.assert_allclose(
+        float(subspaces.default_mu(jnp.array(5 * inside), jnp.array(outside))), 5 * mu, rtol=1e-11
+    )
+    np.testing.assert_allclose(
+        float(subspaces.default_mu(jnp.array(inside), jnp.array(5 * outside))), mu / 5, rtol=1e-11
+    )
     assert_same_up_to_sign(basis(frontier((5 * inside, outside), 5 * mu)), basis(frontier((inside, outside), mu)))
 
 
@@ -502,7 +544,9 @@ def test_ranks_are_values_that_can_be_mapped_over():
     mapped = jax.vmap(partial(everything, jnp.array(INSIDE), jnp.array(OUTSIDE)))
     batch = mapped(ranks[:, 0], ranks[:, 1], jnp.arange(len(ranks)) % 2, jnp.linspace(0.1, 2.0, len(ranks)))
     for k, (rank_a, rank_b) in enumerate(RANKS):
-        single = everything(jnp.array(INSIDE), jnp.array(OUTSIDE), rank_a, rank_b, k % 2, jnp.linspace(0.1, 2.0, len(ranks))[k])
+        single = everything(
+            jnp.array(INSIDE), jnp.array(OUTSIDE), rank_a, rank_b, k % 2, jnp.linspace(0.1, 2.0, len(ranks))[k]
+        )
         assert_same_candidates(jax.tree.map(lambda a, k=k: a[k], batch), single)
     attribute, null = subspaces.attribute_space(jnp.array(INSIDE), 5), subspaces.null_space(jnp.array(OUTSIDE), 3, 1)
     eager = (
@@ -557,7 +601,9 @@ def test_rayleigh_directions_are_those_of_the_stored_runs(shared):
                 priced = found.inside / (found.outside + tao * np.trace(sides[1]))
             values, vectors = arrays[f"{prefix}_eigenvalues"], arrays[f"{prefix}_directions"]
             np.testing.assert_allclose(priced, values, rtol=1e-6)
-            apart = np.abs(np.diff(values, append=0)[: len(vectors)]) > 1e-3 * values[: len(vectors)]  # else vectors mix
+            apart = (
+                np.abs(np.diff(values, append=0)[: len(vectors)]) > 1e-3 * values[: len(vectors)]
+            )  # else vectors mix
             cosines = np.abs(np.sum(np.asarray(found.vectors[: len(vectors)]) * vectors, axis=1))
             assert apart.sum() >= 3 and cosines[apart].min() > 1 - 1e-6
 
@@ -586,9 +632,14 @@ def test_weight_directions_are_what_the_styles_amplify(small_stylegan2):
         found = subspaces.weight_directions(weights.astype(np.float32))
         _, singular, right = np.linalg.svd(rows)
         np.testing.assert_allclose(found.values[: len(singular)], singular**2, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(np.abs(np.sum(np.asarray(found.basis[:3]) * right[:3], axis=1)), 1, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(
+            np.abs(np.sum(np.asarray(found.basis[:3]) * right[:3], axis=1)), 1, rtol=0, atol=1e-4
+        )
     ws = np.zeros((6, 12), np.float32)
     channels = [8, 8, 8, 8, 6, 6]  # inputs of b4.conv1, b8.conv0, b8.conv1, b16.conv0, b16.conv1, b16.torgb
-    assert len(small_stylegan2.style_weights()) == sum(channels) and ws.shape == (small_stylegan2.num_ws, small_stylegan2.w_dim)
+    assert len(small_stylegan2.style_weights()) == sum(channels) and ws.shape == (
+        small_stylegan2.num_ws,
+        small_stylegan2.w_dim,
+    )
     with pytest.raises(ValueError, match="layers must be among 0 to 5"):
         small_stylegan2.style_weights([6])

@@ -1,4 +1,5 @@
 """Sweeps: the same as one by one, and whole or absent whatever happens to the process, the disk or the settings."""
+
 import dataclasses
 import json
 import os
@@ -31,7 +32,10 @@ from tests.linear import D, linear
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
-REGIONS = {"corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))), "middle": np.pad(np.ones((4, 4), np.float32), 6)}
+REGIONS = {
+    "corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))),
+    "middle": np.pad(np.ones((4, 4), np.float32), 6),
+}
 
 NAMED = {"corner": {"size": 16, "boxes": [[0, 0, 5, 6]]}, "middle": {"size": 16, "boxes": [[6, 6, 4, 4]]}}
 
@@ -53,7 +57,14 @@ def finished(small_dcgan, tmp_path_factory):
 
 
 def run(gen, path, **changed):
-    options = {"latents": sweep.seeded(gen, 3, NUM), "regions": REGIONS, "num": 3, "block": BLOCK, "grams": "float32", "splits": True}
+    options = {
+        "latents": sweep.seeded(gen, 3, NUM),
+        "regions": REGIONS,
+        "num": 3,
+        "block": BLOCK,
+        "grams": "float32",
+        "splits": True,
+    }
     sweep.run(gen, path, **options | changed)
 
 
@@ -90,7 +101,9 @@ def test_every_latent_as_if_alone(small_dcgan, finished, region):
         alone, found = find_directions(small_dcgan, w, REGIONS[region], num=3), opened.directions(region, latent)
         for name in ("vectors", "inside", "outside"):
             assert worst(getattr(found, name), getattr(alone, name)) < 1e-4, name  # eigenvectors of two programs
-        assert found.kept is None and found.found.rank_inside is not None  # of the splits kept, which the frontier needs none of
+        assert (
+            found.kept is None and found.found.rank_inside is not None
+        )  # of the splits kept, which the frontier needs none of
         assert (found.layers, found.method, found.search) == (alone.layers, alone.method, alone.search)
         np.testing.assert_allclose(found.step_range, alone.step_range, rtol=1e-4)
 
@@ -107,7 +120,9 @@ def test_the_grams_kept_are_the_jacobians_own(small_dcgan, finished):
     grams = region_grams(image_function(small_dcgan), w, np.stack(list(REGIONS.values())), channels="stack")
     assert worst(symmetric(np.asarray(opened["gram_inside"][:2].read().result())), grams.inside) < 1e-5
     assert worst(symmetric(np.asarray(opened["gram_outside"][:2].read().result())), grams.outside) < 1e-5
-    low, sparse = (symmetric(np.asarray(opened[name][:2].read().result())) for name in ("low_rank_inside", "sparse_inside"))
+    low, sparse = (
+        symmetric(np.asarray(opened[name][:2].read().result())) for name in ("low_rank_inside", "sparse_inside")
+    )
     assert worst(low + sparse, grams.inside) < 1e-4  # the solver's own residual
 
 
@@ -115,7 +130,10 @@ def test_population_is_the_mean_over_all_latents(finished):
     """The mean Gram is the float64 mean of the Grams, and its directions are those of `analyse`."""
     opened = sweep.open(finished)
     for k, region in enumerate(REGIONS):
-        means = [symmetric(np.asarray(opened[f"gram_{side}"]).astype(np.float64).mean(0))[k] for side in ("inside", "outside")]
+        means = [
+            symmetric(np.asarray(opened[f"gram_{side}"]).astype(np.float64).mean(0))[k]
+            for side in ("inside", "outside")
+        ]
         assert worst(opened.population["mean_inside"][k], means[0]) < SAME
         assert worst(opened.population["mean_outside"][k], means[1]) < SAME
         best = analyse(*(np.asarray(mean, np.float32) for mean in means)).candidates["frontier"]
@@ -124,8 +142,12 @@ def test_population_is_the_mean_over_all_latents(finished):
 
 
 def test_the_sum_of_many_terms_is_exact():
-    """100,000 float32 terms to 1e-6 of the sum, where adding them up plainly is worse than that; skipped ones do not count."""
-    terms = np.float32(1) + jax.random.uniform(jax.random.key(0), (100_000, 3), np.float32) * np.array([1e-3, 1, 1e3], np.float32)
+    """100,000 float32 terms to 1e-6 of the sum, where adding them up plainly is worse than that; skipped ones do not
+    count.
+    """
+    terms = np.float32(1) + jax.random.uniform(jax.random.key(0), (100_000, 3), np.float32) * np.array(
+        [1e-3, 1, 1e3], np.float32
+    )
     counted = np.arange(100_000) % 7 != 0
     exact = np.asarray(terms, np.float64)[counted].sum(0)
     high, low = jax.jit(compensated_sum)(terms, counted)
@@ -159,7 +181,10 @@ def test_stopped_and_resumed_is_the_same_bit_for_bit(small_dcgan, finished, tmp_
 def chunks(path):
     """One file of every array and of the population's, by name."""
     folders = sorted({file.parent for file in Path(path).rglob("c/**/*") if file.is_file()})
-    return {str(folder.relative_to(path)): sorted(file for file in folder.iterdir() if file.is_file())[-1] for folder in folders}
+    return {
+        str(folder.relative_to(path)): sorted(file for file in folder.iterdir() if file.is_file())[-1]
+        for folder in folders
+    }
 
 
 @pytest.mark.parametrize("harm", ["one byte", "cut", "gone"])
@@ -188,7 +213,9 @@ def test_damage_is_found_reported_and_mended(small_dcgan, finished, tmp_path, ha
 def test_one_damaged_chunk_costs_one_block(small_dcgan, finished, tmp_path, name):
     path = tmp_path / "store"
     shutil.copytree(finished, path)
-    file = next(file for file in sorted((path / name / "c").rglob("1*")) if "1" in file.relative_to(path / name / "c").parts[0])
+    file = next(
+        file for file in sorted((path / name / "c").rglob("1*")) if "1" in file.relative_to(path / name / "c").parts[0]
+    )
     file = file if file.is_file() else next(file.rglob("0"))
     while file.is_dir():
         file = file / "0"
@@ -260,7 +287,9 @@ def test_a_full_and_a_read_only_disk(small_dcgan, finished, tiny_disk):
 
 
 def test_latents_without_results_are_recorded(small_dcgan, finished, tmp_path):
-    """A NaN latent fails alone: the others' results and the population are as without it; too many end the sweep, all kept."""
+    """A NaN latent fails alone: the others' results and the population are as without it; too many end the sweep, all
+    kept.
+    """
     w = np.array(sweep.open(finished)["ws"])[:, 0]
     w[[2, 7]] = np.nan
     reports = []
@@ -323,7 +352,14 @@ def test_merging_mends_what_it_merges_into(small_dcgan, finished, tmp_path):
 
 def test_the_authors_solver_too(small_dcgan, tmp_path):
     """In 64 bits on the device, in 32 in the store: ranks are those of `find_directions`."""
-    run(small_dcgan, tmp_path / "store", latents=sweep.seeded(small_dcgan, 3, 2), mode="authors", method="projected", lam=0.2)
+    run(
+        small_dcgan,
+        tmp_path / "store",
+        latents=sweep.seeded(small_dcgan, 3, 2),
+        mode="authors",
+        method="projected",
+        lam=0.2,
+    )
     opened = sweep.open(tmp_path / "store")
     w = Z(np.asarray(opened["ws"])[:1, 0])
     alone = find_directions(small_dcgan, w, REGIONS["corner"], mode="authors", method="projected", lam=0.2, num=3)
@@ -355,7 +391,9 @@ def test_one_region_of_some_layers_with_classes(tmp_path):
     latents = sweep.seeded(gen, 1, 3, labels=[2, 0])
     sweep.run(gen, tmp_path / "store", latents, {"corner": mask}, layers=[2, 3], num=2, block=4, thumbnail=4)
     opened = sweep.open(tmp_path / "store")
-    z = jnp.concatenate([jax.random.normal(jax.random.fold_in(jax.random.key(1), i), (1, 5), np.float32) for i in range(3)])
+    z = jnp.concatenate(
+        [jax.random.normal(jax.random.fold_in(jax.random.key(1), i), (1, 5), np.float32) for i in range(3)]
+    )
     w = gen.mapping(Z(z), np.eye(3, dtype=np.float32)[[2, 0, 2]])
     assert worst(np.asarray(opened["ws"])[:, 0], w.array) < 1e-6
     assert opened["image"].shape == (3, 4, 4, 3) and opened["image"].dtype.name == "uint8"
@@ -369,7 +407,10 @@ def test_one_region_of_some_layers_with_classes(tmp_path):
 
 def test_only_some_regions_keep_still(small_dcgan, tmp_path):
     """Protected regions with weights: directions are those of `find_directions`; another weight is another sweep."""
-    protect, options = {"middle": 2.0, "corner": 1.0}, {"num": 2, "block": 2, "latents": sweep.seeded(small_dcgan, 3, 2)}
+    protect, options = (
+        {"middle": 2.0, "corner": 1.0},
+        {"num": 2, "block": 2, "latents": sweep.seeded(small_dcgan, 3, 2)},
+    )
     gen = dataclasses.replace(small_dcgan, info=dataclasses.replace(small_dcgan.info, regions=NAMED))
     options = options | {"regions": list(NAMED), "splits": False, "grams": None, "protect": protect}
     run(gen, tmp_path / "store", **options)
@@ -379,7 +420,9 @@ def test_only_some_regions_keep_still(small_dcgan, tmp_path):
         w = Z(np.asarray(opened["ws"])[1:2, 0])
         found, alone = opened.directions(region, 1), find_directions(gen, w, region, num=2, protect=protect)
         assert worst(found.vectors, alone.vectors) < 1e-4 and worst(found.outside, alone.outside) < 1e-4
-        assert found.search.protect == ["middle", "corner"] and found.found.mu == pytest.approx(alone.found.mu, rel=1e-4)
+        assert found.search.protect == ["middle", "corner"] and found.found.mu == pytest.approx(
+            alone.found.mu, rel=1e-4
+        )
     with pytest.raises(sweep.SweepError, match="options.protect.weights is"):
         run(gen, tmp_path / "store", **options | {"protect": {"middle": 3.0, "corner": 1.0}})
 
@@ -401,7 +444,15 @@ def test_classes_that_the_synthesis_takes(tmp_path):
     maps = jnp.asarray(np.random.default_rng(0).standard_normal((3, 6, 8, 3, 4)), jnp.float32)
     gen = from_function(Partial(lambda maps, z, c: jnp.einsum("k,khwcd,d->hwc", c, maps, z), maps), 4, c_dim=3)
     mask = np.pad(np.ones((3, 3), np.float32), ((0, 3), (0, 5)))
-    sweep.run(gen, tmp_path / "store", sweep.seeded(gen, 1, 3, labels=[2, 0]), {"corner": mask}, num=2, block=2, grams="float32")
+    sweep.run(
+        gen,
+        tmp_path / "store",
+        sweep.seeded(gen, 1, 3, labels=[2, 0]),
+        {"corner": mask},
+        num=2,
+        block=2,
+        grams="float32",
+    )
     opened = sweep.open(tmp_path / "store")
     for k, label in enumerate([2, 0, 2]):
         inside = np.asarray(maps[label, :3, :3]).reshape(-1, 4)
@@ -421,7 +472,9 @@ def test_stores_of_earlier_releases_are_read(finished, tmp_path, small_dcgan):
         del attributes[name]
     (tmp_path / "old" / "zarr.json").write_text(json.dumps(manifest))
     old, new = sweep.open(tmp_path / "old"), sweep.open(finished)
-    assert old.directions("corner", 5) == new.directions("corner", 5) and old.directions("corner") == new.directions("corner")
+    assert old.directions("corner", 5) == new.directions("corner", 5) and old.directions("corner") == new.directions(
+        "corner"
+    )
     np.testing.assert_array_equal(old.converged(), new.converged())
     with pytest.raises(sweep.SweepError, match="begun by an earlier release"):
         run(small_dcgan, tmp_path / "old")
@@ -451,9 +504,24 @@ def start(model, store, *args, devices=1, num=NUM):
     """`lrgan sweep` as a process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"XLA_FLAGS": flags}
-    options = ["--model", model / "small", "--num-latents", num, "--seed", 3, "--num", 3, "--block", BLOCK, "--memory", 2]
+    options = [
+        "--model",
+        model / "small",
+        "--num-latents",
+        num,
+        "--seed",
+        3,
+        "--num",
+        3,
+        "--block",
+        BLOCK,
+        "--memory",
+        2,
+    ]
     line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options, "--log-json", *args]
-    return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def finish(process, code=0):
@@ -579,7 +647,9 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
     assert lrgan("directions", "corner", "--from-sweep", "merged", "--out", "all.npz")[0] == 0
     assert lrgan("directions", "corner", "--from-sweep", "merged", "--image", 4, "--num", 1, "--out", "one.npz")[0] == 0
     np.testing.assert_array_equal(Directions.load("all.npz").vectors, sweep.open("merged").directions("corner").vectors)
-    np.testing.assert_array_equal(Directions.load("one.npz").vectors, sweep.open("merged").directions("corner", 4).vectors[:1])
+    np.testing.assert_array_equal(
+        Directions.load("one.npz").vectors, sweep.open("merged").directions("corner", 4).vectors[:1]
+    )
     assert lrgan("edit", "one.npz", "--model", model / "small", "--out", "edit.png")[0] == 0
 
     np.save("w.npy", np.asarray(sweep.open(whole)["ws"])[:, 0])

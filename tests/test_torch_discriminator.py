@@ -1,4 +1,5 @@
 """Our discriminator against one in plain PyTorch: scores, and the derivatives that training takes of them."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,9 @@ def test_scores_and_derivatives_are_pytorchs():
     """In float64: the scores of four images, their gradient, and the gradient of R1 by every parameter."""
     images = np.random.default_rng(0).standard_normal((4, 16, 16, 3))
     with jax.enable_x64(True):
-        params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float64), discriminator.init(jax.random.key(0), CONFIG))
+        params = jax.tree.map(
+            lambda a: jnp.asarray(np.asarray(a), jnp.float64), discriminator.init(jax.random.key(0), CONFIG)
+        )
         critic = lambda p, x: discriminator.score(CONFIG, p, x)  # noqa: E731
         scores = critic(params, jnp.asarray(images))
         slopes = jax.jit(jax.grad(lambda x: critic(params, x).sum()))(jnp.asarray(images))
@@ -29,9 +32,13 @@ def test_scores_and_derivatives_are_pytorchs():
     gradient.square().sum((1, 2, 3)).mean().backward()
     assert worst(scores, theirs.detach()) < PARITY_F64
     assert worst(slopes, gradient.detach().numpy().transpose(0, 2, 3, 1)) < PARITY_F64
-    expected = peer.load(peer.Discriminator(CONFIG.channels, group=2).double(), of_r1)  # a gradient has the parameters' shapes
+    expected = peer.load(
+        peer.Discriminator(CONFIG.channels, group=2).double(), of_r1
+    )  # a gradient has the parameters' shapes
     pairs = zip(network.parameters(), expected.parameters(), strict=True)
-    theirs, mine = (np.concatenate(parts) for parts in zip(*((_flat(a.grad, a), _flat(b, b)) for a, b in pairs), strict=True))
+    theirs, mine = (
+        np.concatenate(parts) for parts in zip(*((_flat(a.grad, a), _flat(b, b)) for a, b in pairs), strict=True)
+    )
     assert worst(mine, theirs) < PARITY_F64
 
 

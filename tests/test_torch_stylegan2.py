@@ -1,8 +1,9 @@
 """The PyTorch network that stands for NVIDIA's: its names, its pictures, and derivatives that agree with ours.
 
-With the shared checkpoints every output that NVIDIA's code computed is compared; without them it is compared with our own network, on
-its own random weights, which reach ours through a file as a user's would.
+With the shared checkpoints every output that NVIDIA's code computed is compared; without them it is compared with our
+own network, on its own random weights, which reach ours through a file as a user's would.
 """
+
 import json
 
 import jax
@@ -19,7 +20,10 @@ torch = pytest.importorskip("torch")
 import torch_stylegan2 as network  # noqa: E402 - it imports torch
 
 FIXTURES = [
-    *(f"nvidia_ada/ada_{name}" for name in ("asymfilter16", "cifar32", "clamp_fp16_32", "nonoise16", "orig32_cond", "resnet32", "skip64")),
+    *(
+        f"nvidia_ada/ada_{name}"
+        for name in ("asymfilter16", "cifar32", "clamp_fp16_32", "nonoise16", "orig32_cond", "resnet32", "skip64")
+    ),
     *(f"nvidia_sg3/sg3_{name}" for name in ("cond32", "skip32")),
 ]
 INPUTS = {"z", "c", "wplus", "jac_w", "truncation_cutoff", "jac_vjp_rel_err"}
@@ -87,12 +91,25 @@ def outputs(G, stored):
 @pytest.mark.parametrize("name", FIXTURES)
 def test_outputs_match_nvidia(name, shared):
     path = shared / "fixtures" / "public" / name
-    config, stored = json.loads(path.with_suffix(".json").read_text())["config"], dict(np.load(path.with_suffix(".npz")))
+    config, stored = (
+        json.loads(path.with_suffix(".json").read_text())["config"],
+        dict(np.load(path.with_suffix(".npz"))),
+    )
     mapping = dict(
-        num_layers=config["mapping_layers"], embed_features=config["mapping_embed_features"],
-        layer_features=config["mapping_layer_features"], lr_multiplier=config["mapping_lr_multiplier"],
-    )  # fmt: skip
-    synthesis = ("channel_base", "channel_max", "architecture", "resample_filter", "conv_clamp", "use_noise", "num_fp16_res")
+        num_layers=config["mapping_layers"],
+        embed_features=config["mapping_embed_features"],
+        layer_features=config["mapping_layer_features"],
+        lr_multiplier=config["mapping_lr_multiplier"],
+    )
+    synthesis = (
+        "channel_base",
+        "channel_max",
+        "architecture",
+        "resample_filter",
+        "conv_clamp",
+        "use_noise",
+        "num_fp16_res",
+    )
     G = load(
         {key: config[key] for key in ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")}
         | dict(mapping_kwargs=mapping, synthesis_kwargs={key: config[key] for key in synthesis}),
@@ -114,7 +131,9 @@ def test_outputs_match_nvidia(name, shared):
 
 
 def test_no_nvidia_checkpoint_is_left_out(shared):
-    assert {f"{p.parent.name}/{p.stem}" for p in (shared / "fixtures" / "public").glob("nvidia_[!t]*/*.pkl")} == set(FIXTURES)
+    assert {f"{p.parent.name}/{p.stem}" for p in (shared / "fixtures" / "public").glob("nvidia_[!t]*/*.pkl")} == set(
+        FIXTURES
+    )
 
 
 def test_faces64_matches_nvidia(shared):
@@ -124,7 +143,10 @@ def test_faces64_matches_nvidia(shared):
     np.testing.assert_allclose(G.mapping(z)[:, 0].numpy(), stored["w"], rtol=0, atol=PARITY_W)
     for psi, key in ((1, "psi1"), (0.7, "psi07")):
         for noise in ("const", "none"):
-            assert worst(G(z, truncation_psi=psi, noise_mode=noise).numpy(), stored[f"img_{key}_{noise}"]) < PARITY, (key, noise)
+            assert worst(G(z, truncation_psi=psi, noise_mode=noise).numpy(), stored[f"img_{key}_{noise}"]) < PARITY, (
+                key,
+                noise,
+            )
 
 
 def random_network(name):
@@ -143,8 +165,13 @@ def test_a_saved_network_converts_to_the_same_latents_images_and_jacobian(name, 
     G = random_network(name)
     torch.save({"G_ema": G.state_dict()}, tmp_path / "network.pt")
     config = CONFIGS[name]
-    settings = dict(conv_clamp=config["synthesis_kwargs"].get("conv_clamp"), mapping_lr=config["mapping_kwargs"].get("lr_multiplier", 0.01))
-    settings |= {name: value for name, value in (("mapping_layers", config["mapping_kwargs"]["num_layers"]),) if value == 0}
+    settings = dict(
+        conv_clamp=config["synthesis_kwargs"].get("conv_clamp"),
+        mapping_lr=config["mapping_kwargs"].get("lr_multiplier", 0.01),
+    )
+    settings |= {
+        name: value for name, value in (("mapping_layers", config["mapping_kwargs"]["num_layers"]),) if value == 0
+    }
     gen, G = read_checkpoint(tmp_path / "network.pt", settings), G.double()
     rng = np.random.default_rng(0)
     z, c = rng.standard_normal((2, G.z_dim)), np.eye(3)[[2, 0]] if G.c_dim else None

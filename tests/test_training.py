@@ -1,4 +1,7 @@
-"""The trainer's pieces against oracles: finite differences in float64, plain loops, many devices against one, a kill against none."""
+"""The trainer's pieces against oracles: finite differences in float64, plain loops, many devices against one, a kill
+against none.
+"""
+
 import dataclasses
 import io
 import json
@@ -55,7 +58,9 @@ def faces(tmp_path_factory):
 def networks():
     """float64 parameters of both networks; noise that shows."""
     variables = jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), G)
-    params = jax.tree_util.tree_map_with_path(lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"])
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, a: a + 0.1 if path[-1].key == "noise_strength" else a, variables["params"]
+    )
     with jax.enable_x64(True):
         trees = (params, variables["buffers"], jax.jit(discriminator.init, static_argnums=1)(jax.random.key(1), D))
         return jax.tree.map(lambda a: jnp.asarray(np.asarray(a), jnp.float64), trees)
@@ -65,8 +70,13 @@ def along(f, params, key):
     """The derivative of f along a random direction: by jax.grad, and by a central difference."""
     f = jax.jit(f)  # one program, where every operation would be one
     leaves, tree = jax.tree.flatten(params)
-    direction = tree.unflatten([jax.random.normal(jax.random.fold_in(key, i), a.shape, a.dtype) for i, a in enumerate(leaves)])
-    slope = sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(jax.jit(jax.grad(f))(params)), jax.tree.leaves(direction), strict=True))
+    direction = tree.unflatten(
+        [jax.random.normal(jax.random.fold_in(key, i), a.shape, a.dtype) for i, a in enumerate(leaves)]
+    )
+    slope = sum(
+        jnp.vdot(a, b)
+        for a, b in zip(jax.tree.leaves(jax.jit(jax.grad(f))(params)), jax.tree.leaves(direction), strict=True)
+    )
     high, low = (f(jax.tree.map(lambda a, d, h=h: a + h * d, params, direction)) for h in (1e-5, -1e-5))
     return float(slope), float((high - low) / 2e-5)
 
@@ -101,7 +111,9 @@ def test_path_length_is_the_pulled_back_norm_and_its_gradient_is_right(networks)
             f = lambda ws: stylegan2.synthesize(G, {"params": p, "buffers": buffers}, ws[None])[0]  # noqa: E731
             return losses.path_length(f, ws, y)
 
-        J = jax.jit(jax.jacfwd(lambda ws: stylegan2.synthesize(G, {"params": params, "buffers": buffers}, ws[None])[0]))(ws)
+        J = jax.jit(
+            jax.jacfwd(lambda ws: stylegan2.synthesize(G, {"params": params, "buffers": buffers}, ws[None])[0])
+        )(ws)
         rows = np.einsum("hwc,hwcld->ld", np.asarray(y), np.asarray(J)) / 8  # 8 is the root of the pixels
         np.testing.assert_allclose(length(params), np.sqrt(np.square(rows).sum(1).mean()), rtol=1e-9)
         exact, estimate = along(jax.jit(lambda p: jnp.square(length(p) - 0.3)), params, jax.random.key(6))
@@ -151,7 +163,9 @@ def test_down_conv_filters_and_then_strides(filter):
         found = ops.down_conv(jnp.asarray(x), jnp.asarray(kernel), filter)
         smaller = ops.downsample(jnp.asarray(x), filter)
     np.testing.assert_allclose(found, expected, atol=1e-12)
-    np.testing.assert_allclose(smaller, filtered(x, filter, ((n - 1) // 2, max(n - 2, 0) // 2 if n > 1 else 0))[:, ::2, ::2], atol=1e-12)
+    np.testing.assert_allclose(
+        smaller, filtered(x, filter, ((n - 1) // 2, max(n - 2, 0) // 2 if n > 1 else 0))[:, ::2, ::2], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("padding, taps", [("SAME", 3), ("VALID", 3), (((1, 1), (0, 0)), 2), ("SAME", 1)])
@@ -159,7 +173,10 @@ def test_the_fast_kernel_gradient_is_the_plain_one(padding, taps):
     """Reverse, forward and second derivatives of `ops.conv` against those of XLA's convolution."""
     keys = jax.random.split(jax.random.key(0), 4)
     with jax.enable_x64(True):
-        x, k = jax.random.normal(keys[0], (2, 6, 5, 3), jnp.float64), jax.random.normal(keys[1], (taps, taps, 3, 4), jnp.float64)
+        x, k = (
+            jax.random.normal(keys[0], (2, 6, 5, 3), jnp.float64),
+            jax.random.normal(keys[1], (taps, taps, 3, 4), jnp.float64),
+        )
         dx, dk = jax.random.normal(keys[2], x.shape, jnp.float64), jax.random.normal(keys[3], k.shape, jnp.float64)
 
         def plain(x, k):
@@ -169,10 +186,16 @@ def test_the_fast_kernel_gradient_is_the_plain_one(padding, taps):
         def derivatives(conv, x, k):
             loss = lambda x, k: jnp.sin(conv(x, k, padding) if conv is ops.conv else conv(x, k)).sum()  # noqa: E731
             slopes = jax.grad(loss, (0, 1))
-            return slopes(x, k), jax.jvp(loss, (x, k), (dx, dk))[1], jax.jvp(slopes, (x, k), (dx, dk))[1], jax.grad(
-                lambda k: jnp.square(jax.grad(loss)(x, k)).sum())(k)  # fmt: skip
+            return (
+                slopes(x, k),
+                jax.jvp(loss, (x, k), (dx, dk))[1],
+                jax.jvp(slopes, (x, k), (dx, dk))[1],
+                jax.grad(lambda k: jnp.square(jax.grad(loss)(x, k)).sum())(k),
+            )
 
-        for found, expected in zip(jax.tree.leaves(derivatives(ops.conv, x, k)), jax.tree.leaves(derivatives(plain, x, k)), strict=True):
+        for found, expected in zip(
+            jax.tree.leaves(derivatives(ops.conv, x, k)), jax.tree.leaves(derivatives(plain, x, k)), strict=True
+        ):
             np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
@@ -181,7 +204,9 @@ def test_group_deviation_sees_only_its_own_group():
     found = discriminator.group_deviation(jnp.asarray(x), 2)
     for group in (0, 1):
         part = x[2 * group : 2 * group + 2]
-        np.testing.assert_allclose(found[2 * group : 2 * group + 2], np.sqrt(part.var(0) + 1e-8).mean(), **rounding(np.float32, 12))
+        np.testing.assert_allclose(
+            found[2 * group : 2 * group + 2], np.sqrt(part.var(0) + 1e-8).mean(), **rounding(np.float32, 12)
+        )
     with pytest.raises(ValueError, match="groups of 3"):
         discriminator.group_deviation(jnp.asarray(x), 3)
 
@@ -199,13 +224,16 @@ def test_p_zero_changes_nothing():
 
 @pytest.mark.parametrize("p", [0.3, 1.0])
 def test_geometry_has_the_statistics_of_the_paper(p):
-    """Log of the area: two normals of 0.2 (isotropic, in both axes); determinant's sign: flipped half of the time that p allows."""
+    """Log of the area: two normals of 0.2 (isotropic, in both axes); determinant's sign: flipped half of the time that
+    p allows.
+    """
     maps = np.asarray(jax.vmap(lambda key: geometry(key, p, (32, 32)))(jax.random.split(jax.random.key(1), KEYS)))
     determinants = np.linalg.det(maps[:, :2, :2].astype(np.float64))
     assert abs((determinants < 0).mean() - p / 2) < 4 * np.sqrt(0.25 / KEYS)
     area = np.log2(np.abs(determinants))
     assert np.sqrt(np.mean(area**2)) == pytest.approx(2 * 0.2 * np.sqrt(p), rel=0.1)
-    # The image's centre: whole and fractional shifts, of variance 0.25^2 / 12 and 0.125^2 of the size, and rounding to whole pixels.
+    # The image's centre: whole and fractional shifts, of variance 0.25^2 / 12 and 0.125^2 of the size, and rounding to
+    # whole pixels.
     moved = maps[:, :2, 2] / 32
     assert np.mean(moved**2) == pytest.approx(p * (0.25**2 / 12 + 0.125**2), rel=0.15)
     np.testing.assert_allclose(maps[:, 2], np.tile([0, 0, 1], (KEYS, 1)), atol=1e-6)
@@ -213,7 +241,9 @@ def test_geometry_has_the_statistics_of_the_paper(p):
 
 @pytest.mark.parametrize("p", [0.3, 1.0])
 def test_colours_have_the_statistics_of_the_paper(p):
-    maps, brightness = (np.asarray(a) for a in jax.vmap(lambda key: colour(key, p))(jax.random.split(jax.random.key(2), KEYS)))
+    maps, brightness = (
+        np.asarray(a) for a in jax.vmap(lambda key: colour(key, p))(jax.random.split(jax.random.key(2), KEYS))
+    )
     assert (brightness != 0).mean() == pytest.approx(p, abs=0.04)
     assert brightness.std() == pytest.approx(0.2 * np.sqrt(p), rel=0.06)
     grey = maps @ np.ones(3) / 3  # contrast times the luma flip, on every channel alike
@@ -337,7 +367,10 @@ def deep_png(array):
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
     header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
     chunks = {b"IHDR": header, b"IDAT": zlib.compress(lines), b"IEND": b""}
-    coded = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items())
+    coded = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(coded)
 
 
@@ -361,7 +394,9 @@ def test_grey_among_colour_becomes_coloured(tmp_path):
     Image.fromarray(LIGHT).save(tmp_path / "old.png")
     Image.fromarray(np.dstack([LIGHT, LIGHT, 255 - LIGHT])).save(tmp_path / "new.png")
     images, notes = shown(tmp_path, 2)
-    assert {image.tobytes() for image in images} == {np.dstack([LIGHT, LIGHT, c]).tobytes() for c in (LIGHT, 255 - LIGHT)}
+    assert {image.tobytes() for image in images} == {
+        np.dstack([LIGHT, LIGHT, c]).tobytes() for c in (LIGHT, 255 - LIGHT)
+    }
     assert notes == ("1 of 2 images are grey, and become coloured as the others are: old.png",)
     (tmp_path / "new.png").unlink()
     assert shown(tmp_path)[0].shape == (1, 8, 8, 1)
@@ -398,12 +433,19 @@ def test_strays_are_passed_over_and_counted(tmp_path):
     """What a Mac or an editor leaves behind does not stop a run; what is no picture by its name is said."""
     for name in ("0.png", "b/1.PNG", "__MACOSX/0.png", "._0.png", ".cache/0.png", ".DS_Store", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(LIGHT).save(tmp_path / name, "PNG") if name in ("0.png", "b/1.PNG") else (tmp_path / name).write_bytes(b"no image")
+        Image.fromarray(LIGHT).save(tmp_path / name, "PNG") if name in ("0.png", "b/1.PNG") else (
+            tmp_path / name
+        ).write_bytes(b"no image")
     data = folder(tmp_path, 1)
     assert data.size == 2
-    notes = "hidden files are passed over: 4, such as .DS_Store", "files that do not end as images do are passed over: 1 (.txt)"
+    notes = (
+        "hidden files are passed over: 4, such as .DS_Store",
+        "files that do not end as images do are passed over: 1 (.txt)",
+    )
     assert data.notes == notes
-    with pytest.raises(DataError, match=r"holds 2 images, fewer than a batch of 3; hidden files .*; files .* 1 \(.txt\)"):
+    with pytest.raises(
+        DataError, match=r"holds 2 images, fewer than a batch of 3; hidden files .*; files .* 1 \(.txt\)"
+    ):
         folder(tmp_path, 3)
 
 
@@ -438,7 +480,11 @@ def test_an_odd_size_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("photos_16bit", "4 of 4 images have 16 bits"), ("photos_one_gray", "old.jpg"), ("photos_macos", "hidden files are passed over: 2")],
+    [
+        ("photos_16bit", "4 of 4 images have 16 bits"),
+        ("photos_one_gray", "old.jpg"),
+        ("photos_macos", "hidden files are passed over: 2"),
+    ],
 )
 def test_folders_of_real_users(shared, name, says):
     data = folder(shared / "cases" / name, 4, resolution=16)
@@ -458,7 +504,9 @@ def mesh(num):
 
 
 def reals_of(config, k):
-    return jax.random.uniform(jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), np.float32, minval=-1, maxval=1)
+    return jax.random.uniform(
+        jax.random.fold_in(jax.random.key(9), k), (config.batch, 8, 8, 3), np.float32, minval=-1, maxval=1
+    )
 
 
 def after(config, num_steps, num_devices=1, *, always=False, latents=None):
@@ -484,7 +532,14 @@ def test_a_step_moves_both_networks_and_the_averages():
 def test_the_first_average_is_near_the_weights_and_later_ones_lag():
     """At first the half-life is 5 % of what was seen, so the average is the newest weights to 2^-20."""
     state, _ = after(CONFIG, 1)
-    assert max(worst(a, b) for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.generator), strict=True) if b.any()) < 1e-4
+    assert (
+        max(
+            worst(a, b)
+            for a, b in zip(jax.tree.leaves(state.average), jax.tree.leaves(state.generator), strict=True)
+            if b.any()
+        )
+        < 1e-4
+    )
 
 
 Z = jax.random.normal(jax.random.key(5), (8, G.z_dim))
@@ -492,30 +547,40 @@ MATCHING = dataclasses.replace(CONFIG, match=10.0, path_weight=0.0, learning_rat
 
 
 def test_matching_brings_each_latent_to_its_own_image():
-    """The first step's figures by other means: no noise shows yet, the generator is the fresh one and the critic is one update old. Then
-    eight plain colours by heart, which nothing but matching could pair with their latents."""
+    """The first step's figures by other means: no noise shows yet, the generator is the fresh one and the critic is one
+    update old. Then eight plain colours by heart, which nothing but matching could pair with their latents.
+    """
     reals = jnp.broadcast_to(reals_of(MATCHING, 0)[:, :1, :1], (8, 8, 8, 3))
     state = steps.init(MATCHING, 0)
-    fresh, due = steps.averaged(MATCHING, jax.tree.map(jnp.array, state)), {"regularise_r1": False, "regularise_path": False}
+    fresh, due = (
+        steps.averaged(MATCHING, jax.tree.map(jnp.array, state)),
+        {"regularise_r1": False, "regularise_path": False},
+    )
     state, metrics = steps.train_step(MATCHING, mesh(1), state, reals, Z, **due)
     made = fresh.synthesis(fresh.mapping(Z))
     features = [discriminator.score_and_features(D, state.discriminator, x)[1] for x in (made, reals)]
     assert [a.shape for a in features[0]] == [(8, 4, 4, 6)]
     l1 = np.abs(np.asarray(made) - np.asarray(reals)).mean()
     assert metrics["l1"] == pytest.approx(l1, rel=1e-5)
-    assert metrics["matched"] == pytest.approx(l1 + np.abs(np.asarray(features[0][0] - features[1][0])).mean(), rel=1e-5)
+    assert metrics["matched"] == pytest.approx(
+        l1 + np.abs(np.asarray(features[0][0] - features[1][0])).mean(), rel=1e-5
+    )
 
     for _ in range(300):
         state, _ = steps.train_step(MATCHING, mesh(1), state, reals, Z, **due)
     trained = StyleGAN2(G, {"params": state.generator, "buffers": state.buffers})
-    apart = np.abs(np.asarray(trained.synthesis(trained.mapping(Z)))[:, None] - np.asarray(reals)).mean((2, 3, 4))  # [latent, image]
+    apart = np.abs(np.asarray(trained.synthesis(trained.mapping(Z)))[:, None] - np.asarray(reals)).mean(
+        (2, 3, 4)
+    )  # [latent, image]
     assert np.diag(apart).mean() < 0.4 * apart[~np.eye(8, dtype=bool)].mean()
 
 
 @pytest.mark.slow
 def test_four_devices_train_as_one(tmp_path):
     """In a process that is given four: the same two steps, with regularisers. Adam with b1 = 0 moves every weight by
-    about the learning rate whatever its gradient, so where a gradient is all rounding its sign may differ: hence a large epsilon here."""
+    about the learning rate whatever its gradient, so where a gradient is all rounding its sign may differ: hence a
+    large epsilon here.
+    """
     program = (
         "import sys, numpy as np, jax, optax, functools\n"
         "import test_training as t\n"
@@ -526,7 +591,13 @@ def test_four_devices_train_as_one(tmp_path):
         "    np.savez(f'{sys.argv[1]}/{n}.npz', *leaves)\n"
     )
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "4", "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment, cwd=Path(__file__).parent, timeout=500)
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        check=True,
+        env=environment,
+        cwd=Path(__file__).parent,
+        timeout=500,
+    )
     one, four = (np.load(tmp_path / f"{n}.npz") for n in (1, 4))
     assert len(one.files) > 50
     for name in one.files:
@@ -535,11 +606,16 @@ def test_four_devices_train_as_one(tmp_path):
 
 @pytest.mark.slow
 def test_low_precision_stays_close():
-    """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32. Augmentation begins at p = 0, then rises."""
+    """bfloat16 in the layers: the first losses agree to its 8 bits, the weights stay float32.
+
+    Augmentation begins at p = 0, then rises.
+    """
     config = dataclasses.replace(CONFIG, precision="bfloat16", augment_target=-0.9)
     state, metrics = after(config, 1)
     _, expected = after(CONFIG, 1)
-    assert {leaf.dtype for leaf in jax.tree.leaves((state.generator, state.discriminator, state.average))} == {np.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves((state.generator, state.discriminator, state.average))} == {
+        np.dtype("float32")
+    }
     assert metrics["loss_d"] == pytest.approx(float(expected["loss_d"]), rel=0.05)
     assert state.augment_p == metrics["augment_p"] == np.float32(8 / 500_000)
 
@@ -549,7 +625,9 @@ def test_low_precision_stays_close():
 
 def run_in(out, data, images=48):
     lines = []
-    gen = train(CONFIG, data, out, Schedule(images, log_every=2, snapshot_every=2, compared=0), seed=1, report=lines.append)
+    gen = train(
+        CONFIG, data, out, Schedule(images, log_every=2, snapshot_every=2, compared=0), seed=1, report=lines.append
+    )
     return gen, lines
 
 
@@ -561,12 +639,18 @@ def test_a_run_leaves_what_it_says_and_its_model_is_a_checkpoint(faces, tmp_path
     loaded = checkpoint.load(tmp_path / "run" / "models" / "000000048")
     for a, b in zip(jax.tree.leaves(loaded.variables), jax.tree.leaves(gen.variables), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert {p.name for p in (tmp_path / "run" / "samples").iterdir()} == {"000000016.png", "000000032.png", "000000048.png"}
+    assert {p.name for p in (tmp_path / "run" / "samples").iterdir()} == {
+        "000000016.png",
+        "000000032.png",
+        "000000048.png",
+    }
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
-    """A process that is killed with SIGKILL as soon as a snapshot is there, resumed twice, against one that never stopped: bit for bit."""
+    """A process that is killed with SIGKILL as soon as a snapshot is there, resumed twice, against one that never
+    stopped: bit for bit.
+    """
     expected, _ = run_in(tmp_path / "whole", folder(faces, 8), images=80)
     program = (
         "import sys, os, signal\n"
@@ -587,7 +671,9 @@ def test_killed_at_any_moment_a_run_ends_the_same(faces, tmp_path):
     for a, b in zip(jax.tree.leaves(found.variables), jax.tree.leaves(expected.variables), strict=True):
         np.testing.assert_array_equal(a, b)
     logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "killed")]
-    without_speed = [[{k: v for k, v in json.loads(line).items() if k != "images_per_second"} for line in log] for log in logs]
+    without_speed = [
+        [{k: v for k, v in json.loads(line).items() if k != "images_per_second"} for line in log] for log in logs
+    ]
     assert without_speed[0] == without_speed[1]
 
 
@@ -611,7 +697,11 @@ def test_what_does_not_fit_is_refused(faces, tmp_path, small_dcgan):
         (dataclasses.replace(CONFIG, generator=dataclasses.replace(G, c_dim=2)), folder(faces, 8), "without labels"),
         (MATCHING, folder(faces, 8), "the latent of every image"),
         (dataclasses.replace(MATCHING, augment_target=0.6), sampled(small_dcgan, 8), "no augmentation"),
-        (dataclasses.replace(MATCHING, generator=dataclasses.replace(G, z_dim=3)), sampled(small_dcgan, 8), f"z of {small_dcgan.z_dim}"),
+        (
+            dataclasses.replace(MATCHING, generator=dataclasses.replace(G, z_dim=3)),
+            sampled(small_dcgan, 8),
+            f"z of {small_dcgan.z_dim}",
+        ),
     ):
         with pytest.raises(TrainingError, match=message):
             train(config, data, tmp_path / "run", schedule)

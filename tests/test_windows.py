@@ -1,4 +1,5 @@
 """Parts of an image and of its layers: the same numbers as the whole, and no more work than they need."""
+
 import dataclasses
 
 import jax
@@ -15,7 +16,14 @@ from lrgan_jax.jacobian import region_grams
 from lrgan_jax.layers import Moves
 
 BASE = StyleGAN2Config(channels=(4, 3, 3, 2), z_dim=5, w_dim=5, mapping_layers=1, mapping_features=5, embed_features=0)
-PARTS = [Window(0, 0, 32, 32), Window(3, 5, 7, 2), Window(30, 30, 2, 2), Window(0, 0, 1, 1), Window(13, 16, 5, 16), Window(31, 0, 1, 32)]
+PARTS = [
+    Window(0, 0, 32, 32),
+    Window(3, 5, 7, 2),
+    Window(30, 30, 2, 2),
+    Window(0, 0, 1, 1),
+    Window(13, 16, 5, 16),
+    Window(31, 0, 1, 32),
+]
 FILTERS = {2: (0.5, 0.5), 3: (0.25, 0.5, 0.25), 4: (0.1, 0.2, 0.3, 0.4), 6: (0.1, 0.2, 0.3, 0.2, 0.1, 0.1)}
 
 
@@ -33,9 +41,13 @@ def cut(image, part):
     return image[part.top : part.top + part.height, part.left : part.left + part.width]
 
 
-@pytest.mark.parametrize(("architecture", "taps"), [*(("skip", taps) for taps in FILTERS), ("resnet", 4), ("resnet", 3), ("orig", 4)])
+@pytest.mark.parametrize(
+    ("architecture", "taps"), [*(("skip", taps) for taps in FILTERS), ("resnet", 4), ("resnet", 3), ("orig", 4)]
+)
 def test_a_part_is_cut_out_of_the_whole(architecture, taps):
-    """In the middle, at edges and corners, a single pixel; noise included; filters of any length; every architecture."""
+    """In the middle, at edges and corners, a single pixel; noise included; filters of any length;
+    every architecture.
+    """
     gen = random_stylegan2(dataclasses.replace(BASE, architecture=architecture, filter=FILTERS[taps]))
     ws = np.random.default_rng(0).standard_normal((8, 5))
     whole = np.asarray(image_function(gen)(ws))
@@ -63,7 +75,9 @@ def test_parts_stay_inside_and_grow_little(window, taps):
 
 @pytest.mark.parametrize("layers", [(0,), (2, 3), (7,)])
 def test_layers_that_stay_have_no_tangent(layers):
-    """The derivative along the others is the same as ever; the tangent program has convolutions only from the first mover on."""
+    """The derivative along the others is the same as ever; the tangent program has convolutions only from the first
+    mover on.
+    """
     gen = random_stylegan2()
     ws = np.random.default_rng(1).standard_normal((8, 5))
     f, g = image_function(gen), image_function(gen, layers=layers)
@@ -96,7 +110,9 @@ def test_the_pipeline_crops_large_images_when_the_rest_does_not_matter(size, mon
         return original(f, *args, **options)
 
     monkeypatch.setattr(targets, "region_grams", watched)
-    expected = region_grams(image_function(gen), np.repeat(w[:, None], 8, 1), masks, size=size, layers=[3, 4], channels="stack")
+    expected = region_grams(
+        image_function(gen), np.repeat(w[:, None], 8, 1), masks, size=size, layers=[3, 4], channels="stack"
+    )
     for cropped, shape in ((32, (6 * 32 // size, 6 * 32 // size, 3)), (64, (32, 32, 3))):
         monkeypatch.setattr(targets, "CROPPED", cropped)
         found = targets.generator_grams(gen, w, masks, moves=Moves(8, (3, 4)), rest=False, channels="stack")

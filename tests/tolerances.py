@@ -1,4 +1,5 @@
 """The one tolerance policy: every comparison in the tests names one of these, or gives its cause for another."""
+
 from typing import TypedDict
 
 import numpy as np

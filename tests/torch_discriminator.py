@@ -1,7 +1,9 @@
-"""StyleGAN2's discriminator in plain PyTorch, with NVIDIA's names: the yardstick of the training benchmark, and an oracle for ours.
+"""StyleGAN2's discriminator in plain PyTorch, with NVIDIA's names: the yardstick of the training benchmark, and an
+oracle for ours.
 
 Source: Karras et al. 2020, arXiv:1912.04958, appendix B.
 """
+
 import math
 
 import numpy as np
@@ -17,7 +19,9 @@ def downsample2d(x, f):
 
 
 class EqualisedConv(nn.Module):
-    """Convolution of unit-variance weights, halving the size where `down`; bias and leaky ReLU unless it is a linear shortcut."""
+    """Convolution of unit-variance weights, halving the size where `down`; bias and leaky ReLU unless it is a linear
+    shortcut.
+    """
 
     def __init__(self, in_channels, out_channels, size, *, down=False, gain=1.0, linear=False):
         super().__init__()
@@ -35,7 +39,11 @@ class EqualisedConv(nn.Module):
             x = F.conv2d(downsample2d(x, self.resample_filter), weight)
         else:
             x = F.conv2d(filter_image(x, self.resample_filter, 2, 2) / 4, weight, stride=2)
-        return x * self.gain if self.bias is None else F.leaky_relu(x + self.bias[:, None, None], 0.2) * (math.sqrt(2) * self.gain)
+        return (
+            x * self.gain
+            if self.bias is None
+            else F.leaky_relu(x + self.bias[:, None, None], 0.2) * (math.sqrt(2) * self.gain)
+        )
 
 
 class DiscriminatorBlock(nn.Module):
@@ -86,6 +94,7 @@ class Discriminator(nn.Module):
 
 def load(network: Discriminator, params) -> Discriminator:
     """Our parameters, into this network."""
+
     def tensors(tree, prefix=""):
         for name, value in tree.items():
             if hasattr(value, "items"):

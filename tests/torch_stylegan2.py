@@ -1,15 +1,18 @@
-"""StyleGAN2's generator in plain PyTorch: the yardstick of the benchmarks, and in tests a peer whose checkpoints we convert.
+"""StyleGAN2's generator in plain PyTorch: the yardstick of the benchmarks, and in tests a peer whose checkpoints we
+convert.
 
-Classes, arguments and tensors have the names of NVIDIA's code, so `load_state_dict(..., strict=True)` takes its state dicts, buffers
-included, and the forward passes go by the same attributes (`conv_clamp`, `act_gain`, ...), whatever made them. The arithmetic is what
-public PyTorch implementations do: weights modulated per sample and run as one convolution with a group per sample; `conv_transpose2d`
-and then a depthwise filter where a layer upsamples. All of it is ordinary differentiable functions without in-place updates, so
-`torch.func` transforms it; the precision is that of the weights (`.double()` for float64).
+Classes, arguments and tensors have the names of NVIDIA's code, so `load_state_dict(..., strict=True)` takes its state
+dicts, buffers included, and the forward passes go by the same attributes (`conv_clamp`, `act_gain`, ...), whatever made
+them. The arithmetic is what public PyTorch implementations do: weights modulated per sample and run as one convolution
+with a group per sample; `conv_transpose2d` and then a depthwise filter where a layer upsamples. All of it is ordinary
+differentiable functions without in-place updates, so `torch.func` transforms it; the precision is that of the weights
+(`.double()` for float64).
 
 Symbols: N samples, I input and O output channels, w [N, w_dim] the style of a layer; images are NCHW.
 
 Source: Karras et al. 2020, arXiv:1912.04958; conditioning and clamping from Karras et al. 2020, arXiv:2006.06676.
 """
+
 import math
 
 import torch
@@ -24,7 +27,9 @@ def normalize_2nd_moment(x):
 
 
 def setup_filter(taps):
-    """The buffer for these taps: unit sum, an outer product unless long (8 taps and more stay separable) or already 2-D."""
+    """The buffer for these taps: unit sum, an outer product unless long (8 taps and more stay separable) or already
+    2-D.
+    """
     f = torch.as_tensor(taps, dtype=torch.float32)
     if f.ndim == 1 and len(f) < 8:
         f = torch.outer(f, f)
@@ -32,7 +37,9 @@ def setup_filter(taps):
 
 
 def filter_image(x, f, before, after):
-    """True convolution, hence the flip, with gain 4 of every channel, after zero padding (negative: cropping) on both axes."""
+    """True convolution, hence the flip, with gain 4 of every channel, after zero padding (negative: cropping) on both
+    axes.
+    """
     channels = x.shape[1]
     x = F.pad(x, (before, after, before, after))
     if f.ndim == 2:
@@ -44,12 +51,16 @@ def filter_image(x, f, before, after):
 def upsample2d(x, f):
     """A zero inserted behind every pixel, along both axes, then the filter."""
     n, channels, height, width = x.shape
-    x = F.pad(x.reshape(n, channels, height, 1, width, 1), (0, 1, 0, 0, 0, 1)).reshape(n, channels, 2 * height, 2 * width)
+    x = F.pad(x.reshape(n, channels, height, 1, width, 1), (0, 1, 0, 0, 0, 1)).reshape(
+        n, channels, 2 * height, 2 * width
+    )
     return filter_image(x, f, (len(f) + 1) // 2, (len(f) - 2) // 2)
 
 
 def modulated_conv2d(x, weight, styles, *, demodulate=True, up_filter=None):
-    """Eq. 1-3: the weight [O, I, k, k] scaled by styles [N, I] and normalised per sample and output channel; all samples in one call."""
+    """Eq. 1-3: the weight [O, I, k, k] scaled by styles [N, I] and normalised per sample and output channel; all
+    samples in one call.
+    """
     n, in_channels, height, width = x.shape
     out_channels, _, size, _ = weight.shape
     w = weight * styles[:, None, :, None, None]  # [N, O, I, k, k]
@@ -71,19 +82,29 @@ def leaky_relu(x, gain=1.0, clamp=None):
 
 def activate(x, name, gain, clamp=None):
     """NVIDIA's bias_act without the bias; a gain of None is the function's own."""
-    function, own = {"linear": (lambda x: x, 1.0), "relu": (F.relu, 2**0.5), "lrelu": (lambda x: F.leaky_relu(x, 0.2), 2**0.5)}[name]
+    function, own = {
+        "linear": (lambda x: x, 1.0),
+        "relu": (F.relu, 2**0.5),
+        "lrelu": (lambda x: F.leaky_relu(x, 0.2), 2**0.5),
+    }[name]
     x = function(x) * (own if gain is None else gain)
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 class FullyConnectedLayer(nn.Module):
-    """Dense layer with equalised learning rate: weights are stored with standard deviation 1 / lr_multiplier, scaled when used."""
+    """Dense layer with equalised learning rate: weights are stored with standard deviation 1 / lr_multiplier, scaled
+    when used.
+    """
 
     def __init__(self, in_features, out_features, activation="linear", lr_multiplier=1.0, bias_init=0.0):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((out_features,), float(bias_init)))
-        self.activation, self.weight_gain, self.bias_gain = activation, lr_multiplier / math.sqrt(in_features), lr_multiplier
+        self.activation, self.weight_gain, self.bias_gain = (
+            activation,
+            lr_multiplier / math.sqrt(in_features),
+            lr_multiplier,
+        )
 
     def forward(self, x):
         return activate(F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain), self.activation, None)
@@ -96,20 +117,38 @@ class Conv2dLayer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
         self.register_buffer("resample_filter", setup_filter(resample_filter))
-        self.activation, self.conv_clamp, self.weight_gain, self.act_gain = "linear", None, 1 / math.sqrt(in_channels), 1
+        self.activation, self.conv_clamp, self.weight_gain, self.act_gain = (
+            "linear",
+            None,
+            1 / math.sqrt(in_channels),
+            1,
+        )
 
     def forward(self, x, gain=1.0):
-        x = upsample2d(F.conv2d(x, self.weight * self.weight_gain), self.resample_filter)  # the convolution first: a quarter of the pixels
-        return activate(x, self.activation, self.act_gain * gain, None if self.conv_clamp is None else self.conv_clamp * gain)
+        x = upsample2d(
+            F.conv2d(x, self.weight * self.weight_gain), self.resample_filter
+        )  # the convolution first: a quarter of the pixels
+        return activate(
+            x, self.activation, self.act_gain * gain, None if self.conv_clamp is None else self.conv_clamp * gain
+        )
 
 
 class MappingNetwork(nn.Module):
     """z (and label c) -> ws [N, num_ws, w_dim], pulled towards w_avg by truncation."""
 
     def __init__(
-        self, z_dim, c_dim, w_dim, num_ws, num_layers=8, embed_features=None, layer_features=None, lr_multiplier=0.01,
-        activation="lrelu", w_avg_beta=0.995,
-    ):  # fmt: skip
+        self,
+        z_dim,
+        c_dim,
+        w_dim,
+        num_ws,
+        num_layers=8,
+        embed_features=None,
+        layer_features=None,
+        lr_multiplier=0.01,
+        activation="lrelu",
+        w_avg_beta=0.995,
+    ):
         super().__init__()
         self.z_dim, self.c_dim, self.num_ws, self.num_layers = z_dim, c_dim, num_ws, num_layers
         embed_features = (w_dim if embed_features is None else embed_features) if c_dim else 0
@@ -137,7 +176,17 @@ class MappingNetwork(nn.Module):
 class SynthesisLayer(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; doubles the size when up is 2."""
 
-    def __init__(self, in_channels, out_channels, w_dim, resolution, up=1, use_noise=True, resample_filter=DEFAULT_FILTER, conv_clamp=None):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        w_dim,
+        resolution,
+        up=1,
+        use_noise=True,
+        resample_filter=DEFAULT_FILTER,
+        conv_clamp=None,
+    ):
         super().__init__()
         self.up, self.use_noise, self.conv_clamp = up, use_noise, conv_clamp
         self.resolution, self.activation, self.act_gain = resolution, "lrelu", math.sqrt(2)
@@ -176,13 +225,25 @@ class ToRGBLayer(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution: (conv0,) conv1 and, where the architecture has one, a toRGB added to the picture; in_channels 0 is the first."""
+    """One resolution: (conv0,) conv1 and, where the architecture has one, a toRGB added to the picture; in_channels 0
+    is the first.
+    """
 
     def __init__(
-        self, in_channels, out_channels, w_dim, resolution, img_channels, is_last,
-        architecture="skip", resample_filter=DEFAULT_FILTER, conv_clamp=None, use_noise=True,
-        fp16_channels_last=False, fused_modconv_default=True,
-    ):  # fmt: skip
+        self,
+        in_channels,
+        out_channels,
+        w_dim,
+        resolution,
+        img_channels,
+        is_last,
+        architecture="skip",
+        resample_filter=DEFAULT_FILTER,
+        conv_clamp=None,
+        use_noise=True,
+        fp16_channels_last=False,
+        fused_modconv_default=True,
+    ):
         super().__init__()
         self.in_channels, self.architecture, self.is_last = in_channels, architecture, is_last
         self.register_buffer("resample_filter", setup_filter(resample_filter))
@@ -193,7 +254,9 @@ class SynthesisBlock(nn.Module):
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
         else:
             self.conv0 = SynthesisLayer(in_channels, out_channels, up=2, resample_filter=resample_filter, **layer)
-        self.conv1 = SynthesisLayer(out_channels, out_channels, **layer)  # NVIDIA's has the default filter too, and no use for it
+        self.conv1 = SynthesisLayer(
+            out_channels, out_channels, **layer
+        )  # NVIDIA's has the default filter too, and no use for it
         if is_last or architecture == "skip":
             self.torgb = ToRGBLayer(out_channels, img_channels, w_dim, conv_clamp)
         if in_channels and architecture == "resnet":
@@ -219,7 +282,15 @@ class SynthesisNetwork(nn.Module):
     """ws -> image. `channels`, widths from 4x4 upwards, overrides channel_base and channel_max."""
 
     def __init__(
-        self, w_dim, img_resolution, img_channels, channel_base=32768, channel_max=512, num_fp16_res=0, channels=None, **block_kwargs
+        self,
+        w_dim,
+        img_resolution,
+        img_channels,
+        channel_base=32768,
+        channel_max=512,
+        num_fp16_res=0,
+        channels=None,
+        **block_kwargs,
     ):  # num_fp16_res is taken and left alone: this network has one precision, as NVIDIA's with force_fp32
         super().__init__()
         self.block_resolutions = [4 * 2**k for k in range(int(math.log2(img_resolution)) - 1)]
@@ -227,7 +298,9 @@ class SynthesisNetwork(nn.Module):
         if channels is None:
             channels = [min(channel_base // resolution, channel_max) for resolution in self.block_resolutions]
         for in_channels, out_channels, r in zip([0, *channels[:-1]], channels, self.block_resolutions, strict=True):
-            block = SynthesisBlock(in_channels, out_channels, w_dim, r, img_channels, r == img_resolution, **block_kwargs)
+            block = SynthesisBlock(
+                in_channels, out_channels, w_dim, r, img_channels, r == img_resolution, **block_kwargs
+            )
             self.add_module(f"b{r}", block)
 
     def forward(self, ws, noise_mode="const", force_fp32=True):
@@ -244,11 +317,23 @@ class SynthesisNetwork(nn.Module):
 class Generator(nn.Module):
     """Mapping and synthesis. `channels`: widths from 4x4 upwards, where no channel_base gives them."""
 
-    def __init__(self, z_dim, c_dim, w_dim, img_resolution, img_channels, mapping_kwargs=None, synthesis_kwargs=None, channels=None):
+    def __init__(
+        self,
+        z_dim,
+        c_dim,
+        w_dim,
+        img_resolution,
+        img_channels,
+        mapping_kwargs=None,
+        synthesis_kwargs=None,
+        channels=None,
+    ):
         super().__init__()
         self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
         self.img_resolution, self.img_channels = img_resolution, img_channels
-        self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, channels=channels, **synthesis_kwargs or {})
+        self.synthesis = SynthesisNetwork(
+            w_dim, img_resolution, img_channels, channels=channels, **synthesis_kwargs or {}
+        )
         self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, **mapping_kwargs or {})
 

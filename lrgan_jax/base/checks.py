@@ -1,8 +1,9 @@
 """Numbers that make no sense are refused where they come in, by name and in one line.
 
-A traced number has no value yet and passes. One that lies on a device is fetched, which waits for it: so this belongs where a person's
-call comes in or where values are fetched anyway, not into the networks.
+A traced number has no value yet and passes. One that lies on a device is fetched, which waits for it: so this belongs
+where a person's call comes in or where values are fetched anyway, not into the networks.
 """
+
 import operator
 from typing import Any
 
@@ -14,11 +15,16 @@ from jax.core import Tracer
 from lrgan_jax.base.errors import InputError, InputTypeError
 
 LONGEST_STEP = 1e6  # latent units; beyond, float32 has hardly a digit left of the latent that a step starts from
-LARGEST_SEED = 2**32 - 1  # JAX takes others modulo 2^32 unless 64 bits are on, so that two seeds would silently be one; folded in alike
+LARGEST_SEED = (
+    2**32 - 1
+)  # JAX takes others modulo 2^32 unless 64 bits are on, so that two seeds would silently be one; folded in alike
 
 
-def check_number(name: str, value: Any, *, least: int | float = -np.inf, above: int | float = -np.inf, most: int | float = np.inf) -> None:
-    """Refuse what is not a finite real number within the bounds, or an array of such. None passes: it stands for a default.
+def check_number(
+    name: str, value: Any, *, least: int | float = -np.inf, above: int | float = -np.inf, most: int | float = np.inf
+) -> None:
+    """Refuse what is not a finite real number within the bounds, or an array of such. None passes: it stands for a
+    default.
 
     Looked at is what JAX will make of it: without jax_enable_x64 1e300 is infinite.
 
@@ -50,7 +56,9 @@ def check_whole(name: str, value: Any, *, least: int = 1, most: int | None = Non
     except TypeError:
         raise InputError(f"{name} must be a whole number, got {_shortly(value)}") from None
     if number < least or most is not None and number > most:
-        raise InputError(f"{name} must be {f'at least {least}' if most is None else f'from {least} to {most}'}, got {number}")
+        raise InputError(
+            f"{name} must be {f'at least {least}' if most is None else f'from {least} to {most}'}, got {number}"
+        )
 
 
 def check_seed(seed: Any) -> None:
@@ -73,7 +81,9 @@ def check_key(key: Any) -> None:
     dtype = getattr(key, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32 and np.ndim(key)):
         seed = key if isinstance(key, int) else 0
-        raise InputTypeError(f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})")
+        raise InputTypeError(
+            f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})"
+        )
 
 
 def _shortly(value: Any) -> str:

@@ -1,4 +1,5 @@
-"""What a user can cause and mend: one line for a person, and one base class, by which commands tell it from a bug of ours.
+"""What a user can cause and mend: one line for a person, and one base class, by which commands tell it from a bug of
+ours.
 
 Each is the usual kind of Python's, too, so that who calls a function catches what they would expect.
 """

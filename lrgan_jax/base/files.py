@@ -1,4 +1,5 @@
 """Writing files so that a reader sees all of it or nothing; and where what can be made again is kept."""
+
 import os
 import tempfile
 from pathlib import Path
@@ -7,7 +8,9 @@ from lrgan_jax.base.errors import DeniedError, FolderError, NoFolderError, Place
 
 
 def cache_folder() -> Path:
-    """`lrgan_jax` in $XDG_CACHE_HOME, or in ~/.cache where that is not set; empty or relative it counts as not set, as XDG has it."""
+    """`lrgan_jax` in $XDG_CACHE_HOME, or in ~/.cache where that is not set; empty or relative it counts as not set, as
+    XDG has it.
+    """
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "lrgan_jax"
 

@@ -1,4 +1,5 @@
-"""Stopping when asked: a signal is noted, and the loop ends where it loses nothing; a reader who has gone is no error."""
+"""Stopping when asked: a signal is noted, and the loop ends where nothing is lost; a reader who is gone is no error."""
+
 import os
 import signal
 import sys
@@ -15,7 +16,10 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """`number` is the signal that asked to stop, None as long as none did. It may come at any time: look once, then save, then stop."""
+    """`number` is the signal that asked to stop, None as long as none did.
+
+    It may come at any time: look once, then save, then stop.
+    """
 
     number: int | None = None
 
@@ -44,7 +48,8 @@ def stop_request() -> Iterator[StopRequest]:
 
 @contextmanager
 def until_the_reader_goes() -> Iterator[None]:
-    """Inside, a pipe whose reader has seen enough, such as `head`, ends the program quietly, with the code that shells give for it.
+    """Inside, a pipe whose reader has seen enough, such as `head`, ends the program quietly, with the code that shells
+    give for it.
 
     Raises:
       SystemExit: 141, which is 128 and SIGPIPE.

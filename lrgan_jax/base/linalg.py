@@ -1,11 +1,12 @@
 """Decompositions that may be vmapped anywhere.
 
-On CPUs, jaxlib spreads a batch of decompositions over the threads that wait for it: inside a loop, programs with several of them were seen
-to stop for good (jaxlib 0.10.2, two cores). There, batches are taken one by one, which costs no time; elsewhere as they are.
+On CPUs, jaxlib spreads a batch of decompositions over the threads that wait for it: inside a loop, programs with
+several of them were seen to stop for good (jaxlib 0.10.2, two cores). There, batches are taken one by one, which costs
+no time; elsewhere as they are.
 
-Also on CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two busy cores. So it
-is kept to one thread, by the only way there is, a variable of the process, set at the first decomposition, when it is read; a user's own
-value wins.
+Also on CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two
+busy cores. So it is kept to one thread, by the only way there is, a variable of the process, set at the first
+decomposition, when it is read; a user's own value wins.
 """
 
 import os

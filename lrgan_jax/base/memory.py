@@ -1,4 +1,5 @@
 """How much to compute at once: what a device has free, and what a tangent of a function takes of it."""
+
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,8 +7,9 @@ from typing import Any
 import jax
 from jaxtyping import Array
 
-# What a platform makes use of: tangents at once, and bytes for them. Two CPU cores were 5 to 10 % slower per tangent with 16 than with 8 at
-# 64x64, and with 8 (1 GB by the estimate below) than with 4 or 1 at 256x256; other devices idle with few.
+# What a platform makes use of: tangents at once, and bytes for them. Two CPU cores were 5 to 10 % slower per tangent
+# with 16 than with 8 at 64x64, and with 8 (1 GB by the estimate below) than with 4 or 1 at 256x256; other devices idle
+# with few.
 MOST = {"cpu": (8, 2**29)}
 MOST_ELSEWHERE = (64, 2**62)
 
@@ -29,11 +31,11 @@ def default_memory() -> int:
 
 
 def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
-    """How many of d tangents of f, at these arguments, to push at once: as many as fit in `memory` bytes, at most what the platform makes
-    use of.
+    """How many of d tangents of f, at these arguments, to push at once: as many as fit in `memory` bytes, at most what
+    the platform makes use of.
 
-    The estimate takes four times the largest result in f for a tangent: XLA's temporaries measured 1.6 of it for a StyleGAN2 of
-    64x64, 3.5 for one of 256x256 (CPU). It errs to the safe side where weights are what is largest.
+    The estimate takes four times the largest result in f for a tangent: XLA's temporaries measured 1.6 of it for a
+    StyleGAN2 of 64x64, 3.5 for one of 256x256 (CPU). It errs to the safe side where weights are what is largest.
     """
     per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(*at).jaxpr)
     most, most_memory = MOST.get(jax.default_backend(), MOST_ELSEWHERE)
@@ -41,7 +43,10 @@ def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
 
 
 def even_parts(num: int, most: int) -> int:
-    """The size of parts of which `num` takes no more than of parts of `most`: the last one is then hardly shorter. At least 1."""
+    """The size of parts of which `num` takes no more than of parts of `most`: the last one is then hardly shorter.
+
+    At least 1.
+    """
     return -(-num // -(-num // max(1, min(num, most))))
 
 

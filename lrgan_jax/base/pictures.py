@@ -1,7 +1,9 @@
 """Files of pictures to numbers, as deep as they are stored: what training learns from, and what a region is read from.
 
-Pillow's own `convert` clips 16 bits to 8, takes floats for grey levels from 0 to 255 and drops transparency, all without a word.
+Pillow's own `convert` clips 16 bits to 8, takes floats for grey levels from 0 to 255 and drops transparency, all
+without a word.
 """
+
 import io
 import os
 from dataclasses import dataclass, replace
@@ -17,7 +19,9 @@ PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
 
 
 class PictureError(InputError):
-    """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file first."""
+    """A picture that cannot be read, or not as what is wanted; the message is the end of a line that names the file
+    first.
+    """
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ def read(file: str | os.PathLike | io.BytesIO) -> Picture:
             # PNG has no integers of 32 bits: "I" is how older releases of Pillow open those of 16.
             deep = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG")
             count = getattr(opened, "n_frames", 1)
-            inverted = deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0  # white is 0, which Pillow heeds up to 8 bits
+            inverted = (
+                deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0
+            )  # white is 0, which Pillow heeds up to 8 bits
             picture = _numbers(ImageOps.exif_transpose(opened), deep, cut)
             return replace(picture, count=count, colours=65535 - picture.colours if inverted else picture.colours)
     except (FileNotFoundError, PictureError):
@@ -76,7 +82,9 @@ def to_bytes(picture: Picture) -> UInt8[np.ndarray, "h w c"]:
     if white is None:
         raise PictureError("floats or 32-bit integers, of which nothing says what is white; save it with 8 or 16 bits")
     if (white > 255 and 0 < colours.max() <= 255) or (picture.cut and not colours.any()):
-        raise PictureError("16 bits, and no value above 255 of 65535; are these 8 bits in a deeper file? save it with 8")
+        raise PictureError(
+            "16 bits, and no value above 255 of 65535; are these 8 bits in a deeper file? save it with 8"
+        )
     if white > 255:
         colours = np.rint(colours * (255 / white))
     if alpha is not None and alpha.min() < 255:

@@ -1,4 +1,5 @@
 """Settings that a run began with, compared with those it is asked to go on with."""
+
 from collections.abc import Iterator
 from typing import Any
 

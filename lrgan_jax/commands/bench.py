@@ -21,10 +21,12 @@ def bench_command(
     blocks: bool = False,
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None,
 ) -> None:
-    """Measure this machine: images a second, Jacobians, solves, beside a plain matrix product and convolution. Leave it otherwise idle.
+    """Measure this machine: images a second, Jacobians, solves, beside a plain matrix product and convolution. Leave it
+    otherwise idle.
 
     Args:
-        models: names that `lrgan info` lists, folders, or 256 and 1024: random weights in the shapes of FFHQ's models (config-f).
+        models: names that `lrgan info` lists, folders, or 256 and 1024: random weights in the shapes of FFHQ's models
+          (config-f).
         columns: time so many columns of the Jacobian and scale up, for large models; all by default.
         precision: of the tangents' products; the Grams are always full float32.
         blocks: also print where the time of a StyleGAN2 goes, resolution by resolution.
@@ -35,13 +37,11 @@ def bench_command(
     check_whole("--columns", columns, least=2)  # a half and the whole of them are timed
     checkpoint.check_devices()
     plain = bench.machine()
-    rows = [
-        bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)
-    ]
-    print(
-        f"{plain.device}, jax {plain.jax}, tangents {precision}: a matrix product reaches {plain.matmul_flops / 1e9:.0f} GFLOP/s, "
-        f"a 3x3 convolution {plain.convolution_flops / 1e9:.0f}; robust PCA of 512x512: {plain.solves:.2f} a second"
-    )
+    rows = [bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)]
+    about = f"{plain.device}, jax {plain.jax}, tangents {precision}"
+    matmul, convolution = (f"{flops / 1e9:.0f}" for flops in (plain.matmul_flops, plain.convolution_flops))
+    print(f"{about}: a matrix product reaches {matmul} GFLOP/s, a 3x3 convolution {convolution};")
+    print(f"robust PCA of 512x512: {plain.solves:.2f} a second")
     print(bench.table(rows))
     tables = {name: list(bench.by_block(name)) for name in models if blocks and bench.grows(name)}
     for name, table in tables.items():

@@ -48,8 +48,10 @@ def convert_command(
     card: File = None,
     metrics: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = (),
 ) -> None:
-    """Convert a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or
-    SeFa (.pth), any of these as safetensors or a plain state dict, or the PyTorch tutorial's DCGAN.
+    """Convert another project's checkpoint to a model of ours, or back.
+
+    Reads a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or SeFa
+    (.pth), any of these as safetensors or a plain state dict, and the PyTorch tutorial's DCGAN.
 
     Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. The format is told
     by the content and every hyper-parameter is read off the file. Example: lrgan convert network.pkl my-model

@@ -29,12 +29,14 @@ def directions_command(
     """Find directions that edit one region and leave the rest still, and save them.
 
     Args:
-        region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as map.png:4,5.
+        region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as
+          map.png:4,5.
         model: a name or a folder.
         out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
         image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
-        from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out matter then.
+        from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out
+          matter then.
         search: how to look for them.
         which: which latents.
     """

@@ -41,8 +41,8 @@ def edit_command(
     rows: Rows | None = None,
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
 ) -> None:
-    """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such as
-    `--direction smile`, or one of a file.
+    """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such
+    as `--direction smile`, or one of a file.
 
     Args:
         file: directions saved by `lrgan directions`, or rows in an .npy or .pt, such as the authors publish.
@@ -55,7 +55,8 @@ def edit_command(
         reach: the strip runs from -reach to +reach; the file's suggestion by default.
         even: choose the steps between so that each changes the picture by as much as the next, image by image.
         layers: the layers to move, such as 4-7; the file's own by default.
-        rows: what bare rows are of which the file has as many as the model has layers: so many directions, or the layers of one (W+).
+        rows: what bare rows are of which the file has as many as the model has layers: so many directions, or the
+          layers of one (W+).
         which: which latents.
     """
     check_suffix(out, ".png", ".gif", ".webp", what="pictures are written")
@@ -70,10 +71,12 @@ def edit_command(
     low, high = chosen.step_range if reach is None else (-reach, reach)
     moving = chosen.layers if layers is None else check_layers(layers, gen.num_ws)
     spacing = _even_steps if even else _steps
-    strips = np.stack([
-        render(gen, edit(w, chosen, spacing(gen, w, chosen, moving, (low, high, steps)), layers=moving)[:, 0])
-        for w in (ws[n : n + 1] for n in range(len(ws)))
-    ])  # fmt: skip
+    strips = np.stack(
+        [
+            render(gen, edit(w, chosen, spacing(gen, w, chosen, moving, (low, high, steps)), layers=moving)[:, 0])
+            for w in (ws[n : n + 1] for n in range(len(ws)))
+        ]
+    )
     enlarge = images.enlargement(gen.size)
     if out.suffix == ".png":
         images.save(out, images.grid(list(strips)), enlarge=enlarge)
@@ -83,13 +86,16 @@ def edit_command(
 
 
 def _of_file(file: Path, gen: Generator, rows: Rows | None) -> Directions:
-    """The directions in a file. As many bare rows as there are layers may be the layers of one direction, which only a person can tell."""
+    """The directions in a file.
+
+    As many bare rows as there are layers may be the layers of one direction, which only a person can tell.
+    """
     found = Directions.load(file)
     several = found.method == "file" and found.vectors.shape == (gen.num_ws, gen.w_dim) and gen.num_ws > 1
     if several and rows is None:
         raise UsageError(
-            f"{file}: [{gen.num_ws}, {gen.w_dim}] can be {gen.num_ws} directions, or the {gen.num_ws} layers of one (W+): "
-            "say which, with --rows directions or --rows layers"
+            f"{file}: [{gen.num_ws}, {gen.w_dim}] can be {gen.num_ws} directions, or the {gen.num_ws} layers of one "
+            "(W+): say which, with --rows directions or --rows layers"
         )
     if rows == "layers" and not several and found.vectors.ndim == 2:
         raise UsageError(f"--rows layers: {file} holds {len(found)} rows, {gen.info.name} has {gen.num_ws} layers")
@@ -128,6 +134,7 @@ def _even_steps(gen: Generator, w: WS, chosen: Directions, layers: Choice, spaci
 def _number(text: str) -> int:
     if not text.isdecimal():
         raise UsageError(
-            f"--direction {text}: directions in a file have numbers, from 0; names are those of the model, without a file"
+            f"--direction {text}: directions in a file have numbers, from 0; names are those of the model, "
+            "without a file"
         )
     return int(text)

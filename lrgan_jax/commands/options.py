@@ -72,7 +72,9 @@ class Which:
             raise UsageError(
                 f"{self.latents} holds {every.num} latents, numbered from 0; image {number} is not among them"
             )
-        return Latents(every.num - first if num is None else num, lambda k, n: every.stretch(first + k, n), every.record)
+        return Latents(
+            every.num - first if num is None else num, lambda k, n: every.stretch(first + k, n), every.record
+        )
 
     def words(self, num: int) -> str:
         """For a person who wants the same ones."""
@@ -86,7 +88,8 @@ class SearchOptions(Search):
     """How to look for directions.
 
     Attributes:
-      protect: what alone must keep still, with weights if they differ: eyes nose=0.5; the whole rest of the image by default.
+      protect: what alone must keep still, with weights if they differ: eyes nose=0.5; the whole rest of the image by
+        default.
     """
 
     layers: Layers = None
@@ -107,7 +110,7 @@ class SearchOptions(Search):
 
 
 def _weighted(regions: tuple[str, ...]) -> dict[str, float] | None:
-    """ ("eyes", "nose=0.5") -> {"eyes": 1.0, "nose": 0.5}."""
+    """("eyes", "nose=0.5") -> {"eyes": 1.0, "nose": 0.5}."""
     weights = {}
     for region in regions:
         name, equals, number = region.rpartition("=")

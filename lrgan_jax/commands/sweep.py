@@ -49,7 +49,8 @@ class KeepOptions(Keep):
     """What to keep of each latent, and how the work is cut.
 
     Attributes:
-      memory: GB for a Jacobian, half of what is free by default; the same on machines that differ gives results equal to the bit.
+      memory: GB for a Jacobian, half of what is free by default; the same on machines that differ gives results equal
+        to the bit.
     """
 
     memory: float | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -80,15 +81,18 @@ def sweep_command(
     keep: Annotated[KeepOptions, tyro.conf.OmitArgPrefixes] = KeepOptions(),  # noqa: B008, a constant
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
 ) -> None:
-    """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was stopped or killed.
+    """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was
+    stopped or killed.
 
     Args:
         store: a folder, or a URL such as gs://bucket/name.
         model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
-        regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by default.
+        regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by
+          default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
         max_failures: stop after so many latents without finite results.
-        shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the parts together.
+        shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the
+          parts together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
         log_json: progress as lines of JSON.

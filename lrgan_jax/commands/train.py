@@ -1,4 +1,5 @@
 """`lrgan train` and `lrgan distill`: options to a config, data and a run."""
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,10 +52,12 @@ def train_command(
         data: a folder of images, or a model (its name or folder), whose samples are learnt from.
         out: the run's folder: log.jsonl, samples/, models/ (each works as --model), and the state to resume from.
         kimg: thousands of real images to see.
-        resolution: crop images (centred, square) and resize them to this; by default they must be square and of one size.
+        resolution: crop images (centred, square) and resize them to this; by default they must be square and of one
+          size.
         mirror: show images flipped, too.
         start: a StyleGAN2 whose weights to begin with, and whose shape to keep.
-        channel_base: width of a layer is this over its resolution, at most channel_max. Half of it halves most of the time.
+        channel_base: width of a layer is this over its resolution, at most channel_max. Half of it halves most of the
+          time.
         channel_max: see channel_base.
         latent: size of z and w.
         mapping_layers: of the mapping network.
@@ -65,16 +68,27 @@ def train_command(
         r1_gamma: weight of R1; lower for small images.
         path_weight: weight of the path-length regularisation; 0 leaves it out.
         mixing: share of images made from two latents.
-        match: weight of being like the model's image of the same z, in pixels and in the discriminator's features; 10 sharpens a student of
-            `lrgan distill`.
+        match: weight of being like the model's image of the same z, in pixels and in the discriminator's features; 10
+            sharpens a student of `lrgan distill`.
         average_kimg: half-life of the averaged generator, which is the one that is saved.
-        augment_target: augment adaptively, aiming at this mean sign of the discriminator on real images; 0.6 for small data sets.
+        augment_target: augment adaptively, aiming at this mean sign of the discriminator on real images; 0.6 for small
+          data sets.
         precision: of the layers on GPUs and TPUs.
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
-    _check_numbers({"batch": batch, "channel-base": channel_base, "channel-max": channel_max, "latent": latent,
-                    "mapping-layers": mapping_layers, "discriminator-base": discriminator_base}, kimg, snapshot_kimg)  # fmt: skip
+    _check_numbers(
+        {
+            "batch": batch,
+            "channel-base": channel_base,
+            "channel-max": channel_max,
+            "latent": latent,
+            "mapping-layers": mapping_layers,
+            "discriminator-base": discriminator_base,
+        },
+        kimg,
+        snapshot_kimg,
+    )
     check_number("--average-kimg", average_kimg, above=0)
     if not Path(data).exists() and data not in checkpoint.embedded_models():
         raise DataError(f"{data}: no such folder, and no model of that name")
@@ -94,12 +108,23 @@ def train_command(
         network = begin.config
     else:
         raise TrainingError(f"--start {start} is not a StyleGAN2")
-    critic = DiscriminatorConfig(_widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels)
+    critic = DiscriminatorConfig(
+        _widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels
+    )
     config = TrainConfig(
-        network, critic, batch=batch, learning_rate=learning_rate, discriminator_learning_rate=discriminator_learning_rate,
-        r1_gamma=r1_gamma, path_weight=path_weight, mixing=mixing, match=match, average_images=1000 * average_kimg,
-        augment_target=augment_target, precision=precision,
-    )  # fmt: skip
+        network,
+        critic,
+        batch=batch,
+        learning_rate=learning_rate,
+        discriminator_learning_rate=discriminator_learning_rate,
+        r1_gamma=r1_gamma,
+        path_weight=path_weight,
+        mixing=mixing,
+        match=match,
+        average_images=1000 * average_kimg,
+        augment_target=augment_target,
+        precision=precision,
+    )
     schedule = _schedule(round(1000 * kimg), snapshot_kimg, batch)
     origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
     info = None if begin is None else begin.info
@@ -136,8 +161,17 @@ def distill_command(
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
-    _check_numbers({"batch": batch, "channel-base": channel_base, "channel-max": channel_max, "latent": latent,
-                    "mapping-layers": mapping_layers}, kimg, snapshot_kimg)  # fmt: skip
+    _check_numbers(
+        {
+            "batch": batch,
+            "channel-base": channel_base,
+            "channel-max": channel_max,
+            "latent": latent,
+            "mapping-layers": mapping_layers,
+        },
+        kimg,
+        snapshot_kimg,
+    )
     check_seed(seed)
     gen = checkpoint.load(teacher)
     if not isinstance(gen, DCGAN):
@@ -146,7 +180,9 @@ def distill_command(
     student = _network(channels, gen.z_dim, latent, mapping_layers, gen.config.img_channels)
     total = max(1, round(1000 * kimg / batch))
     begun = total // 10
-    config = DistillConfig(student, (*[begun] * (len(channels) - 1), total - begun * (len(channels) - 1)), batch, learning_rate)
+    config = DistillConfig(
+        student, (*[begun] * (len(channels) - 1), total - begun * (len(channels) - 1)), batch, learning_rate
+    )
     schedule = _schedule(total * batch, snapshot_kimg, batch)
     with _progress(schedule, out) as report:
         distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
@@ -173,11 +209,18 @@ def _progress(schedule: Schedule, out: Path) -> Iterator[Callable[[dict[str, Any
     print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
 
 
-def _network(channels: tuple[int, ...], z_dim: int, latent: int, mapping_layers: int, img_channels: int) -> StyleGAN2Config:
+def _network(
+    channels: tuple[int, ...], z_dim: int, latent: int, mapping_layers: int, img_channels: int
+) -> StyleGAN2Config:
     return StyleGAN2Config(
-        channels, z_dim=z_dim, w_dim=latent, img_channels=img_channels, mapping_layers=mapping_layers, mapping_features=latent,
+        channels,
+        z_dim=z_dim,
+        w_dim=latent,
+        img_channels=img_channels,
+        mapping_layers=mapping_layers,
+        mapping_features=latent,
         embed_features=0,
-    )  # fmt: skip
+    )
 
 
 def _schedule(images: int, snapshot_kimg: float, batch: int) -> Schedule:
@@ -194,5 +237,7 @@ def _figures(line: dict[str, Any]) -> str:
     shown = {name: value for name, value in line.items() if name not in ("step", "images")}
     if "swd" in shown:
         shown["swd"] = "/".join(f"{value:.1f}" for value in shown["swd"].values())
-    figures = "  ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
+    figures = "  ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
+    )
     return f"{line['images'] / 1000:.1f} kimg  {figures}"

@@ -1,4 +1,8 @@
-"""Arrays in the files that people share them in: NumPy's .npy and .npz and torch's .pt, told apart by content. Nothing in them is run."""
+"""Arrays in the files that people share them in: NumPy's .npy and .npz and torch's .pt, told apart by content.
+
+Nothing in them is run.
+"""
+
 import os
 import zipfile
 from collections.abc import Collection
@@ -44,7 +48,9 @@ def read(path: str | os.PathLike) -> Any:
     except CheckpointError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise ArrayFileError(f"no file of arrays: {reason}") from error
-    except Exception as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
+    except (
+        Exception
+    ) as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
         raise ArrayFileError("no file of arrays, or a damaged one") from error
 
 
@@ -57,12 +63,16 @@ def only_array(values: Any, names: Collection[str]) -> np.ndarray:
       ArrayFileError: if that leaves no array or several; the message lists what is there.
     """
     while not isinstance(values, np.ndarray):
-        entries = values if isinstance(values, dict) else dict(enumerate(values)) if isinstance(values, list | tuple) else {}
+        entries = (
+            values if isinstance(values, dict) else dict(enumerate(values)) if isinstance(values, list | tuple) else {}
+        )
         known = [name for name in entries if name in names]
         chosen = known if known else [*entries]
         if len(chosen) != 1:
             listed = ", ".join(ascii(name)[:40].strip("'") for name in chosen[:8])
-            raise ArrayFileError(f"holds {len(chosen)} values ({listed}), of which one is wanted" if chosen else "holds no array")
+            raise ArrayFileError(
+                f"holds {len(chosen)} values ({listed}), of which one is wanted" if chosen else "holds no array"
+            )
         values = entries[chosen[0]]
     return values
 

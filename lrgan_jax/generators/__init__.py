@@ -1,7 +1,7 @@
 """What makes images: one file per architecture, behind one protocol.
 
-`ARCHITECTURES` is the only list of them. Their files load Flax, which takes longer than all the rest of this package, so each is loaded
-when it is first asked for.
+`ARCHITECTURES` is the only list of them. Their files load Flax, which takes longer than all the rest of this package,
+so each is loaded when it is first asked for.
 """
 
 from importlib import import_module
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
     from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
-ARCHITECTURES = {"stylegan2": "StyleGAN2", "dcgan": "DCGAN"}  # file -> class; its config is called so, too, with Config at the end
+ARCHITECTURES = {
+    "stylegan2": "StyleGAN2",
+    "dcgan": "DCGAN",
+}  # file -> class; its config is called so, too, with Config at the end
 
 
 class Architecture(NamedTuple):

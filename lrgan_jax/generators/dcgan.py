@@ -1,10 +1,12 @@
 """DCGAN's generator, as the PyTorch tutorial builds it: any width, any size 4 * 2^k; its latent is z.
 
-A projection of z to 4x4, then transposed 4x4 convolutions that double the size, each followed by batch norm (running statistics)
-and ReLU; the last one by tanh. Nothing lies between z and the layers, so z itself plays the part of w, with a single row of ws.
+A projection of z to 4x4, then transposed 4x4 convolutions that double the size, each followed by batch norm (running
+statistics) and ReLU; the last one by tanh. Nothing lies between z and the layers, so z itself plays the part of w, with
+a single row of ws.
 
 Source: Radford et al. 2016, arXiv:1511.06434.
 """
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,7 +49,9 @@ class Network(nn.Module):
         cfg, init = self.config, nn.initializers.normal(0.02)
         widths = (*cfg.channels, cfg.img_channels)
         self.project = self.param("project", init, (4, 4, cfg.z_dim, widths[0]), jnp.float32)
-        self.ups = [self.param(f"up{k}", init, (4, 4, *widths[k : k + 2]), jnp.float32) for k in range(len(cfg.channels))]
+        self.ups = [
+            self.param(f"up{k}", init, (4, 4, *widths[k : k + 2]), jnp.float32) for k in range(len(cfg.channels))
+        ]
         for k in range(len(cfg.channels)):
             setattr(self, f"norm{k}", nn.BatchNorm(use_running_average=True, epsilon=1e-5))
 
@@ -112,9 +116,14 @@ class DCGAN(Shown, StoredWeights):
         return self.size[0]
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
+        self,
+        z: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        truncation: float | Array = 1.0,
+        cutoff: int | None = None,
     ) -> Z:
-        """z [N, z_dim] -> truncation * z: the mean latent is 0. `cutoff` 1 (the only layer) or None truncates, 0 does not.
+        """z [N, z_dim] -> truncation * z: the mean latent is 0. `cutoff` 1 (the only layer) or None truncates, 0 does
+        not.
 
         Raises:
           TypeError, ValueError: as `StyleGAN2.mapping`.
@@ -134,7 +143,8 @@ class DCGAN(Shown, StoredWeights):
         noise: Noise = "const",
         key: Array | None = None,
     ) -> Float[Array, "n h w c"]:
-        """z [N, z_dim], or with one layer axis [N, 1, z_dim], -> images [N, H, W, C] in [-1, 1]. There is no noise to choose.
+        """z [N, z_dim], or with one layer axis [N, 1, z_dim], -> images [N, H, W, C] in [-1, 1]. There is no noise to
+        choose.
 
         Raises:
           TypeError, ValueError: as `StyleGAN2.synthesis`.

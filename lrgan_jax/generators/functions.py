@@ -29,9 +29,10 @@ def from_function(
     """The generator whose image of a latent is `f(latent)`.
 
     Args:
-      f: one latent to one image [H, W, C], about [-1, 1]. Pure JAX: a plain function, or a callable that is a pytree with its weights
-        in it, such as a Flax NNX or Equinox module or a `jax.tree_util.Partial`. The weights of a pytree are arguments of compiled
-        programs; what a plain function closes over becomes part of them. With classes it takes one, [c_dim], as its second argument.
+      f: one latent to one image [H, W, C], about [-1, 1]. Pure JAX: a plain function, or a callable that is a pytree
+        with its weights in it, such as a Flax NNX or Equinox module or a `jax.tree_util.Partial`. The weights of a
+        pytree are arguments of compiled programs; what a plain function closes over becomes part of them. With classes
+        it takes one, [c_dim], as its second argument.
       latent_shape: of one latent: d, or (L, d) where L layers can have one each. Latents are drawn as standard normal.
       c_dim: numbers of a class label or class vector; 0 without classes.
       name, fingerprint: what directions remember of it. regions: see `ModelInfo`.
@@ -51,13 +52,13 @@ def from_function(
     except TypeError as error:
         raise InputError(f"f fails on a latent {list(shape)}{' and a class' if c_dim else ''}: {error}") from error
     if not hasattr(image, "shape") or len(image.shape) != 3:
-        raise InputError(f"f must map one latent to one image [H, W, C], it returns {getattr(image, 'shape', type(image).__name__)}")
+        raise InputError(
+            f"f must map one latent to one image [H, W, C], it returns {getattr(image, 'shape', type(image).__name__)}"
+        )
     return FunctionGenerator(gen.f, shape, c_dim, (image.shape[0], image.shape[1]), gen.info)
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=("f",), meta_fields=("latent_shape", "c_dim", "size", "info")
-)
+@partial(jax.tree_util.register_dataclass, data_fields=("f",), meta_fields=("latent_shape", "c_dim", "size", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
 class FunctionGenerator(Shown):
     """A generator that `from_function` makes: a pytree whose leaves are those of `f`. Its latent is z."""
@@ -97,7 +98,8 @@ class FunctionGenerator(Shown):
         truncation: float | Array = 1.0,
         cutoff: int | None = None,
     ) -> Z:
-        """z [N, z_dim] -> truncation * z, with its classes: the mean latent is 0. All layers are alike, so there is no cutoff.
+        """z [N, z_dim] -> truncation * z, with its classes: the mean latent is 0. All layers are alike, so there is no
+        cutoff.
 
         Raises:
           InputTypeError, InputError: as `StyleGAN2.mapping`.
@@ -116,7 +118,8 @@ class FunctionGenerator(Shown):
         noise: Noise = "const",
         key: Array | None = None,
     ) -> Float[Array, "n h w c"]:
-        """z [N, z_dim], or ws [N, num_ws, z_dim], and classes [N, c_dim] -> images [N, H, W, C]. There is no noise to choose.
+        """z [N, z_dim], or ws [N, num_ws, z_dim], and classes [N, c_dim] -> images [N, H, W, C]. There is no noise to
+        choose.
 
         Raises:
           InputTypeError, InputError: as `StyleGAN2.synthesis`; on classes that do not fit.

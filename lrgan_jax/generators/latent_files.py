@@ -1,4 +1,5 @@
 """Latents in files: what projectors, encoders and other people's scripts leave behind, as latents of a model."""
+
 import os
 from typing import Literal
 
@@ -20,8 +21,8 @@ def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None
     """The latents in a file: .npy, .npz or .pt with one array, or with one under a name such as `w` or `latents`.
 
     Args:
-      space: what they are. None tells by the shape: w [d] or [N, d], ws [N, L, d] (W+); [N, 1, d] is w. Just [L, d], which may be L
-        latents w or the layers of one ws, is asked about. z is never guessed.
+      space: what they are. None tells by the shape: w [d] or [N, d], ws [N, L, d] (W+); [N, 1, d] is w. Just [L, d],
+        which may be L latents w or the layers of one ws, is asked about. z is never guessed.
     Returns:
       W [N, w_dim], WS [N, num_ws, w_dim] or Z [N, z_dim]. An .npy is mapped, not read.
     Raises:
@@ -38,14 +39,16 @@ def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None
     except array_files.ArrayFileError as error:
         raise LatentsError(f"{path}: {error}") from error
     if space is None and isinstance(values, dict) and [*values] == ["z"]:
-        raise LatentsError(f"{path}: its array is named z: if it holds z, say so with --space z (in Python: space=), else --space w")
+        raise LatentsError(
+            f"{path}: its array is named z: if it holds z, say so with --space z (in Python: space=), else --space w"
+        )
     layers, width = gen.num_ws, gen.w_dim
     if space != "ws" and rows.ndim == 3 and rows.shape[1] == 1:
         rows = rows[:, 0]
     if space is None and rows.shape == (layers, width) and layers > 1:
         raise LatentsError(
-            f"{path}: [{layers}, {width}] can be {layers} latents w, or the {layers} layers of one latent (W+): say which, "
-            "with --space w or --space ws (in Python: space=)"
+            f"{path}: [{layers}, {width}] can be {layers} latents w, or the {layers} layers of one latent (W+): say "
+            "which, with --space w or --space ws (in Python: space=)"
         )
     if space == "ws" and rows.ndim == 2:
         rows = rows[None]
@@ -53,5 +56,7 @@ def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None
     expected = {Z: (gen.z_dim,), W: (width,), WS: (layers, width)}[kind]
     if not len(rows) or rows.shape[1:] != expected:
         wanted = f"w [N, {width}], ws [N, {layers}, {width}], or z [N, {gen.z_dim}] with --space z (in Python: space=)"
-        raise LatentsError(f"{path}: {list(array.shape)}{f', as {space},' if space else ''} are no latents of this model: {wanted}")
+        raise LatentsError(
+            f"{path}: {list(array.shape)}{f', as {space},' if space else ''} are no latents of this model: {wanted}"
+        )
     return kind(rows)

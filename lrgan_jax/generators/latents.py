@@ -1,13 +1,14 @@
 """Latents that know their space: z (input noise), w (after the mapping), ws (one w per layer).
 
-Feeding z where w is meant gives no error in plain arrays of equal width, only a frightening picture. So what our functions return is
-one of three thin wrappers, which behave as arrays (arithmetic, indexing, `jnp.asarray`, pytrees) and are refused where another
-space is meant. Plain arrays are accepted everywhere and checked by shape alone.
+Feeding z where w is meant gives no error in plain arrays of equal width, only a frightening picture. So what our
+functions return is one of three thin wrappers, which behave as arrays (arithmetic, indexing, `jnp.asarray`, pytrees)
+and are refused where another space is meant. Plain arrays are accepted everywhere and checked by shape alone.
 
-A generator computes in the dtype of its weights (`weights_dtype`): latents and labels of any other, float64 NumPy arrays, ints or lists,
-are taken in that one, whatever jax_enable_x64 says. Whoever wants 64 bits gives them to the weights, and all that follows has them too:
-`jax.tree.map(lambda a: a.astype("float64"), gen)`.
+A generator computes in the dtype of its weights (`weights_dtype`): latents and labels of any other, float64 NumPy
+arrays, ints or lists, are taken in that one, whatever jax_enable_x64 says. Whoever wants 64 bits gives them to the
+weights, and all that follows has them too: `jax.tree.map(lambda a: a.astype("float64"), gen)`.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -75,7 +76,9 @@ class Latent:
         return type(self)(array, jnp.broadcast_to(self.c, (*lead, *np.shape(self.c))))
 
     def __iter__(self):
-        return (self[i] for i in range(len(self)))  # Python's own way, index until IndexError, never ends: JAX clamps the index
+        return (
+            self[i] for i in range(len(self))
+        )  # Python's own way, index until IndexError, never ends: JAX clamps the index
 
     def __neg__(self):
         return type(self)(-self.array, self.c)
@@ -112,15 +115,18 @@ class WS(Latent):
 
 
 def weights_dtype(gen: Any) -> Any:
-    """The floating dtype of a generator's weights, or of any tree of them; None where none can be seen, as in what is no pytree."""
+    """The floating dtype of a generator's weights, or of any tree of them; None where none can be seen, as in what is
+    no pytree.
+    """
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(gen) if hasattr(leaf, "dtype")]
     found = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
     return jnp.result_type(*found) if found else None
 
 
 def _check_at_hand(latents: ArrayLike | Latent, dtype: Any) -> None:
-    """Refuse arrays of this machine that are not finite, or not as `dtype`. To look at a device's here would stop it from computing
-    ahead; whatever takes results off the device looks at those (`render`, `region_grams`)."""
+    """Refuse arrays of this machine that are not finite, or not as `dtype`. To look at a device's here would stop it
+    from computing ahead; whatever takes results off the device looks at those (`render`, `region_grams`).
+    """
     array = latents.array if isinstance(latents, Latent) else latents
     if not isinstance(array, jax.Array):
         check_number("latents", array)
@@ -161,14 +167,17 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) 
 
 
 def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int, dtype: Any = None) -> Float[Array, "n l d"]:
-    """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is, as `dtype` if one is given; z and wrong shapes are
-    refused."""
+    """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is, as `dtype` if one is given; z and
+    wrong shapes are refused.
+    """
     if isinstance(w, Z):
         raise InputTypeError("synthesis takes w or ws, but this is z: pass it through mapping first")
     _check_at_hand(w, dtype)
     ws = jnp.asarray(w, dtype)
     if isinstance(w, W) and ws.ndim != 2 or isinstance(w, WS) and ws.ndim != 3:
-        raise InputError(f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice")
+        raise InputError(
+            f"{w.space} lost its batch axis: its shape is {list(ws.shape)}; index it with [None] or a slice"
+        )
     if ws.ndim == 2 and ws.shape[1] == w_dim:
         return jnp.broadcast_to(ws[:, None], (ws.shape[0], num_ws, w_dim))
     if ws.ndim == 3 and ws.shape[1:] == (num_ws, w_dim):

@@ -2,16 +2,17 @@
 
 Two choices make these fast under `vmap` and forward-mode differentiation:
 
-* Modulation scales activations, not weights: `d * conv(W, s * x)` is the paper's `conv(W s d, x)`, but the kernel stays shared by
-  all samples and all tangents, so a batch of them is one dense convolution instead of a grouped one.
-* Nothing is depthwise or dilated, which XLA runs 10 to 80 times slower than a plain convolution or a shifted add (CPU, jax 0.10).
-  A stride-2 transposed convolution is split by output phase, the 4-tap filter is a sum of shifted arrays.
+* Modulation scales activations, not weights: `d * conv(W, s * x)` is the paper's `conv(W s d, x)`, but the kernel stays
+  shared by all samples and all tangents, so a batch of them is one dense convolution instead of a grouped one.
+* Nothing is depthwise or dilated, which XLA runs 10 to 80 times slower than a plain convolution or a shifted add (CPU,
+  jax 0.10). A stride-2 transposed convolution is split by output phase, the 4-tap filter is a sum of shifted arrays.
 
-Symbols: N samples, H x W pixels, I input and O output channels; `filter` is the resampling filter, of unit sum: the taps of a
-separable one, or rows of taps.
+Symbols: N samples, H x W pixels, I input and O output channels; `filter` is the resampling filter, of unit sum: the
+taps of a separable one, or rows of taps.
 
 Source: Karras et al. 2020, arXiv:1912.04958 (sections 2.2 and 3, appendix B); Radford et al. 2016, arXiv:1511.06434.
 """
+
 import itertools
 from functools import partial
 from typing import Any
@@ -58,10 +59,12 @@ def conv(x: Float[Array, "n h w i"], kernel: Float[Array, "k l i o"], padding: A
 
 
 def _conv_by_kernel(x, kernel, padding):
-    """`conv` again, in the form whose derivative by the kernel is fast: 1x1 as a matrix product, other paddings than SAME made explicit.
+    """`conv` again, in the form whose derivative by the kernel is fast: 1x1 as a matrix product, other paddings than
+    SAME made explicit.
 
-    A kernel's gradient is a convolution with a window as large as the image. With 2x2 taps and implicit padding that takes XLA 8 to 30
-    times longer than with the padding laid round the image (CPU, jax 0.10). Forward, `conv` is the faster one.
+    A kernel's gradient is a convolution with a window as large as the image. With 2x2 taps and implicit padding that
+    takes XLA 8 to 30 times longer than with the padding laid round the image (CPU, jax 0.10). Forward, `conv` is the
+    faster one.
     """
     if kernel.shape[:2] == (1, 1):
         return jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])
@@ -108,14 +111,12 @@ def modulated_conv(
     return y if demodulation_eps is None else y * demodulation(kernel, style, demodulation_eps)[:, None, None, :]
 
 
-def up_conv(
-    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter
-) -> Float[Array, "n 2*h 2*w o"]:
+def up_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter) -> Float[Array, "n 2*h 2*w o"]:
     """Stride-2 transposed 3x3 convolution followed by the filter, gain 4, as four small convolutions.
 
-    Along one axis the transposed convolution gives t[2m] = x[m] k[0] + x[m-1] k[2] and t[2m+1] = x[m] k[1], so the even phase needs
-    two taps and the odd phase one: 9 taps per input pixel in all, on the small image. `kernel` is spread unreversed (torch's
-    conv_transpose2d), so as a correlation the even taps are read backwards.
+    Along one axis the transposed convolution gives t[2m] = x[m] k[0] + x[m-1] k[2] and t[2m+1] = x[m] k[1], so the even
+    phase needs two taps and the odd phase one: 9 taps per input pixel in all, on the small image. `kernel` is spread
+    unreversed (torch's conv_transpose2d), so as a correlation the even taps are read backwards.
     """
     select = {0: (slice(None, None, -2), (1, 1)), 1: (slice(1, 2), (0, 0))}  # phase -> its taps, its padding
 
@@ -153,11 +154,13 @@ def downsample(x: Float[Array, "n h w c"], filter: Filter) -> Float[Array, "n h/
     return blur(x, filter, (before, after))[:, ::2, ::2]
 
 
-def down_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter) -> Float[Array, "n h//2 w//2 o"]:
+def down_conv(
+    x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filter: Filter
+) -> Float[Array, "n h//2 w//2 o"]:
     """Filter, then a 3x3 convolution of stride 2: the mirror image of `up_conv`, by input phase.
 
-    y[m] = b[2m] k[0] + b[2m+1] k[1] + b[2m+2] k[2] of the filtered b, so the even phase gives two taps and the odd one. Written as a
-    strided convolution its derivative would be a dilated one.
+    y[m] = b[2m] k[0] + b[2m+1] k[1] + b[2m+2] k[2] of the filtered b, so the even phase gives two taps and the odd one.
+    Written as a strided convolution its derivative would be a dilated one.
     """
     b = blur(x, filter, (len(filter) // 2, (len(filter) + 1) // 2))
     phases = [conv(b[:, row::2, column::2], kernel[row::2, column::2], "VALID") for row in (0, 1) for column in (0, 1)]
@@ -165,7 +168,8 @@ def down_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"], filte
 
 
 def _filter_phases(phases, filter, pad, size):
-    """Filter, with gain 4, the image whose even/odd rows and columns are `phases[row][column]` (None: zeros), then weave it together.
+    """Filter, with gain 4, the image whose even/odd rows and columns are `phases[row][column]` (None: zeros), then
+    weave it together.
 
     `pad` is the zero padding before the image; `size` the H x W of each phase of the result.
     """
@@ -178,14 +182,17 @@ def _filter_phases(phases, filter, pad, size):
 
 
 def _separable_terms(filter):
-    """Pairs (row taps, column taps) whose outer products add up to the filter; a two-dimensional one gives a pair per row."""
+    """Pairs (row taps, column taps) whose outer products add up to the filter; a two-dimensional one gives a pair per
+    row.
+    """
     if np.ndim(filter) == 1:
         return [(filter, filter)]
     return list(zip(np.eye(len(filter)).tolist(), filter, strict=True))
 
 
 def _filter_axis(even, odd, taps, pad, size, axis):
-    """Both output phases, along `axis`, of a true convolution (kernel reversed) with gain 2 of the signal t woven from `even` and `odd`.
+    """Both output phases, along `axis`, of a true convolution (kernel reversed) with gain 2 of the signal t woven from
+    `even` and `odd`.
 
     out[2p + r] = 2 sum_k taps[k] t[2p + r + offset - k].
     """
@@ -217,7 +224,8 @@ def interleave(quarters) -> Float[Array, "n g v c"]:
 
 
 def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n 2*h 2*w o"]:
-    """DCGAN's layer: transposed 4x4 convolution, stride 2, padding 1, as one 2x2 convolution that yields all four phases.
+    """DCGAN's layer: transposed 4x4 convolution, stride 2, padding 1, as one 2x2 convolution that yields all four
+    phases.
 
     out[2m] = x[m-1] k[3] + x[m] k[1] and out[2m+1] = x[m] k[2] + x[m+1] k[0]: every phase takes two neighbours.
     """

@@ -1,4 +1,6 @@
-"""What the rest of the library asks of a generator; anything that fits can be edited, embedded or not (see `from_function`)."""
+"""What the rest of the library asks of a generator; anything that fits can be edited, embedded or not (see
+`from_function`).
+"""
 
 import os
 from collections.abc import Mapping
@@ -47,7 +49,8 @@ class Generator(Protocol):
       num_ws: rows of ws, one per layer; 1 where all layers share one latent.
       size: height and width of the image.
       space: what `mapping` gives and `synthesis` takes: W, or Z where no mapping network lies between.
-      classes: where a label goes: into the mapping, after which w says it all, or into the synthesis too; None without classes.
+      classes: where a label goes: into the mapping, after which w says it all, or into the synthesis too; None without
+        classes.
     """
 
     @property
@@ -74,7 +77,10 @@ class Generator(Protocol):
         truncation: float | Array = 1.0,
         cutoff: int | None = None,
     ) -> Latent:
-        """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim]. It carries c where `synthesis` needs it."""
+        """z [N, z_dim] -> w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
+
+        It carries c where `synthesis` needs it.
+        """
         ...
 
     def synthesis(
@@ -96,7 +102,9 @@ class MakesParts(Protocol):
     def partial_synthesis(
         self, ws: ArrayLike | Latent, noise: Noise, moving: tuple[int, ...] | None, window: Window | None
     ) -> Float[Array, "n h w c"]:
-        """The part `window` of the images, all if None; rows of ws that are not `moving` have no derivative, all have one if None."""
+        """The part `window` of the images, all if None; rows of ws that are not `moving` have no derivative, all have
+        one if None.
+        """
         ...
 
 
@@ -111,7 +119,7 @@ class HasStyles(Protocol):
 
 @runtime_checkable
 class StoredGenerator(Generator, Protocol):
-    """A generator that `checkpoint` can write: a config dataclass and nested dicts of arrays say everything about it."""
+    """A generator that `checkpoint` can write: a config dataclass and nested dicts of arrays say all about it."""
 
     @property
     def config(self) -> Any: ...
@@ -140,7 +148,9 @@ class StoredWeights:
 
 
 def grid(gen: Generator, size: int | None = None) -> tuple[int, int]:
-    """Height and width of the grid of pixels on which its regions are drawn and its Jacobians taken; see `jacobian.pixel_grid`."""
+    """Height and width of the grid of pixels on which its regions are drawn and its Jacobians taken; see
+    `jacobian.pixel_grid`.
+    """
     return pixel_grid(gen.size, size)
 
 
@@ -164,4 +174,6 @@ def check_no_label(gen: Generator, c: ArrayLike | None) -> None:
 def check_generator(gen: Any) -> None:
     """Refuse a model's name where the model is wanted."""
     if isinstance(gen, str | os.PathLike):
-        raise InputTypeError(f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})")
+        raise InputTypeError(
+            f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})"
+        )

@@ -1,7 +1,7 @@
 """Which latents: those of a seed, those of an array or a file, and which of them show a face from the front.
 
-Latent number i of a seed has the key `fold_in(key(seed), i)`, here and wherever else a seed is asked for: seed 0 is the same faces
-everywhere, and any stretch of them can be had without the ones before.
+Latent number i of a seed has the key `fold_in(key(seed), i)`, here and wherever else a seed is asked for: seed 0 is the
+same faces everywhere, and any stretch of them can be had without the ones before.
 """
 
 import hashlib
@@ -29,7 +29,8 @@ def sample_z(gen: Generator, key: ArrayLike, num: int, *, first: int = 0) -> Z:
     In the dtype of the weights, but drawn in 32 bits whatever that is: a key is the same picture in any precision.
 
     Raises:
-      InputTypeError: if `key` is no random key, or `gen` a name. InputError: if `num` is not at least 1, or `first` is below 0.
+      InputTypeError: if `key` is no random key, or `gen` a name. InputError: if `num` is not at least 1, or `first` is
+        below 0.
     """
     check_generator(gen)
     check_key(key)
@@ -45,7 +46,8 @@ def _draw(key, first, num: int, width: int) -> Float[Array, "n z"]:
 
 
 class Latents(NamedTuple):
-    """`num` latents, not necessarily in memory. `stretch(first, n)` gives ws of those from `first` on, past the end the last one again.
+    """`num` latents, not necessarily in memory. `stretch(first, n)` gives ws of those from `first` on, past the end the
+    last one again.
 
     `record` says which they are, for whoever writes it down: equal records, equal latents.
     """
@@ -101,8 +103,8 @@ def given(
     """The rows of an array, or a Latent.
 
     Args:
-      latents: Z [N, z_dim], W [N, w_dim] or WS [N, num_ws, w_dim]; a bare array is w or ws. May be memory-mapped. Rows that are not
-        finite are not refused: a sweep counts them among the latents without results.
+      latents: Z [N, z_dim], W [N, w_dim] or WS [N, num_ws, w_dim]; a bare array is w or ws. May be memory-mapped. Rows
+        that are not finite are not refused: a sweep counts them among the latents without results.
       labels, truncation, cutoff: of z only, which is mapped first; see `seeded`.
     Raises:
       InputError: if a number makes no sense, or the array or the labels do not fit the model.
@@ -130,8 +132,14 @@ def given(
         return to_ws(gen, kind(own, None if classes is None else jnp.asarray(classes)[numbers]))
 
     record = {"num": len(rows), "space": kind.space, "sha256": _digest(rows), "truncation": truncation}
-    further = {"labels": list(labels), "cutoff": cutoff, "classes": None if classes is None else _digest(np.asarray(classes))}
-    return Latents(len(rows), stretch, record | {name: value for name, value in further.items() if value not in (None, [])})
+    further = {
+        "labels": list(labels),
+        "cutoff": cutoff,
+        "classes": None if classes is None else _digest(np.asarray(classes)),
+    }
+    return Latents(
+        len(rows), stretch, record | {name: value for name, value in further.items() if value not in (None, [])}
+    )
 
 
 def check_classes(gen: Generator, labels: Sequence[int]) -> None:
@@ -166,9 +174,9 @@ def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float 
 def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:
     """Numbers of images of faces, the most nearly frontal first, those large, central and clear.
 
-    The rule: grey values of the central window (rows 1/4 to 15/16, columns 1/6 to 5/6) are correlated with their own mirror image and
-    with the mean image, made symmetric; the smaller of the two counts. Windows too dark or too flat to show a face (mean below -0.5,
-    standard deviation below 0.18, on [-1, 1]) come last.
+    The rule: grey values of the central window (rows 1/4 to 15/16, columns 1/6 to 5/6) are correlated with their own
+    mirror image and with the mean image, made symmetric; the smaller of the two counts. Windows too dark or too flat to
+    show a face (mean below -0.5, standard deviation below 0.18, on [-1, 1]) come last.
     """
     grey = images.mean(-1)
     height, width = grey.shape[1:]

@@ -1,14 +1,16 @@
 """StyleGAN2 in Flax Linen: the modules hold parameters, `ops.py` does the arithmetic.
 
-Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`, the constant noise pictures). Names follow
-NVIDIA's PyTorch code: `synthesis/b64/conv0/affine/kernel`. Weights are stored with unit variance; the equalised learning rate is
-applied at run time.
+Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`, the constant noise pictures).
+Names follow NVIDIA's PyTorch code: `synthesis/b64/conv0/affine/kernel`. Weights are stored with unit variance; the
+equalised learning rate is applied at run time.
 
-Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim] with one row per layer. In the block of resolution
-4 * 2^k, row 2k-1 styles conv0, row 2k conv1 and row 2k+1 the toRGB, which therefore shares its row with the next block's conv0.
+Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim] with one row per layer. In the block of
+resolution 4 * 2^k, row 2k-1 styles conv0, row 2k conv1 and row 2k+1 the toRGB, which therefore shares its row with the
+next block's conv0.
 
 Source: Karras et al. 2020, arXiv:1912.04958; conditioning and clamping from Karras et al. 2020, arXiv:2006.06676.
 """
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,13 +41,15 @@ class StyleGAN2Config:
     Attributes:
       channels: width of each block, from 4x4 upwards; its length fixes the resolution, 4 * 2^(len - 1).
       mapping_features: width of the hidden mapping layers. embed_features: of the label embedding.
-      label_concat: labels pick a row of a plain table, put after z and normalised together with it, as in the TensorFlow StyleGAN2's
-        LabelConcat and genforce's sefa; otherwise an equalised layer embeds them and z is normalised alone (StyleGAN2-ADA).
+      label_concat: labels pick a row of a plain table, put after z and normalised together with it, as in the
+        TensorFlow StyleGAN2's LabelConcat and genforce's sefa; otherwise an equalised layer embeds them and z is
+        normalised alone (StyleGAN2-ADA).
       filter: resampling filter, unit sum; taps of a separable one or rows of taps.
       use_noise: whether the layers have noise at all.
       conv_clamp: bound on every convolution's output, or None.
-      scaled_demodulation: whether the equalising factor 1/(3 sqrt(I)) stands inside the demodulation's root, as in the TensorFlow and
-        rosinality codes. It cancels but for the root's 1e-8: a relative difference of 1e-8, seen in float64 only.
+      scaled_demodulation: whether the equalising factor 1/(3 sqrt(I)) stands inside the demodulation's root, as in the
+        TensorFlow and rosinality codes. It cancels but for the root's 1e-8: a relative difference of 1e-8, seen in
+        float64 only.
     """
 
     channels: tuple[int, ...]
@@ -96,9 +100,13 @@ class MappingNetwork(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
         cfg = self.config
-        self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,), jnp.float32)  # read by truncation, held here like its peers do
+        self.variable(
+            "buffers", "w_avg", jnp.zeros, (cfg.w_dim,), jnp.float32
+        )  # read by truncation, held here like its peers do
         if c is not None and cfg.label_concat:
-            table = self.param("label_weight", nn.initializers.normal(1.0), (cfg.c_dim, cfg.embed_features), jnp.float32)
+            table = self.param(
+                "label_weight", nn.initializers.normal(1.0), (cfg.c_dim, cfg.embed_features), jnp.float32
+            )
             z = jnp.concatenate([z, jnp.matmul(c, table, precision="highest")], axis=-1)
         x = ops.normalize_2nd_moment(z)
         if c is not None and not cfg.label_concat:
@@ -120,7 +128,9 @@ class SynthesisLayer(nn.Module):
     gain: float = 1.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise, window: Window) -> Float[Array, "n g v o"]:
+    def __call__(
+        self, x: Float[Array, "n h w i"], w: Float[Array, "n d"], noise: Noise, window: Window
+    ) -> Float[Array, "n g v o"]:
         cfg = self.config
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w)
         kernel = self.param("kernel", nn.initializers.normal(1.0), (3, 3, x.shape[-1], self.features), jnp.float32)
@@ -136,7 +146,9 @@ class SynthesisLayer(nn.Module):
         """One picture for all channels: the same for every sample when const, a fresh one each when random."""
         strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
         shape = self.size, self.size
-        stored = self.variable("buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), shape, jnp.float32))
+        stored = self.variable(
+            "buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), shape, jnp.float32)
+        )
         if noise == "none":
             return jnp.zeros((1, 1, 1), x.dtype)
         fresh = noise == "random"
@@ -152,7 +164,9 @@ class ToRGB(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], w: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
         style = Dense(x.shape[-1], bias_init=nn.initializers.ones, name="affine")(w) / float(np.sqrt(x.shape[-1]))
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels), jnp.float32)
+        kernel = self.param(
+            "kernel", nn.initializers.normal(1.0), (1, 1, x.shape[-1], self.config.img_channels), jnp.float32
+        )
         bias = self.param("bias", nn.initializers.zeros, (self.config.img_channels,), jnp.float32)
         x = ops.modulated_conv(x, kernel, style, demodulation_eps=None) + bias
         clamp = self.config.conv_clamp
@@ -181,7 +195,9 @@ class SynthesisBlock(nn.Module):
             skip = Conv1x1(features, name="skip")(x) if residual else x
             x = SynthesisLayer(cfg, features, size, up=True, name="conv0")(x, rows[2 * k - 1], noise, have.doubled())
             x = crop(x, have.doubled(), wider)
-        x = crop(SynthesisLayer(cfg, features, size, gain=gain, name="conv1")(x, rows[2 * k], noise, wider), wider, want)
+        x = crop(
+            SynthesisLayer(cfg, features, size, gain=gain, name="conv1")(x, rows[2 * k], noise, wider), wider, want
+        )
         if residual:
             x = x + crop(ops.upsample(skip, cfg.filter), have.doubled(), want) * gain
         if image is not None:
@@ -210,16 +226,24 @@ class SynthesisNetwork(nn.Module):
 
     @nn.compact
     def __call__(
-        self, ws: Float[Array, "n l d"], noise: Noise = "const", moving: tuple[int, ...] | None = None, window: Window | None = None
+        self,
+        ws: Float[Array, "n l d"],
+        noise: Noise = "const",
+        moving: tuple[int, ...] | None = None,
+        window: Window | None = None,
     ) -> Float[Array, "n h w c"]:
         sizes = self.config.resolutions
         # A row that is held still has no tangent at all, so differentiation starts at the first one that moves.
-        rows = [w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))]
+        rows = [
+            w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))
+        ]
         windows = needed(window or Window(0, 0, sizes[-1], sizes[-1]), sizes, len(self.config.filter))
         x: Any = None
         image: Any = None
         for k, resolution in enumerate(sizes):
-            x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(x, image, rows, noise, windows[k - 1], windows[k])
+            x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(
+                x, image, rows, noise, windows[k - 1], windows[k]
+            )
         return image
 
 
@@ -252,26 +276,43 @@ def map_latents(config: StyleGAN2Config, variables, z, c) -> Float[Array, "n d"]
 
 @partial(jax.jit, static_argnames=("config", "noise", "moving", "window"))
 def synthesize(
-    config: StyleGAN2Config, variables, ws, noise: Noise = "const", key=None, moving: tuple[int, ...] | None = None,
+    config: StyleGAN2Config,
+    variables,
+    ws,
+    noise: Noise = "const",
+    key=None,
+    moving: tuple[int, ...] | None = None,
     window: Window | None = None,
-) -> Float[Array, "n h w c"]:  # fmt: skip
+) -> Float[Array, "n h w c"]:
     """ws -> images about [-1, 1]. A pure function of `variables`; `key` feeds random noise only.
 
     Args:
-      moving: rows of ws that have a derivative; None for all. window: the part of the image to compute; None for all of it.
+      moving: rows of ws that have a derivative; None for all. window: the part of the image to compute; None for all of
+        it.
     """
     network: Any = Network(config)
     rngs = {"noise": key} if noise == "random" else None
-    return network.apply(variables, ws, noise, moving, window, rngs=rngs, method=lambda net, *args: net.synthesis(*args))
+    return network.apply(
+        variables, ws, noise, moving, window, rngs=rngs, method=lambda net, *args: net.synthesis(*args)
+    )
 
 
-def features(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> tuple[Float[Array, "n h w c"], list[Array]]:
-    """ws -> image without noise, and what each block hands to the next one, from 4x4 up. A pure function of `variables`."""
+def features(
+    config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]
+) -> tuple[Float[Array, "n h w c"], list[Array]]:
+    """ws -> image without noise, and what each block hands to the next one, from 4x4 up.
+
+    A pure function of `variables`.
+    """
     network: Any = Network(config)
     image, state = network.apply(
-        variables, ws, "none", method=lambda net, *args: net.synthesis(*args), mutable=["intermediates"],
+        variables,
+        ws,
+        "none",
+        method=lambda net, *args: net.synthesis(*args),
+        mutable=["intermediates"],
         capture_intermediates=lambda module, _: isinstance(module, SynthesisBlock),
-    )  # fmt: skip
+    )
     blocks = state["intermediates"]["synthesis"]
     return image, [blocks[f"b{r}"]["__call__"][0][0] for r in config.resolutions]
 
@@ -279,7 +320,9 @@ def features(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> t
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
 class StyleGAN2(Shown, StoredWeights):
-    """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (say, to float64)."""
+    """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (to
+    float64, say).
+    """
 
     config: StyleGAN2Config
     variables: Mapping[str, Any] = field(repr=False)
@@ -317,7 +360,11 @@ class StyleGAN2(Shown, StoredWeights):
         return self.size[0]
 
     def mapping(
-        self, z: ArrayLike | Latent, c: ArrayLike | None = None, truncation: float | Array = 1.0, cutoff: int | None = None
+        self,
+        z: ArrayLike | Latent,
+        c: ArrayLike | None = None,
+        truncation: float | Array = 1.0,
+        cutoff: int | None = None,
     ) -> W | WS:
         """z -> w, pulled towards the mean latent: `w_avg + truncation * (w - w_avg)` (arXiv:1812.04948, appendix B).
 
@@ -329,15 +376,17 @@ class StyleGAN2(Shown, StoredWeights):
         Returns:
           w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
         Raises:
-          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside 0..num_ws, a truncation
-            that is not finite.
+          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside
+            0..num_ws, a truncation that is not finite.
         """
         check_number("truncation", truncation)
         dtype = weights_dtype(self.variables)
         z = check_z(z, self.z_dim, dtype)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
         w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w + jnp.asarray(1 - truncation, w.dtype) * (w_avg - w)  # in this order truncation 1 leaves w exactly alone
+        truncated = w + jnp.asarray(1 - truncation, w.dtype) * (
+            w_avg - w
+        )  # in this order truncation 1 leaves w exactly alone
         if cutoff is None:
             return W(truncated)
         if not 0 <= cutoff <= self.num_ws:
@@ -376,11 +425,13 @@ class StyleGAN2(Shown, StoredWeights):
     def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
         """Rows of the affine maps that turn these rows of ws into styles, one per channel. None takes all layers.
 
-        Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their rows with a
-        convolution, are left out, as in SeFa's released code.
+        Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their
+        rows with a convolution, are left out, as in SeFa's released code.
         """
         blocks = self.variables["params"]["synthesis"]
-        convolutions = [f"b{r}/conv{i}" for r in self.config.resolutions for i in (0, 1)][1:]  # the first block has but one
+        convolutions = [f"b{r}/conv{i}" for r in self.config.resolutions for i in (0, 1)][
+            1:
+        ]  # the first block has but one
         names = [*convolutions, f"b{self.size[0]}/torgb"]
         wanted = range(self.num_ws) if layers is None else check_layers(layers, self.num_ws)
         chosen = [names[layer].split("/") for layer in wanted]

@@ -26,13 +26,14 @@ def image_function(
 ) -> jax.tree_util.Partial:
     """The pure function one latent -> one image: w [w_dim] or ws [num_ws, w_dim] -> [H, W, C].
 
-    A `Partial`, hence a pytree: under `jit` the weights are arguments, neither baked into the program nor a cause to recompile. Of a
-    generator whose synthesis takes classes it takes one, [c_dim], as a second argument.
+    A `Partial`, hence a pytree: under `jit` the weights are arguments, neither baked into the program nor a cause to
+    recompile. Of a generator whose synthesis takes classes it takes one, [c_dim], as a second argument.
 
     Args:
-      layers: rows of ws that will move; the others may then be treated as constants, which spares the tangents below the first of
-        them.
-      window: the part of the image that is wanted, if not all of it; a generator that can computes only what it depends on.
+      layers: rows of ws that will move; the others may then be treated as constants, which spares the tangents below
+        the first of them.
+      window: the part of the image that is wanted, if not all of it; a generator that can computes only what it depends
+        on.
     """
     moving = layers.rows if isinstance(layers, Moves) else None if layers is None else check_layers(layers, gen.num_ws)
     return jax.tree_util.Partial(_View(noise, moving, window), gen)
@@ -54,7 +55,8 @@ class _View:
 
 
 def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
-    """One row per layer: w [N, w_dim] repeated, ws as it is; in the dtype of the weights, where they can be seen, and with its classes.
+    """One row per layer: w [N, w_dim] repeated, ws as it is; in the dtype of the weights, where they can be seen, and
+    with its classes.
 
     For a generator whose latent is z, z itself with an axis of 1.
 
@@ -72,10 +74,12 @@ def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
 def render(
     gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = BATCHES[-1]
 ) -> Float[np.ndarray, "*n h w c"]:
-    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time at most, as a NumPy array.
+    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time at most, as a NumPy
+    array.
 
     Raises:
-      InputError: without latents, on some that do not fit or are not finite, or if an image is not, as when a network overflows.
+      InputError: without latents, on some that do not fit or are not finite, or if an image is not, as when a network
+        overflows.
     """
     check_whole("batch", batch)
     rows = np.asarray(ws)

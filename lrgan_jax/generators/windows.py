@@ -1,8 +1,10 @@
 """Parts of an image: which part of each layer a part of the picture depends on, so that only that part is computed.
 
-A convolution padded with zeros is right in the middle of a crop and wrong at its border, except where the border is the image's own. So
-every layer is computed on a crop that is a little larger than what is needed of it, and the border is cut off afterwards.
+A convolution padded with zeros is right in the middle of a crop and wrong at its border, except where the border is the
+image's own. So every layer is computed on a crop that is a little larger than what is needed of it, and the border is
+cut off afterwards.
 """
+
 from typing import NamedTuple
 
 from jaxtyping import Array, Float
@@ -41,8 +43,8 @@ def crop(x: Float[Array, "n h w c"], have: Window, want: Window) -> Float[Array,
 def needed(window: Window, resolutions: tuple[int, ...], taps: int) -> tuple[Window, ...]:
     """For each block, from 4x4 up, the part of its output that `window` of the last one's depends on.
 
-    An upsampling layer looks 1 pixel beyond for its convolution and `taps // 2` for its filter, of the small image each, which is enough
-    for the 1 pixel of the large one that the next convolution looks beyond.
+    An upsampling layer looks 1 pixel beyond for its convolution and `taps // 2` for its filter, of the small image
+    each, which is enough for the 1 pixel of the large one that the next convolution looks beyond.
     """
     windows = [window]
     for size in resolutions[-2::-1]:

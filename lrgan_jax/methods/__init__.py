@@ -17,7 +17,9 @@ from lrgan_jax.methods.sefa import SEFA
 # From those that know least to ours: the order in which tables show them.
 ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER)
 METHODS: dict[str, Method] = {row.name: row for row in ROWS}
-LOCAL: dict[str, Method] = {name: row for name, row in METHODS.items() if row.needs == "grams"}  # they look at the region
+LOCAL: dict[str, Method] = {
+    name: row for name, row in METHODS.items() if row.needs == "grams"
+}  # they look at the region
 
 
 def named(name: str) -> Method:

@@ -1,4 +1,7 @@
-"""Ours: the directions that no other beats in change inside at the same change outside. See `subspaces` for the theory."""
+"""Ours: the directions that no other beats in change inside at the same change outside.
+
+See `subspaces` for the theory.
+"""
 
 from lrgan_jax import subspaces
 from lrgan_jax.methods.record import Method, Pair
@@ -11,5 +14,10 @@ def find(pair: Pair) -> Candidates:
 
 
 FRONTIER = Method(
-    "frontier", "frontier", "no direction leaks less for the same change; mu is set from the Jacobian", "grams", find, "ours"
+    "frontier",
+    "frontier",
+    "no direction leaks less for the same change; mu is set from the Jacobian",
+    "grams",
+    find,
+    "ours",
 )

@@ -1,7 +1,7 @@
 """GANSpace: principal components of w.
 
-Where the latent is z itself, which has none, the components are those of an early layer's features and are carried over to z by
-regression, as the authors do for BigGAN; images of 16 x 16 pixels stand for the features.
+Where the latent is z itself, which has none, the components are those of an early layer's features and are carried over
+to z by regression, as the authors do for BigGAN; images of 16 x 16 pixels stand for the features.
 
 Source: Harkonen et al. 2020, arXiv:2004.02546, section 2.
 """
@@ -32,13 +32,11 @@ def find(gen: Generator, search: Search, z: Any = None, *, samples: int = SAMPLE
     return regressed_components(latents, latents if gen.space is W else _small_images(gen, ws))
 
 
-def regressed_components(
-    latents: Float[AnyArray, "n d"], features: Float[AnyArray, "n k"]
-) -> Float[Array, "m d"]:
+def regressed_components(latents: Float[AnyArray, "n d"], features: Float[AnyArray, "n k"]) -> Float[Array, "m d"]:
     """The latent directions, unit rows, along which the features' principal components change, largest component first.
 
-    Coordinates of different components are uncorrelated, so each direction is the mean of z x_k over that of x_k^2. With the latents
-    for features these are their own principal components.
+    Coordinates of different components are uncorrelated, so each direction is the mean of z x_k over that of x_k^2.
+    With the latents for features these are their own principal components.
     """
     z, x = (a - jnp.mean(a, axis=0) for a in (jnp.asarray(latents), jnp.asarray(features)))
     _, components = spectrum(jnp.matmul(x.T, x, precision="highest") / len(x))

@@ -1,4 +1,5 @@
-"""The paper's projection on the null space of the rest, its authors' solver of it, what it projects, and what is best beside it.
+"""The paper's projection on the null space of the rest, its authors' solver of it, what it projects, and what is best
+beside it.
 
 Source: Zhu et al. 2021, arXiv:2106.04488, section 3.3; `constrained` is ours, inside the paper's own null space.
 """
@@ -33,13 +34,28 @@ def constrained(pair: Pair) -> Candidates:
 
 
 ATTRIBUTE = Method(
-    "attribute", "attribute", "the region's leading eigenvector, whatever it does elsewhere", "grams", attribute, "paper"
+    "attribute",
+    "attribute",
+    "the region's leading eigenvector, whatever it does elsewhere",
+    "grams",
+    attribute,
+    "paper",
 )
 AUTHORS = Method(
-    "authors", "authors", "the paper's projection on the null space of the rest, by its authors' solver", "grams", authors, "paper"
+    "authors",
+    "authors",
+    "the paper's projection on the null space of the rest, by its authors' solver",
+    "grams",
+    authors,
+    "paper",
 )
 PROJECTED = Method(
-    "projected", "projected", "the paper's projection on the null space of the rest, solved to convergence", "grams", projected, "paper"
+    "projected",
+    "projected",
+    "the paper's projection on the null space of the rest, solved to convergence",
+    "grams",
+    projected,
+    "paper",
 )
 CONSTRAINED = Method(
     "constrained", "constrained", "the best direction inside the paper's null space", "grams", constrained, "ours"

@@ -22,10 +22,11 @@ class Method:
 
     Attributes:
       name: by which it is asked for. title: by which it is shown. about: what it is, in a line.
-      needs: "grams" of the region and of the rest; or of the generator alone its affine "weights", "samples" of its latents, its
-        "mapping" network, or "nothing".
-      find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams. Else of a generator, a `Search` and the latents
-        z [n, z_dim] they are wanted at, or None -> unit rows [k, d], or [n, k, d] that differ from latent to latent.
+      needs: "grams" of the region and of the rest; or of the generator alone its affine "weights", "samples" of its
+        latents, its "mapping" network, or "nothing".
+      find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams. Else of a generator, a `Search` and
+        the latents z [n, z_dim] they are wanted at, or None -> unit rows [k, d], or [n, k, d] that differ from latent
+        to latent.
       kind: for whoever shows it: "ours", of the "paper", or of "others".
     """
 
@@ -38,13 +39,15 @@ class Method:
 
 
 class Pair:
-    """M_A and M_B of one region at one latent, and what several methods make of them, each computed when first asked for.
+    """M_A and M_B of one region at one latent, and what several methods make of them, each computed when first asked
+    for.
 
     A Gram that is not finite or not symmetric makes all that follows NaN. For use inside one traced function.
 
     Args:
       lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for `default_mu`.
-      num_relax: so many weak directions of the rest count as null too. tao: price of a step's length, None for the method's own.
+      num_relax: so many weak directions of the rest count as null too. tao: price of a step's length, None for the
+        method's own.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """ReSeFa: the eigenvectors of (M_B + tao trace(M_B) I)^-1 M_A, by way of a symmetric problem.
 
-Source: Zhu et al. 2022, arXiv:2202.09649. The authors' code keeps every channel of pictures up to 256 pixels, as a `Search` does by
-default, but of larger ones it sums the channels and takes the nearest pixels: channels="sum", pooling="nearest" there.
+Source: Zhu et al. 2022, arXiv:2202.09649. The authors' code keeps every channel of pictures up to 256 pixels, as a
+`Search` does by default, but of larger ones it sums the channels and takes the nearest pixels: channels="sum",
+pooling="nearest" there.
 """
 
 from lrgan_jax import subspaces
@@ -14,6 +15,4 @@ def find(pair: Pair) -> Candidates:
     return subspaces.rayleigh_directions(pair.inside, pair.outside, 0.0 if pair.tao is None else pair.tao)
 
 
-RESEFA = Method(
-    "resefa", "ReSeFa", "the largest quotient of change inside to change outside", "grams", find, "others"
-)
+RESEFA = Method("resefa", "ReSeFa", "the largest quotient of change inside to change outside", "grams", find, "others")

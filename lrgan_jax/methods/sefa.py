@@ -15,7 +15,8 @@ from lrgan_jax.subspaces import weight_directions
 
 
 def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "d d"]:
-    """Of the styles of the chosen layers. The last row of a StyleGAN2 counts by its last toRGB, as in the authors' code.
+    """Of the styles of the chosen layers. The last row of a StyleGAN2 counts by its last toRGB, as in the authors'
+    code.
 
     Raises:
       InputError: for a generator that shows no affine maps.

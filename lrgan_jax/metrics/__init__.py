@@ -1,15 +1,16 @@
 """Measuring: what an edit does to a picture, and how far one set of pictures is from another.
 
-    change      mean squared change inside a region and outside
-    steps       the step along a direction that gives a wanted change
-    strips      steps of equal size to the eye
-    angles      how far two subspaces are apart
-    distances   sliced Wasserstein and Frechet distance between sets of images
-    lpips       how different two pictures look, as a whole or inside a region and outside
-    faces       how far a face changes its identity, its expression and the places of its parts
-    networks    the pretrained networks of the last two: where they come from, and `load`
-    layers      what these are made of
+change      mean squared change inside a region and outside
+steps       the step along a direction that gives a wanted change
+strips      steps of equal size to the eye
+angles      how far two subspaces are apart
+distances   sliced Wasserstein and Frechet distance between sets of images
+lpips       how different two pictures look, as a whole or inside a region and outside
+faces       how far a face changes its identity, its expression and the places of its parts
+networks    the pretrained networks of the last two: where they come from, and `load`
+layers      what these are made of
 """
+
 from lrgan_jax.metrics.angles import principal_angles
 from lrgan_jax.metrics.change import Change, region_change, spread_over_layers
 from lrgan_jax.metrics.distances import frechet_distance, sliced_wasserstein
@@ -30,7 +31,27 @@ from lrgan_jax.metrics.steps import Step, step_for_change, steps_for_change
 from lrgan_jax.metrics.strips import equal_steps
 
 __all__ = [
-    "EXPRESSIONS", "LANDMARKS", "SAME_PERSON", "Change", "MetricsError", "Step", "equal_steps", "expression_change", "face_descriptor",
-    "face_expressions", "face_landmarks", "frechet_distance", "identity_change", "landmark_change", "load", "lpips", "lpips_change",
-    "principal_angles", "region_change", "sliced_wasserstein", "spread_over_layers", "step_for_change", "steps_for_change",
-]  # fmt: skip
+    "EXPRESSIONS",
+    "LANDMARKS",
+    "SAME_PERSON",
+    "Change",
+    "MetricsError",
+    "Step",
+    "equal_steps",
+    "expression_change",
+    "face_descriptor",
+    "face_expressions",
+    "face_landmarks",
+    "frechet_distance",
+    "identity_change",
+    "landmark_change",
+    "load",
+    "lpips",
+    "lpips_change",
+    "principal_angles",
+    "region_change",
+    "sliced_wasserstein",
+    "spread_over_layers",
+    "step_for_change",
+    "steps_for_change",
+]

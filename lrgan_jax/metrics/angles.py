@@ -1,4 +1,5 @@
 """How far two subspaces are apart."""
+
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
@@ -6,9 +7,11 @@ from lrgan_jax.base.errors import InputError
 
 
 def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> Float[np.ndarray, " j"]:
-    """The angles between the spans of two sets of rows, in radians from 0 to pi/2, smallest first; as many as the smaller set has.
+    """The angles between the spans of two sets of rows, in radians from 0 to pi/2, smallest first; as many as the
+    smaller set has.
 
-    Large ones come from cosines and small ones from sines, each where it is well determined: so both are exact to float64.
+    Large ones come from cosines and small ones from sines, each where it is well determined: so both are exact to
+    float64.
 
     Raises:
       ValueError: if the widths differ, or the rows of a set depend on one another.
@@ -19,7 +22,9 @@ def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> 
         raise InputError(f"the angle is between rows [k, d] and [m, d], got {a.shape} and {b.shape}")
     for rows in (a, b):
         if np.linalg.matrix_rank(rows) < len(rows):
-            raise InputError(f"{len(rows)} rows span fewer dimensions than that: leave out those that depend on the others")
+            raise InputError(
+                f"{len(rows)} rows span fewer dimensions than that: leave out those that depend on the others"
+            )
     if len(a) < len(b):
         a, b = b, a
     q_a, q_b = np.linalg.qr(a.T)[0], np.linalg.qr(b.T)[0]

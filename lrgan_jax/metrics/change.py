@@ -15,7 +15,9 @@ from lrgan_jax.layers import spread
 
 
 class Change(NamedTuple):
-    """How much of a change lies in a region: the mean squared difference per pixel and channel, or another measure that says so."""
+    """How much of a change lies in a region: the mean squared difference per pixel and channel, or another measure that
+    says so.
+    """
 
     inside: Float[Array, ""]
     outside: Float[Array, ""]
@@ -35,5 +37,7 @@ def region_change(
 
 @partial(jax.jit, static_argnames="layers")
 def spread_over_layers(vectors: Float[Array, "k *layers d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
-    """Directions [k, d] or [k, L, d] as moves of ws, [k, L, d]: as they are on the chosen layers, zero on the others."""
+    """Directions [k, d] or [k, L, d] as moves of ws, [k, L, d]: as they are on the chosen layers, zero on
+    the others.
+    """
     return spread(vectors, layers, len(ws))

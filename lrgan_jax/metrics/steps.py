@@ -1,10 +1,12 @@
 """The step along a direction that changes a region by a wanted amount.
 
-r(s) is the root mean squared change inside the region after a step s: r(0) = 0, and nearly straight from there, so that the quotient s / r
-hardly varies. As a function of r it is interpolated between the trials, and taken where r is the wanted root: inverse quadratic
-interpolation with a bracket to fall back on, as in Brent (1973), Algorithms for Minimization without Derivatives, chapter 4.
+r(s) is the root mean squared change inside the region after a step s: r(0) = 0, and nearly straight from there, so that
+the quotient s / r hardly varies. As a function of r it is interpolated between the trials, and taken where r is the
+wanted root: inverse quadratic interpolation with a bracket to fall back on, as in Brent (1973), Algorithms for
+Minimization without Derivatives, chapter 4.
 
-Compiling the image takes longer than everything else here: a program holds it once, and each round of one loop tries the next steps.
+Compiling the image takes longer than everything else here: a program holds it once, and each round of one loop tries
+the next steps.
 """
 
 from collections.abc import Callable
@@ -62,17 +64,22 @@ def step_for_change(
     target: Float[ArrayLike, ""],
     slope: Float[ArrayLike, ""] | None = None,
 ) -> Step:
-    """The smallest step along `direction` found whose mean squared change inside `mask` is `target`, to 1 part in 1,000.
+    """The smallest step along `direction` found whose mean squared change inside `mask` is `target`, to 1 part in
+    1,000.
 
-    Methods and strips are compared at equal change, since equal steps mean different things for different directions and images. From the
-    linear estimate on, steps are interpolated between trials: 5 or 6 images mostly. For one latent and one direction: `vmap` it.
+    Methods and strips are compared at equal change, since equal steps mean different things for different directions
+    and images. From the linear estimate on, steps are interpolated between trials: 5 or 6 images mostly. For one latent
+    and one direction: `vmap` it.
 
     Args:
-      f: one latent -> one image. direction: of the latent's shape, zero on layers that stay. Its sign says which way to go.
+      f: one latent -> one image. direction: of the latent's shape, zero on layers that stay. Its sign says which way to
+        go.
       target: wanted mean squared change inside the region.
-      slope: root mean squared change inside per unit of step, to first order, where it is known: sqrt(v^T M v). Spares a trial.
+      slope: root mean squared change inside per unit of step, to first order, where it is known: sqrt(v^T M v). Spares
+        a trial.
     Returns:
-      The step and what it does, measured; where none is found, the trial that came nearest. NaN for a direction that is not finite.
+      The step and what it does, measured; where none is found, the trial that came nearest. NaN for a direction that is
+      not finite.
     Raises:
       InputError: if the target is not above 0, or the direction not of the latent's shape.
     """
@@ -93,9 +100,11 @@ def steps_for_change(
     target: Float[ArrayLike, ""] | Float[ArrayLike, "#r #k"],
     slopes: Float[AnyArray, "r k"] | None = None,
 ) -> Step:
-    """`step_for_change` at one latent for every region r, k directions each, both ways: each result is [R, K, 2], the positive way last.
+    """`step_for_change` at one latent for every region r, k directions each, both ways: each result is [R, K, 2], the
+    positive way last.
 
-    A few searches at a time: where one is over, the next begins, so that memory does not grow with their number and stragglers cost little.
+    A few searches at a time: where one is over, the next begins, so that memory does not grow with their number and
+    stragglers cost little.
 
     Args:
       target: one for all, or one for each direction.
@@ -156,7 +165,8 @@ def _begun(move, target, slope) -> _Search:
     root, known = jnp.sqrt(target), (slope > FLATTEST) & jnp.isfinite(slope)
     linear = jnp.where(known, root / jnp.where(known, slope, 1), jnp.inf)
     short = UNKNOWN / jnp.maximum(jnp.linalg.norm(move), FLATTEST)
-    # A known slope is the quotient at r = 0. What is not known yet lies so far away that it does not bend the interpolation.
+    # A known slope is the quotient at r = 0. What is not known yet lies so far away that it does not bend the
+    # interpolation.
     rms = root * jnp.array([jnp.where(known, 0, 1e9), 1e10, 1e11], root.dtype)
     quotient = jnp.array([jnp.where(known, linear / root, 0), 0, 0], root.dtype)
     zero, infinite, nan = (jnp.full_like(target, value) for value in (0, jnp.inf, jnp.nan))
@@ -202,8 +212,8 @@ def _interpolated(places: Float[Array, " 3"], values: Float[Array, " 3"], at):
 def _next(guess, low, high, linear, stuck):
     """The interpolated step, unless it leaves the bracket or the last one was hardly better than the one before.
 
-    Then the bracket is halved on a logarithmic scale: a curve may rise much faster than its tangent, which may even be zero. Where
-    nothing is known to be too long yet, steps double at most, once past the linear estimate.
+    Then the bracket is halved on a logarithmic scale: a curve may rise much faster than its tangent, which may even be
+    zero. Where nothing is known to be too long yet, steps double at most, once past the linear estimate.
     """
     opened = jnp.isinf(high)
     top = jnp.where(opened, jnp.minimum(jnp.maximum(2 * low, linear), FARTHEST * linear), high)

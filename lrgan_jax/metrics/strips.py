@@ -1,4 +1,5 @@
 """Steps of equal size to the eye: for strips and animations that do not rush and then stall."""
+
 from collections.abc import Callable
 
 import jax

@@ -1,7 +1,10 @@
-"""A model on disk: a folder that holds `model.json` (architecture, config, regions, provenance), `card.md` and `weights/` (Orbax).
+"""A model on disk: a folder that holds `model.json` (architecture, config, regions, provenance), `card.md` and
+`weights/` (Orbax).
 
-A folder is written beside its final name and renamed when whole, so a checkpoint either exists completely or not at all.
+A folder is written beside its final name and renamed when whole, so a checkpoint either exists completely or not at
+all.
 """
+
 import dataclasses
 import hashlib
 import json
@@ -25,7 +28,15 @@ from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, arch
 
 DESCRIPTION = "model.json"
 VERSION = 1
-FIELDS = {"version": int, "architecture": str, "name": str, "config": dict, "fingerprint": str, "regions": dict, "provenance": dict}
+FIELDS = {
+    "version": int,
+    "architecture": str,
+    "name": str,
+    "config": dict,
+    "fingerprint": str,
+    "regions": dict,
+    "provenance": dict,
+}
 
 
 class ModelError(InputError):
@@ -75,7 +86,9 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
         (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         (draft / "card.md").write_text(gen.info.card, encoding="utf-8")
         ocp.save(str(draft / "weights"), stored)
-        (draft / "weights" / "commit_success.txt").unlink(missing_ok=True)  # names this machine's path, and the rename is the commit
+        (draft / "weights" / "commit_success.txt").unlink(
+            missing_ok=True
+        )  # names this machine's path, and the rename is the commit
     return path
 
 
@@ -108,13 +121,15 @@ def _said_by_the_system(error: BaseException) -> str:
 
 
 def load(name_or_path: Any) -> StoredGenerator:
-    """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become float32.
+    """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become
+    float32.
 
     Args:
       name_or_path: text or a path; typed loosely so that the error below is the one that is seen.
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
-      DeviceError: if JAX has no device to put the weights on. TypeError: on neither text nor a path, such as a generator.
+      DeviceError: if JAX has no device to put the weights on. TypeError: on neither text nor a path, such as a
+        generator.
     """
     folder = find(name_or_path)
     description = describe(folder)
@@ -123,8 +138,12 @@ def load(name_or_path: Any) -> StoredGenerator:
     try:
         config = config_cls(**{key: _tuples(value) for key, value in description["config"].items()})
         wanted = jax.eval_shape(lambda: init(jax.random.key(0), config))
-    except Exception as error:  # a field that does not exist, or a value that makes no network: as many kinds as there are fields
-        raise ModelError(f"{folder / DESCRIPTION} is damaged: its config makes no network ({_first_line(error)})") from error
+    except (
+        Exception
+    ) as error:  # a field that does not exist, or a value that makes no network: as many kinds as there are fields
+        raise ModelError(
+            f"{folder / DESCRIPTION} is damaged: its config makes no network ({_first_line(error)})"
+        ) from error
     variables = _read_weights(folder, wanted)
     if fingerprint(variables) != description["fingerprint"]:
         raise ModelError(f"{folder}: its weights are not those it was saved with; convert or copy it again")
@@ -146,7 +165,10 @@ def check_devices() -> None:
     """
     try:
         jax.devices()
-    except (RuntimeError, AssertionError) as error:  # an assertion without a word, where a platform is known but has no plugin
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # an assertion without a word, where a platform is known but has no plugin
         asked = getattr(jax.config, "jax_platforms", None) or "automatic"
         reason = f": {_first_line(error)}" if str(error) else ""
         raise DeviceError(f"no such device: with JAX_PLATFORMS={asked} JAX finds none{reason}") from error
@@ -162,7 +184,9 @@ def _read_weights(folder: Path, wanted) -> Any:
     except (MemoryError, jax.errors.JaxRuntimeError):  # this machine is too small, and the folder not to blame
         raise
     except Exception as error:  # Orbax raises a dozen kinds for a damaged folder; all mean the same to the user
-        raise ModelError(f"{folder}: its weights cannot be read ({_first_line(error)}); convert or copy it again") from error
+        raise ModelError(
+            f"{folder}: its weights cannot be read ({_first_line(error)}); convert or copy it again"
+        ) from error
     for (path, leaf), want in zip(tree_flatten_with_path(variables)[0], jax.tree.leaves(wanted), strict=True):
         if leaf.shape != want.shape:
             raise ModelError(f"{folder}: {keystr(path)} is {leaf.shape} but the config wants {want.shape}")
@@ -183,7 +207,9 @@ def _first_line(error: Exception) -> str:
 def find(name_or_path: Any) -> Path:
     """The folder of a model, or a ModelError that says what to do."""
     if not isinstance(name_or_path, str | os.PathLike):
-        raise InputTypeError(f"a model's name or folder is wanted, such as 'faces64', got a {type(name_or_path).__name__}")
+        raise InputTypeError(
+            f"a model's name or folder is wanted, such as 'faces64', got a {type(name_or_path).__name__}"
+        )
     embedded = embedded_models()
     if str(name_or_path) in embedded:
         return embedded[str(name_or_path)]
@@ -213,7 +239,8 @@ def describe(folder: Path) -> dict[str, Any]:
             raise ModelError(f"{path} is damaged: {field} is missing or not a {kind.__name__}")
     if description["version"] != VERSION or description["architecture"] not in ARCHITECTURES:
         raise ModelError(
-            f"{folder} is a {description['architecture']} of version {description['version']}, which this release cannot read"
+            f"{folder} is a {description['architecture']} of version {description['version']}, "
+            "which this release cannot read"
         )
     return description
 

@@ -1,8 +1,10 @@
 """Directions that come with a model under a name, such as `smile`: files in its folder's `directions/`.
 
-`Directions.save(folder / "directions" / "smile.npz")` adds one to a model of your own. Those of the embedded models were found by this
-library over many faces, named by looking, and measured on others (`tests/benchmarks/named.py`); what they do is in their `settings`.
+`Directions.save(folder / "directions" / "smile.npz")` adds one to a model of your own. Those of the embedded models
+were found by this library over many faces, named by looking, and measured on others (`tests/benchmarks/named.py`); what
+they do is in their `settings`.
 """
+
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ def named_directions(model: Any) -> dict[str, Directions]:
     Args:
       model: a name that `embedded_models` lists, or a folder; typed loosely so that our own error is seen.
     Raises:
-      ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged. TypeError: on a loaded generator.
+      ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged. TypeError: on a loaded
+        generator.
     """
     folder = checkpoint.find(model) / "directions"
     return {path.stem: Directions.load(path) for path in sorted(folder.glob("*.npz"))}
@@ -33,5 +36,7 @@ def named_direction(model: Any, name: str) -> Directions:
     if name not in known:
         raise DirectionsError(f"{model} has no direction {name!r}; it has {', '.join(known) or 'none of its own'}")
     if len(found := Directions.load(path)) != 1:
-        raise DirectionsError(f"{path}: holds {len(found)} directions, and a name stands for one: save one of them, as found[0]")
+        raise DirectionsError(
+            f"{path}: holds {len(found)} directions, and a name stands for one: save one of them, as found[0]"
+        )
     return found

@@ -1,9 +1,11 @@
 """Regions of an image as masks: float32 [H, W], 1 inside, 0 outside, between where soft.
 
-Everything is counted in pixels, rows downwards: `top, left, height, width`. The papers' tables are boxes at 256 x 256 given by their
-centre; they are scaled to the size asked for. Sources, as in the authors' released code: Zhu et al. 2021, arXiv:2106.04488 ("ffhq",
-also good for MetFaces), and Zhu et al. 2022 (ReSeFa), arXiv:2202.09649 (its eyebrow box and the other tables).
+Everything is counted in pixels, rows downwards: `top, left, height, width`. The papers' tables are boxes at 256 x 256
+given by their centre; they are scaled to the size asked for. Sources, as in the authors' released code: Zhu et al.
+2021, arXiv:2106.04488 ("ffhq", also good for MetFaces), and Zhu et al. 2022 (ReSeFa), arXiv:2202.09649 (its eyebrow box
+and the other tables).
 """
+
 import io
 import os
 import re
@@ -52,10 +54,26 @@ TABLES: dict[str, dict[str, tuple[int, int, int, int]]] = {  # row and column of
     },
 }
 FACE_LABELS = {  # the label maps of CelebAMask-HQ as the authors number them
-    "background": 0, "skin": 1, "nose": 2, "glasses": 3, "left_eye": 4, "right_eye": 5, "left_brow": 6, "right_brow": 7,
-    "left_ear": 8, "right_ear": 9, "mouth": 10, "upper_lip": 11, "lower_lip": 12, "hair": 13, "hat": 14, "earring": 15,
-    "necklace": 16, "neck": 17, "cloth": 18,
-}  # fmt: skip
+    "background": 0,
+    "skin": 1,
+    "nose": 2,
+    "glasses": 3,
+    "left_eye": 4,
+    "right_eye": 5,
+    "left_brow": 6,
+    "right_brow": 7,
+    "left_ear": 8,
+    "right_ear": 9,
+    "mouth": 10,
+    "upper_lip": 11,
+    "lower_lip": 12,
+    "hair": 13,
+    "hat": 14,
+    "earring": 15,
+    "necklace": 16,
+    "neck": 17,
+    "cloth": 18,
+}
 
 
 class RegionError(InputError):
@@ -75,7 +93,8 @@ def centred_box_mask(row: int, column: int, height: int, width: int, size: int |
 
 
 def polygon_mask(points: Sequence[Sequence[float]], size: int | tuple[int, int], *, soft: bool = False) -> Mask:
-    """A polygon with corners (row, column), 0 at the top left corner of the image: the share of each pixel that it covers.
+    """A polygon with corners (row, column), 0 at the top left corner of the image: the share of each pixel that it
+    covers.
 
     Args:
       soft: keep the share; otherwise a pixel belongs when at least half of it is covered.
@@ -83,22 +102,28 @@ def polygon_mask(points: Sequence[Sequence[float]], size: int | tuple[int, int],
     if len(points) < 3:
         raise RegionError(f"a polygon needs at least 3 corners, got {len(points)}")
     height, width = _shape(size)
-    fine = 8  # lines per row of pixels; along a line the share is exact. Pillow's own polygons hold their outline as well.
+    fine = (
+        8  # lines per row of pixels; along a line the share is exact. Pillow's own polygons hold their outline as well.
+    )
     lines = (np.arange(height * fine) + 0.5) / fine
     share = np.zeros((len(lines), width))
     for (row, column), (next_row, next_column) in zip(points, [*points[1:], points[0]], strict=True):
         crossed = (lines >= min(row, next_row)) & (lines < max(row, next_row))
         crossing = column + (next_column - column) * (lines[crossed, None] - row) / ((next_row - row) or 1)
-        share[crossed] += np.sign(next_row - row) * np.clip(np.arange(1, width + 1) - crossing, 0, 1)  # what lies right of this edge
+        share[crossed] += np.sign(next_row - row) * np.clip(
+            np.arange(1, width + 1) - crossing, 0, 1
+        )  # what lies right of this edge
     share = np.clip(np.abs(share), 0, 1).reshape(height, fine, width).mean(1).astype(np.float32)
     return check(share if soft else (share >= 0.5).astype(np.float32), "polygon")
 
 
 def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tuple[int, int] | None = None) -> Mask:
-    """The pixels of a label map [H, W] that carry one of `labels` (numbers, or names of FACE_LABELS), at `size` by nearest pixel.
+    """The pixels of a label map [H, W] that carry one of `labels` (numbers, or names of FACE_LABELS), at `size` by
+    nearest pixel.
 
     Raises:
-      RegionError: if a name is unknown, no pixel carries the labels or every one does, or the map has another shape than `size`.
+      RegionError: if a name is unknown, no pixel carries the labels or every one does, or the map has another shape
+        than `size`.
     """
     label_map = np.asarray(label_map)
     if label_map.ndim != 2:
@@ -110,7 +135,9 @@ def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tu
     mask = np.isin(label_map, numbers).astype(np.float32)
     if not mask.any():
         there = [f"{label:g}" for label in np.unique(label_map)[:20]]
-        raise RegionError(f"labels {list(labels)}: empty, the map has {', '.join(there)}{', ...' if len(there) == 20 else ''}")
+        raise RegionError(
+            f"labels {list(labels)}: empty, the map has {', '.join(there)}{', ...' if len(there) == 20 else ''}"
+        )
     return check(mask if size is None else resize_mask(mask, size, soft=False), f"labels {list(labels)}")
 
 
@@ -125,15 +152,19 @@ def load_labels(path: str | os.PathLike | io.BytesIO) -> Shaped[np.ndarray, "h w
     return _of_picture(path, region_pictures.labels)
 
 
-def load_mask(path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False) -> Mask:
-    """A mask from a picture (PNG, ...): white is inside, black outside; see `region_pictures` for what else is understood.
+def load_mask(
+    path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False
+) -> Mask:
+    """A mask from a picture (PNG, ...): white is inside, black outside; see `region_pictures` for what else is
+    understood.
 
     Args:
       path: of the file, or its content.
       size: of the image, to which the mask is resized; it must have the image's shape.
       soft: keep grey levels as weights; otherwise half and above is inside.
     Raises:
-      RegionError: if the file is no picture, or the picture no mask, or of another shape, or nothing or everything is white.
+      RegionError: if the file is no picture, or the picture no mask, or of another shape, or nothing or everything is
+        white.
     """
     mask = _of_picture(path, lambda picture: region_pictures.weights(picture, soft=soft))
     what = _name(path)
@@ -163,10 +194,14 @@ def table_mask(name: str, size: int | tuple[int, int], table: str = "ffhq") -> M
     return _scaled_box((row - height // 2, column - width // 2, height, width), TABLE_SIZE, size)
 
 
-def shapes_mask(shapes: Any, size: int | tuple[int, int]) -> Mask:  # a mapping; said loosely, since it may come out of a file
-    """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, drawn at side `shapes["size"]`, at `size`.
+def shapes_mask(
+    shapes: Any, size: int | tuple[int, int]
+) -> Mask:  # a mapping; said loosely, since it may come out of a file
+    """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, drawn at side
+    `shapes["size"]`, at `size`.
 
-    With `shapes["invert"]` true, what they leave over. This is how a model's own regions are written in its `model.json`.
+    With `shapes["invert"]` true, what they leave over. This is how a model's own regions are written in its
+    `model.json`.
 
     Raises:
       RegionError: if they are written otherwise, or cover nothing or everything.
@@ -194,9 +229,10 @@ def region_mask(
     """Whatever a user calls a region, as a mask at `size`.
 
     Args:
-      region: a name in `named` (a model's own regions, see `shapes_mask`), a name of the papers' tables ("mouth", "biggan/head0"), the
-        path of a mask ("box.png"), of a label map with the labels that are meant ("labels.png:4,5", "labels.png:hair"), or an array
-        [H, W], which must already have the right size: booleans, weights in [0, 1], or integers 0 and 1, or 0 and 255.
+      region: a name in `named` (a model's own regions, see `shapes_mask`), a name of the papers' tables ("mouth",
+        "biggan/head0"), the path of a mask ("box.png"), of a label map with the labels that are meant
+        ("labels.png:4,5", "labels.png:hair"), or an array [H, W], which must already have the right size: booleans,
+        weights in [0, 1], or integers 0 and 1, or 0 and 255.
     Raises:
       RegionError: an unknown name, an unreadable picture, an empty, full or wrongly sized mask.
     """
@@ -232,7 +268,9 @@ def known_regions(named: Mapping[str, Any]) -> list[str]:
 def check(mask: Float[np.ndarray, "..."], what: str = "mask", size: int | tuple[int, int] | None = None) -> Mask:
     """The mask itself, if it covers something but not everything, at the right size and with weights in [0, 1]."""
     if mask.ndim != 2 or (size is not None and mask.shape != _shape(size)):
-        raise RegionError(f"{what}: shape {list(mask.shape)}, wants {list(_shape(size)) if size is not None else '[H, W]'}")
+        raise RegionError(
+            f"{what}: shape {list(mask.shape)}, wants {list(_shape(size)) if size is not None else '[H, W]'}"
+        )
     if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
         raise RegionError(f"{what}: weights must lie in [0, 1], these go from {mask.min():g} to {mask.max():g}")
     if not mask.any():
@@ -279,7 +317,10 @@ def _weights(region: ArrayLike) -> Float[np.ndarray, "..."]:
     if array.dtype.kind in "iu" and array.size:
         white = 255 if array.max() == 255 else 1
         if not np.isin(array, (0, white)).all():
-            raise RegionError("mask: integers are 0 and 1, or 0 and 255; weights are floats, and of a label map `label_mask` takes labels")
+            raise RegionError(
+                "mask: integers are 0 and 1, or 0 and 255; weights are floats, and of a label map `label_mask` takes "
+                "labels"
+            )
         mask /= white
     return mask
 
@@ -288,7 +329,9 @@ def _check_shape(mask: Float[np.ndarray, "h w"], size: int | tuple[int, int], wh
     """Refuse a mask that resizing would squeeze by more than the rounding of a side."""
     (height, width), (rows, columns) = mask.shape, _shape(size)
     if round(width * rows / height) != columns and round(height * columns / width) != rows:
-        raise RegionError(f"{what}: {width} x {height} pixels, but the image is {columns} x {rows}: crop it to the image's shape")
+        raise RegionError(
+            f"{what}: {width} x {height} pixels, but the image is {columns} x {rows}: crop it to the image's shape"
+        )
 
 
 def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:

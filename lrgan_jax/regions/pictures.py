@@ -1,9 +1,12 @@
-"""What a picture says of a region: a mask, black and white, or a label map. A picture that is neither is refused, never thresholded.
+"""What a picture says of a region: a mask, black and white, or a label map. A picture that is neither is refused, never
+thresholded.
 
-A mask may be drawn in grey levels or in transparency, with 1 bit, 8, 16 or floats, as 0 and 1 too; its edges may be soft, or noisy as
-those of a JPEG. Three things tell that a picture is no mask: colours; areas of a grey between black and white, or of several near
-black; and grey levels that fill much of it. The messages are the end of a line that names the file.
+A mask may be drawn in grey levels or in transparency, with 1 bit, 8, 16 or floats, as 0 and 1 too; its edges may be
+soft, or noisy as those of a JPEG. Three things tell that a picture is no mask: colours; areas of a grey between black
+and white, or of several near black; and grey levels that fill much of it. The messages are the end of a line that names
+the file.
 """
+
 import numpy as np
 from jaxtyping import Float, Shaped
 
@@ -32,7 +35,9 @@ def weights(picture: Picture, *, soft: bool) -> Float[np.ndarray, "h w"]:
         raise PictureError(f"values from {low:g} to {high:g}; a mask has 0 and 1, 0 and 255, or 0 and 65535")
     mask = (grey / next(white for white in SCALES if high <= white)).astype(np.float32)
     if high == 0 and picture.cut:
-        raise PictureError("empty as far as its upper 8 bits go, and more is not read of 16-bit colour; save it with 8 bits")
+        raise PictureError(
+            "empty as far as its upper 8 bits go, and more is not read of 16-bit colour; save it with 8 bits"
+        )
     if not soft:
         _check_levels(grey, mask)
     return mask
@@ -42,14 +47,16 @@ def labels(picture: Picture) -> Grey:
     """The numbers of a label map: grey values as they are stored, or the indices of a palette.
 
     Raises:
-      PictureError: if the picture is in colour, where no number is a label; or if a palette of greys has a number for an index and for
-        the grey of another, as programs leave it that save labels as a GIF.
+      PictureError: if the picture is in colour, where no number is a label; or if a palette of greys has a number for
+        an index and for the grey of another, as programs leave it that save labels as a GIF.
     """
     indices, coloured = picture.indices, np.ptp(picture.colours, axis=-1).any()
     if indices is not None:
         grey = picture.colours[..., 0]
         if not coloured and ((grey != indices) & np.isin(grey, indices)).any():
-            raise PictureError("a palette whose greys are other numbers than their indices; save the labels as grey values, as a PNG")
+            raise PictureError(
+                "a palette whose greys are other numbers than their indices; save the labels as grey values, as a PNG"
+            )
         return indices
     if coloured:
         raise PictureError("in colour; a label map has its labels as grey values, or as the indices of a palette")
@@ -57,7 +64,7 @@ def labels(picture: Picture) -> Grey:
 
 
 def _drawn(picture: Picture) -> Grey:
-    """The numbers that the mask is drawn in: transparency where that varies and the colour does not, else grey values."""
+    """The numbers that the mask is drawn in: transparency where that varies and colour does not, else grey."""
     colours, alpha = picture.colours.astype(np.float64), picture.alpha
     if alpha is not None and alpha.any() and not (visible := alpha > alpha.max() / 2).all():
         if (np.ptp(colours[visible], axis=0) > NEAR * 255).any():
@@ -90,8 +97,8 @@ def _check_levels(grey: Grey, mask: Float[np.ndarray, "h w"]) -> None:
     filled = ((low > NEAR) & (high < 1 - NEAR)).sum() / mask.size
     if filled > FILLED:
         raise PictureError(
-            f"grey levels fill {filled:.0%} of it, as in a photograph, which is no mask: a mask is white where the region is, and black "
-            "elsewhere (in Python, load_mask(..., soft=True) takes grey levels as weights)"
+            f"grey levels fill {filled:.0%} of it, as in a photograph, which is no mask: a mask is white where the "
+            "region is, and black elsewhere (in Python, load_mask(..., soft=True) takes grey levels as weights)"
         )
 
 
@@ -105,4 +112,6 @@ def _labelled(levels: Shaped[np.ndarray, " n"]) -> str:
     """How to go on with a label map."""
     shown = [f"{level:g}" for level in levels[:8]]
     more = ", ..." if len(levels) > len(shown) else ""
-    return f"if it is a label map ({', '.join(shown)}{more}), say which labels are the region: FILE:{','.join(shown[-2:])}"
+    return (
+        f"if it is a label map ({', '.join(shown)}{more}), say which labels are the region: FILE:{','.join(shown[-2:])}"
+    )

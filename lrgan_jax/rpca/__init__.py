@@ -4,12 +4,13 @@ Principal component pursuit (Candes, Li, Ma and Wright 2011, arXiv:0912.3599, eq
 
     minimise |L|_* + lam |S|_1   with   L + S = M,
 
-by alternating directions (their section 5), as LowRankGAN uses it (Zhu et al. 2021, arXiv:2106.04488). M is a Gram matrix
-J^T J / n, so eigh stands in for the SVD. There are two answers to the same question:
+by alternating directions (their section 5), as LowRankGAN uses it (Zhu et al. 2021, arXiv:2106.04488). M is a Gram
+matrix J^T J / n, so eigh stands in for the SVD. There are two answers to the same question:
 
-  "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap.      (converged.py)
-  "authors"    where the released code stops, to reproduce it. It may be far from the minimum, and its rank then says as much
-               about the stopping rule as about M.                                                                  (authors.py)
+  "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap
+               (converged.py).
+  "authors"    where the released code stops, to reproduce it. It may be far from the minimum, and its rank then says
+               as much about the stopping rule as about M (authors.py).
 
 `RobustPCA`, and the symbols, are explained in problem.py.
 """
@@ -43,22 +44,24 @@ def robust_pca(
     """Split a symmetric matrix into low rank plus sparse.
 
     Args:
-      gram: M [n, n], in any unit: L and S scale with it, the evidence does not. `jax.vmap` takes a batch, in which every matrix
-        stops on its own.
-      lam: price of the sparse part; None is 1 / sqrt(n). LowRankGAN's 1/60 belongs to n = 512: at n = 100 it often makes L = 0 the
-        minimiser, which is returned exactly and flagged as `trivial`.
-      mode: "converged" computes in the dtype of `gram`; "authors" in float64 whatever jax_enable_x64 says, also under jit and vmap
-        (but unless it is on, jit rounds a float64 argument to float32 before we see it).
-      tol: bound on the primal residual and on the duality gap; None is 1e-7, and 1e-5 in float32. Residuals that have sunk to
-        rounding, 3 eps |M|, also count as converged with a gap of up to 1e3 tol. A float32 split of a real Gram has the rank of the
-        float64 split and its objective to 1e-6. Low rank plus spikes plus a faint floor (lam near 0.4 / sqrt(n)) takes 150 steps
-        to 1e-5 and 550 to 1e-6.
+      gram: M [n, n], in any unit: L and S scale with it, the evidence does not. `jax.vmap` takes a batch, in which
+        every matrix stops on its own.
+      lam: price of the sparse part; None is 1 / sqrt(n). LowRankGAN's 1/60 belongs to n = 512: at n = 100 it often
+        makes L = 0 the minimiser, which is returned exactly and flagged as `trivial`.
+      mode: "converged" computes in the dtype of `gram`; "authors" in float64 whatever jax_enable_x64 says, also under
+        jit and vmap (but unless it is on, jit rounds a float64 argument to float32 before we see it).
+      tol: bound on the primal residual and on the duality gap; None is 1e-7, and 1e-5 in float32. Residuals that have
+        sunk to rounding, 3 eps |M|, also count as converged with a gap of up to 1e3 tol. A float32 split of a real Gram
+        has the rank of the float64 split and its objective to 1e-6. Low rank plus spikes plus a faint floor (lam near
+        0.4 / sqrt(n)) takes 150 steps to 1e-5 and 550 to 1e-6.
       max_steps: 10,000 is the authors' limit.
     Returns:
-      The split. A `gram` that is zero, not finite or not symmetric, or a negative lam, takes no step: `converged` is False, the
-      residuals are nan, and L and S are 0 for a zero matrix (an empty region), else nan. `check` makes an error of it.
+      The split. A `gram` that is zero, not finite or not symmetric, or a negative lam, takes no step: `converged` is
+      False, the residuals are nan, and L and S are 0 for a zero matrix (an empty region), else nan. `check` makes an
+      error of it.
     Raises:
-      ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps` makes no sense.
+      ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps`
+        makes no sense.
     """
     if np.ndim(gram) != 2 or np.shape(gram)[0] != np.shape(gram)[1] or not np.size(gram):
         raise InputError(f"robust_pca takes one square matrix, got shape {np.shape(gram)}; use jax.vmap for a batch.")

@@ -1,7 +1,9 @@
-"""Robust PCA as LowRankGAN's released code computes it: the same steps, the same stopping rule, to reproduce its answers.
+"""Robust PCA as LowRankGAN's released code computes it: the same steps, the same stopping rule, to reproduce its
+answers.
 
-It asks only whether L + S = M, and its penalty has the induced 1-norm of M, the largest column sum, where the usual one has
-|M|_1 / n: up to n times larger. So it may stop far from the minimum. M is symmetric, so eigh stands in for their SVD.
+It asks only whether L + S = M, and its penalty has the induced 1-norm of M, the largest column sum, where the usual one
+has |M|_1 / n: up to n times larger. So it may stop far from the minimum. M is symmetric, so eigh stands in for their
+SVD.
 """
 
 import jax

@@ -2,21 +2,24 @@
 
 One step, with C = Y / mu and an over-relaxation of 1.6, which saves its factor in steps on most Grams tried:
 
-    L = M - S + C with its eigenvalues shrunk by 1 / mu,  V = S + C + 1.6 (M - L - S),  S = V shrunk by lam / mu,  C = V - S.
+    L = M - S + C with its eigenvalues shrunk by 1 / mu,  V = S + C + 1.6 (M - L - S),  S = V shrunk by lam / mu,  C = V
+    - S.
 
-The penalty. A high mu soon makes the split exact and leaves Y far from a certificate, a low one the reverse. Where a faint floor lies
-under the low rank no fixed mu will do (n = 512, lam = 1/60: a gap of 9e-5 after 4,000 steps). So mu rises towards the balance of
-`_next_penalty` until the split has been exact for a while, and then falls: that draws Y onto its certificate and hardly
-moves L. There it takes 150 steps to a gap of 1e-5, where a mu that only grows, or an accelerated proximal gradient with the
-multiplier outside, is at 1e-3. Anderson acceleration saved no steps, the answer for a lam 5 % away as a start a tenth to a third.
+The penalty. A high mu soon makes the split exact and leaves Y far from a certificate, a low one the reverse. Where a
+faint floor lies under the low rank no fixed mu will do (n = 512, lam = 1/60: a gap of 9e-5 after 4,000 steps). So mu
+rises towards the balance of `_next_penalty` until the split has been exact for a while, and then falls: that draws Y
+onto its certificate and hardly moves L. There it takes 150 steps to a gap of 1e-5, where a mu that only grows, or an
+accelerated proximal gradient with the multiplier outside, is at 1e-3. Anderson acceleration saved no steps, the answer
+for a lam 5 % away as a start a tenth to a third.
 
-The eigenvectors. A full eigh is most of a step, so the last one serves again. If L has a low rank, a few columns are tracked by a
-power step and a Rayleigh-Ritz projection; else `_shrink_by_basis` takes U as it is. A full eigh follows after a while, and
-before anything is called converged, so that nothing these overlook survives. Matrix signs by Newton-Schulz need no eigh at
-all, but some ten iterations of two products each for a step that takes four products here.
+The eigenvectors. A full eigh is most of a step, so the last one serves again. If L has a low rank, a few columns are
+tracked by a power step and a Rayleigh-Ritz projection; else `_shrink_by_basis` takes U as it is. A full eigh follows
+after a while, and before anything is called converged, so that nothing these overlook survives. Matrix signs by
+Newton-Schulz need no eigh at all, but some ten iterations of two products each for a step that takes four products
+here.
 
-The proof. Small residuals only say when an eigvalsh is worth its time to measure the duality gap, which decides. Where it is still too
-wide, they have to be smaller.
+The proof. Small residuals only say when an eigvalsh is worth its time to measure the duality gap, which decides. Where
+it is still too wide, they have to be smaller.
 
 All this is nested `lax.while_loop`s and no `lax.cond`, of which `vmap` would compute both branches.
 """
@@ -35,7 +38,9 @@ RELAX = 1.6
 PATIENCE = 20  # steps for which the split has to stay exact before mu falls
 STRIDE = 5  # tracked steps from one look at the residuals, which costs as much as half a step, to the next
 TRACKED_STEPS = 200  # from one full eigh, which costs as much as ten of them, to the next
-REUSED_STEPS = 8  # the same for a whole basis, which saves half of the time; with 12 or 16 the steps are more and no time is saved
+REUSED_STEPS = (
+    8  # the same for a whole basis, which saves half of the time; with 12 or 16 the steps are more and no time is saved
+)
 
 Flag = Bool[Array, ""]
 Values = Float[Array, " k"]
@@ -115,7 +120,12 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         state, *_, done = carry
         return ~done & (state.steps < max_steps)
 
-    zeros, one, nan, none = jnp.zeros_like(M), jnp.ones_like(lam), jnp.full_like(lam, jnp.nan), jnp.zeros_like(max_steps)
+    zeros, one, nan, none = (
+        jnp.zeros_like(M),
+        jnp.ones_like(lam),
+        jnp.full_like(lam, jnp.nan),
+        jnp.zeros_like(max_steps),
+    )
     state = State(zeros, one, zeros, 0 * one, none, zeros, nan, nan, nan, none, none)
     start = state, tol, nan, nan, trivial | ~problem.usable
     state, _, objective, gap, done = lax.while_loop(unproven, prove, start)
@@ -127,7 +137,9 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
     found = (S, Y, done, state.primal, state.dual, gap, objective)
     proven = (M, lam * jnp.sign(M), True, 0, 0, 0, lam * jnp.abs(M).sum())
     S, Y, done, primal, dual, gap, objective = (jnp.where(trivial, x, y) for x, y in zip(proven, found, strict=True))
-    return answer(problem, RobustPCA(state.L, S, state.rank, done, state.steps, primal, dual, gap, objective, trivial, Y))
+    return answer(
+        problem, RobustPCA(state.L, S, state.rank, done, state.steps, primal, dual, gap, objective, trivial, Y)
+    )
 
 
 def _parts(problem: Problem, V: Square, mu: Number) -> tuple[Square, Square]:
@@ -153,10 +165,10 @@ def _at_rounding(state: State) -> Flag:
 def _shrink_by_basis(A: Square, U: Square, threshold: Number) -> tuple[Square, Values]:
     """A with its eigenvalues shrunk, and these, from a U that nearly diagonalises A. Four matrix products.
 
-    To first order in what U^T A U has off its diagonal, a function f of the eigenvalues is U (F * (U^T A U)) U^T with F the divided
-    differences of f (Daleckii and Krein). Here f cuts at +-threshold: between two eigenvalues below it, or two above, this is exact,
-    so that U may be old. A - f(A) is the shrunk matrix, and the large eigenvalues, that is the large roundings, stay in A; this also
-    mends the eigh of float32, off by 6 (n = 100) to 20 (n = 512) eps |A|.
+    To first order in what U^T A U has off its diagonal, a function f of the eigenvalues is U (F * (U^T A U)) U^T with F
+    the divided differences of f (Daleckii and Krein). Here f cuts at +-threshold: between two eigenvalues below it, or
+    two above, this is exact, so that U may be old. A - f(A) is the shrunk matrix, and the large eigenvalues, that is
+    the large roundings, stay in A; this also mends the eigh of float32, off by 6 (n = 100) to 20 (n = 512) eps |A|.
     """
     inner = dot(U.T, dot(A, U))
     values = jnp.diagonal(inner)
@@ -177,7 +189,9 @@ def _shrink_by_tracking(A: Square, basis: Columns, threshold: Number) -> tuple[S
     return dot(half * jnp.sign(values), half.T), values, basis
 
 
-def _measure(problem: Problem, goal: Number, state: State, V: Square, A: Square, L: Square, values: Values, stride: int = 1) -> State:
+def _measure(
+    problem: Problem, goal: Number, state: State, V: Square, A: Square, L: Square, values: Values, stride: int = 1
+) -> State:
     """The state after the step from V by way of L, the last of `stride` steps, with the next mu."""
     M, lam, *_ = problem
     mu, norm = state.mu, jnp.linalg.norm
@@ -188,19 +202,28 @@ def _measure(problem: Problem, goal: Number, state: State, V: Square, A: Square,
     balance = mu * share**2 / (lam * jnp.abs(S).sum()) * primal / shift
     next_mu = _next_penalty(mu, balance, exact > PATIENCE, steps, stride)
     nuclear, rank = jnp.abs(values).sum(), jnp.sum(values != 0).astype(steps.dtype)
-    return State(S + C * (mu / next_mu), next_mu, L, nuclear, rank, state.U, primal, shift * size / share, shift, exact, steps)
+    return State(
+        S + C * (mu / next_mu), next_mu, L, nuclear, rank, state.U, primal, shift * size / share, shift, exact, steps
+    )
 
 
 def _next_penalty(mu: Number, balance: Number, falling: Flag, steps: Int[Array, ""], stride: int) -> Number:
-    """Let mu fall, or move it towards the geometric mean of |Y|_1 / |S|_1 and mu primal / shift; ever less, so that it settles.
+    """Let mu fall, or move it towards the geometric mean of |Y|_1 / |S|_1 and mu primal / shift; ever less, so that it
+    settles.
 
-    `balance` is the product of the two ratios over mu^2, with |Y|^2 / lam for |Y|_1, as most of |Y| is lam. In other norms they are
-    those of Lorenz and Tran-Dinh (arXiv:1801.03765) and of Xu, Figueiredo and Goldstein (arXiv:1605.07246). The best fixed mu lies
-    anywhere between 1/2 and 2,000 on the Grams tried, real ones at lam = 1/60 and 1/10 and synthetic.
+    `balance` is the product of the two ratios over mu^2, with |Y|^2 / lam for |Y|_1, as most of |Y| is lam. In other
+    norms they are those of Lorenz and Tran-Dinh (arXiv:1801.03765) and of Xu, Figueiredo and Goldstein
+    (arXiv:1605.07246). The best fixed mu lies anywhere between 1/2 and 2,000 on the Grams tried, real ones at lam =
+    1/60 and 1/10 and synthetic.
     """
     age = steps.astype(mu.dtype) / 200
     rise = jnp.clip(0.15 * 0.5**age * jnp.log(balance), -0.15, 0.15)
     rise = jnp.where((balance > 0) & (balance < jnp.inf), rise, 0)
-    limit = 0.3 * jnp.finfo(mu.dtype).eps ** -0.5  # 870 in float32: beyond, the rounding of L times mu is too much noise in Y
-    lower, upper = jnp.maximum(mu * jnp.exp(-0.1 * stride / (1 + age)), 0.2), jnp.clip(mu * jnp.exp(stride * rise), 1, limit)
+    limit = (
+        0.3 * jnp.finfo(mu.dtype).eps ** -0.5
+    )  # 870 in float32: beyond, the rounding of L times mu is too much noise in Y
+    lower, upper = (
+        jnp.maximum(mu * jnp.exp(-0.1 * stride / (1 + age)), 0.2),
+        jnp.clip(mu * jnp.exp(stride * rise), 1, limit),
+    )
     return jnp.where(falling, lower, upper)

@@ -1,8 +1,8 @@
 """What both solvers share: the question, the answer's form, and the operations of its formulas.
 
-Symbols: M = L + S the matrix and its parts; Y the dual variable, of the opposite sign to the one in the authors' code; mu the
-penalty. |.| is the Frobenius norm, |.|_1 and |.|_inf are taken over the entries, |.|_* and |.|_2 are the sum and the largest of
-|eigenvalues|.
+Symbols: M = L + S the matrix and its parts; Y the dual variable, of the opposite sign to the one in the authors' code;
+mu the penalty. |.| is the Frobenius norm, |.|_1 and |.|_inf are taken over the entries, |.|_* and |.|_2 are the sum and
+the largest of |eigenvalues|.
 """
 
 from functools import partial
@@ -63,7 +63,9 @@ def answer(problem: Problem, split: RobustPCA) -> RobustPCA:
 
 
 def evaluate(problem: Problem, L: Square, nuclear: Number, Y: Square) -> tuple[Number, Number]:
-    """Objective |L|_* + lam |M - L|_1 of L, its |L|_* given, and its relative distance from the bound <Y, M> / max(1, |Y|_2)."""
+    """Objective |L|_* + lam |M - L|_1 of L, its |L|_* given, and its relative distance from the bound <Y, M> / max(1,
+    |Y|_2).
+    """
     M, lam, *_ = problem
     objective = nuclear + lam * jnp.abs(M - L).sum()
     bound = jnp.sum(Y * M) / jnp.maximum(spectral_norm(Y), 1)

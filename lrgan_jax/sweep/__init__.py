@@ -1,23 +1,27 @@
 """Many latents, many devices, many hosts: directions of all of them, in a store that survives whatever stops the work.
 
-    run(gen, "store", seeded(gen, seed=0, num=10_000), ["mouth", "eyes"])       the same call again goes on where it stopped
+    run(gen, "store", seeded(gen, seed=0, num=10_000), ["mouth", "eyes"])  # the same again goes on where it stopped
     sweep = open("store"); sweep["vectors"][:100].read().result(); sweep.directions("mouth")
 
-Read on in the order of the data: block.py (what the devices compute), devices.py (keeping them busy), store.py
-(where it goes), loop.py (all together), population.py (what serves all latents), results.py (reading). plan.py is what a store remembers of
-the settings; processes.py and merge.py are for more machines than one.
+Read on in the order of the data: block.py (what the devices compute), devices.py (keeping them busy), store.py (where
+it goes), loop.py (all together), population.py (what serves all latents), results.py (reading). plan.py is what a store
+remembers of the settings; processes.py and merge.py are for more machines than one.
 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=256`:
 
-* Jacobians: 512 tangents of 149 GFLOP are 76 TFLOP in each of multiplications and additions, 4.4 s a latent on a chip that sustains 35
-  TFLOP/s in float32: 1,200 device hours, 5 hours of all chips. Eight robust PCAs of 512 x 512 take 2 to 11 s on a core of a CPU and
-  were never timed elsewhere: where a chip's eigh is no faster than that, they cost more than the Jacobians.
-* Bytes: 100 kB a latent (directions 32, spectra 16, ws 36, picture 12), 100 GB in all, and 4 MB of sums a block, 16 GB in all; with
-  `grams="float32"` 4 TB more. At 60 results a second over all hosts 6 MB/s, which no store notices.
-* Requests: 20 writes a block, 80,000 in all, a few a second, and as many reads when it is resumed; with `block=32` eight times as many.
-* What breaks first: the shares are dealt out beforehand, so the slowest host decides when all is done. Then the sums: process 0 alone
-  adds them up, minutes at this size and hours at a hundred times it, where hosts should add up their own first.
+* Jacobians: 512 tangents of 149 GFLOP are 76 TFLOP in each of multiplications and additions, 4.4 s a latent on a chip
+  that sustains 35 TFLOP/s in float32: 1,200 device hours, 5 hours of all chips. Eight robust PCAs of 512 x 512 take 2
+  to 11 s on a core of a CPU and were never timed elsewhere: where a chip's eigh is no faster than that, they cost more
+  than the Jacobians.
+* Bytes: 100 kB a latent (directions 32, spectra 16, ws 36, picture 12), 100 GB in all, and 4 MB of sums a block, 16 GB
+  in all; with `grams="float32"` 4 TB more. At 60 results a second over all hosts 6 MB/s, which no store notices.
+* Requests: 20 writes a block, 80,000 in all, a few a second, and as many reads when it is resumed; with `block=32`
+  eight times as many.
+* What breaks first: the shares are dealt out beforehand, so the slowest host decides when all is done. Then the sums:
+  process 0 alone adds them up, minutes at this size and hours at a hundred times it, where hosts should add up their
+  own first.
 """
+
 from lrgan_jax.generators.sampling import Latents, given, seeded
 from lrgan_jax.sweep.block import Keep, symmetric
 from lrgan_jax.sweep.errors import SweepError

@@ -1,4 +1,5 @@
 """Work that is started before the results of the work before it are asked for."""
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar

@@ -1,6 +1,7 @@
 """What the devices do with one block of latents: Grams, robust PCA and directions of each, and the sums over the block.
 
-Every latent is computed on its own, one after the other on each device, so its results do not depend on the block's other latents.
+Every latent is computed on its own, one after the other on each device, so its results do not depend on the block's
+other latents.
 """
 
 from collections.abc import Mapping
@@ -32,10 +33,12 @@ class Keep:
     """What a store keeps of each latent, and how the work is cut.
 
     Attributes:
-      grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room, and the latter time.
+      grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room, and
+        the latter time.
       thumbnail: side of the pictures kept, in pixels, at most.
       block: latents computed and written together; best a multiple of the number of devices.
-      memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what is free.
+      memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what
+        is free.
     """
 
     grams: Literal["float32", "float16", "bfloat16"] | None = None
@@ -52,14 +55,17 @@ class Keep:
 
 
 class Job(NamedTuple):
-    """What to compute; hashable, since each choice is a program of its own. The search without what it protects, which `Targets` hold."""
+    """What to compute; hashable, since each choice is a program of its own.
+
+    The search without what it protects, which `Targets` hold.
+    """
 
     search: Search
     keep: Keep
 
 
-# Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper triangle, and
-# `number` over those that say a move (see `layers`): those of a latent, or of all layers together.
+# Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper
+# triangle, and `number` over those that say a move (see `layers`): those of a latent, or of all layers together.
 AXES: Mapping[str, tuple[str, ...]] = {
     "ws": ("layer", "latent_dim"),
     "image": ("y", "x", "colour"),
@@ -82,7 +88,10 @@ AXES: Mapping[str, tuple[str, ...]] = {
     "sparse_inside": ("region", "pair"),
     "sparse_outside": ("region", "pair"),
 }
-NUMBERS_OF_ROWS = {"number": "latent_dim", "other_number": "other_latent_dim"}  # where one row of ws is a move, as it mostly is
+NUMBERS_OF_ROWS = {
+    "number": "latent_dim",
+    "other_number": "other_latent_dim",
+}  # where one row of ws is a move, as it mostly is
 USABLE, UNUSABLE = 1, 2  # values of `usable`; 0 is for latents not reached yet
 
 
@@ -105,7 +114,8 @@ def compute(
     """Results of every latent, named as in `AXES`, and the sums.
 
     Args:
-      mesh: one axis, named `latent`, over which ws is split; its size divides n. counts: False for padding, left out of the sums.
+      mesh: one axis, named `latent`, over which ws is split; its size divides n. counts: False for padding, left out of
+        the sums.
     """
 
     def local(gen, ws, counts, targets):
@@ -115,7 +125,8 @@ def compute(
         return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
 
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
-    # The solver's loops begin with constants, which the checker of replication takes for another type than what they become.
+    # The solver's loops begin with constants, which the checker of replication takes for another type than what they
+    # become.
     mapped = jax.shard_map(
         local, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=(split, whole), check_vma=False
     )
@@ -141,7 +152,10 @@ def one(job: Job, gen: Generator, targets: Targets, latent: WS) -> tuple[dict[st
 
 
 def factorise(job: Job, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:
-    """What follows from the two Grams of one region, as far as the method has it: `AXES` without `region`. Also for the mean Grams."""
+    """What follows from the two Grams of one region, as far as the method has it: `AXES` without `region`.
+
+    Also for the mean Grams.
+    """
     analysis = analyse(inside, outside, job.search, splits=job.keep.splits)
     found = analysis.candidates[job.search.method]
     best = jnp.argsort(~found.mask)[: job.search.num]  # stable: the valid ones first, in their order
@@ -165,7 +179,9 @@ def factorise(job: Job, inside: Float[Array, "m m"], outside: Float[Array, "m m"
     return {name: a.astype(kinds.get(a.dtype.kind, a.dtype)) for name, a in results.items()}
 
 
-def compensated_sum(terms: Float[Array, "n ..."], counted: Bool[Array, " n"]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def compensated_sum(
+    terms: Float[Array, "n ..."], counted: Bool[Array, " n"]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """The sum of the counted terms, and what rounding took from it: together exact to about one rounding.
 
     Source: Neumaier 1974, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen.

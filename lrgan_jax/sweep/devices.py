@@ -1,4 +1,5 @@
 """Keeping the devices busy: the next block is always queued, and a thread notes when each one is ready."""
+
 import time
 from collections import abc
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,10 @@ AHEAD = 2  # blocks that the devices have been given at any time: more would onl
 
 
 class Running(NamedTuple):
-    """A block on its way. `started` and `ready` are times of `time.perf_counter`; the results may be fetched from then on."""
+    """A block on its way.
+
+    `started` and `ready` are times of `time.perf_counter`; the results may be fetched from then on.
+    """
 
     number: int
     results: dict[str, Any]

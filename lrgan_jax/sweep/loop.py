@@ -1,4 +1,5 @@
 """The sweep itself: blocks to the devices, results to the store, neither waiting for the other."""
+
 from collections import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,10 @@ class Progress(NamedTuple):
     """How far this process's share is.
 
     Attributes:
-      total, done, failed: latents. damaged: blocks of an earlier call that are done again, and what was wrong with them.
-      computed, seconds, idle_seconds: of this call alone: latents, the time since its first block, and how much of it the devices had
-        nothing to do.
+      total, done, failed: latents. damaged: blocks of an earlier call that are done again, and what was wrong with
+        them.
+      computed, seconds, idle_seconds: of this call alone: latents, the time since its first block, and how much of it
+        the devices had nothing to do.
     """
 
     total: int
@@ -74,13 +76,16 @@ def run(
       regions: a name, names, or name -> anything that `region_mask` takes.
       search: what to look for, as in `find_directions`, by a method that looks at the region.
       keep: what to store, and how the work is cut.
-      shard: do only this share of the blocks, in a store of its own or in a common one; `merge` brings the shares together.
+      shard: do only this share of the blocks, in a store of its own or in a common one; `merge` brings the shares
+        together.
       max_failures: so many latents may have no finite results; None for any number.
-      devices: to share each block; all of this process by default. report: is told how far it is, at the start and after every block.
+      devices: to share each block; all of this process by default. report: is told how far it is, at the start and
+        after every block.
       overrides: settings of `search` or `keep`, layers="4-7" or block=64.
     Raises:
       InputError: on settings that make no sense.
-      SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed stays.
+      SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was committed
+        stays.
       Interrupted: after SIGINT or SIGTERM, once the blocks at hand are committed.
     """
     latents = latents if isinstance(latents, Latents) else given(gen, latents)
@@ -105,7 +110,10 @@ def run(
         running = stream(gen, latents, aims, job, devices, numbers)
         progress = _write_all(store, running, progress, max_failures, report)
         if stop.number is not None:
-            raise Interrupted(f"stopped at {progress.done} of {progress.total} latents, all kept; the same command goes on", stop.number)
+            raise Interrupted(
+                f"stopped at {progress.done} of {progress.total} latents, all kept; the same command goes on",
+                stop.number,
+            )
     with processes.together():
         if jax.process_index() == 0 and shard.count == 1:
             population.write(store)
@@ -144,9 +152,12 @@ def _look_through(store: Store, numbers: Sequence[int]) -> tuple[list[int], Prog
 
 
 def _write_all(
-    store: Store, running: abc.Generator[Running, None, None], progress: Progress, max_failures: int | None,
+    store: Store,
+    running: abc.Generator[Running, None, None],
+    progress: Progress,
+    max_failures: int | None,
     report: Callable[[Progress], Any],
-) -> Progress:  # fmt: skip
+) -> Progress:
     """Commit block after block as they become ready, and keep count."""
     began = ended = None
     with closing(running), ThreadPoolExecutor(1) as writer:
@@ -156,12 +167,18 @@ def _write_all(
             idle = 0 if ended is None else max(0, block.started - ended)
             ended = ready
             progress = progress._replace(
-                done=progress.done + length, failed=progress.failed + failed, computed=progress.computed + length,
-                seconds=ended - began, idle_seconds=progress.idle_seconds + idle,
-            )  # fmt: skip
+                done=progress.done + length,
+                failed=progress.failed + failed,
+                computed=progress.computed + length,
+                seconds=ended - began,
+                idle_seconds=progress.idle_seconds + idle,
+            )
             report(progress)
             if max_failures is not None and progress.failed > max_failures:
-                raise SweepError(f"{progress.failed} latents have no finite results; --max-failures {max_failures} allows for no more")
+                raise SweepError(
+                    f"{progress.failed} latents have no finite results; "
+                    f"--max-failures {max_failures} allows for no more"
+                )
     return progress
 
 

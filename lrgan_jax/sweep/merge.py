@@ -1,4 +1,5 @@
 """Shares of one sweep, computed by machines that do not talk to each other, brought together."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ from lrgan_jax.sweep.errors import Damaged
 from lrgan_jax.sweep.store import Store, create, location, open_store
 
 
-def merge(path: str | Path, shares: Sequence[str | Path] = (), *, report: Callable[[str], Any] = lambda text: None) -> None:
-    """Copy the blocks of all shares into one store, and write its population. Called again, it goes on where it stopped.
+def merge(
+    path: str | Path, shares: Sequence[str | Path] = (), *, report: Callable[[str], Any] = lambda text: None
+) -> None:
+    """Copy the blocks of all shares into one store, and write its population. Called again, it goes on where it
+    stopped.
 
     Args:
       path: the store to write, new or begun. Without `shares`, a store that several shares wrote into together.

@@ -1,4 +1,7 @@
-"""What a sweep writes down before it begins: the settings, as the manifest remembers them, and the arrays that follow from them."""
+"""What a sweep writes down before it begins: the settings, as the manifest remembers them, and the arrays that follow
+from them.
+"""
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -50,7 +53,10 @@ def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Ta
 
 
 def job_of(manifest: Mapping[str, Any]) -> Job:
-    """What a store was begun with; `protect` names the protected regions. Stores of earlier releases lack the newer settings."""
+    """What a store was begun with; `protect` names the protected regions.
+
+    Stores of earlier releases lack the newer settings.
+    """
     options, known = manifest["settings"]["options"], {field.name for field in fields(Search)}
     chosen = {name: value for name, value in options.items() if name in known - {"protect"}}
     kept = {name: value for name, value in options.items() if name not in known}
@@ -68,8 +74,15 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, job: Job) -> dic
     num, block, regions = latents.num, job.keep.block, targets.num_regions
     latent = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], latents.stretch(0, 1)))
     results, _ = jax.eval_shape(partial(one, job, gen, targets), latent)
-    found = {name: Layout((num, *a.shape), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block) for name, a in results.items()}
+    found = {
+        name: Layout((num, *a.shape), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block)
+        for name, a in results.items()
+    }
     m, grams = search_moves(gen, job.search).size(gen.w_dim), results["inside"].dtype.name
     for name in Sums._fields:
-        found[f"sum_{name}"] = Layout((-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1)
-    return found | {"masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)}
+        found[f"sum_{name}"] = Layout(
+            (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
+        )
+    return found | {
+        "masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)
+    }

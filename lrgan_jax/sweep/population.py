@@ -1,4 +1,5 @@
 """From the sums of all blocks to the mean Gram of every region, and the directions that serve all latents."""
+
 from contextlib import suppress
 from functools import partial
 
@@ -14,14 +15,17 @@ MEANS = {f"mean_{side}": ("region", "number", "other_number") for side in Sums._
 
 
 def write(store: Store) -> None:
-    """Add up and factorise, unless that was done. In float64 from block to block, so that the number of latents does not matter.
+    """Add up and factorise, unless that was done. In float64 from block to block, so that the number of latents does
+    not matter.
 
     Raises:
       SweepError: if a block is missing, or no latent has finite results.
     """
     if len(missing := np.flatnonzero(~store.committed())):
         some = ", ".join(map(str, missing[:8])) + (", ..." if len(missing) > 8 else "")
-        raise SweepError(f"{store.place}: {len(missing)} of {store.num_blocks} blocks are missing ({some}); all else is kept")
+        raise SweepError(
+            f"{store.place}: {len(missing)} of {store.num_blocks} blocks are missing ({some}); all else is kept"
+        )
     with suppress(Damaged):
         if store.population() is not None:
             return

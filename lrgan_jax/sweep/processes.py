@@ -1,8 +1,10 @@
-"""Several processes at one sweep, on JAX's distributed runtime. They share the blocks out by number, and speak only to begin and to end.
+"""Several processes at one sweep, on JAX's distributed runtime. They share the blocks out by number, and speak only to
+begin and to end.
 
-One that fails or is asked to stop tells the others, who stop too. One that dies misses its heartbeats; JAX's runtime then ends the
-others, with a message that names it.
+One that fails or is asked to stop tells the others, who stop too. One that dies misses its heartbeats; JAX's runtime
+then ends the others, with a message that names it.
 """
+
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +46,8 @@ def own(share: Share) -> Share:
 
 @contextmanager
 def together() -> Iterator[Callable[[], str | None]]:
-    """Work that ends at the same time in all processes. What one raises, the others raise as a `SweepError` that says who and why.
+    """Work that ends at the same time in all processes. What one raises, the others raise as a `SweepError` that says
+    who and why.
 
     Inside, the yielded function tells why another one wants to stop, or None.
     """

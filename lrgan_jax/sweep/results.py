@@ -1,4 +1,5 @@
 """Reading a store: arrays that are read when they are looked at, and directions."""
+
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,17 @@ from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
 from lrgan_jax.sweep.store import Store, open_store
 
-OF_DIRECTIONS = ("vectors", "inside", "outside", "kept", "valid", "mu", "rank_inside", "rank_outside", "converged")  # as far as there
+OF_DIRECTIONS = (
+    "vectors",
+    "inside",
+    "outside",
+    "kept",
+    "valid",
+    "mu",
+    "rank_inside",
+    "rank_outside",
+    "converged",
+)  # as far as there
 
 
 class Sweep:
@@ -22,7 +33,8 @@ class Sweep:
 
     Attributes:
       manifest: settings, model, versions. regions: names, in the order of the arrays' `region` axis.
-      arrays: name -> TensorStore array (see `block.AXES`); indexing is lazy, `np.asarray` reads. Latents that are not done read as 0.
+      arrays: name -> TensorStore array (see `block.AXES`); indexing is lazy, `np.asarray` reads. Latents that are not
+        done read as 0.
     """
 
     def __init__(self, store: Store):
@@ -33,7 +45,8 @@ class Sweep:
 
     @cached_property
     def population(self) -> dict[str, np.ndarray] | None:
-        """The results' names without the latent's axis, and mean_inside, mean_outside [R, d, d]; None until all latents are done.
+        """The results' names without the latent's axis, and mean_inside, mean_outside [R, d, d]; None until all latents
+        are done.
 
         Raises:
           Damaged: if it cannot be read; the sweep's own command writes it again.
@@ -62,7 +75,8 @@ class Sweep:
         """Those of one latent, or of the mean Gram over all: directions that serve all of them.
 
         Raises:
-          SweepError: if there are none: another region, a latent that is not done or has no finite results, no direction left.
+          SweepError: if there are none: another region, a latent that is not done or has no finite results, no
+            direction left.
         """
         if region not in self.regions:
             raise SweepError(f"no region {region!r} in this sweep: it has {', '.join(self.regions)}")
@@ -71,10 +85,14 @@ class Sweep:
         found = self._found(self.regions.index(region), latent)
         chosen = np.flatnonzero(found["valid"])
         if not len(chosen):
-            raise SweepError(f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing")
+            raise SweepError(
+                f"no direction of {region} is left here: it does not react, or --lam or --mu leaves nothing"
+            )
         vectors, inside, outside = (found[name][chosen] for name in ("vectors", "inside", "outside"))
         kept = found["kept"][chosen] if "kept" in found else None
-        about = {name: found[name].item() for name in ("mu", "rank_inside", "rank_outside", "converged") if name in found}
+        about = {
+            name: found[name].item() for name in ("mu", "rank_inside", "rank_outside", "converged") if name in found
+        }
         search, num_ws = job_of(self.manifest).search, self._store.layouts["ws"].shape[1]
         moves = moves_of(search.layers, num_ws, per_layer=search.per_layer)
         return Directions(
@@ -96,7 +114,9 @@ class Sweep:
         if latent is None:
             population = self.population
             if population is None:
-                raise SweepError(f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are")
+                raise SweepError(
+                    f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are"
+                )
             return {name: population[name][region] for name in OF_DIRECTIONS if name in population}
         there = self._store.committed([latent // self._store.size])[0]
         if not there or self._store.values("usable", latent) != USABLE:

@@ -1,15 +1,17 @@
 """Where a sweep's results lie: a zarr 3 group, written by TensorStore, on a local disk or wherever TensorStore reaches.
 
     zarr.json                 the group, and as its attributes the manifest: settings, model, versions
-    <name>/                   a result of every latent, [num, ...] (see `block.AXES`): a file per block of latents, a chunk in it per latent
+    <name>/                   a result of every latent, [num, ...] (see `block.AXES`): a file per block of latents, a
+                              chunk in it per latent
     sum_inside, sum_outside   [blocks, R, d (d + 1) / 2]: the Grams of a block's usable latents, added up
     committed                 [blocks]: a checksum of everything of the block, 0 for one that is not there
     masks                     [R, h, w]
     population/               the same names without the latent's axis, from the mean Grams; once all is done
 
-A file has one writer, and a block's commit comes after everything else of it is safe on the disk. So a block is whole or absent however
-a process ends, nothing committed is written again, and no two processes need to speak.
+A file has one writer, and a block's commit comes after everything else of it is safe on the disk. So a block is whole
+or absent however a process ends, nothing committed is written again, and no two processes need to speak.
 """
+
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,12 +97,20 @@ class Store:
                 self.root.write(f"{name}/c/{'/'.join(map(str, corner))}", None).result()
 
     def committed(self, blocks: Sequence[int] | None = None) -> np.ndarray:
-        """Which of these blocks, or of all, are there. A commit that cannot be read counts: reading its block will tell."""
-        reads = [self.arrays[COMMITTED][block].read() for block in (range(self.num_blocks) if blocks is None else blocks)]
+        """Which of these blocks, or of all, are there.
+
+        A commit that cannot be read counts: reading its block will tell.
+        """
+        reads = [
+            self.arrays[COMMITTED][block].read() for block in (range(self.num_blocks) if blocks is None else blocks)
+        ]
         return np.array([read.exception() is not None or read.result() != 0 for read in reads], bool)
 
     def look_through(self, blocks: Sequence[int]) -> Iterator[tuple[int, dict[str, np.ndarray] | Damaged]]:
-        """What is there of these blocks, each with its contents, or with what is wrong with it. The damaged are discarded."""
+        """What is there of these blocks, each with its contents, or with what is wrong with it.
+
+        The damaged are discarded.
+        """
 
         def contents(block: int) -> dict[str, np.ndarray] | Damaged:
             try:
@@ -160,7 +170,9 @@ def location(path: str | Path) -> str:
     return text.rstrip("/") + "/"
 
 
-def create(place: str, manifest: dict[str, Any], arrays: Mapping[str, Layout], constants: Mapping[str, np.ndarray]) -> Store:
+def create(
+    place: str, manifest: dict[str, Any], arrays: Mapping[str, Layout], constants: Mapping[str, np.ndarray]
+) -> Store:
     """Begin a store, or open the one that is there, if it was begun with the same settings.
 
     Args:
@@ -174,7 +186,9 @@ def create(place: str, manifest: dict[str, Any], arrays: Mapping[str, Layout], c
         before = _manifest(root)
         if before is None:
             if root.list().result():
-                raise SweepError(f"{place} holds something else than a sweep, or one whose {MANIFEST} is lost; choose another name")
+                raise SweepError(
+                    f"{place} holds something else than a sweep, or one whose {MANIFEST} is lost; choose another name"
+                )
             root.write(MANIFEST, _group(manifest)).result()
         else:
             _agree(place, manifest, before)
@@ -218,7 +232,9 @@ def _manifest(root) -> dict[str, Any] | None:
 
 def _agree(place: str, now: dict[str, Any], before: dict[str, Any]) -> None:
     if before["format"] != now["format"]:
-        raise SweepError(f"{place} was begun by an earlier release, which this one reads and cannot go on with; choose another name")
+        raise SweepError(
+            f"{place} was begun by an earlier release, which this one reads and cannot go on with; choose another name"
+        )
     different = list(differences(json.loads(json.dumps(now["settings"])), before["settings"]))
     if different:
         raise SweepError(f"{place} holds a sweep with other settings: {'; '.join(different)}")
@@ -236,7 +252,10 @@ def _group(attributes: dict[str, Any]) -> bytes:
 
 
 def _create(place: str, layout: Layout):
-    """Open an array, making it first if it is not there. A file per piece; in it a chunk per step, each with a checksum of its own."""
+    """Open an array, making it first if it is not there.
+
+    A file per piece; in it a chunk per step, each with a checksum of its own.
+    """
     little = {"name": "bytes", "configuration": {"endian": "little"}}
     inner = [little, {"name": "zstd", "configuration": {"level": 1}}, {"name": "crc32c"}]
     rest = layout.shape[1:]

@@ -1,4 +1,5 @@
 """Adversarial training: `step.py` as something that a run repeats."""
+
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
@@ -33,7 +34,8 @@ def train(
 
     Args:
       start: weights of the generator to begin with; random ones otherwise.
-      origin: what `settings.json` says besides the config, and a resumed run must say again: where the data come from, for one.
+      origin: what `settings.json` says besides the config, and a resumed run must say again: where the data come from,
+        for one.
       info, features, report: as `run`. devices: to share each batch; all of this process by default.
     Returns:
       The averaged generator.
@@ -75,17 +77,23 @@ def _check(config: TrainConfig, data: Data, devices: int) -> None:
     network, group = config.generator, config.discriminator.group
     if config.match:
         if data.latents is None or config.augment_target is not None:
-            raise TrainingError("matching wants the latent of every image, so samples of a model to learn from, and no augmentation")
+            raise TrainingError(
+                "matching wants the latent of every image, so samples of a model to learn from, and no augmentation"
+            )
         if (theirs := data.latents(0).shape[-1]) != network.z_dim:
             raise TrainingError(f"matching wants a generator with z of {theirs}, as the model to learn from")
     if network.c_dim:
         raise TrainingError("training is without labels: take a generator with c_dim 0")
     if config.batch % (devices * group):
-        raise TrainingError(f"a batch of {config.batch} does not split over {devices} devices in whole groups of {group}")
+        raise TrainingError(
+            f"a batch of {config.batch} does not split over {devices} devices in whole groups of {group}"
+        )
     for part, size, channels in (
         ("generator", network.resolutions[-1], network.img_channels),
         ("discriminator", config.discriminator.resolution, config.discriminator.img_channels),
     ):
         if (size, channels) != (data.resolution, data.img_channels):
             theirs = f"{data.resolution} pixels and {data.img_channels} channels"
-            raise TrainingError(f"the {part} is for images of {size} pixels and {channels} channels, the data are of {theirs}")
+            raise TrainingError(
+                f"the {part} is for images of {size} pixels and {channels} channels, the data are of {theirs}"
+            )

@@ -1,12 +1,16 @@
-"""Adaptive discriminator augmentation: what the discriminator sees is transformed, so that it cannot learn a small data set by heart.
+"""Adaptive discriminator augmentation: what the discriminator sees is transformed, so that it cannot learn a small data
+set by heart.
 
-One image at a time; `vmap` it. Every transform is switched on with probability p by itself. Geometry is one affine map, applied by
-bilinear interpolation with mirrored borders (the authors supersample with wavelet filters); colours are one affine map of RGB.
+One image at a time; `vmap` it. Every transform is switched on with probability p by itself. Geometry is one affine map,
+applied by bilinear interpolation with mirrored borders (the authors supersample with wavelet filters); colours are one
+affine map of RGB.
 
 All in float32, as training is.
 
-Source: Karras et al. 2020, arXiv:2006.06676, section 2 and appendix B ("pixel blitting", "geometric" and "color" groups).
+Source: Karras et al. 2020, arXiv:2006.06676, section 2 and appendix B ("pixel blitting", "geometric" and "color"
+groups).
 """
+
 from functools import partial
 
 import jax
@@ -43,8 +47,12 @@ def geometry(key: Array, p: Float[ArrayLike, ""], size: tuple[int, int]) -> Floa
         return scale * _normal(next(keys), (2,))
 
     flip = jnp.where(on() & on(0.5), -1.0, 1.0)
-    quarters = jnp.where(on(), jax.random.randint(next(keys), (), 0, 4, jnp.int32), 0).astype(jnp.float32) * (jnp.pi / 2)
-    whole = jnp.round(jnp.where(on(), _uniform(next(keys), (2,), minval=-0.125, maxval=0.125), 0) * jnp.array([height, width]))
+    quarters = jnp.where(on(), jax.random.randint(next(keys), (), 0, 4, jnp.int32), 0).astype(jnp.float32) * (
+        jnp.pi / 2
+    )
+    whole = jnp.round(
+        jnp.where(on(), _uniform(next(keys), (2,), minval=-0.125, maxval=0.125), 0) * jnp.array([height, width])
+    )
     isotropic = jnp.exp2(jnp.where(on(), normal(0.2)[0], 0))
     turned = 1 - jnp.sqrt(1 - jnp.float32(p))  # there are two rotations, together of probability p
     before = jnp.where(on(turned), _uniform(next(keys), (), minval=-jnp.pi, maxval=jnp.pi), 0)
@@ -52,9 +60,15 @@ def geometry(key: Array, p: Float[ArrayLike, ""], size: tuple[int, int]) -> Floa
     after = jnp.where(on(turned), _uniform(next(keys), (), minval=-jnp.pi, maxval=jnp.pi), 0)
     fraction = jnp.where(on(), normal(0.125), 0) * jnp.array([height, width])
     steps = (
-        scaling(1.0, flip), rotation(quarters), translation(whole), scaling(isotropic, isotropic), rotation(before),
-        scaling(1 / anisotropic, anisotropic), rotation(after), translation(fraction),
-    )  # fmt: skip
+        scaling(1.0, flip),
+        rotation(quarters),
+        translation(whole),
+        scaling(isotropic, isotropic),
+        rotation(before),
+        scaling(1 / anisotropic, anisotropic),
+        rotation(after),
+        translation(fraction),
+    )
     total = _eye()
     for step in steps:
         total = jnp.matmul(total, step, precision="highest")
@@ -94,7 +108,9 @@ def warp(image: Float[Array, "h w c"], matrix: Float[Array, "3 3"]) -> Float[Arr
 
 
 def scaling(rows, columns):
-    return jnp.diag(jnp.stack([jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32), jnp.ones((), jnp.float32)]))
+    return jnp.diag(
+        jnp.stack([jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32), jnp.ones((), jnp.float32)])
+    )
 
 
 def rotation(angle):
@@ -107,7 +123,8 @@ def translation(offset):
 
 
 def adapted(p: Float[Array, ""], signs: Float[Array, ""], target: float, images: int) -> Float[Array, ""]:
-    """p one batch later: up while the mean sign of D(real), the sign of overfitting, is above the target, else down (section 2.2).
+    """p one batch later: up while the mean sign of D(real), the sign of overfitting, is above the target, else down
+    (section 2.2).
 
     Args:
       signs: mean of sign(D(real)) over recent batches. target: 0.6 in the paper. images: in this batch.

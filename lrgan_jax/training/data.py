@@ -2,6 +2,7 @@
 
 So a run that resumes sees what it would have seen, and nothing of the data's position has to be saved.
 """
+
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,7 +32,8 @@ class Data(NamedTuple):
 
     Attributes:
       size: how many there are, None for data without end. batch: step -> the images of that step.
-      reference: n -> n images to compare samples with: of a generator ones that no step shows, of a folder the first n of a fixed shuffle.
+      reference: n -> n images to compare samples with: of a generator ones that no step shows, of a folder the first n
+        of a fixed shuffle.
       latents: step -> the z [N, z_dim] that a generator made that step's images of.
       notes: what a person should know of how the files were read, a line each.
     """
@@ -57,7 +59,9 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
     if height != width:
         raise DataError(f"images of {width} x {height} pixels: a StyleGAN2, which is to learn from them, makes squares")
     if gen.c_dim:
-        raise DataError("samples of a conditional model need labels, which training does not know: learn from one without")
+        raise DataError(
+            "samples of a conditional model need labels, which training does not know: learn from one without"
+        )
 
     def latents(key, n: int) -> Float[Array, "n z"]:
         z = sample_z(gen, key, n).array.astype(jnp.float32)
@@ -75,21 +79,25 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
         return jnp.concatenate(parts)[:n]
 
     return Data(
-        height, channels, None,
+        height,
+        channels,
+        None,
         batch=lambda step: images(gen, jax.random.fold_in(training, step), batch),
         reference=reference,
         latents=lambda step: latents(jax.random.fold_in(training, step), batch),
-    )  # fmt: skip
+    )
 
 
 def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirror: bool = False, seed: int = 0) -> Data:
     """All images of a folder and its subfolders, in memory as bytes; every image once before any comes again.
 
-    Images are turned as their cameras say; 16 bits keep their scale; what is transparent is laid on white; grey ones among coloured ones
-    become coloured. Hidden files are passed over. The `notes` of the result say what of this was done.
+    Images are turned as their cameras say; 16 bits keep their scale; what is transparent is laid on white; grey ones
+    among coloured ones become coloured. Hidden files are passed over. The `notes` of the result say what of this was
+    done.
 
     Args:
-      resolution: to crop (centred, square) and resize to; None takes images that are square and of one size as they are.
+      resolution: to crop (centred, square) and resize to; None takes images that are square and of one size as they
+        are.
       mirror: flip every other showing, at random.
     Raises:
       DataError: if there are fewer than a batch of images, one cannot be read, or their size is not 4 * 2^k.
@@ -111,9 +119,13 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
     odd = [k for k, image in enumerate(images) if image.shape != images[0].shape]
     if odd or height != width:
         sizes = ", ".join(f"{files[k].name} is {images[k].shape[1]}x{images[k].shape[0]}" for k in (0, *odd[:1]))
-        raise DataError(f"{path}: images are not square and of one size ({sizes}); give a resolution to crop and resize to")
+        raise DataError(
+            f"{path}: images are not square and of one size ({sizes}); give a resolution to crop and resize to"
+        )
     if height < 8 or height & (height - 1):
-        raise DataError(f"{path}: images of {height}x{height} are not of 8, 16, 32, ... pixels; give a resolution to resize to")
+        raise DataError(
+            f"{path}: images of {height}x{height} are not of 8, 16, 32, ... pixels; give a resolution to resize to"
+        )
     everything = np.stack(images)
     per_epoch = len(everything) // batch
 
@@ -144,7 +156,11 @@ def _found(path: Path) -> tuple[list[Path], list[str]]:
     entries = sorted(path.rglob("*"))
     files = [file for file in entries if file.is_file()]
     unfollowed = [link for link in entries if link.is_symlink() and not link.is_file()]
-    hidden = [file for file in files if any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)]
+    hidden = [
+        file
+        for file in files
+        if any(part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts)
+    ]
     seen = sorted({*files} - {*hidden})
     images = [file for file in seen if file.suffix.lower() in SUFFIXES]
     notes = []
@@ -155,7 +171,9 @@ def _found(path: Path) -> tuple[list[Path], list[str]]:
         notes.append(f"{what}: {len(unfollowed)}, such as {unfollowed[0].relative_to(path)}")
     if len(seen) > len(images):
         endings = sorted({file.suffix or file.name for file in seen} - {file.suffix for file in images})
-        notes.append(f"files that do not end as images do are passed over: {len(seen) - len(images)} ({_first(endings)})")
+        notes.append(
+            f"files that do not end as images do are passed over: {len(seen) - len(images)} ({_first(endings)})"
+        )
     return images, notes
 
 

@@ -1,11 +1,13 @@
 """StyleGAN2's discriminator in Flax Linen: residual blocks from the image down to 4x4, then one score per image.
 
-Names follow NVIDIA's PyTorch code (`b64/conv0/kernel`, `b4/out/bias`), weights are equalised as in the generator. The last block sees
-the standard deviation over small groups of the batch, which betrays a generator that always makes the same image.
+Names follow NVIDIA's PyTorch code (`b64/conv0/kernel`, `b4/out/bias`), weights are equalised as in the generator. The
+last block sees the standard deviation over small groups of the batch, which betrays a generator that always makes the
+same image.
 
-Source: Karras et al. 2020, arXiv:1912.04958 (appendix B, "residual discriminator"); minibatch standard deviation: Karras et al. 2018,
-arXiv:1710.10196, section 3.
+Source: Karras et al. 2020, arXiv:1912.04958 (appendix B, "residual discriminator"); minibatch standard deviation:
+Karras et al. 2018, arXiv:1710.10196, section 3.
 """
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,9 @@ from lrgan_jax.generators.stylegan2 import Conv1x1, Dense
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """channels: width at each resolution, from 4x4 upwards. group: images that the minibatch standard deviation compares."""
+    """channels: width at each resolution, from 4x4 upwards. group: images that the minibatch standard deviation
+    compares.
+    """
 
     channels: tuple[int, ...]
     img_channels: int = 3
@@ -43,7 +47,9 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n g v o"]:
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (self.size, self.size, x.shape[-1], self.features), jnp.float32)
+        kernel = self.param(
+            "kernel", nn.initializers.normal(1.0), (self.size, self.size, x.shape[-1], self.features), jnp.float32
+        )
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         kernel = kernel / float(np.sqrt(self.size**2 * x.shape[-1]))
         x = ops.conv(x, kernel) if self.down is None else ops.down_conv(x, kernel, self.down)
@@ -96,9 +102,11 @@ class Discriminator(nn.Module):
 
 
 def group_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h w 1"]:
-    """Standard deviation over each run of `group` consecutive images, averaged over pixels and channels, as one more channel.
+    """Standard deviation over each run of `group` consecutive images, averaged over pixels and channels, as one more
+    channel.
 
-    Consecutive, where others stride through the batch: so a batch split over devices, or reals put before fakes, keeps its groups.
+    Consecutive, where others stride through the batch: so a batch split over devices, or reals put before fakes, keeps
+    its groups.
 
     Raises:
       ValueError: if the batch is not made of whole groups.
@@ -121,8 +129,9 @@ def score(config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]) 
     return score_and_features(config, params, images)[0]
 
 
-def score_and_features(config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]) -> tuple[Float[Array, " n"], list[Array]]:
+def score_and_features(
+    config: DiscriminatorConfig, params, images: Float[Array, "n h w c"]
+) -> tuple[Float[Array, " n"], list[Array]]:
     """The score, and features [N, h, w, C] after each block from the image's size down to 4x4."""
     network: Any = Discriminator(config)
     return network.apply({"params": params}, images)
-

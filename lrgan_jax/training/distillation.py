@@ -1,14 +1,17 @@
 """Distillation: a StyleGAN2 learns the image that a DCGAN makes of every z.
 
-Where the answer to every z is known, each sample says how every weight must change. What the student lacks in the end is sharpness,
-since it learns the mean of what it cannot tell apart; that is what adversarial training is for, with `match` (`step.py`).
+Where the answer to every z is known, each sample says how every weight must change. What the student lacks in the end
+is sharpness, since it learns the mean of what it cannot tell apart; that is what adversarial training is for, with
+`match` (`step.py`).
 
-The images alone teach the lower blocks slowly, so blocks learn one after the other from 4x4 up, each from a hint (Romero et al. 2015,
-arXiv:1412.6550): a linear map of its features, trained with it, is put through the teacher's next layer, and what that gives shall be
-what it gives the teacher. Where features differ in nothing that the teacher looks at, nothing is asked of the student.
+The images alone teach the lower blocks slowly, so blocks learn one after the other from 4x4 up, each from a hint
+(Romero et al. 2015, arXiv:1412.6550): a linear map of its features, trained with it, is put through the teacher's next
+layer, and what that gives shall be what it gives the teacher. Where features differ in nothing that the teacher looks
+at, nothing is asked of the student.
 
 Symbols: z on the sphere of radius sqrt(z_dim), because the student's mapping normalises it.
 """
+
 import bisect
 import dataclasses
 import itertools
@@ -62,7 +65,10 @@ class DistillConfig:
 
 
 class DistillState(NamedTuple):
-    """All that a run remembers. `adapters` are the linear maps from the student's features to the teacher's, one a hint."""
+    """All that a run remembers.
+
+    `adapters` are the linear maps from the student's features to the teacher's, one a hint.
+    """
 
     seed: Int[Array, ""]
     step: Int[Array, ""]
@@ -107,14 +113,23 @@ def distill(
         model=lambda state: averaged(config, state),
     )
     data = sampled(teacher, 64, seed=seed)
-    return run(trainer, out, schedule, data, info=ModelInfo(Path(out).resolve().name, regions=teacher.info.regions), report=report)
+    return run(
+        trainer,
+        out,
+        schedule,
+        data,
+        info=ModelInfo(Path(out).resolve().name, regions=teacher.info.regions),
+        report=report,
+    )
 
 
 def init(config: DistillConfig, teacher: DCGAN, seed: int) -> DistillState:
     """The state before the first step."""
     key, key_adapters = jax.random.split(jax.random.key(seed))
     variables = _linear_start(config.student, key)
-    pairs = zip(config.student.channels, teacher.config.channels, strict=False)  # the student's last block answers for the image alone
+    pairs = zip(
+        config.student.channels, teacher.config.channels, strict=False
+    )  # the student's last block answers for the image alone
     keys = jax.random.split(key_adapters, len(teacher.config.channels))
     adapters = [
         {"kernel": jax.random.normal(k, (i, o), jnp.float32) / i**0.5, "bias": jnp.zeros(o, jnp.float32)}
@@ -122,7 +137,9 @@ def init(config: DistillConfig, teacher: DCGAN, seed: int) -> DistillState:
     ]
     trained = {"student": variables["params"], "adapters": adapters}
     average = jax.tree.map(jnp.array, variables["params"])  # arrays of its own: the state is given away
-    return DistillState(jnp.uint32(seed), jnp.uint32(0), trained, average, variables["buffers"], _optimizer(config).init(trained))
+    return DistillState(
+        jnp.uint32(seed), jnp.uint32(0), trained, average, variables["buffers"], _optimizer(config).init(trained)
+    )
 
 
 def averaged(config: DistillConfig, state: DistillState) -> StyleGAN2:
@@ -133,19 +150,23 @@ def averaged(config: DistillConfig, state: DistillState) -> StyleGAN2:
 
 
 @partial(jax.jit, static_argnames=("config", "stage"), donate_argnames="state")
-def distill_step(config: DistillConfig, teacher: DCGAN, state: DistillState, *, stage: int) -> tuple[DistillState, dict[str, Any]]:
+def distill_step(
+    config: DistillConfig, teacher: DCGAN, state: DistillState, *, stage: int
+) -> tuple[DistillState, dict[str, Any]]:
     """One update of the blocks up to number `stage` and their adapters. The state is given away.
 
     Returns:
-      The next state, and what was lost: `hint4`, `hint8`, ... by resolution of the block, as a share of the variance of what the teacher
-      gives; in the last stage `l1`, the mean absolute difference of images.
+      The next state, and what was lost: `hint4`, `hint8`, ... by resolution of the block, as a share of the variance of
+      what the teacher gives; in the last stage `l1`, the mean absolute difference of images.
     """
     key = jax.random.fold_in(jax.random.key(state.seed), state.step)
     z = ops.normalize_2nd_moment(jax.random.normal(key, (config.batch, config.student.z_dim), jnp.float32))
     slopes, metrics = jax.grad(_loss, has_aux=True)(state.trained, config, teacher, state.buffers, z, stage)
     updates, optimizer = _optimizer(config).update(slopes, state.optimizer)
     trained: Any = optax.apply_updates(state.trained, updates)
-    rate = jnp.maximum(LATEST_RATE, 14 / (state.step + 14.0))  # a young average forgets its start: half-life 5 % of the steps
+    rate = jnp.maximum(
+        LATEST_RATE, 14 / (state.step + 14.0)
+    )  # a young average forgets its start: half-life 5 % of the steps
     average = jax.tree.map(lambda old, new: old + rate * (new - old), state.average, trained["student"])
     return state._replace(step=state.step + 1, trained=trained, average=average, optimizer=optimizer), metrics
 
@@ -171,9 +192,11 @@ def _loss(trained, config: DistillConfig, teacher: DCGAN, buffers, z: Float[Arra
 
 
 def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
-    """Fresh variables, but for a mapping that turns z and keeps its leaky ReLUs positive, and affine maps that take the shift out again.
+    """Fresh variables, but for a mapping that turns z and keeps its leaky ReLUs positive, and affine maps that take the
+    shift out again.
 
-    So the first block, linear in its style, can soon be the teacher's projection; and all others begin as plain convolutions, nearly.
+    So the first block, linear in its style, can soon be the teacher's projection; and all others begin as plain
+    convolutions, nearly.
     """
     variables = jax.jit(stylegan2.init, static_argnums=1)(key, config)
     params = variables["params"]
@@ -181,7 +204,12 @@ def _linear_start(config: StyleGAN2Config, key: Array) -> dict[str, Any]:
     for k in range(config.mapping_layers):
         layer = params["mapping"][f"fc{k}"]
         fan_in, fan_out = layer["kernel"].shape
-        turn = gain * jax.random.orthogonal(jax.random.fold_in(key, k), max(fan_in, fan_out), dtype=jnp.float32)[:fan_in, :fan_out]
+        turn = (
+            gain
+            * jax.random.orthogonal(jax.random.fold_in(key, k), max(fan_in, fan_out), dtype=jnp.float32)[
+                :fan_in, :fan_out
+            ]
+        )
         turn *= (max(fan_in, fan_out) / fan_in) ** 0.5
         layer["kernel"], layer["bias"] = turn * fan_in**0.5 / lr, (SHIFT - mean @ turn) / lr
         mean, gain = jnp.full(fan_out, SHIFT * 2**0.5, jnp.float32), 0.5**0.5  # of what the leaky ReLU gives
@@ -201,7 +229,9 @@ def _mean_latent(config: StyleGAN2Config, variables) -> Float[Array, " d"]:
 
 def _optimizer(config: DistillConfig):
     stages = [optax.schedules.linear_schedule(0.0, config.learning_rate, WARM) for _ in config.steps[:-1]]
-    last = optax.schedules.warmup_cosine_decay_schedule(0.0, config.learning_rate, WARM, max(config.steps[-1], WARM + 1))
+    last = optax.schedules.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, WARM, max(config.steps[-1], WARM + 1)
+    )
     return optax.adam(optax.schedules.join_schedules([*stages, last], config.ends[:-1]), b1=0.9, b2=0.99)
 
 
@@ -212,9 +242,17 @@ def _stage(config: DistillConfig, step: int) -> int:
 
 def _check(teacher: DCGAN, config: DistillConfig) -> None:
     student = config.student
-    if (student.resolutions[-1], student.img_channels, student.z_dim) != (teacher.size[0], teacher.config.img_channels, teacher.z_dim):
-        raise TrainingError(f"the student must have z of {teacher.z_dim} and images of {teacher.size[0]} pixels, as the teacher")
+    if (student.resolutions[-1], student.img_channels, student.z_dim) != (
+        teacher.size[0],
+        teacher.config.img_channels,
+        teacher.z_dim,
+    ):
+        raise TrainingError(
+            f"the student must have z of {teacher.z_dim} and images of {teacher.size[0]} pixels, as the teacher"
+        )
     if student.c_dim:
         raise TrainingError("training is without labels: take a student with c_dim 0")
     if len(config.steps) != len(student.channels):
-        raise TrainingError(f"steps are given for {len(config.steps)} stages, the student has {len(student.channels)} blocks")
+        raise TrainingError(
+            f"steps are given for {len(config.steps)} stages, the student has {len(student.channels)} blocks"
+        )

@@ -6,9 +6,10 @@
     samples/<images>.png  the averaged generator on the same latents
     models/<images>/      the averaged generator as an ordinary checkpoint
 
-<images> counts the real images seen. The state is saved after the rest of its snapshot, so a run killed at any moment resumes from a
-whole one, and ends bit for bit as if it had never stopped.
+<images> counts the real images seen. The state is saved after the rest of its snapshot, so a run killed at any moment
+resumes from a whole one, and ends bit for bit as if it had never stopped.
 """
+
 import dataclasses
 import json
 import os
@@ -125,7 +126,9 @@ def run(
             last = step == total or asked is not None
             if last or step % schedule.log_every == 0:
                 figures = _mean(recent)  # waits for the device, so the clock is read after it
-                log.write(count | figures | {"images_per_second": len(recent) * trainer.batch / (time.perf_counter() - began)})
+                log.write(
+                    count | figures | {"images_per_second": len(recent) * trainer.batch / (time.perf_counter() - began)}
+                )
                 recent, began = [], time.perf_counter()
             if last or step % schedule.snapshot_every == 0:
                 gen = dataclasses.replace(trainer.model(state), info=info)

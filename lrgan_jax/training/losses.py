@@ -2,10 +2,11 @@
 
 Symbols: D the discriminator's score, G the generator, a the running mean of path lengths.
 
-Source: logistic loss, Goodfellow et al. 2014, arXiv:1406.2661; R1, Mescheder et al. 2018, arXiv:1801.04406, eq. 9; path lengths and
-lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B; feature matching between images that belong
-together, Wang et al. 2018, arXiv:1711.11585, eq. 4.
+Source: logistic loss, Goodfellow et al. 2014, arXiv:1406.2661; R1, Mescheder et al. 2018, arXiv:1801.04406, eq. 9; path
+lengths and lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B; feature matching
+between images that belong together, Wang et al. 2018, arXiv:1711.11585, eq. 4.
 """
+
 from collections.abc import Callable, Sequence
 
 import jax
@@ -23,9 +24,14 @@ def generator_loss(fake: Float[Array, " n"]) -> Float[Array, ""]:
     return jnp.mean(jax.nn.softplus(-fake))
 
 
-def feature_matching(found: Sequence[Float[Array, "n ..."]], wanted: Sequence[Float[Array, "n ..."]]) -> Float[Array, ""]:
+def feature_matching(
+    found: Sequence[Float[Array, "n ..."]], wanted: Sequence[Float[Array, "n ..."]]
+) -> Float[Array, ""]:
     """Mean absolute difference of each pair of features, summed over the pairs."""
-    return sum((jnp.abs(a.astype(jnp.float32) - b).mean() for a, b in zip(found, wanted, strict=True)), jnp.zeros((), jnp.float32))
+    return sum(
+        (jnp.abs(a.astype(jnp.float32) - b).mean() for a, b in zip(found, wanted, strict=True)),
+        jnp.zeros((), jnp.float32),
+    )
 
 
 def r1(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, ""]:
@@ -38,7 +44,9 @@ def r1(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Flo
     return jnp.square(slopes).sum((1, 2, 3)).mean()
 
 
-def path_length(f: Callable[[Array], Array], ws: Float[Array, "l d"], direction: Float[Array, "h w c"]) -> Float[Array, ""]:
+def path_length(
+    f: Callable[[Array], Array], ws: Float[Array, "l d"], direction: Float[Array, "h w c"]
+) -> Float[Array, ""]:
     """|J^T y| at one latent, root mean square over its layers, where y is `direction`, standard normal, over sqrt(H W).
 
     Args:

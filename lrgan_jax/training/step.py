@@ -1,10 +1,12 @@
 """One training step, a pure function of the state, and the same on one device or many.
 
-Every sample has a random key of its own, made from the seed, the step and its number in the batch. So a batch split over devices
-trains as the whole one does, but for rounding; and a run that resumes from its state goes on as if it had never stopped.
+Every sample has a random key of its own, made from the seed, the step and its number in the batch. So a batch split
+over devices trains as the whole one does, but for rounding; and a run that resumes from its state goes on as if it had
+never stopped.
 
 Source: Karras et al. 2020, arXiv:1912.04958 (losses, lazy regularisation, appendix B); arXiv:2006.06676 (augmentation).
 """
+
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -29,7 +31,8 @@ PATH_DECAY = 0.01  # of the running mean path length, a measurement
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that fixes a training run but its data; hashable, so it is static under `jit`. ValueError on numbers that make no sense.
+    """Everything that fixes a training run but its data; hashable, so it is static under `jit`. ValueError on numbers
+    that make no sense.
 
     Attributes:
       batch: images a step, over all devices; each device's share is made of whole groups (see `DiscriminatorConfig`).
@@ -37,7 +40,8 @@ class TrainConfig:
       r1_gamma, r1_every: weight of R1 and the steps between two of its terms, which count so many times as much.
       path_weight, path_every: the same for path lengths; weight 0 leaves them out.
       mixing: share of images made from two latents, one for the first layers and one for the rest.
-      match: weight of feature matching, where the data tell which z each image belongs to. The generator then makes its images of these z.
+      match: weight of feature matching, where the data tell which z each image belongs to. The generator then makes its
+        images of these z.
       average_images: half-life of the averaged generator, in images.
       augment_target: mean sign of D(real) that augmentation aims for, None for none. Wanted where data are few.
       precision: of the networks' layers in the main losses; weights, mapping, regularisers and images stay float32.
@@ -71,7 +75,10 @@ class TrainConfig:
 
 
 class TrainState(NamedTuple):
-    """All that a run remembers. `signs` is the mean sign of D(real) over recent batches, which augmentation steers by."""
+    """All that a run remembers.
+
+    `signs` is the mean sign of D(real) over recent batches, which augmentation steers by.
+    """
 
     seed: Int[Array, ""]
     step: Int[Array, ""]
@@ -98,9 +105,16 @@ def init(config: TrainConfig, seed: int, *, start: StyleGAN2 | None = None) -> T
     first, second = _optimizers(config)
     zeros = [jnp.zeros((), jnp.float32) for _ in range(3)]  # an array each: the state is donated
     return TrainState(
-        jnp.uint32(seed), jnp.uint32(0), params, critic, jax.tree.map(jnp.array, params), buffers, first.init(params), second.init(critic),
+        jnp.uint32(seed),
+        jnp.uint32(0),
+        params,
+        critic,
+        jax.tree.map(jnp.array, params),
+        buffers,
+        first.init(params),
+        second.init(critic),
         *zeros,
-    )  # fmt: skip
+    )
 
 
 def averaged(config: TrainConfig, state: TrainState) -> StyleGAN2:
@@ -125,8 +139,8 @@ def train_step(
       mesh: one axis, named `batch`, over which `reals` is split. reals: in [-1, 1]. The state is given away.
       latents: of the images to match (`config.match`); others are made of random ones.
     Returns:
-      The next state, and scalars: `loss_g`, `loss_d`, mean scores, `signs`, `augment_p`; with a regulariser `r1` or `path_length`; with
-      latents `matched`, and `l1`, the mean absolute difference of images.
+      The next state, and scalars: `loss_g`, `loss_d`, mean scores, `signs`, `augment_p`; with a regulariser `r1` or
+      `path_length`; with latents `matched`, and `l1`, the mean absolute difference of images.
     """
 
     reals, latents = jax.tree.map(jnp.float32, (reals, latents))
@@ -140,17 +154,27 @@ def train_step(
         return state._replace(step=state.step + 1), of_d | of_g
 
     split = PartitionSpec(AXIS)
-    return jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec(), split, split), out_specs=PartitionSpec())(state, reals, latents)
+    return jax.shard_map(local, mesh=mesh, in_specs=(PartitionSpec(), split, split), out_specs=PartitionSpec())(
+        state, reals, latents
+    )
 
 
-def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool) -> tuple[TrainState, Metrics]:
+def _update_discriminator(
+    config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool
+) -> tuple[TrainState, Metrics]:
     made, _ = jax.vmap(partial(_generate, config, state.generator, state.buffers))(keys, latents)
     # Reals first, so that groups never mix the two.
-    images = _augmented(config, state, jnp.concatenate([_derived(keys, 1), _derived(keys, 2)]), jnp.concatenate([reals, made]))
+    images = _augmented(
+        config, state, jnp.concatenate([_derived(keys, 1), _derived(keys, 2)]), jnp.concatenate([reals, made])
+    )
 
     def loss(params):
         real, fake = jnp.split(_score(config, params, images)[0], 2)
-        metrics = {"loss_d": losses.discriminator_loss(real, fake), "score_real": real.mean(), "score_fake": fake.mean()}
+        metrics = {
+            "loss_d": losses.discriminator_loss(real, fake),
+            "score_real": real.mean(),
+            "score_fake": fake.mean(),
+        }
         metrics["signs"] = jnp.sign(real).mean()
         total = metrics["loss_d"]
         if regularise:
@@ -166,12 +190,17 @@ def _update_discriminator(config: TrainConfig, state: TrainState, keys, reals, l
         signs = SIGN_DECAY * signs + (1 - SIGN_DECAY) * metrics["signs"]
         p = adapted(p, signs, config.augment_target, config.batch)
     state = state._replace(
-        discriminator=optax.apply_updates(state.discriminator, updates), discriminator_optimizer=optimizer, signs=signs, augment_p=p
+        discriminator=optax.apply_updates(state.discriminator, updates),
+        discriminator_optimizer=optimizer,
+        signs=signs,
+        augment_p=p,
     )
     return state, metrics | {"augment_p": p}
 
 
-def _update_generator(config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool) -> tuple[TrainState, Metrics]:
+def _update_generator(
+    config: TrainConfig, state: TrainState, keys, reals, latents, regularise: bool
+) -> tuple[TrainState, Metrics]:
     def loss(params):
         images, w = jax.vmap(partial(_generate, config, params, state.buffers))(keys, latents)
         images = _augmented(config, state, _derived(keys, 1), images)
@@ -184,10 +213,14 @@ def _update_generator(config: TrainConfig, state: TrainState, keys, reals, laten
             metrics["matched"] = losses.feature_matching([images, *features], [reals, *wanted])
             total = total + config.match * metrics["matched"]
         if regularise:
-            lengths = jax.vmap(partial(_path_length, config, params, state.buffers))(keys[::2])  # half the batch is enough
+            lengths = jax.vmap(partial(_path_length, config, params, state.buffers))(
+                keys[::2]
+            )  # half the batch is enough
             metrics["path_length"] = lengths.mean()
             now = lax.stop_gradient(lax.pmean(lengths.mean(), AXIS))
-            path_mean = jnp.where(path_mean == 0, now, _towards(path_mean, now, PATH_DECAY))  # the first one begins it, not 0
+            path_mean = jnp.where(
+                path_mean == 0, now, _towards(path_mean, now, PATH_DECAY)
+            )  # the first one begins it, not 0
             total = total + config.path_weight * config.path_every * jnp.square(lengths - path_mean).mean()
         return lax.pmean(total, AXIS), (path_mean, lax.pmean(w.mean(0), AXIS), lax.pmean(metrics, AXIS))
 
@@ -200,7 +233,9 @@ def _update_generator(config: TrainConfig, state: TrainState, keys, reals, laten
     seen = (state.step + 1).astype(jnp.float32) * config.batch
     rate = 1 - 0.5 ** (config.batch / jnp.minimum(config.average_images, 0.05 * seen))
     average = jax.tree.map(lambda old, new: _towards(old, new, rate), state.average, params)
-    state = state._replace(generator=params, average=average, buffers=buffers, generator_optimizer=optimizer, path_mean=path_mean)
+    state = state._replace(
+        generator=params, average=average, buffers=buffers, generator_optimizer=optimizer, path_mean=path_mean
+    )
     return state, metrics
 
 
@@ -234,7 +269,9 @@ def _synthesize(config: TrainConfig, params, buffers, key, ws: Float[Array, "l d
     return stylegan2.synthesize(config.generator, variables, ws[None], "random", key)[0]
 
 
-def _generate(config: TrainConfig, params, buffers, key, z: Float[Array, " z"] | None) -> tuple[Float[Array, "h w c"], Float[Array, " d"]]:
+def _generate(
+    config: TrainConfig, params, buffers, key, z: Float[Array, " z"] | None
+) -> tuple[Float[Array, "h w c"], Float[Array, " d"]]:
     """One image with noise of its own, and its w; of a random latent where none is given."""
     key_w, key_noise = jax.random.split(key)
     ws, w = _latent(config, params, buffers, key_w, z)
@@ -252,7 +289,9 @@ def _path_length(config: TrainConfig, params, buffers, key) -> Float[Array, ""]:
 
 def _score(config: TrainConfig, params, images) -> tuple[Float[Array, " n"], list[Array]]:
     """Scores, and features of every block."""
-    scores, features = discriminator.score_and_features(config.discriminator, _cast(config, params), _cast(config, images))
+    scores, features = discriminator.score_and_features(
+        config.discriminator, _cast(config, params), _cast(config, images)
+    )
     return scores.astype(jnp.float32), features
 
 

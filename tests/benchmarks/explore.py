@@ -1,7 +1,10 @@
-"""How long the panel takes in a real browser, and the README's picture of it: `python -m tests.benchmarks.explore [PICTURE.png]`.
+"""How long the panel takes in a real browser, and the README's picture of it: `python -m tests.benchmarks.explore
+[PICTURE.png]`.
 
-From letting go of a box to seeing sliders, and from moving a slider to seeing its picture; medians over several, once compiled.
+From letting go of a box to seeing sliders, and from moving a slider to seeing its picture; medians over several, once
+compiled.
 """
+
 import secrets
 import sys
 import threading
@@ -30,8 +33,10 @@ def main() -> None:
             page.goto(server.url)
             page.wait_for_selector(".image[src]")
             found, moved = zip(*(measure(page) for _ in range(TIMES + 1)), strict=True)
-            print(f"{model}: sliders after {1000 * median(found[1:]):.0f} ms, first {found[0]:.1f} s; "
-                  f"a slider's picture after {1000 * median(moved[1:]):.0f} ms")  # fmt: skip
+            print(
+                f"{model}: sliders after {1000 * median(found[1:]):.0f} ms, first {found[0]:.1f} s; "
+                f"a slider's picture after {1000 * median(moved[1:]):.0f} ms"
+            )
             if model == "faces-dcgan" and len(sys.argv) > 1:
                 picture(page, sys.argv[1])
         server.shutdown()
@@ -43,7 +48,9 @@ def measure(page) -> tuple[float, float]:
     start = time.perf_counter()
     page.wait_for_selector(".row")
     found = time.perf_counter() - start
-    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)"
+    )
     start = time.perf_counter()
     move(page, 0, 0.5)
     moved = time.perf_counter() - start
@@ -60,7 +67,9 @@ def picture(page, path: str) -> None:
     move(page, 0, 0.8)
     page.get_by_role("button", name="eyes", exact=True).click()
     page.wait_for_function("() => document.querySelectorAll('section').length === 2")
-    page.wait_for_function("() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)"
+    )
     page.screenshot(path=path)
 
 

@@ -1,8 +1,10 @@
-"""Find, measure and write the named directions of the embedded models, and a sheet of strips: python tests/benchmarks/named.py MODEL
+"""Find, measure and write the named directions of the embedded models, and a sheet of strips: python
+tests/benchmarks/named.py MODEL
 
-Each row of RECIPES was chosen by looking at sheets of what `find_directions` gives for the mean over many near-frontal faces. What is
-measured, on other faces, goes into the file's `measure`. Takes minutes; overwrites what is there.
+Each row of RECIPES was chosen by looking at sheets of what `find_directions` gives for the mean over many near-frontal
+faces. What is measured, on other faces, goes into the file's `measure`. Takes minutes; overwrites what is there.
 """
+
 import dataclasses
 import sys
 from pathlib import Path
@@ -71,26 +73,37 @@ TRUNCATION = {"faces-dcgan": 1.0, "faces64": 0.7}
 def main(model: str) -> None:
     gen, truncation = checkpoint.load(model), TRUNCATION[model]
     found_on, measured_on, shown_on = (
-        near_frontal(gen, jax.random.key(seed), num, truncation=truncation) for seed, num in (FOUND_ON, MEASURED_ON, SHOWN_ON)
+        near_frontal(gen, jax.random.key(seed), num, truncation=truncation)
+        for seed, num in (FOUND_ON, MEASURED_ON, SHOWN_ON)
     )
     folder = checkpoint.find(model) / "directions"
     folder.mkdir(exist_ok=True)
     rows = []
     for name, recipe in sorted(RECIPES[model].items()):
-        found = find_directions(gen, found_on, _mask(gen, recipe.region), layers=recipe.layers, num=8, mu=recipe.mu)[recipe.index]
+        found = find_directions(gen, found_on, _mask(gen, recipe.region), layers=recipe.layers, num=8, mu=recipe.mu)[
+            recipe.index
+        ]
         ws, moves, sizes, leaks = _moved(gen, measured_on, found, recipe, 0.02)
         effects = _effects(gen, ws, moves, sizes)
         far = _moved(gen, measured_on, found, recipe, FULL_CHANGE)[2]
         low, high = -float(np.median(far[:, 0])), float(np.median(far[:, 1]))
         leak = [round(float(x), 4) for x in median_interval(leaks)]
         measure = Measure(
-            recipe.meaning, leak[0], (leak[1], leak[2]), **effects, found_on=FOUND_ON, measured_on=MEASURED_ON,
-            truncation=truncation, index=recipe.index,
-        )  # fmt: skip
+            recipe.meaning,
+            leak[0],
+            (leak[1], leak[2]),
+            **effects,
+            found_on=FOUND_ON,
+            measured_on=MEASURED_ON,
+            truncation=truncation,
+            index=recipe.index,
+        )
         path: Path = folder / f"{name}.npz"
         path.unlink(missing_ok=True)
         reach = round(low, 2), round(high, 2)
-        named = dataclasses.replace(found, vectors=recipe.sign * found.vectors, step_range=reach, region=recipe.region, measure=measure)
+        named = dataclasses.replace(
+            found, vectors=recipe.sign * found.vectors, step_range=reach, region=recipe.region, measure=measure
+        )
         named.save(path)
         print(name, (low, high), measure, flush=True)
         shown = to_ws(gen, shown_on).array
@@ -111,8 +124,10 @@ def sheet(rows, names: list[str]) -> Image.Image:
 
 
 def _mask(gen, region: str):
-    return shapes_mask({"size": 64, "boxes": BOXES[region]}, gen.size[0]) if region in BOXES else region_mask(
-        region, gen.size[0], gen.info.regions
+    return (
+        shapes_mask({"size": 64, "boxes": BOXES[region]}, gen.size[0])
+        if region in BOXES
+        else region_mask(region, gen.size[0], gen.info.regions)
     )
 
 
@@ -129,13 +144,20 @@ def _moved(gen, latents, found: Directions, recipe: Recipe, change: float):
 def _effects(gen, ws, move, sizes) -> dict[str, Any]:
     """Mean difference between both ends: of the expression that changes most, and of the landmarks that move most."""
     there = networks()
-    back, forth = (render(gen, jnp.stack([w + sign * size * move for w, size in zip(ws, sizes[:, k], strict=True)]))
-                   for k, sign in ((0, -1), (1, 1)))  # fmt: skip
-    feeling = np.asarray(face_expressions(there["face_expression"], forth) - face_expressions(there["face_expression"], back)).mean(0)
+    back, forth = (
+        render(gen, jnp.stack([w + sign * size * move for w, size in zip(ws, sizes[:, k], strict=True)]))
+        for k, sign in ((0, -1), (1, 1))
+    )
+    feeling = np.asarray(
+        face_expressions(there["face_expression"], forth) - face_expressions(there["face_expression"], back)
+    ).mean(0)
     shift = np.asarray(face_landmarks(there["face_landmarks"], forth) - face_landmarks(there["face_landmarks"], back))
     moved = {name: float(np.linalg.norm(shift[:, part], axis=-1).mean()) for name, part in LANDMARKS.items()}
     most, part = int(np.abs(feeling).argmax()), max(moved, key=lambda name: moved[name])
-    return {"expression": {EXPRESSIONS[most]: round(float(feeling[most]), 3)}, "landmarks": {part: round(moved[part], 4)}}
+    return {
+        "expression": {EXPRESSIONS[most]: round(float(feeling[most]), 3)},
+        "landmarks": {part: round(moved[part], 4)},
+    }
 
 
 if __name__ == "__main__":

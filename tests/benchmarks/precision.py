@@ -1,13 +1,16 @@
-"""What lower precision of the tangents costs: subspace angles between the directions that follow from it and those of full float32.
+"""What lower precision of the tangents costs: subspace angles between the directions that follow from it and those of
+full float32.
 
     python tests/benchmarks/precision.py [MODEL ...]
 
-GPUs and TPUs round the inputs of every product inside the generator to TF32 (10 bits of fraction) or bfloat16 (7) and add up in float32.
-A CPU does not, so here the inputs of each convolution and product are rounded by `lax.reduce_precision`, in the image and in its
-tangents alike; the Grams and all that follows are as ever. Printed for each precision and region, over some latents: the relative error
-of the Gram (Frobenius), the largest angle between the attribute spaces and the angle between the best frontier directions, and what the
-inexact direction leaks more than the exact one at the same change, to first order.
+GPUs and TPUs round the inputs of every product inside the generator to TF32 (10 bits of fraction) or bfloat16 (7) and
+add up in float32. A CPU does not, so here the inputs of each convolution and product are rounded by
+`lax.reduce_precision`, in the image and in its tangents alike; the Grams and all that follows are as ever. Printed for
+each precision and region, over some latents: the relative error of the Gram (Frobenius), the largest angle between the
+attribute spaces and the angle between the best frontier directions, and what the inexact direction leaks more than the
+exact one at the same change, to first order.
 """
+
 import sys
 from functools import partial
 from pathlib import Path
@@ -74,12 +77,18 @@ def main(models) -> None:
                 for n in range(LATENTS):
                     spaces = [a.candidates["attribute"].vectors[n, r, :LEADING] for a in (truth, answer)]
                     best = [np.asarray(a.candidates["frontier"].vectors[n, r, :1], np.float64) for a in (truth, answer)]
-                    ratio = [float((v @ exact.outside[n, r] @ v.T / (v @ exact.inside[n, r] @ v.T))[0, 0]) for v in best]
+                    ratio = [
+                        float((v @ exact.outside[n, r] @ v.T / (v @ exact.inside[n, r] @ v.T))[0, 0]) for v in best
+                    ]
                     error = np.linalg.norm(found.inside[n, r] - exact.inside[n, r]) / np.linalg.norm(exact.inside[n, r])
                     rows.append((error, angle(*spaces), angle(*best), ratio[1] / ratio[0]))
                 error, space, direction, leak = np.median(rows, axis=0)
-                print(f"{name:12} {precision:9} {region:12} Gram {error:.1e}, {LEADING} leading attributes {space:5.2f} deg, "
-                      f"frontier {direction:5.2f} deg, leak x {leak:.3f}", flush=True)  # fmt: skip
+                print(
+                    f"{name:12} {precision:9} {region:12} Gram {error:.1e}, {LEADING} leading "
+                    f"attributes {space:5.2f} deg, "
+                    f"frontier {direction:5.2f} deg, leak x {leak:.3f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Robust PCA against the authors' solver on one 512x512 Gram, timed in one run: python tests/benchmarks/rpca.py
 
-Theirs is the released loop in plain NumPy, float64 with a full SVD each step; ten of its steps are timed, and multiplied by the
-stored number of steps. For times that compare, give both one core (taskset -c 0, OPENBLAS_NUM_THREADS=1).
+Theirs is the released loop in plain NumPy, float64 with a full SVD each step; ten of its steps are timed, and
+multiplied by the stored number of steps. For times that compare, give both one core (taskset -c 0,
+OPENBLAS_NUM_THREADS=1).
 """
 
 import json
@@ -16,7 +17,8 @@ from lrgan_jax.rpca import robust_pca
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "public" / "rpca"
 STEPS = 10
-# Their L at lam = 1 / sqrt(512) is not stored; this is its objective after their 768 steps, from a full run of the loop below.
+# Their L at lam = 1 / sqrt(512) is not stored; this is its objective after their 768 steps, from a full run of the loop
+# below.
 THEIR_OBJECTIVE = 115.44588764
 
 
@@ -80,13 +82,22 @@ def main():
 
                 first, _ = seconds(ours)
                 taken, split = min((seconds(ours) for _ in range(3)), key=lambda pair: pair[0])
-            # At its rank: stored in float32, L has roundings for its other eigenvalues, which the nuclear norm would add up.
+            # At its rank: stored in float32, L has roundings for its other eigenvalues, which the nuclear norm would
+            # add up.
             values, U = np.linalg.eigh(np.asarray(split.low_rank, np.float64))
             values[np.argsort(-np.abs(values))[int(split.rank) :]] = 0
             low_rank = (U * values) @ U.T
             label = f"{np.dtype(dtype).name}, tol {tol:.0e}" + ("" if split.converged else ", not yet")
             figures = (int(split.num_steps), f"{taken:.2f}", f"{max(first - taken, 0):.1f}", f"{theirs / taken:.0f}")
-            print(row.format(label, *figures, f"{objective(low_rank, gram, lam):.8f}", f"{gap(split, gram, lam):.1e}", int(split.rank)))
+            print(
+                row.format(
+                    label,
+                    *figures,
+                    f"{objective(low_rank, gram, lam):.8f}",
+                    f"{gap(split, gram, lam):.1e}",
+                    int(split.rank),
+                )
+            )
 
 
 if __name__ == "__main__":

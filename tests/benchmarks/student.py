@@ -1,8 +1,11 @@
-"""What faces64's card says of its images, beside those of the DCGAN it learnt from: python tests/benchmarks/student.py [MODEL ...]
+"""What faces64's card says of its images, beside those of the DCGAN it learnt from: python tests/benchmarks/student.py
+[MODEL ...]
 
-Printed for each model: the sliced Wasserstein distance to held-out samples of the data, the mean absolute difference from the DCGAN's
-image of the same z, and path lengths. `pairs.webp` shows rows of the DCGAN's images, each above those of the models, for the same z.
+Printed for each model: the sliced Wasserstein distance to held-out samples of the data, the mean absolute difference
+from the DCGAN's image of the same z, and path lengths. `pairs.webp` shows rows of the DCGAN's images, each above those
+of the models, for the same z.
 """
+
 import sys
 from pathlib import Path
 
@@ -31,7 +34,9 @@ def path_lengths(gen):
     length = jax.jit(lambda ws, y: losses.path_length(image_function(gen), ws, y))
     ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(9), LENGTHS))).array
     shape = (gen.size[0], gen.size[0], 3)
-    return np.array([length(w, jax.random.normal(jax.random.fold_in(jax.random.key(3), k), shape)) for k, w in enumerate(ws)])
+    return np.array(
+        [length(w, jax.random.normal(jax.random.fold_in(jax.random.key(3), k), shape)) for k, w in enumerate(ws)]
+    )
 
 
 def main(names) -> None:
@@ -46,8 +51,13 @@ def main(names) -> None:
         gen = checkpoint.load(name)
         found, lengths = np.asarray(render(gen, to_ws(gen, gen.mapping(z)))), path_lengths(gen)
         distance = sliced_wasserstein(made(gen, COMPARED), held_out)
-        print(name, {size: round(far, 1) for size, far in distance.items()}, f"l1 {np.abs(found - wanted).mean():.3f}",
-              f"path length {lengths.mean():.3f}, deviation {lengths.std() / lengths.mean():.0%}", flush=True)  # fmt: skip
+        print(
+            name,
+            {size: round(far, 1) for size, far in distance.items()},
+            f"l1 {np.abs(found - wanted).mean():.3f}",
+            f"path length {lengths.mean():.3f}, deviation {lengths.std() / lengths.mean():.0%}",
+            flush=True,
+        )
         rows.append(found)
     bands = [row[k * COLUMNS : (k + 1) * COLUMNS] for k in range(BANDS) for row in rows]
     Image.fromarray(images.grid(bands)).save("pairs.webp", quality=90)

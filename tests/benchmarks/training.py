@@ -1,10 +1,13 @@
-"""Images a second in training, against the same networks and schedule in plain PyTorch, in one run on an otherwise idle machine.
+"""Images a second in training, against the same networks and schedule in plain PyTorch, in one run on an otherwise idle
+machine.
 
     python tests/benchmarks/training.py [--batch N]
 
-Both train a small generator against a discriminator of channel base 512: logistic loss, R1 every 16 steps, path lengths every 8, style
-mixing, random noise, averaged weights, Adam. A schedule of 16 steps is timed; the data are at hand before.
+Both train a small generator against a discriminator of channel base 512: logistic loss, R1 every 16 steps, path lengths
+every 8, style mixing, random noise, averaged weights, Adam. A schedule of 16 steps is timed; the data are at hand
+before.
 """
+
 import argparse
 import sys
 import time
@@ -22,7 +25,9 @@ from lrgan_jax.generators import StyleGAN2Config  # noqa: E402
 from lrgan_jax.training import DiscriminatorConfig, TrainConfig  # noqa: E402
 from lrgan_jax.training import step as steps  # noqa: E402
 
-GENERATOR = StyleGAN2Config((128, 128, 64, 32, 16), z_dim=100, w_dim=128, mapping_layers=4, mapping_features=128, embed_features=0)
+GENERATOR = StyleGAN2Config(
+    (128, 128, 64, 32, 16), z_dim=100, w_dim=128, mapping_layers=4, mapping_features=128, embed_features=0
+)
 CRITIC = (128, 64, 32, 16, 8)
 STEPS = 16
 
@@ -98,8 +103,10 @@ def main() -> None:
     rows = {"ours": ours(batch), "PyTorch": pytorch(batch)}
     for name, seconds in rows.items():
         print(f"{name:8} {STEPS * batch / seconds:6.1f} images a second")
-    print(f"ours is {rows['PyTorch'] / rows['ours']:.2f} times as fast, on {jax.devices()[0].device_kind}, "
-          f"jax {jax.__version__}, torch {torch.__version__}")  # fmt: skip
+    print(
+        f"ours is {rows['PyTorch'] / rows['ours']:.2f} times as fast, on {jax.devices()[0].device_kind}, "
+        f"jax {jax.__version__}, torch {torch.__version__}"
+    )
 
 
 if __name__ == "__main__":
