@@ -42,8 +42,8 @@ sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.masks panel.found panel.code panel.studio panel.widget panel.server panel
-compare.stages compare.setup compare.kept compare.methods compare.effects compare.walks compare.experiment compare.figures
-compare.plane compare.page
+compare.stages compare.setup compare.kept compare.methods compare.effects compare.walks compare.experiment
+compare.figures compare.plane compare.page
 compare
 bench
 __init__
