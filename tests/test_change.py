@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from lrgan_jax.metrics import region_change, spread_over_layers, step_for_change, steps, steps_for_change
+from lrgan_jax.layers import spread
+from lrgan_jax.metrics import region_change, step_for_change, steps, steps_for_change
 from tests.tolerances import EXACT, rounding
 
 SHAPE = (4, 6, 3)
@@ -266,7 +267,7 @@ def test_directions_may_move_some_layers_only():
     """ws [L, d] and a direction of that shape, zero where the latent stays."""
     ws = jnp.array(np.random.default_rng(3).standard_normal((3, 2)), jnp.float32)
     f = Partial(lambda w: jnp.sum(w, 0)[0] * jnp.ones(SHAPE))
-    (direction,) = spread_over_layers(jnp.array([[2.0, 1.0]]), ws, (0, 2))
+    (direction,) = spread(jnp.array([[2.0, 1.0]]), (0, 2), len(ws))
     check_step(step_for_change(f, ws, direction, jnp.array(MASK), 0.16), 0.4 / 4, 0.16)
 
 
@@ -292,4 +293,4 @@ def test_spreading_puts_the_vector_on_the_chosen_layers(layers):
     vectors = np.random.default_rng(4).standard_normal((2, 5)).astype(np.float32)
     expected = np.zeros((2, 4, 5), np.float32)
     expected[:, list(range(4) if layers is None else layers)] = vectors[:, None]
-    np.testing.assert_allclose(spread_over_layers(jnp.array(vectors), jnp.zeros((4, 5)), layers), expected, **EXACT)
+    np.testing.assert_allclose(spread(jnp.array(vectors), layers, 4), expected, **EXACT)

@@ -12,7 +12,7 @@ layers      what these are made of
 """
 
 from lrgan_jax.metrics.angles import principal_angles
-from lrgan_jax.metrics.change import Change, region_change, spread_over_layers
+from lrgan_jax.metrics.change import Change, region_change
 from lrgan_jax.metrics.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.metrics.faces import (
     EXPRESSIONS,
@@ -51,7 +51,6 @@ __all__ = [
     "principal_angles",
     "region_change",
     "sliced_wasserstein",
-    "spread_over_layers",
     "step_for_change",
     "steps_for_change",
 ]

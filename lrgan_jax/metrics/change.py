@@ -3,15 +3,12 @@
 Image values span [-1, 1], so a change of 0.02 is a root mean square of 0.14, 18 of 255 grey levels.
 """
 
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.layers import spread
 
 
 class Change(NamedTuple):
@@ -33,11 +30,3 @@ def region_change(
         return jnp.sum(squared * weights) / jnp.maximum(weights.sum(), 1e-6)
 
     return Change(over(mask), over(1 - mask))
-
-
-@partial(jax.jit, static_argnames="layers")
-def spread_over_layers(vectors: Float[Array, "k *layers d"], ws: Float[Array, "l d"], layers: tuple[int, ...] | None):
-    """Directions [k, d] or [k, L, d] as moves of ws, [k, L, d]: as they are on the chosen layers, zero on
-    the others.
-    """
-    return spread(vectors, layers, len(ws))
