@@ -32,6 +32,11 @@ class StyleGAN3(Generator):
 class Holder(nn.Module):
     """Parameters and buffers (a name and a tensor) under one name, no arithmetic."""
 
+    kernel: torch.Tensor
+    weight: nn.Parameter
+    bias: nn.Parameter
+    const: nn.Parameter
+
     def __init__(self, *buffers, **parameters):
         super().__init__()
         for name, tensor in parameters.items():
@@ -156,6 +161,8 @@ class ConvLayer(nn.Module):
     The old one keeps the kernels of upsampling layers reversed.
     """
 
+    noise: torch.Tensor
+
     def __init__(
         self,
         in_channels,
@@ -262,7 +269,9 @@ class Genforce(nn.Module):
         for name, layer in self.mapping.named_children():
             w = layer(w) if name.startswith("dense") else w
         layers, image = dict(self.synthesis.named_children()), None
-        x = self.synthesis.early_layer.const.expand(len(w), -1, -1, -1)
+        first = layers["early_layer"]
+        assert isinstance(first, Holder)
+        x = first.const.expand(len(w), -1, -1, -1)
         for k in range(len(self.sizes)):
             residual = layers.get(f"residual{k}")
             gain = 1.0 if residual is None else math.sqrt(0.5)

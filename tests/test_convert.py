@@ -364,6 +364,7 @@ def test_other_tensorflow_networks_are_refused(refusal):
         (network, {"components": [1]}, "no dict"),
         (network, {"static_kwargs": [1]}, "static_kwargs"),
     ):
+        assert part.state is not None
         assert said in refusal(dataclasses.replace(part, state=part.state | change))
 
 

@@ -16,6 +16,7 @@ from tolerances import PARITY, worst
 
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.convert.check.verify import verify
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
 from lrgan_jax.convert.write import back, torch_writer
 from lrgan_jax.foreign import containers
 from lrgan_jax.foreign.allowed import Record, StateDict
@@ -247,6 +248,7 @@ def test_a_pickled_network_inside_a_larger_module_has_its_own_settings(tmp_path)
         inner, name="Wrapper", state={"_parameters": {}, "_buffers": {}, "_modules": {"net": inner}}
     )
     network, remark = find_network({"ema": outer})
+    assert isinstance(network, StyleGAN2Network)
     assert network.settings["conv_clamp"] == 2.0 and "'ema.net'" in remark
     assert not list(network.check(dataclasses.replace(SMALL, conv_clamp=2.0)))
     assert any("conv_clamp is 2.0" in problem for problem in network.check(SMALL))
@@ -345,6 +347,7 @@ def test_of_our_own_settings_those_that_are_not_there_are_said():
     state = StateDict(nvidia())
     state.attributes = {"_metadata": {"": {"lrgan_jax": {"conv_clamp": 2.0}}}}
     network, _ = find_network(state)
+    assert isinstance(network, StyleGAN2Network)
     assert network.settings == {"conv_clamp": 2.0} and network.untold == ("mapping_lr",)
 
 

@@ -142,7 +142,7 @@ class Outer:
 
 
 class Words(list):
-    pass
+    kind: str
 
 
 class Table(dict):

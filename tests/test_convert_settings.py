@@ -6,6 +6,7 @@ Hammer's and the TensorFlow code's arguments may only be refused, or be among th
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -264,7 +265,7 @@ def tensorflow_tree(gen, arguments):
     [(hammer_tree, HAMMER, HAMMER_HARMLESS), (tensorflow_tree, TENSORFLOW, TENSORFLOW_HARMLESS)],
     ids=["Hammer", "TensorFlow"],
 )
-def test_no_altered_argument_is_accepted_wrongly(tree, arguments, harmless):
+def test_no_altered_argument_is_accepted_wrongly(tree, arguments: dict[str, Any], harmless):
     """Refused by name; or harmless, and then the very same network; or honoured, and then in the configuration."""
     gen = random_network()
     base = build(tree(gen, arguments))

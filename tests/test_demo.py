@@ -93,7 +93,7 @@ def wide(w, label):
     return jnp.tanh(jnp.concatenate(parts, axis=1) + label @ jnp.eye(2, 3))
 
 
-MAPS = np.float32(np.random.default_rng(5).standard_normal((4, 5, 3)))
+MAPS = np.random.default_rng(5).standard_normal((4, 5, 3)).astype(np.float32)
 PARTS = {name: {"size": 8, "boxes": [[0, 2 * k, 4, 2]]} for k, name in enumerate(("a", "b", "c", "d"))}
 
 

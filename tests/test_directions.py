@@ -225,7 +225,7 @@ def test_directions_can_be_walked_through():
 
 def test_directions_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        full_record().region = "nose"
+        full_record().region = "nose"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # Writing

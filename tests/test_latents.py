@@ -131,7 +131,7 @@ OTHERS = (2, 0.5, np.float32(3), np.float64(3), np.array([1.0, 2, 3], np.float32
 
 def promoted(other):
     """JAX's rule: only NumPy's 64 bits, where they are switched on, make a float32 latent float64."""
-    return np.float64 if isinstance(other, np.float64) and jax.config.jax_enable_x64 else np.float32
+    return jax.dtypes.canonicalize_dtype(np.float64) if isinstance(other, np.float64) else np.float32
 
 
 @SPACES
@@ -227,4 +227,4 @@ def test_latents_are_pytrees(space):
 
 def test_latents_are_frozen():
     with pytest.raises(AttributeError):
-        latent(W).array = None
+        latent(W).array = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, embedded_models, images, render, to_ws
@@ -71,7 +72,8 @@ def test_find_save_and_apply(lrgan, model, tmp_path):
     assert lrgan("edit", "d.npz", "--model", model, "--num-images", 2, "--out", "d.png")[0] == 0
     assert Image.open("d.png").size == ((7 * 16 + 6 * 2) * 8, (2 * 16 + 2) * 8)
     assert lrgan("edit", "d.npz", "--model", model, "--steps", 3, "--out", "d.gif")[0] == 0
-    assert Image.open("d.gif").n_frames == 4  # there and back again
+    film = Image.open("d.gif")
+    assert isinstance(film, GifImageFile) and film.n_frames == 4  # there and back again
 
 
 def test_images_keep_their_numbers(lrgan, model):

@@ -47,7 +47,7 @@ def test_each_belongs_to_its_model_and_says_what_it_does(faces, model, name):
     assert np.linalg.norm(found.vectors) == pytest.approx(1, abs=1e-6)
     assert all(0 <= layer < gen.num_ws for layer in found.layers or ())
     assert found.step_range[0] < 0 < found.step_range[1]
-    assert found.measure.meaning and 0 < found.measure.leak < 1
+    assert found.measure.meaning and found.measure.leak is not None and 0 < found.measure.leak < 1
     assert set(found.measure.found_on) != set(found.measure.measured_on)
 
 

@@ -479,7 +479,7 @@ def test_the_widget_carries_questions_and_answers(small_stylegan2, faces, monkey
     assert [reply["id"] for reply in sent] == ["a-0", "a-1", "a-2"] and "error" in sent[2]
     found = panel.directions["drawn"]
     np.testing.assert_array_equal(panel.edited, lr.edit(lr.to_ws(small_stylegan2, faces[1:2]), found, [1.0, 0.0]))
-    assert "render" in panel._esm and ".lrgan-panel" in panel._css
+    assert "render" in panel._esm and ".lrgan-panel" in str(panel._css)
 
 
 def test_the_widget_chooses_faces(small_stylegan2):

@@ -17,6 +17,7 @@ from lrgan_jax.__main__ import main
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.convert.check import layers as peer
 from lrgan_jax.convert.check.verify import TOLERANCE
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
 from lrgan_jax.foreign import containers
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 
@@ -208,6 +209,7 @@ def test_a_reader_that_overlooks_an_attribute_is_found_out(name, checkout):
         assert "its code fails" in str(error)
     else:
         assert errors["image"] > TOLERANCE
+    assert isinstance(network, StyleGAN2Network)
     assert list(network.check(config)) or attribute == "use_noise"  # and the reader itself does not overlook it
 
 

@@ -510,7 +510,7 @@ def reals_of(config, k):
 
 
 def after(config, num_steps, num_devices=1, *, always=False, latents=None):
-    state = steps.init(config, 0)
+    state, metrics = steps.init(config, 0), {}
     for k in range(num_steps):
         due = {"regularise_r1": always or k % 2 == 1, "regularise_path": always or k % 2 == 1}
         state, metrics = steps.train_step(config, mesh(num_devices), state, reals_of(config, k), latents, **due)

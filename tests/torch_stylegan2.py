@@ -176,6 +176,8 @@ class MappingNetwork(nn.Module):
 class SynthesisLayer(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; doubles the size when up is 2."""
 
+    noise_const: torch.Tensor
+
     def __init__(
         self,
         in_channels,
