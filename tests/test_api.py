@@ -17,7 +17,7 @@ ROOT = Path(lrgan_jax.__file__).parent
 # The house from the bottom to the top, a floor a line or two: a module may import what stands before it. Rooms whose
 # files know one another in one order only are written out; of the others any file may know those of its own room.
 ORDER = """
-base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory base.pictures
+base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.pictures regions layers
@@ -37,7 +37,7 @@ pages.kit pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial
 training.distillation training
-sweep.errors sweep.ahead sweep.block sweep.store sweep.plan sweep.population sweep.processes sweep.devices sweep.loop
+sweep.errors sweep.block sweep.store sweep.plan sweep.population sweep.processes sweep.devices sweep.loop
 sweep.merge
 sweep.results sweep
 demo.edits demo.page demo

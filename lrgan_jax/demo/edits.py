@@ -10,13 +10,14 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.base import linalg
+from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
-from lrgan_jax.targets import check_finite, pair_grams
+from lrgan_jax.targets import Pairs, check_finite, pair_grams
 
 COMPARED = ("frontier", "constrained", "projected", "attribute")
 OURS, PLAIN = COMPARED.index("frontier"), COMPARED.index("attribute")
@@ -80,8 +81,10 @@ def run(
     scene = Scene.of(gen, latents, regions, search or Search())
     analysis = jax.jit(partial(jax.lax.map, partial(_found, scene.search)))  # one program for all
     grams, found, done = [], [], []
+    # The next Jacobian is under way while this one's robust PCA, which keeps one core busy, is waited for.
+    coming = ahead(range(len(scene.ws)), partial(_grams_at, scene), 2)
     for n in progress(range(len(scene.ws))):
-        pairs = check_finite(pair_grams(gen, scene.ws[n : n + 1], scene.targets, scene.search))
+        pairs = check_finite(next(coming))
         grams.append((np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0])))
         found.append(Found(*map(np.asarray, analysis(grams[-1]))))
         of_methods = found[-1].vectors.swapaxes(0, 1)
@@ -95,6 +98,10 @@ def run(
         for n, of in enumerate(found)
     ]
     return Demo(scene, COMPARED, measured, shown, int(sum((~of.settled).sum() for of in found)))
+
+
+def _grams_at(scene: Scene, n: int) -> Pairs:
+    return pair_grams(scene.gen, scene.ws[n : n + 1], scene.targets, scene.search)
 
 
 def _found(search: Search, pair: tuple[Array, Array]) -> Found:

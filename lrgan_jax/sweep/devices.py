@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from lrgan_jax.base.ahead import ahead
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
-from lrgan_jax.sweep.ahead import ahead
 from lrgan_jax.sweep.block import AXIS, Job, compute
 from lrgan_jax.targets import Targets
 

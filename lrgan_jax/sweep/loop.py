@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from lrgan_jax import methods
+from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.interrupt import Interrupted, stop_request
 from lrgan_jax.base.memory import default_memory
@@ -19,7 +20,6 @@ from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents, given
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import plan, population, processes
-from lrgan_jax.sweep.ahead import ahead
 from lrgan_jax.sweep.block import USABLE, Job, Keep
 from lrgan_jax.sweep.devices import Running, stream
 from lrgan_jax.sweep.errors import Damaged, SweepError
