@@ -20,7 +20,7 @@ ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images display regions.pictures regions layers
+published images display regions.drawn regions layers
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces search
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.shown

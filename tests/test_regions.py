@@ -683,3 +683,13 @@ def test_a_soft_mask_that_is_full_nowhere_passes():
     """Half a weight everywhere leaves half a weight for the rest."""
     half = np.full((4, 4), 0.5, np.float32)
     np.testing.assert_array_equal(regions.check(half), half)
+
+
+def test_shapes_are_drawn_on_an_image_of_its_own_sides():
+    """[height, width] of an image that is no square, and one number, which stands for both."""
+    shapes = {"boxes": [[2, 8, 3, 4]], "polygons": [[[0, 0], [0, 4], [2, 4], [2, 0]]]}
+    expected = np.zeros((16, 32), np.float32)
+    expected[4:10, 16:24] = expected[:4, :8] = 1
+    np.testing.assert_array_equal(regions.shapes_mask(shapes | {"size": [8, 16]}, (16, 32)), expected)
+    square = regions.shapes_mask({"size": 8, "boxes": [[2, 4, 3, 2]]}, (16, 32))
+    np.testing.assert_array_equal(square, expected * (np.arange(16)[:, None] >= 4))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from lrgan_jax.base import pictures
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.regions import pictures as region_pictures
+from lrgan_jax.regions import drawn
 
 Mask = Float[np.ndarray, "h w"]
 
@@ -149,13 +149,13 @@ def load_labels(path: str | os.PathLike | io.BytesIO) -> Shaped[np.ndarray, "h w
     Raises:
       RegionError: if the file is no picture, or one in colour.
     """
-    return _of_picture(path, region_pictures.labels)
+    return _of_picture(path, drawn.labels)
 
 
 def load_mask(
     path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False
 ) -> Mask:
-    """A mask from a picture (PNG, ...): white is inside, black outside; see `region_pictures` for what else is
+    """A mask from a picture (PNG, ...): white is inside, black outside; see `drawn` for what else is
     understood.
 
     Args:
@@ -166,7 +166,7 @@ def load_mask(
       RegionError: if the file is no picture, or the picture no mask, or of another shape, or nothing or everything is
         white.
     """
-    mask = _of_picture(path, lambda picture: region_pictures.weights(picture, soft=soft))
+    mask = _of_picture(path, lambda picture: drawn.weights(picture, soft=soft))
     what = _name(path)
     if size is not None:
         _check_shape(mask, size, what)
@@ -191,17 +191,16 @@ def table_mask(name: str, size: int | tuple[int, int], table: str = "ffhq") -> M
     if name not in TABLES[table]:
         raise RegionError(f"no region {name!r} in table {table!r}; it has {', '.join(TABLES[table])}")
     row, column, height, width = TABLES[table][name]
-    return _scaled_box((row - height // 2, column - width // 2, height, width), TABLE_SIZE, size)
+    return _scaled_box((row - height // 2, column - width // 2, height, width), np.broadcast_to(TABLE_SIZE, 2), size)
 
 
 def shapes_mask(
     shapes: Any, size: int | tuple[int, int]
 ) -> Mask:  # a mapping; said loosely, since it may come out of a file
-    """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, drawn at side
-    `shapes["size"]`, at `size`.
+    """The union of `shapes["boxes"]` (top, left, height, width) and `shapes["polygons"]`, scaled to `size`.
 
-    With `shapes["invert"]` true, what they leave over. This is how a model's own regions are written in its
-    `model.json`.
+    They are drawn on an image of `shapes["size"]`: [height, width], or one number for both. With `shapes["invert"]`
+    true, what they leave over. This is how a model's own regions are written in its `model.json`.
 
     Raises:
       RegionError: if they are written otherwise, or cover nothing or everything.
@@ -209,16 +208,16 @@ def shapes_mask(
     height, width = _shape(size)
     mask = np.zeros((height, width), np.float32)
     try:
-        drawn_at, inverted = shapes["size"], shapes.get("invert")
+        drawn_at, inverted = np.broadcast_to(shapes["size"], 2), shapes.get("invert")
         for box in shapes.get("boxes", ()):
             mask = np.maximum(mask, _scaled_box(box, drawn_at, size))
         for polygon in shapes.get("polygons", ()):
-            points = [(row * height / drawn_at, column * width / drawn_at) for row, column in polygon]
+            points = [(row * height / drawn_at[0], column * width / drawn_at[1]) for row, column in polygon]
             mask = np.maximum(mask, polygon_mask(points, size))
     except RegionError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        wanted = "size: a number, boxes: [top, left, height, width], polygons: of [row, column]"
+        wanted = "size: a number or two, boxes: [top, left, height, width], polygons: of [row, column]"
         raise RegionError(f"shapes are written as {wanted}; these are not") from error
     return check(1 - mask if inverted else mask, "region")
 
@@ -334,14 +333,14 @@ def _check_shape(mask: Float[np.ndarray, "h w"], size: int | tuple[int, int], wh
         )
 
 
-def _scaled_box(box: Sequence[int], drawn_at: int, size: int | tuple[int, int]) -> Mask:
+def _scaled_box(box: Sequence[int], drawn_at: Shaped[np.ndarray, "2"], size: int | tuple[int, int]) -> Mask:
     height, width = _shape(size)
     top, left, rows, columns = box
-    if not (rows > 0 and columns > 0 and drawn_at > 0):
-        raise RegionError(f"box {list(box)}, drawn at {drawn_at}: height, width and size must be above 0")
-    edges = [(top, rows, height), (left, columns, width)]
+    if not (rows > 0 and columns > 0 and (drawn_at > 0).all()):
+        raise RegionError(f"box {list(box)}, drawn at {drawn_at.tolist()}: height, width and size must be above 0")
+    edges = [(top, rows, height, drawn_at[0]), (left, columns, width, drawn_at[1])]
     (top, rows), (left, columns) = (
-        (round(start * side / drawn_at), max(1, round(length * side / drawn_at))) for start, length, side in edges
+        (round(start * side / at), max(1, round(length * side / at))) for start, length, side, at in edges
     )
     return box_mask(top, left, rows, columns, (height, width))
 
