@@ -53,7 +53,7 @@ MOST_MAPS, MOST_MEMORY = 40_000, 2**31
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Linux allows a process 65,530 memory maps, and the compiled programs of all files together take more: XLA crashes.
+    """Linux allows a process 65,530 memory maps; the compiled programs of all files take more, and XLA crashes.
 
     As long as there is room they are kept for the next file, which then need not trace and load them again.
     """
