@@ -362,7 +362,7 @@ def lrgan(monkeypatch, tmp_path, capsys, small_stylegan2):
         ("edit d.npy --model MODEL --reach 1e9", "--reach must be above 0 and at most 1e+06, got 1e+09"),
         ("edit d.npy --model MODEL --reach nan", "--reach must be"),
         ("edit d.npy --model MODEL --image -1", "image numbers start at 0"),
-        ("demo --model MODEL --regions BOX --num-latents 600", "--num-latents must be from 1 to 512"),
+        ("demo --model MODEL --regions BOX --num-latents 600", "--num-latents must be from 1 to 256"),
         ("demo --model MODEL --regions BOX --seed -1", "seed must be from 0"),
         ("compare --model MODEL --regions BOX --seed -1", "seed must be from 0"),
         ("explore --model MODEL --port 99999", "--port must be from 0 to 65535"),

@@ -209,6 +209,8 @@ def shapes_mask(
     mask = np.zeros((height, width), np.float32)
     try:
         drawn_at, inverted = np.broadcast_to(shapes["size"], 2), shapes.get("invert")
+        if not (drawn_at > 0).all():
+            raise ValueError("an image has a height and a width")
         for box in shapes.get("boxes", ()):
             mask = np.maximum(mask, _scaled_box(box, drawn_at, size))
         for polygon in shapes.get("polygons", ()):
@@ -336,8 +338,8 @@ def _check_shape(mask: Float[np.ndarray, "h w"], size: int | tuple[int, int], wh
 def _scaled_box(box: Sequence[int], drawn_at: Shaped[np.ndarray, "2"], size: int | tuple[int, int]) -> Mask:
     height, width = _shape(size)
     top, left, rows, columns = box
-    if not (rows > 0 and columns > 0 and (drawn_at > 0).all()):
-        raise RegionError(f"box {list(box)}, drawn at {drawn_at.tolist()}: height, width and size must be above 0")
+    if not (rows > 0 and columns > 0):
+        raise RegionError(f"box {list(box)}: height and width must be above 0")
     edges = [(top, rows, height, drawn_at[0]), (left, columns, width, drawn_at[1])]
     (top, rows), (left, columns) = (
         (round(start * side / at), max(1, round(length * side / at))) for start, length, side, at in edges
