@@ -370,7 +370,7 @@ def test_several_latents_are_averaged(small_stylegan2, stylegan2_latents):
     found = find_directions(gen, w, BOX)
     grams = region_grams(image_function(gen), to_ws(gen, w).array, BOX, channels="stack")
     inside, outside = (np.asarray(a[:, 0], np.float64).mean(0) for a in (grams.inside, grams.outside))
-    mu = found.settings["mu"]
+    mu = found.found.mu
     np.testing.assert_allclose(
         mu, float(default_mu(*(jnp.array(a, jnp.float32) for a in (inside, outside)))), rtol=1e-3
     )
