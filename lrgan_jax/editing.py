@@ -35,7 +35,7 @@ def edit(
     Returns:
       Latents of the same type and dtype, [..., N, d] or [..., N, L, d], the leading axes being those of `steps`.
     Raises:
-      ValueError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step
+      InputError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step
         longer than 1e6.
     """
     rows = jnp.atleast_2d(jnp.asarray(directions.vectors if isinstance(directions, Directions) else directions))

@@ -23,7 +23,7 @@ def to_uint8(images: ArrayLike) -> UInt8[np.ndarray, "*n h w 3"]:
     white.
 
     Raises:
-      ValueError: on other numbers of channels.
+      InputError: on other numbers of channels.
     """
     images = np.asarray(images, np.float32)
     if images.shape[-1] not in (1, 2, 3, 4):
@@ -100,7 +100,7 @@ def save_animation(
     """Write images [S, H, W, C] as an endless `.gif` or `.webp`, there and back again.
 
     Raises:
-      ValueError: on another suffix.
+      InputError: on another suffix.
     """
     path = Path(path)
     if path.suffix not in (".gif", ".webp"):

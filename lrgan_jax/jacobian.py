@@ -98,7 +98,7 @@ def region_grams(
         "highest".
       keep_jacobian: also return J, [N, h, w, C or 1, d].
     Raises:
-      ValueError: on shapes that do not fit, empty masks, weights outside [0, 1], or latents that are not finite.
+      InputError: on shapes that do not fit, empty masks, weights outside [0, 1], or latents that are not finite.
     """
     f = f if isinstance(f, Partial) else Partial(f)
     latents, *labels = map(jnp.asarray, latents if isinstance(latents, tuple) else (latents,))

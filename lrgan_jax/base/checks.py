@@ -29,7 +29,7 @@ def check_number(
     Looked at is what JAX will make of it: without jax_enable_x64 1e300 is infinite.
 
     Raises:
-      ValueError: naming the first number that does not fit.
+      InputError: naming the first number that does not fit.
     """
     if value is None or isinstance(value, Tracer):
         return
@@ -76,7 +76,7 @@ def check_key(key: Any) -> None:
     """Refuse what is no random key, such as a seed.
 
     Raises:
-      TypeError: saying how a key is made.
+      InputTypeError: saying how a key is made.
     """
     dtype = getattr(key, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32 and np.ndim(key)):

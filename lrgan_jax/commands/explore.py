@@ -37,7 +37,7 @@ def explore_command(
     port: ssh -L 8765:localhost:8765.
 
     Args:
-        model: a name that `lrgan info` lists, or a folder that `python -m convert` wrote.
+        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
             classes in turn; of a file, all or the first.
         host: a loopback address to listen on.

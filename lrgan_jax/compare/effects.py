@@ -1,4 +1,4 @@
-"""What networks see of the edits: as far as the user has them (`python -m convert --metrics`)."""
+"""What networks see of the edits: as far as the user has them (`lrgan convert --metrics`)."""
 
 from functools import partial
 from typing import NamedTuple

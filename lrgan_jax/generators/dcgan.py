@@ -126,7 +126,7 @@ class DCGAN(Shown, StoredWeights):
         not.
 
         Raises:
-          TypeError, ValueError: as `StyleGAN2.mapping`.
+          InputTypeError, InputError: as `StyleGAN2.mapping`.
         """
         check_number("truncation", truncation)
         z = check_z(z, self.z_dim, weights_dtype(self.variables))
@@ -147,7 +147,7 @@ class DCGAN(Shown, StoredWeights):
         choose.
 
         Raises:
-          TypeError, ValueError: as `StyleGAN2.synthesis`.
+          InputTypeError, InputError: as `StyleGAN2.synthesis`.
         """
         check_noise(noise, key)
         check_no_label(self, c)

@@ -376,7 +376,7 @@ class StyleGAN2(Shown, StoredWeights):
         Returns:
           w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
         Raises:
-          TypeError: if `z` is w or ws. ValueError: on wrong shapes, missing or needless labels, a cutoff outside
+          InputTypeError: if `z` is w or ws. InputError: on wrong shapes, missing or needless labels, a cutoff outside
             0..num_ws, a truncation that is not finite.
         """
         check_number("truncation", truncation)
@@ -408,7 +408,7 @@ class StyleGAN2(Shown, StoredWeights):
           c: nothing: a label goes into the mapping, and w says the rest.
           noise: "const" adds the stored pictures, "none" nothing, "random" fresh ones from `key`.
         Raises:
-          TypeError: if `w` is z. ValueError: on wrong shapes, an unknown noise, or random noise without a key.
+          InputTypeError: if `w` is z. InputError: on wrong shapes, an unknown noise, or random noise without a key.
         """
         check_noise(noise, key)
         check_no_label(self, c)

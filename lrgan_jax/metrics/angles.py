@@ -14,7 +14,7 @@ def principal_angles(a: Float[ArrayLike, "k d"], b: Float[ArrayLike, "m d"]) -> 
     float64.
 
     Raises:
-      ValueError: if the widths differ, or the rows of a set depend on one another.
+      InputError: if the widths differ, or the rows of a set depend on one another.
     Source: Bjorck and Golub 1973; Knyazev and Argentati 2002, algorithm 3.1.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)

@@ -35,7 +35,7 @@ def sliced_wasserstein(
     Returns:
       Size of the level in pixels -> distance times 1,000, finest first.
     Raises:
-      ValueError: if the sets differ in shape.
+      InputError: if the sets differ in shape.
     """
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     if a.shape != b.shape or a.ndim != 4:
@@ -103,7 +103,7 @@ def frechet_distance(a: Float[ArrayLike, "n k"], b: Float[ArrayLike, "m j"]) -> 
     """|mu_a - mu_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)) of two sets of features, in float64.
 
     Raises:
-      ValueError: if a set has fewer than two rows, or their widths differ.
+      InputError: if a set has fewer than two rows, or their widths differ.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:

@@ -76,7 +76,7 @@ def three_channels(images: Float[AnyArray, "n h w c"]) -> Float[Array, "n h w 3"
     """Grey images in colour.
 
     Raises:
-      ValueError: while tracing, if there are neither one nor three channels.
+      InputError: while tracing, if there are neither one nor three channels.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise InputError(f"images are {images.shape}: [N, H, W, 3] or, if grey, [N, H, W, 1] is wanted")

@@ -37,7 +37,7 @@ def lpips(params: Params, a: Float[AnyArray, "n h w c"], b: Float[AnyArray, "m g
       params: AlexNet (the usual choice) or VGG16; which of them is told by the number of layers.
       a, b: images in [-1, 1]; grey ones (one channel) are taken as colour.
     Raises:
-      ValueError: while tracing, if the images differ in shape or are smaller than 31 pixels (VGG16: 16) on a side.
+      InputError: while tracing, if the images differ in shape or are smaller than 31 pixels (VGG16: 16) on a side.
     """
     if a.shape != b.shape:
         raise InputError(f"the images are {a.shape} and {b.shape}: equal shapes are compared")

@@ -121,14 +121,14 @@ def _said_by_the_system(error: BaseException) -> str:
 
 
 def load(name_or_path: Any) -> StoredGenerator:
-    """The generator of that name inside the package, or of the folder that `python -m convert` wrote. Weights become
+    """The generator of that name inside the package, or of the folder that `lrgan convert` wrote. Weights become
     float32.
 
     Args:
       name_or_path: text or a path; typed loosely so that the error below is the one that is seen.
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
-      DeviceError: if JAX has no device to put the weights on. TypeError: on neither text nor a path, such as a
+      DeviceError: if JAX has no device to put the weights on. InputTypeError: on neither text nor a path, such as a
         generator.
     """
     folder = find(name_or_path)

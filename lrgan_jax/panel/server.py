@@ -48,7 +48,7 @@ class Server(ThreadingHTTPServer):
     Args:
       host: a loopback address. port: 0 takes a free one.
     Raises:
-      ValueError: on an address that other machines could reach. OSError: on a port in use.
+      InputError: on an address that other machines could reach. OSError: on a port in use.
     """
 
     daemon_threads = True

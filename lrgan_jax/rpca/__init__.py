@@ -60,7 +60,7 @@ def robust_pca(
       False, the residuals are nan, and L and S are 0 for a zero matrix (an empty region), else nan. `check` makes an
       error of it.
     Raises:
-      ValueError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps`
+      InputError: while tracing, if `gram` is not one square matrix or `mode` is unknown; or if `tol` or `max_steps`
         makes no sense.
     """
     if np.ndim(gram) != 2 or np.shape(gram)[0] != np.shape(gram)[1] or not np.size(gram):

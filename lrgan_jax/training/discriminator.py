@@ -109,7 +109,7 @@ def group_deviation(x: Float[Array, "n h w c"], group: int) -> Float[Array, "n h
     its groups.
 
     Raises:
-      ValueError: if the batch is not made of whole groups.
+      InputError: if the batch is not made of whole groups.
     """
     if len(x) % group:
         raise InputError(f"a batch of {len(x)} images is not made of groups of {group}")
