@@ -77,18 +77,9 @@ def train_command(
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
-    _check_numbers(
-        {
-            "batch": batch,
-            "channel-base": channel_base,
-            "channel-max": channel_max,
-            "latent": latent,
-            "mapping-layers": mapping_layers,
-            "discriminator-base": discriminator_base,
-        },
-        kimg,
-        snapshot_kimg,
-    )
+    _check_widths(batch, channel_base, channel_max, latent, mapping_layers)
+    check_whole("--discriminator-base", discriminator_base)
+    _check_lengths(kimg, snapshot_kimg)
     check_number("--average-kimg", average_kimg, above=0)
     if not Path(data).exists() and data not in checkpoint.embedded_models():
         raise DataError(f"{data}: no such folder, and no model of that name")
@@ -161,17 +152,8 @@ def distill_command(
         snapshot_kimg: thousands of images between two snapshots.
         seed: of everything random.
     """
-    _check_numbers(
-        {
-            "batch": batch,
-            "channel-base": channel_base,
-            "channel-max": channel_max,
-            "latent": latent,
-            "mapping-layers": mapping_layers,
-        },
-        kimg,
-        snapshot_kimg,
-    )
+    _check_widths(batch, channel_base, channel_max, latent, mapping_layers)
+    _check_lengths(kimg, snapshot_kimg)
     check_seed(seed)
     gen = checkpoint.load(teacher)
     if not isinstance(gen, DCGAN):
@@ -188,10 +170,16 @@ def distill_command(
         distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
 
 
-def _check_numbers(counts: dict[str, int | None], kimg: float, snapshot_kimg: float) -> None:
-    """Of options that both commands have: counts are at least 1, thousands of images above 0."""
-    for name, count in counts.items():
-        check_whole(f"--{name}", count)
+def _check_widths(batch: int, channel_base: int, channel_max: int, latent: int, mapping_layers: int) -> None:
+    """Of options that both commands have: each is at least 1."""
+    check_whole("--batch", batch)
+    check_whole("--channel-base", channel_base)
+    check_whole("--channel-max", channel_max)
+    check_whole("--latent", latent)
+    check_whole("--mapping-layers", mapping_layers)
+
+
+def _check_lengths(kimg: float, snapshot_kimg: float) -> None:
     check_number("--kimg", kimg, above=0)
     check_number("--snapshot-kimg", snapshot_kimg, above=0)
 
