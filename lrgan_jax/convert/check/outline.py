@@ -11,6 +11,8 @@ import numpy as np
 from lrgan_jax.foreign.allowed import Allowed, Record, short
 
 LONGEST = 200  # lines for the entries of one container
+# What numpy and zipfile raise on bytes that are no arrays, or damaged ones; zipfile promises only the first of its own.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError)
 
 
 def lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
@@ -61,15 +63,7 @@ def arrays(data: bytes, name: str) -> list[str] | None:
             names = [name for name in archive.namelist() if name.endswith(".npy")][:LONGEST]
             heads = [f"  {short(name.removesuffix('.npy'))}: {_head(archive.open(name))}" for name in names]
             return [f"{short(name)}: {len(heads)} arrays", *heads] if heads else None
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):  # on others' bytes
+    except UNREADABLE:
         return None
 
 
