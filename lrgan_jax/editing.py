@@ -12,9 +12,11 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
 from lrgan_jax.layers import Choice, Moves, moves_of
+from lrgan_jax.lengths import Root, latent_moves, natural_moves
+from lrgan_jax.methods import Pair
 from lrgan_jax.search import Search
-from lrgan_jax.subspaces import default_mu, nearest_local_direction
-from lrgan_jax.targets import check_finite, one_region, pair_grams, search_moves, targets
+from lrgan_jax.subspaces import LOOSE, nearest_local_direction
+from lrgan_jax.targets import check_finite, metric_root, one_region, pair_grams, search_moves, targets
 
 
 def edit(
@@ -96,10 +98,11 @@ def walk(
       w: w [N, w_dim] or ws [N, num_ws, w_dim].
       direction: one direction for all latents, or rows [N, d]; moves of ws [1, num_ws, d] or [N, num_ws, d] (W+).
       region: as `find_directions` takes it.
-      length: of the whole path in latent units, one number or [N]; negative ones walk the other way.
+      length: of the whole path in the search's metric, standard deviations by default, one number or [N]; negative
+        ones walk the other way.
       search, overrides: settings of `Search` as in `find_directions`, of which `protect`, `layers`, `channels`,
-        `pooling`, `size` and `mu` count: the inside-to-outside ratio to keep, None for `default_mu` at each point.
-        Without layers the directions' own move.
+        `pooling`, `size`, `metric` and those of mu count: the inside-to-outside ratio to keep, set at each point by
+        default. Without layers the directions' own move.
     Returns:
       The points of the path, [num_steps + 1, N, num_ws, w_dim], the latents themselves first.
     Raises:
@@ -118,10 +121,11 @@ def walk(
     moves, aims = search_moves(gen, search), targets(gen, [region], search)
     numbers = _numbers_of(jnp.atleast_2d(rows), moves, len(start), gen.w_dim)
     stride = jnp.broadcast_to(jnp.asarray(length, start.dtype) / num_steps, len(start))[:, None, None]
+    root, prices = metric_root(gen, search), {name: getattr(search, name) for name in ("mu", "price", "change", "tao")}
     points = [start]
     for _ in range(num_steps):
         pairs = check_finite(pair_grams(gen, points[-1], aims, search))
-        numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], search.mu)
+        numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], root, prices)
         points.append(points[-1] + stride * moves.spread(numbers, gen.w_dim))
     along = start.like(jnp.stack([point.array for point in points]))
     return WS(along.array, along.c)
@@ -139,9 +143,12 @@ def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: in
 
 @jax.jit
 def _turned(
-    rows: Float[Array, "n m"], inside: Float[Array, "n m m"], outside: Float[Array, "n m m"], mu
+    rows: Float[Array, "n m"], inside: Float[Array, "n m m"], outside: Float[Array, "n m m"], root: Root, prices
 ) -> Float[Array, "n m"]:
     def of_one(row, a, b):
-        return nearest_local_direction(row, a, b, default_mu(a, b) if mu is None else mu)
+        pair = Pair(a, b, root, **prices)
+        natural = natural_moves(row[None], root)[0]
+        mu = pair.mu if pair.chosen_mu is not None else pair.mu / LOOSE
+        return latent_moves(nearest_local_direction(natural, *pair.natural, mu)[None], root)[0]
 
     return jax.vmap(of_one)(rows, inside, outside)

@@ -28,12 +28,13 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, Found, full_range
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
+from lrgan_jax.lengths import Root
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
-from lrgan_jax.subspaces import TAO, Candidates, ranked_directions
-from lrgan_jax.targets import Pairs, check_finite, one_region, pair_grams, search_moves, targets
+from lrgan_jax.subspaces import Candidates
+from lrgan_jax.targets import Pairs, check_finite, metric_root, one_region, pair_grams, search_moves, targets
 
 OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
 GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
@@ -72,14 +73,11 @@ def find_directions(
     one_region(region)
     aims = targets(gen, [region], search)
     name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
-    if method.needs == "grams":
-        pairs = check_finite(pair_grams(gen, w, aims, search))
-        analysis = analyse(*_mean_grams(pairs), search)
-    else:
+    rows = None
+    if method.needs != "grams":
         rows, w = _offered(gen, w, method, search)
-        pairs = check_finite(pair_grams(gen, w, aims, search))
-        ranked = ranked_directions(rows, *_mean_grams(pairs), TAO if search.tao is None else search.tao)
-        analysis = Analysis({method.name: ranked}, None, None, None)
+    pairs = check_finite(pair_grams(gen, w, aims, search))
+    analysis = analyse(*_mean_grams(pairs), search, root=metric_root(gen, search), rows=rows)
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
 
 
@@ -119,6 +117,8 @@ def analyse(
     outside: Float[AnyArray, "d d"],
     search: Search | None = None,
     *,
+    root: Root = None,
+    rows: Float[AnyArray, "k d"] | None = None,
     several: Sequence[str] = (),
     splits: bool = False,
     **overrides: Any,
@@ -127,8 +127,10 @@ def analyse(
     regions.
 
     Args:
-      search, overrides: which method, and its numbers; see `Search`. lam, mu, num_relax and tao may be traced
-        arguments.
+      search, overrides: which method, and its numbers; see `Search`. lam, mu, price, change, num_relax and tao may be
+        traced arguments.
+      root: of natural coordinates, `targets.metric_root(gen, search)`; without it the Grams' own are taken for natural.
+      rows: of a method that does not look at the region, what it offers: the best for the region come first.
       several: methods instead of the search's one; what they share is computed once.
       splits: give the robust PCA of both Grams even if no method needs it.
     Raises:
@@ -139,14 +141,14 @@ def analyse(
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
     check_prices(**prices)
     names = tuple(several) or (search.method,)
-    return _analyse(inside, outside, prices, search.mode, names, splits)
+    return _analyse(inside, outside, root, rows, prices, search.mode, names, splits)
 
 
 @partial(jax.jit, static_argnames=("mode", "names", "splits"))
-def _analyse(inside, outside, prices, mode, names, splits) -> Analysis:
-    pair = Pair(inside, outside, **prices, mode=mode)
-    candidates = {name: methods.local(name).find(pair) for name in names}
-    mu = vars(pair).get("mu")  # if a method asked for it
+def _analyse(inside, outside, root, rows, prices, mode, names, splits) -> Analysis:
+    pair = Pair(inside, outside, root, **prices, mode=mode)
+    candidates = {name: methods.local(name).find(pair) if rows is None else pair.ranked(rows) for name in names}
+    mu = pair.mu if "frontier" in names else None
     return Analysis(candidates, mu, *(pair.splits if splits else next(iter(pair.solved.values()), (None, None))))
 
 

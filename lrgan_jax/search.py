@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
 from lrgan_jax.layers import Choice
 from lrgan_jax.rpca import MODES, Mode
+
+
+Metric = Literal["natural", "latent"]
+METRICS: tuple[Metric, ...] = ("natural", "latent")
+CHANGE = 0.02  # mean squared change of a region: a root mean square of 18 grey levels
+PRICE = 3e-3  # measured: below it far edits leave what the generator makes, above it they leak
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,15 @@ class Search:
       method: by which method; see the table of methods.
       num: at most so many directions.
       lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
-      mu: frontier only: change the region at least so many times more than the rest; set from the Jacobian by default.
+      mu: frontier only: change the region at least so many times more than the rest. By default the mu whose direction
+        has the least leak + price * length^2 to first order, when the region changes by `change`.
+      metric: the unit of length: natural, the standard deviations of the generator's own latents, in which a step of
+        one is a common one whichever way it goes, or latent units. The frontier's directions are that long.
+      price: leak that one squared unit of length is worth.
+      change: mean squared change of the region that edits are wanted for; images span [-1, 1].
       num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
-      tao: price of a step's length, over the trace of the rest's Gram: 1e-3 in the frontier's mu, 0 for resefa, by
-        default.
+      tao: ReSeFa's price of a step's length, over the trace of the rest's Gram, 0 by default; given, it sets the
+        frontier's mu, too, in place of `price` and `change`.
       mode: authors reproduces the authors' solver of the robust PCA.
       draw: seed of the methods that draw at random.
       channels: stack counts the change of every colour channel, mean only of grey values, as the authors do: a change
@@ -47,6 +58,9 @@ class Search:
     num: int = 4
     lam: float | None = None
     mu: float | None = None
+    metric: Metric = "natural"
+    price: float = PRICE
+    change: float = CHANGE
     num_relax: int = 0
     tao: float | None = None
     mode: Mode = "converged"
@@ -60,8 +74,9 @@ class Search:
         check_whole("num", self.num)
         check_whole("size", self.size)
         check_seed(self.draw)
-        check_prices(self.lam, self.mu, self.num_relax, self.tao)
-        for name, allowed in (("channels", CHANNELS), ("pooling", POOLINGS), ("mode", MODES)):
+        check_prices(**{name: getattr(self, name) for name in PRICES})
+        choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS}
+        for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise InputError(f"{name} is {' or '.join(map(repr, allowed))}, got {value!r}")
         if self.layers is not None and not isinstance(self.layers, str):
@@ -106,15 +121,15 @@ def _in_words(protect: Any) -> Any:
     return "mask"
 
 
-PRICES = ("lam", "mu", "num_relax", "tao")  # the settings that are numbers for arithmetic alone
+PRICES = ("lam", "mu", "price", "change", "num_relax", "tao")  # the settings that are numbers for arithmetic alone
 
 
-def check_prices(lam: Any, mu: Any, num_relax: Any = 0, tao: Any = None) -> None:
+def check_prices(**prices: Any) -> None:
     """Refuse what is known to be negative or not finite, and several at once, which would broadcast."""
-    for name, value in {"lam": lam, "mu": mu, "num_relax": num_relax, "tao": tao}.items():
+    for name, value in prices.items():
         if np.ndim(value):
             raise InputError(f"{name} must be one number, got shape {list(np.shape(value))}; use jax.vmap for several")
-    check_number("lam", lam, least=0)
-    check_number("mu", mu, least=0)
-    check_whole("num_relax", num_relax, least=0)
-    check_number("tao", tao, least=0)
+    for name in ("lam", "mu", "price", "tao"):
+        check_number(name, prices.get(name), least=0)
+    check_number("change", prices.get("change"), above=0)
+    check_whole("num_relax", prices.get("num_relax"), least=0)

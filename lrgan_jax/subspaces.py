@@ -26,6 +26,7 @@ from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 
 HIGHEST = lax.Precision.HIGHEST
+LOOSE = 4.0  # times the best's price up to which further directions are worth having
 TAO = 1e-3  # price of a step's length, over the trace of M_B; ReSeFa's released code takes the same
 
 
@@ -184,7 +185,24 @@ def default_mu(
 
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
-    return linalg.eigvalsh(_whitened(inside, outside, tao)[0])[-1]
+    return linalg.eigvalsh(_whitened(inside, outside, _share(inside, outside, tao))[0])[-1]
+
+
+def priced_directions(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], cost: Float[ArrayLike, ""]
+) -> Candidates:
+    """The stationary points of a / (b + cost), the greatest first: a direction of the frontier, and what is best beside
+    it.
+
+    A step that changes the region by x has the squared length x / a, to first order, and the leak b / a. So with
+    cost = price * x, leak + price * length^2 is least in the first direction, which is the frontier's for mu equal to
+    the greatest quotient. The others' changes are orthogonal to its own: those of the region, and those of the rest
+    with lengths priced. Those count that cost at most LOOSE times as much.
+    """
+    # No less than rounding, so that the quotient exists whatever the rest's rank.
+    least = _share(inside, outside, 10 * jnp.finfo(inside.dtype).eps)
+    quotients, vectors = _stationary(inside, outside, jnp.maximum(jnp.asarray(cost, inside.dtype), least))
+    return _measured(vectors, (quotients > 0) & (quotients >= quotients[0] / LOOSE), inside, outside)
 
 
 def rayleigh_directions(
@@ -197,10 +215,7 @@ def rayleigh_directions(
 
     Source: Zhu et al. 2022, arXiv:2202.09649; their released code offers tao = 1e-3 for an M_B that lacks full rank.
     """
-    whitened, factor = _whitened(inside, outside, tao)
-    _, rows = spectrum(whitened)
-    vectors = jsl.solve_triangular(factor, rows.T, lower=True, trans=1).T
-    vectors = vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
+    _, vectors = _stationary(inside, outside, _share(inside, outside, tao))
     return _measured(vectors, jnp.isfinite(vectors).all(1), inside, outside)
 
 
@@ -208,13 +223,15 @@ def ranked_directions(
     rows: Float[AnyArray, "k d"],
     inside: Float[AnyArray, "d d"],
     outside: Float[AnyArray, "d d"],
-    tao: Float[ArrayLike, ""] = TAO,
+    costs: Float[ArrayLike, "#k"],
 ) -> Candidates:
-    """Directions found elsewhere, in the order of their quotients a / (b + c) here, c = tao * trace(M_B), the largest
-    first.
+    """Directions found elsewhere, in the order of their quotients a / (b + cost) here, the largest first.
+
+    Args:
+      costs: of each one's length; see `priced_mu`.
     """
     found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
-    order = jnp.argsort(-found.inside / (found.outside + tao * jnp.trace(outside)))
+    order = jnp.argsort(-found.inside / (found.outside + costs))
     return Candidates(found.vectors[order], found.inside[order], found.outside[order], found.mask[order])
 
 
@@ -233,14 +250,24 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
     return Subspace(basis, values, jnp.ones(len(values), bool))
 
 
-def _whitened(inside, outside, tao):
-    """F^-1 M_A F^-T and F, the Cholesky factor of M_B + c I, which is positive definite: so all stays symmetric."""
-    c = jnp.maximum(
-        jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside)
-    )  # the rest may not move at all,
-    c = jnp.maximum(c, jnp.where(jnp.isnan(c), jnp.nan, 1e-30))  # nor the region
-    c = jnp.asarray(tao, inside.dtype) * c
-    factor = linalg.cholesky(outside + c * jnp.eye(len(inside), dtype=inside.dtype))
+def _stationary(inside, outside, cost):
+    """The stationary values of a / (b + cost), falling, and the unit vectors where they are taken."""
+    whitened, factor = _whitened(inside, outside, cost)
+    values, rows = spectrum(whitened)
+    vectors = jsl.solve_triangular(factor, rows.T, lower=True, trans=1).T
+    return values, vectors / jnp.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _share(inside, outside, tao):
+    """tao * trace(M_B); of what moves nothing else, or nothing at all, still above 0."""
+    c = jnp.maximum(jnp.trace(outside), jnp.finfo(inside.dtype).eps * jnp.trace(inside))
+    c = jnp.maximum(c, jnp.where(jnp.isnan(c), jnp.nan, 1e-30))
+    return jnp.asarray(tao, inside.dtype) * c
+
+
+def _whitened(inside, outside, cost):
+    """F^-1 M_A F^-T and F, the Cholesky factor of M_B + cost I, which is positive definite: so all stays symmetric."""
+    factor = linalg.cholesky(outside + cost * jnp.eye(len(inside), dtype=inside.dtype))
     half = jsl.solve_triangular(factor, inside, lower=True)
     whitened = jsl.solve_triangular(factor, half.T, lower=True)
     return (whitened + whitened.T) / 2, factor

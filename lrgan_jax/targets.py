@@ -18,8 +18,10 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
+from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.layers import Moves, moves_of
+from lrgan_jax.lengths import Root
 from lrgan_jax.regions import bounding_box, region_mask
 from lrgan_jax.search import Search
 
@@ -108,6 +110,12 @@ def pair_grams(
 def search_moves(gen: Generator, search: Search) -> Moves:
     """The moves that a search is about."""
     return moves_of(search.layers, gen.num_ws, per_layer=search.per_layer)
+
+
+def metric_root(gen: Generator, search: Search) -> Root:
+    """What makes lengths natural ones, where the search counts in those; None where latents are white already."""
+    known = own_latents(gen) if search.metric == "natural" else None
+    return None if known is None else known.root
 
 
 def check_finite(pairs: Pairs) -> Pairs:

@@ -21,10 +21,10 @@ base.ahead base.arrays base.errors base.checks base.deprecation base.files base.
 base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images display regions.drawn regions layers
+published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces search
-generators.latents generators.windows generators.protocol generators.view generators.sampling generators.shown
+generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural generators.shown
 generators.latent_files
 generators.functions generators.ops generators.stylegan2 generators.dcgan generators
 directions targets

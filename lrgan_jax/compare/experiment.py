@@ -33,8 +33,9 @@ from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
+from lrgan_jax.lengths import Root, natural_moves
+from lrgan_jax.methods import Pair
 from lrgan_jax.search import Search
-from lrgan_jax.subspaces import TAO, default_mu
 from lrgan_jax.sweep import Sweep
 
 CURVE = np.geomspace(0.03, 8.0, 7)  # mu of the frontier's curve, in units of the default
@@ -140,15 +141,27 @@ def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
 
 def _frontier(setup: Setup, vectors: Float[np.ndarray, "k n r m"]) -> Frontier:
     """Its curve, and what matches each direction."""
-    a, b, tao = setup.inside, setup.outside, setup.scene.search.tao
-    mu = np.asarray(over_all(lambda a, b: default_mu(a, b, TAO if tao is None else tao))(a, b))[..., None]
+    a, b, search, root = setup.inside, setup.outside, setup.scene.search, setup.root
+
+    def pair(a, b) -> Pair:
+        return Pair(a, b, root, price=search.price, change=search.change, tao=search.tao)
+
+    curve = over_all(lambda a, b, mus: frontier_curve(pair(a, b), pair(a, b).mu * mus))
     along, drawn = (
-        np.moveaxis(np.asarray(over_all(frontier_curve)(a, b, (mu * mus).astype(a.dtype))), 2, 0)
+        np.moveaxis(np.asarray(curve(a, b, np.broadcast_to(mus, (*a.shape[:2], len(mus))).astype(a.dtype))), 2, 0)
         for mus in (CURVE, LINE)
     )
-    at = over_all(frontier_at)  # compiled once
-    matched = [np.asarray(at(a, b, change)) for change in rates(vectors, a)]
+    at = over_all(lambda a, b, change: frontier_at(pair(a, b), change))  # compiled once
+    natural = _natural_length(vectors, root)
+    matched = [np.asarray(at(a, b, change)) for change in rates(natural, a)]
     return Frontier(along, np.stack(matched), np.stack([rates(drawn, a), rates(drawn, b)]))
+
+
+def _natural_length(vectors: Float[np.ndarray, "k n r m"], root: Root) -> Float[np.ndarray, "k n r m"]:
+    """The same, each of natural length 1, as the frontier's are."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    lengths = np.linalg.norm(natural_moves(rows, root), axis=-1, keepdims=True)
+    return (rows / np.maximum(lengths, 1e-30)).reshape(vectors.shape)
 
 
 def _measured(setup: Setup, groups: list[Float[np.ndarray, "_ n r m"]], stages: Stages) -> list[Measured]:

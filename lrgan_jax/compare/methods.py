@@ -19,10 +19,11 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
+from lrgan_jax.lengths import latent_moves
 from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
-from lrgan_jax.subspaces import TAO, default_mu, energies, frontier_directions, ranked_directions
+from lrgan_jax.subspaces import energies, frontier_directions
 
 OWN = "its own"
 OTHERS = ("another image's", "all images' mean")  # Grams in place of a latent's own; AROUND has more
@@ -72,8 +73,10 @@ def compared(setup: Setup) -> list[Method]:
 
 def finder(setup: Setup, name: str) -> Finder:
     """A method that looks at the region, compiled for Grams of this setup's shape."""
-    search = setup.scene.search
-    of_pair = over_all(lambda a, b: first(analyse(a, b, search, several=(name,)).candidates[name]).astype(a.dtype))
+    search, root = setup.scene.search, setup.root
+    of_pair = over_all(
+        lambda a, b: first(analyse(a, b, search, root=root, several=(name,)).candidates[name]).astype(a.dtype)
+    )
     return of_pair.lower(setup.inside, setup.outside).compile()
 
 
@@ -97,31 +100,28 @@ def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found
 
 def _chosen(setup: Setup, method: Method) -> Float[np.ndarray, "n r m"]:
     """Of a method that does not look at the region: the best of its first directions for each latent and region."""
-    search = setup.scene.search
-    tao = TAO if search.tao is None else search.tao
+    search, root = setup.scene.search, setup.root
     rows = jnp.asarray(method.find(setup.scene.gen, search, setup.z))[..., :OFFERED, :]
     rows = jnp.broadcast_to(rows, (len(setup.inside), *rows.shape[-2:]))
 
     def best(rows, inside, outside):
-        return ranked_directions(rows, inside, outside, tao).vectors[0]
+        return analyse(inside, outside, search, root=root, rows=rows).candidates[search.method].vectors[0]
 
     return np.asarray(jax.jit(jax.vmap(jax.vmap(best, (None, 0, 0))))(rows, setup.inside, setup.outside))
 
 
-def frontier_curve(
-    inside: Float[Array, "d d"], outside: Float[Array, "d d"], mus: Float[Array, " m"]
-) -> Float[Array, "m d"]:
+def frontier_curve(pair: Pair, mus: Float[Array, " m"]) -> Float[Array, "m d"]:
     """The frontier's best direction for each mu."""
-    return jax.lax.map(lambda mu: frontier_directions(inside, outside, mu).vectors[0], mus)
+    natural = jax.lax.map(lambda mu: frontier_directions(*pair.natural, mu).vectors[0], mus)
+    return latent_moves(natural, pair.root)
 
 
-def frontier_at(
-    inside: Float[Array, "d d"], outside: Float[Array, "d d"], change: Float[Array, ""]
-) -> Float[Array, " d"]:
+def frontier_at(pair: Pair, change: Float[Array, ""]) -> Float[Array, " d"]:
     """The frontier's direction whose first-order change inside is `change`.
 
     As mu rises, a(mu) falls, so bisection in log mu finds it.
     """
+    inside, outside = pair.natural
 
     def best(log_mu):
         return frontier_directions(inside, outside, jnp.exp(log_mu)).vectors[0]
@@ -132,9 +132,9 @@ def frontier_at(
         enough = energies(best(middle)[None], inside)[0] >= change
         return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
 
-    centre = jnp.log(default_mu(inside, outside))
+    centre = jnp.log(pair.mu)
     low, _ = jax.lax.fori_loop(0, 24, halve, (centre - 10.0, centre + 10.0))
-    return best(low)
+    return latent_moves(best(low)[None], pair.root)[0]
 
 
 def variants(setup: Setup, find: Finder) -> Vectors:

@@ -16,9 +16,10 @@ from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
 from lrgan_jax.generators.sampling import Latents, given, one_hot
+from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import Sweep
-from lrgan_jax.targets import Targets, check_finite, pair_grams
+from lrgan_jax.targets import Targets, check_finite, metric_root, pair_grams
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
     "larger": (0.0, 0.0, 1.25),
@@ -46,6 +47,11 @@ class Setup(NamedTuple):
     outside: Float[np.ndarray, "n r m m"]
     inside_around: Float[np.ndarray, "n p r m m"]  # P = 0 where a sweep's Grams are all that there is
     outside_around: Float[np.ndarray, "n p r m m"]
+
+    @property
+    def root(self) -> Root:
+        """Of the search's lengths."""
+        return metric_root(self.scene.gen, self.scene.search)
 
     @property
     def around(self) -> tuple[str, ...]:

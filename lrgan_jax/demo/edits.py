@@ -14,10 +14,11 @@ from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.lengths import Root
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
-from lrgan_jax.targets import Pairs, check_finite, pair_grams
+from lrgan_jax.targets import Pairs, check_finite, metric_root, pair_grams
 
 COMPARED = ("frontier", "constrained", "projected", "attribute")
 OURS, PLAIN = COMPARED.index("frontier"), COMPARED.index("attribute")
@@ -79,7 +80,8 @@ def run(
       progress: wraps the latents' numbers, as tqdm does.
     """
     scene = Scene.of(gen, latents, regions, search or Search())
-    analysis = jax.jit(partial(jax.lax.map, partial(_found, scene.search)))  # one program for all
+    root = metric_root(gen, scene.search)
+    analysis = jax.jit(partial(jax.lax.map, partial(_found, scene.search, root)))  # one program for all
     grams, found, done = [], [], []
     # The next Jacobian is under way while this one's robust PCA, which keeps one core busy, is waited for.
     coming = ahead(range(len(scene.ws)), partial(_grams_at, scene), 2)
@@ -104,9 +106,9 @@ def _grams_at(scene: Scene, n: int) -> Pairs:
     return pair_grams(scene.gen, scene.ws[n : n + 1], scene.targets, scene.search)
 
 
-def _found(search: Search, pair: tuple[Array, Array]) -> Found:
+def _found(search: Search, root: Root, pair: tuple[Array, Array]) -> Found:
     """Of one region's two Grams."""
-    analysis = analyse(*pair, search, several=COMPARED)
+    analysis = analyse(*pair, search, root=root, several=COMPARED)
     inside, outside = analysis.inside, analysis.outside
     assert inside is not None and outside is not None
     spectra = [jnp.abs(linalg.eigvalsh(split.low_rank)) for split in (inside, outside)]

@@ -1,6 +1,7 @@
 """What a method is, and what methods that look at a region start from."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -8,10 +9,12 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax import subspaces
+from lrgan_jax import lengths, subspaces
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.lengths import Root
 from lrgan_jax.rpca import Mode, RobustPCA, robust_pca
-from lrgan_jax.subspaces import TAO, Subspace
+from lrgan_jax.search import CHANGE, PRICE
+from lrgan_jax.subspaces import Candidates, Subspace
 
 Needs = Literal["grams", "weights", "samples", "mapping", "nothing"]
 
@@ -45,40 +48,67 @@ class Pair:
     A Gram that is not finite or not symmetric makes all that follows NaN. For use inside one traced function.
 
     Args:
-      lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for `default_mu`.
-      num_relax: so many weak directions of the rest count as null too. tao: price of a step's length, None for the
-        method's own.
+      root: of natural coordinates, see `lengths`; None where those are the latent's own.
+      lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for the best at the price.
+      price, change, tao: see `Search`. num_relax: so many weak directions of the rest count as null too.
     """
 
     def __init__(
         self,
         inside: Float[AnyArray, "d d"],
         outside: Float[AnyArray, "d d"],
+        root: Root = None,
         *,
         lam: Float[ArrayLike, ""] | None = None,
         mu: Float[ArrayLike, ""] | None = None,
+        price: Float[ArrayLike, ""] = PRICE,
+        change: Float[ArrayLike, ""] = CHANGE,
         num_relax: int | Array = 0,
         tao: Float[ArrayLike, ""] | None = None,
         mode: Mode = "converged",
     ) -> None:
         self.inside, self.outside = (_or_nan(jnp.asarray(gram)) for gram in (inside, outside))
-        self.lam, self.chosen_mu, self.num_relax, self.tao = lam, mu, num_relax, tao
+        self.root, self.lam, self.chosen_mu, self.num_relax, self.tao = root, lam, mu, num_relax, tao
+        self.price, self.change = price, change
         self.mode: Mode = mode
         self.solved: dict[Mode, tuple[RobustPCA, RobustPCA]] = {}  # by the robust PCA that was asked for
 
     def solved_as(self, mode: Mode) -> "Pair":
         """The same by another robust PCA, whose answer both know of."""
-        options: dict[str, Any] = {"lam": self.lam, "mu": self.chosen_mu, "num_relax": self.num_relax, "tao": self.tao}
-        other = Pair(self.inside, self.outside, **options, mode=mode)
-        other.solved = self.solved
+        other = copy(self)
+        other.mode = mode
+        for of_mode in ("attribute", "null"):
+            vars(other).pop(of_mode, None)
         return other
+
+    @cached_property
+    def natural(self) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
+        """M_A and M_B in natural coordinates."""
+        inside, outside = (lengths.natural_gram(gram, self.root) for gram in (self.inside, self.outside))
+        return inside, outside
+
+    @cached_property
+    def cost(self) -> Float[ArrayLike, ""]:
+        """Of a squared unit of natural length, beside the change outside."""
+        return self.price * self.change if self.tao is None else self.tao * jnp.trace(self.natural[1])
+
+    @cached_property
+    def priced(self) -> Candidates:
+        """What is best at the price of length, in natural coordinates."""
+        return subspaces.priced_directions(*self.natural, self.cost)
 
     @cached_property
     def mu(self) -> Float[Array, ""]:
         """Inside-to-outside ratio of the frontier."""
         if self.chosen_mu is not None:
             return jnp.asarray(self.chosen_mu, self.inside.dtype)
-        return subspaces.default_mu(self.inside, self.outside, TAO if self.tao is None else self.tao)
+        return self.priced.inside[0] / (self.priced.outside[0] + self.cost)
+
+    def ranked(self, rows: Float[AnyArray, "k d"]) -> Candidates:
+        """Directions found without a look at the region, the best for it first; lengths priced alike."""
+        rows = jnp.asarray(rows, self.inside.dtype)
+        lengths_squared = jnp.square(lengths.natural_moves(rows, self.root)).sum(1)
+        return subspaces.ranked_directions(rows, self.inside, self.outside, self.cost * lengths_squared)
 
     @property
     def splits(self) -> tuple[RobustPCA, RobustPCA]:

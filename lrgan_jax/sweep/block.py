@@ -20,6 +20,7 @@ from lrgan_jax.base import linalg
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator
+from lrgan_jax.lengths import Root
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
@@ -109,17 +110,17 @@ class Sums(NamedTuple):
 
 @partial(jax.jit, static_argnames=("job", "mesh"))
 def compute(
-    job: Job, mesh: Mesh, gen: Generator, ws: WS, counts: Bool[Array, " n"], targets: Targets
+    job: Job, mesh: Mesh, gen: Generator, ws: WS, counts: Bool[Array, " n"], targets: Targets, root: Root
 ) -> tuple[dict[str, Array], Sums]:
     """Results of every latent, named as in `AXES`, and the sums.
 
     Args:
       mesh: one axis, named `latent`, over which ws is split; its size divides n. counts: False for padding, left out of
-        the sums.
+        the sums. root: of the search's lengths.
     """
 
-    def local(gen, ws, counts, targets):
-        per_latent = partial(one, job, gen, targets)
+    def local(gen, ws, counts, targets, root):
+        per_latent = partial(one, job, gen, targets, root)
         results, grams = lax.map(per_latent, ws)
         usable = counts & (results["usable"] == USABLE)
         return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
@@ -128,12 +129,14 @@ def compute(
     # The solver's loops begin with constants, which the checker of replication takes for another type than what they
     # become.
     mapped = jax.shard_map(
-        local, mesh=mesh, in_specs=(whole, split, split, whole), out_specs=(split, whole), check_vma=False
+        local, mesh=mesh, in_specs=(whole, split, split, whole, whole), out_specs=(split, whole), check_vma=False
     )
-    return mapped(gen, ws, counts, targets)
+    return mapped(gen, ws, counts, targets, root)
 
 
-def one(job: Job, gen: Generator, targets: Targets, latent: WS) -> tuple[dict[str, Array], tuple[Array, Array]]:
+def one(
+    job: Job, gen: Generator, targets: Targets, root: Root, latent: WS
+) -> tuple[dict[str, Array], tuple[Array, Array]]:
     """Everything about one latent, ws [L, d], and its two sets of Grams [R, m, m]."""
     ws = jax.tree.map(lambda a: a[None], latent)
     pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory)
@@ -145,18 +148,20 @@ def one(job: Job, gen: Generator, targets: Targets, latent: WS) -> tuple[dict[st
         "ws": latent.array,
         "image": thumbnail(pairs.image[0], job.keep.thumbnail),
         "usable": jnp.where(usable, USABLE, UNUSABLE).astype(jnp.uint8),
-        **jax.vmap(partial(factorise, job))(inside, outside),
+        **jax.vmap(partial(factorise, job, root))(inside, outside),
         **kept,
     }
     return results, (inside, outside)
 
 
-def factorise(job: Job, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:
+def factorise(
+    job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[Array, "m m"]
+) -> dict[str, Array]:
     """What follows from the two Grams of one region, as far as the method has it: `AXES` without `region`.
 
     Also for the mean Grams.
     """
-    analysis = analyse(inside, outside, job.search, splits=job.keep.splits)
+    analysis = analyse(inside, outside, job.search, root=root, splits=job.keep.splits)
     found = analysis.candidates[job.search.method]
     best = jnp.argsort(~found.mask)[: job.search.num]  # stable: the valid ones first, in their order
     results = {

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
+from lrgan_jax.lengths import Root
 from lrgan_jax.sweep.block import AXIS, Job, compute
 from lrgan_jax.targets import Targets
 
@@ -32,18 +33,24 @@ class Running(NamedTuple):
 
 
 def stream(
-    gen: Generator, latents: Latents, targets: Targets, job: Job, devices: Sequence[Any], numbers: Iterable[int]
+    gen: Generator,
+    latents: Latents,
+    targets: Targets,
+    root: Root,
+    job: Job,
+    devices: Sequence[Any],
+    numbers: Iterable[int],
 ) -> abc.Generator[Running, None, None]:
     """The blocks of these numbers, in turn. Asks for a number only when a device has room for its block."""
     mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
     whole, split = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
     size = job.keep.block
     padded = -(-size // len(devices)) * len(devices)
-    gen, targets = jax.device_put((gen, targets), whole)
+    gen, targets, root = jax.device_put((gen, targets, root), whole)
 
     def arguments(block: int):
         counts = block * size + np.arange(padded) < min((block + 1) * size, latents.num)
-        return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), targets
+        return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), targets, root
 
     def start(block: int) -> Running:
         results, sums = compute(job, mesh, *arguments(block))

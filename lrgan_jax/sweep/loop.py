@@ -25,7 +25,7 @@ from lrgan_jax.sweep.devices import Running, stream
 from lrgan_jax.sweep.errors import Damaged, SweepError
 from lrgan_jax.sweep.processes import Share
 from lrgan_jax.sweep.store import Store, create, location, open_store
-from lrgan_jax.targets import protected_names, search_moves, targets
+from lrgan_jax.targets import metric_root, protected_names, search_moves, targets
 
 WRITING = 3  # blocks that wait to be written at any time, or are: more would only take memory
 
@@ -94,11 +94,12 @@ def run(
     check_whole("max_failures", max_failures, least=0)
     job, protect = _job(gen, search or Search(), keep, overrides)
     aims = targets(gen, list(regions.values()), protect)
-    names = [*regions, *protected_names(protect.protect)]
+    names, root = [*regions, *protected_names(protect.protect)], metric_root(gen, job.search)
     with processes.together():
         if jax.process_index() == 0:
-            arrays = plan.layouts(gen, latents, aims, job)
+            arrays = plan.layouts(gen, latents, aims, root, job)
             constants = {"masks": np.asarray(aims.masks)[: aims.num_regions]}
+            constants |= {} if root is None else {plan.NATURAL_ROOT: np.asarray(root)}
             create(location(path), plan.manifest(gen, latents, names, aims, job), arrays, constants)
     store, share = open_store(path), processes.own(shard)
     job = plan.job_of(store.manifest)
@@ -107,7 +108,7 @@ def run(
         todo, progress = _look_through(store, range(share.index, store.num_blocks, share.count))
         report(progress)
         numbers = _until(lambda: stop.number is not None or told() is not None, todo)
-        running = stream(gen, latents, aims, job, devices, numbers)
+        running = stream(gen, latents, aims, root, job, devices, numbers)
         progress = _write_all(store, running, progress, max_failures, report)
         if stop.number is not None:
             raise Interrupted(

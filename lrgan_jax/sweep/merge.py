@@ -6,6 +6,7 @@ from typing import Any
 
 from lrgan_jax.sweep import population
 from lrgan_jax.sweep.errors import Damaged
+from lrgan_jax.sweep.plan import NATURAL_ROOT
 from lrgan_jax.sweep.store import Store, create, location, open_store
 
 
@@ -24,7 +25,8 @@ def merge(
     """
     sources = [open_store(share) for share in shares]
     for source in sources:
-        create(location(path), source.manifest, source.layouts, {"masks": source.values("masks")})
+        constants = {name: source.values(name) for name in ("masks", NATURAL_ROOT) if name in source.layouts}
+        create(location(path), source.manifest, source.layouts, constants)
     target = open_store(path)
     for block, found in target.look_through(range(target.num_blocks)):
         if isinstance(found, Damaged):

@@ -14,12 +14,15 @@ import numpy as np
 
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
+from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
 from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, one
-from lrgan_jax.sweep.store import Layout
+from lrgan_jax.sweep.store import Layout, Store
+from lrgan_jax.subspaces import TAO
 from lrgan_jax.targets import Targets, search_moves
 
 LIBRARIES = ("lrgan_jax", "jax", "jaxlib", "flax", "tensorstore")
+NATURAL_ROOT = "natural_root"  # the array of `lengths`
 BESIDE = ("block", "memory")  # settings of what is kept that do not stand among the options
 
 
@@ -58,9 +61,16 @@ def job_of(manifest: Mapping[str, Any]) -> Job:
     Stores of earlier releases lack the newer settings.
     """
     options, known = manifest["settings"]["options"], {field.name for field in fields(Search)}
+    if "metric" not in options:
+        options = options | {"metric": "latent", "tao": TAO if options.get("tao") is None else options["tao"]}
     chosen = {name: value for name, value in options.items() if name in known - {"protect"}}
     kept = {name: value for name, value in options.items() if name not in known}
     return Job(Search(**chosen), Keep(**kept, block=manifest["settings"]["block"], memory=manifest["memory"]))
+
+
+def natural_root(store: Store) -> Root:
+    """Of the lengths that the store's directions are counted in."""
+    return store.values(NATURAL_ROOT) if NATURAL_ROOT in store.layouts else None
 
 
 def protected(manifest: Mapping[str, Any]) -> list[str] | None:
@@ -69,11 +79,11 @@ def protected(manifest: Mapping[str, Any]) -> list[str] | None:
     return None if chosen is None else list(chosen["masks"])
 
 
-def layouts(gen: Generator, latents: Latents, targets: Targets, job: Job) -> dict[str, Layout]:
+def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job: Job) -> dict[str, Layout]:
     """The arrays of a store."""
     num, block, regions = latents.num, job.keep.block, targets.num_regions
     latent = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], latents.stretch(0, 1)))
-    results, _ = jax.eval_shape(partial(one, job, gen, targets), latent)
+    results, _ = jax.eval_shape(partial(one, job, gen, targets, root), latent)
     found = {
         name: Layout((num, *a.shape), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block)
         for name, a in results.items()
@@ -83,6 +93,8 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, job: Job) -> dic
         found[f"sum_{name}"] = Layout(
             (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
         )
+    if root is not None:
+        found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, ("latent_dim", "other_latent_dim"), len(root))
     return found | {
         "masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from lrgan_jax.sweep.block import AXES, USABLE, Sums, axes, factorise, symmetric
 from lrgan_jax.sweep.errors import Damaged, SweepError
-from lrgan_jax.sweep.plan import job_of
+from lrgan_jax.sweep.plan import job_of, natural_root
 from lrgan_jax.sweep.store import Store
 
 MEANS = {f"mean_{side}": ("region", "number", "other_number") for side in Sums._fields}
@@ -35,7 +35,7 @@ def write(store: Store) -> None:
     for side in Sums._fields:
         total = sum(store.values(f"sum_{side}", block).astype(np.float64) for block in range(store.num_blocks))
         means.append(symmetric((np.asarray(total) / count).astype(store.layouts[f"sum_{side}"].dtype)))
-    job = job_of(store.manifest)
-    results = jax.jit(jax.vmap(partial(factorise, job)))(*means)
+    job, root = job_of(store.manifest), natural_root(store)
+    results = jax.jit(jax.vmap(partial(factorise, job, root)))(*means)
     arrays = {name: np.asarray(result) for name, result in results.items()} | dict(zip(MEANS, means, strict=True))
     store.write_population(arrays, {name: axes(job.search, {**AXES, **MEANS}[name]) for name in arrays})

@@ -6,6 +6,7 @@
     sum_inside, sum_outside   [blocks, R, d (d + 1) / 2]: the Grams of a block's usable latents, added up
     committed                 [blocks]: a checksum of everything of the block, 0 for one that is not there
     masks                     [R, h, w]
+    natural_root              [d, d], in which lengths are counted, see `lengths`; not where latents are white
     population/               the same names without the latent's axis, from the mean Grams; once all is done
 
 A file has one writer, and a block's commit comes after everything else of it is safe on the disk. So a block is whole

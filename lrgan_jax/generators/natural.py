@@ -1,0 +1,87 @@
+"""The latents that a generator draws itself: how they lie around their mean, and how far out another one is."""
+
+import weakref
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float
+
+from lrgan_jax.base import linalg
+from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.generators.latents import Latent, W
+from lrgan_jax.generators.protocol import Generator
+from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.generators.view import to_ws
+
+SAMPLES = 8192
+NARROWEST = 1e-4  # variance that counts for directions which vary less, of the largest: a hundredth of its length
+SLOPE = 5.0  # undoes the leaky ReLU, of slope 0.2, that a StyleGAN's mapping ends in
+
+
+class OwnLatents(NamedTuple):
+    """Mean and covariance of `SAMPLES` latents, of all classes in turn.
+
+    Attributes:
+      root: S, the symmetric root of the covariance of w, which hardly turns the axes; see `lengths`.
+      mean, whitener: of p, w before the mapping's last activation, where latents are nearly normal: (p - mean) whitener
+        is white.
+    Source: Zhu et al. 2020, Improved StyleGAN Embedding, arXiv:2012.09036, for the space of p.
+    """
+
+    root: Float[np.ndarray, "d d"]
+    mean: Float[np.ndarray, " d"]
+    whitener: Float[np.ndarray, "d d"]
+
+
+_known: "weakref.WeakKeyDictionary[Any, OwnLatents]" = weakref.WeakKeyDictionary()
+
+
+def own_latents(gen: Generator) -> OwnLatents | None:
+    """Of a generator with a mapping network, remembered as long as it lives; None where latents are white already."""
+    if gen.space is not W:
+        return None
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(gen)):
+        return _of(gen)
+    try:
+        if gen not in _known:
+            _known[gen] = _measured(gen)
+        return _known[gen]
+    except TypeError:  # somebody else's class that cannot be hashed or pointed at
+        return _measured(gen)
+
+
+def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
+    """How far out latents ws [..., L, d] lie, of the row that is farthest: 1 for a typical one of the generator's own.
+
+    The root mean square over the whitened numbers, which hardly varies from sample to sample.
+    """
+    rows, of = np.asarray(ws), own_latents(gen)
+    white = rows if of is None else (np.asarray(_straightened(rows)) - of.mean) @ of.whitener
+    return np.sqrt(np.square(white).mean(-1)).max(-1)
+
+
+def _measured(gen: Generator) -> OwnLatents:
+    """As NumPy arrays, even while something else is traced."""
+    with jax.ensure_compile_time_eval():
+        return OwnLatents(*map(np.asarray, _of(gen)))
+
+
+def _of(gen: Generator) -> OwnLatents:
+    ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
+    before = _straightened(ws)
+    values, axes = _covariance(ws)
+    widths, own = _covariance(before)
+    return OwnLatents((axes * jnp.sqrt(values)) @ axes.T, before.mean(0), (own / jnp.sqrt(widths)) @ own.T)
+
+
+def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """Its eigenvalues, those that hardly are any raised, and its eigenvectors as columns."""
+    values, axes = linalg.eigh(jnp.cov(samples, rowvar=False).reshape(samples.shape[1], -1))
+    return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30)), axes
+
+
+def _straightened(w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+    return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)
