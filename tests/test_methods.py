@@ -310,7 +310,7 @@ def test_unknown_methods_and_such_as_see_no_region(small_stylegan2):
     gen, w = small_stylegan2, np.zeros((1, 12), np.float32)
     with pytest.raises(ValueError, match="method is one of random, ganspace.*got 'eigen'"):
         find_directions(gen, w, MASK, method="eigen")
-    with pytest.raises(ValueError, match="sefa does not look at the region; here the method is one of single, attribute"):
+    with pytest.raises(ValueError, match="sefa does not look at the region; here the method is one of single"):
         methods.local("sefa")
     with pytest.raises(ValueError, match="frontier looks at a region"):
         global_directions(gen)

@@ -21,8 +21,8 @@ Model = Annotated[
     str,
     tyro.conf.arg(
         metavar="NAME|FOLDER[:styles]",
-        help="a name that lrgan info lists, or a folder that lrgan convert wrote; with :styles after it a StyleGAN2's "
-        "style space, where directions move single channels of its convolutions instead of w.",
+        help="a name that lrgan info lists, or a folder that lrgan convert wrote; with :styles after it the style "
+        "space of a StyleGAN2: its latent is then one number for each channel of its convolutions.",
     ),
 ]
 Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]

@@ -1,7 +1,8 @@
 """Style space: a StyleGAN2 whose latent is its styles, one number for each channel that a convolution scales.
 
 Affine maps make these S numbers of ws, so they say all that ws says and more: what an edit of w moves together they
-move one by one. Single ones are known for very local edits.
+move one by one. Single ones are known for very local edits. S is 1,824 for faces64 and 9,088 for FFHQ at 1024: a
+Jacobian takes so many tangents, and its Grams are so wide.
 
 Source: Wu et al. 2021, "StyleSpace Analysis", arXiv:2011.12799.
 """

@@ -356,6 +356,7 @@ def synthesize_styles(
         return call(*args, **kwargs) if style is None else style
 
     nowhere = jnp.zeros((len(styles), config.num_ws, config.w_dim), styles.dtype)  # read by affine maps alone
+    # Not by way of `synthesize`: its compiled programs know nothing of what is put in here.
     network: Any = Network(config)
     rngs = {"noise": key} if noise == "random" else None
     with nn.intercept_methods(given):
@@ -495,7 +496,7 @@ class StyleGAN2(Shown, StoredWeights):
         Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their
         rows with a convolution, are left out, as in SeFa's released code.
         """
-        by_row = {conv.row: conv for conv in self.config.modulated}  # a toRGB's row is its own only in the last block
+        by_row = {conv.row: conv for conv in self.config.modulated}  # the later one where two share a row
         wanted = range(self.num_ws) if layers is None else check_layers(layers, self.num_ws)
         return jnp.concatenate([_affine(self.variables, by_row[layer])["kernel"].T for layer in wanted])
 
