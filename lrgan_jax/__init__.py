@@ -26,6 +26,7 @@ from lrgan_jax.generators import (
     near_frontal,
     render,
     sample_z,
+    style_space,
     to_ws,
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
@@ -106,6 +107,7 @@ __all__ = [
     "save",
     "show",
     "step_for_change",
+    "style_space",
     "to_directions",
     "to_ws",
     "walk",

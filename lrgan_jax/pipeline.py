@@ -216,13 +216,11 @@ def _nothing_left(analysis: Analysis, search: Search) -> str:
         return "the rest's Gram lacks full rank, so the plain quotient does not exist: take tao=1e-3"
     if np.isnan(found.vectors).any():
         return "the Gram of the region, or of the rest, is not finite or not symmetric: no directions follow from it"
+    if not (found.inside > 0).any():
+        return "the region does not react to these latents and layers: choose another region"
     if analysis.mu is not None:
-        if not float(analysis.mu) > 0:
-            return "the region does not react to these latents and layers: choose another region"
         return f"no direction changes the region {float(analysis.mu):g} times more than the rest: lower mu"
     if split is not None and not int(split.rank):
-        if not np.any(split.sparse):
-            return "the region does not react to these latents and layers: choose another region"
         too_small = "this lam is too small for this latent size, raise it (None is 1/sqrt(d))"
         return f"the region's low-rank part is zero: {too_small}"
     return (

@@ -17,6 +17,7 @@ Source: Zhu et al. 2021, arXiv:2106.04488, section 3.3; Zhu et al. 2022, arXiv:2
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 from jax import lax
@@ -233,6 +234,20 @@ def ranked_directions(
     found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
     order = jnp.argsort(-found.inside / (found.outside + costs))
     return Candidates(found.vectors[order], found.inside[order], found.outside[order], found.mask[order])
+
+
+def single_directions(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = TAO
+) -> Candidates:
+    """Every number of the latent alone, in the order of `ranked_directions`; the Grams' diagonals say what each does.
+
+    Those that do not move the region are masked out.
+    """
+    a, b = jnp.diagonal(inside), jnp.diagonal(outside)
+    order = jnp.argsort(-a / (b + tao * jnp.trace(outside)))
+    a, b = a[order], b[order]
+    vectors = jnp.where(jnp.isnan(a)[:, None], jnp.nan, jax.nn.one_hot(order, len(order), dtype=a.dtype))
+    return Candidates(vectors, a, b, a > 0)
 
 
 def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:

@@ -26,7 +26,7 @@ rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces search
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural generators.shown
 generators.latent_files
-generators.functions generators.ops generators.stylegan2 generators.dcgan generators
+generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.resefa
 methods.sefa methods

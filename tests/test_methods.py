@@ -18,6 +18,7 @@ from lrgan_jax.methods.ganspace import regressed_components
 from lrgan_jax.pipeline import find_directions, global_directions
 from lrgan_jax.regions import region_mask
 from lrgan_jax.search import Search
+from lrgan_jax.subspaces import ranked_directions
 from lrgan_jax.targets import pair_grams, targets
 from tests import reference
 from tests.linear import REGIONS, SIDE, Linear, linear
@@ -97,6 +98,27 @@ def test_resefa_without_full_rank():
     assert "\n" not in str(caught.value)
     found = find_directions(gen, LATENT, "top", method="resefa", num=2, tao=1e-3)
     assert np.isfinite(found.vectors).all() and abs(found.outside[0]) < 1e-6
+
+
+# Single numbers of the latent
+
+
+@pytest.mark.parametrize("tao", [None, 0.1])
+def test_single_numbers_are_ranked_as_directions_found_elsewhere(dense, tao):
+    """As `ranked_directions` does the unit vectors."""
+    gen, inside, outside = dense
+    found = find_directions(gen, LATENT, "top", method="single", num=WIDTH, tao=tao)
+    ranked = ranked_directions(np.eye(WIDTH), inside.astype(np.float32), outside, 1e-3 if tao is None else tao)
+    np.testing.assert_array_equal(found.vectors, ranked.vectors)
+    np.testing.assert_allclose(found.inside, ranked.inside, rtol=1e-5)
+    np.testing.assert_allclose(found.outside, ranked.outside, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in methods.LOCAL if name not in ("resefa", "authors")])
+def test_a_region_that_does_not_react(name):
+    """Whatever the method, the region is to blame."""
+    with pytest.raises(ValueError, match="the region does not react"):
+        find_directions(linear(bottom={0: 1.0, 1: 0.5}), LATENT, "top", method=name)
 
 
 # SeFa
@@ -280,7 +302,7 @@ def test_every_row_is_whole():
     for name, method in methods.METHODS.items():
         assert name == method.name and method.title and method.about and "\n" not in method.about
         assert method.needs in ("grams", "weights", "samples", "mapping", "nothing")
-    assert {"frontier", "constrained", "projected", "attribute", "authors", "resefa"} == set(methods.LOCAL)
+    assert {"frontier", "constrained", "projected", "attribute", "authors", "resefa", "single"} == set(methods.LOCAL)
 
 
 def test_unknown_methods_and_such_as_see_no_region(small_stylegan2):
@@ -288,7 +310,7 @@ def test_unknown_methods_and_such_as_see_no_region(small_stylegan2):
     gen, w = small_stylegan2, np.zeros((1, 12), np.float32)
     with pytest.raises(ValueError, match="method is one of random, ganspace.*got 'eigen'"):
         find_directions(gen, w, MASK, method="eigen")
-    with pytest.raises(ValueError, match="sefa does not look at the region; here the method is one of attribute"):
+    with pytest.raises(ValueError, match="sefa does not look at the region; here the method is one of single"):
         methods.local("sefa")
     with pytest.raises(ValueError, match="frontier looks at a region"):
         global_directions(gen)

@@ -12,14 +12,13 @@ from tqdm import tqdm
 from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
-from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
 from lrgan_jax.layers import layers_text
-from lrgan_jax.models import checkpoint
 from lrgan_jax.pages.kit import COLOURS
 
 FILES = ("index.html", "plane.svg", "figures.json")
@@ -42,7 +41,6 @@ def compare_command(
     After a stop the same command goes on where it was.
 
     Args:
-        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         out: the folder to write: index.html, plane.svg and figures.json.
         num_latents: how many random latents, or the first of a file.
         num_walked: walks are compared with straight edits from so many of them.
@@ -54,7 +52,7 @@ def compare_command(
     """
     for name in FILES:
         check_place(out / name)
-    gen = checkpoint.load(model)
+    gen = load_model(model)
     if num_latents < 2 or num_walked < 1:
         raise UsageError("at least 2 latents are compared, and 1 walked from")
     asked = search.search().but(draw=which.seed)

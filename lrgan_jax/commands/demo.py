@@ -10,9 +10,8 @@ from tqdm import tqdm
 from lrgan_jax import demo
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
-from lrgan_jax.commands.options import Model, SearchOptions, Which, regions_or_own
+from lrgan_jax.commands.options import Model, SearchOptions, Which, load_model, regions_or_own
 from lrgan_jax.generators import Generator, Latent, near_frontal
-from lrgan_jax.models import checkpoint
 
 
 def demo_command(
@@ -27,7 +26,6 @@ def demo_command(
     """Find local edits of a few faces and write a page that shows them. Needs nothing but this package.
 
     Args:
-        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         out: the page to write.
         num_latents: how many faces. Near-frontal ones are picked out of 256; of a file or of classes, the first.
         regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
@@ -37,7 +35,7 @@ def demo_command(
     """
     check_place(out)
     check_whole("--num-latents", num_latents, most=demo.POOL)
-    gen = checkpoint.load(model)
+    gen = load_model(model)
     regions = regions_or_own(regions, gen)
     latents, note = _faces(gen, num_latents, which)
     asked = search.search()

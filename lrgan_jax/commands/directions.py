@@ -9,9 +9,8 @@ import tyro
 from lrgan_jax import sweep
 from lrgan_jax.base.errors import ExistsError
 from lrgan_jax.base.files import check_place
-from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix
+from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix, load_model
 from lrgan_jax.directions import Directions
-from lrgan_jax.models import checkpoint
 from lrgan_jax.pipeline import find_directions
 
 
@@ -31,7 +30,6 @@ def directions_command(
     Args:
         region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as
           map.png:4,5.
-        model: a name or a folder.
         out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
         image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
@@ -47,7 +45,7 @@ def directions_command(
     if from_sweep is not None:
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
-        gen = checkpoint.load(model)
+        gen = load_model(model)
         found = find_directions(gen, which.images(gen, image or 0, average).all(), region, search.search())
     print("\n".join(lines(found)))
     say_caveat(found)

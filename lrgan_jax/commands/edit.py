@@ -14,13 +14,13 @@ from lrgan_jax import images
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.directions import say_caveat
-from lrgan_jax.commands.options import Layers, Model, UsageError, Which, check_suffix
+from lrgan_jax.commands.options import Layers, Model, UsageError, Which, check_suffix, load_model
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, Generator, image_function, render
+from lrgan_jax.generators.style_space import MARK
 from lrgan_jax.layers import Choice, check_layers, spread
 from lrgan_jax.metrics import equal_steps
-from lrgan_jax.models import checkpoint
 from lrgan_jax.models.named import named_direction
 
 Rows = Literal["directions", "layers"]
@@ -46,7 +46,6 @@ def edit_command(
 
     Args:
         file: directions saved by `lrgan directions`, or rows in an .npy or .pt, such as the authors publish.
-        model: a name or a folder.
         out: the picture to write.
         direction: which one: a name that `lrgan info MODEL` lists, or with a file its number there.
         image: number of the first image in `lrgan sample` of the same seed.
@@ -63,8 +62,9 @@ def edit_command(
     check_place(out)
     check_whole("--steps", steps, least=2)
     check_number("--reach", reach, above=0, most=LONGEST_STEP)
-    gen = checkpoint.load(model)
-    chosen = named_direction(model, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
+    gen = load_model(model)
+    own = model.removesuffix(MARK)
+    chosen = named_direction(own, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
     _check_fit(chosen, gen, str(file or direction))
     say_caveat(chosen)
     ws = which.images(gen, image, num_images).all()

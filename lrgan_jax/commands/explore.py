@@ -11,10 +11,10 @@ import tyro
 
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.interrupt import stop_request
-from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.generators.sampling import POOL
-from lrgan_jax.models import checkpoint
+from lrgan_jax.generators.style_space import MARK
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
@@ -37,7 +37,6 @@ def explore_command(
     port: ssh -L 8765:localhost:8765.
 
     Args:
-        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
             classes in turn; of a file, all or the first.
         host: a loopback address to listen on.
@@ -46,7 +45,7 @@ def explore_command(
         search: how to look for directions; the page can change layers, method and what keeps still.
         which: which latents.
     """
-    gen = checkpoint.load(model)
+    gen = load_model(model)
     check_whole("--num-faces", num_faces, most=POOL)
     check_whole("--port", port, least=0, most=65535)
     faces, source = file_or_frontal(gen, model, num_faces, which)
@@ -67,7 +66,8 @@ def explore_command(
 
 def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Latent, str]:
     """The faces to choose from, and Python that makes them."""
-    lines = [f"gen = lr.load({model!r})"]
+    loads = f"lr.load({model.removesuffix(MARK)!r})"
+    lines = [f"gen = lr.style_space({loads})" if model.endswith(MARK) else f"gen = {loads}"]
     if which.latents is None:
         return _frontal(gen, 12 if num is None else num, which, lines)
     every, first = which.of(gen, 0), "" if num is None else f"[:{num}]"

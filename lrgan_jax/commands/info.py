@@ -6,12 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax.commands.options import Model
 from lrgan_jax.models import checkpoint
 from lrgan_jax.models.named import named_directions
 
+Name = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
 
-def info_command(model: Annotated[Model | None, tyro.conf.Positional] = None, *, card: bool = False) -> None:
+
+def info_command(
+    model: Annotated[Name | None, tyro.conf.Positional] = None,
+    *,
+    card: bool = False,
+) -> None:
     """List the models inside the package, or say what is known of one.
 
     Args:

@@ -9,13 +9,22 @@ import tyro
 from lrgan_jax import methods
 from lrgan_jax.base.checks import LARGEST_SEED, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import Generator, Z, load_latents
+from lrgan_jax.generators import Generator, Z, load_latents, style_space
 from lrgan_jax.generators.latent_files import Space
 from lrgan_jax.generators.sampling import Latents, given, seeded
+from lrgan_jax.generators.style_space import MARK
+from lrgan_jax.models import checkpoint
 from lrgan_jax.search import Search
 
 Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
-Model = Annotated[str, tyro.conf.arg(metavar="NAME|FOLDER")]
+Model = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="NAME|FOLDER[:styles]",
+        help="a name that lrgan info lists, or a folder that lrgan convert wrote; with :styles after it the style "
+        "space of a StyleGAN2: its latent is then one number for each channel of its convolutions.",
+    ),
+]
 Layers = Annotated[str | None, tyro.conf.arg(metavar="4-7|4,6")]
 Regions = tuple[str, ...]
 BY_METHOD = "; ".join(f"{method.name}, {method.about}" for method in reversed(methods.METHODS.values()))
@@ -23,6 +32,16 @@ BY_METHOD = "; ".join(f"{method.name}, {method.about}" for method in reversed(me
 
 class UsageError(InputError):
     """Options that do not fit together or the model; the message is one line for a person."""
+
+
+def load_model(model: str) -> Generator:
+    """The model that `--model` names, or with MARK its style space. A folder whose own name ends so takes a slash.
+
+    Raises:
+      ModelError, DeviceError, InputError: in one line, if there is none.
+    """
+    gen = checkpoint.load(model.removesuffix(MARK))
+    return style_space(gen) if model.endswith(MARK) else gen
 
 
 @dataclass(frozen=True)

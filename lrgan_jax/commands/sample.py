@@ -7,9 +7,8 @@ import tyro
 
 from lrgan_jax import images
 from lrgan_jax.base.files import check_place
-from lrgan_jax.commands.options import Model, Which, check_suffix
+from lrgan_jax.commands.options import Model, Which, check_suffix, load_model
 from lrgan_jax.generators import render
-from lrgan_jax.models import checkpoint
 
 
 def sample_command(
@@ -22,14 +21,13 @@ def sample_command(
     """Write a grid of random images, numbered row by row from 0.
 
     Args:
-        model: a name or a folder.
         out: the PNG to write.
         num: how many images; 16, or all of a file's, by default.
         which: which latents.
     """
     check_suffix(out, ".png", what="pictures are written")
     check_place(out)
-    gen = checkpoint.load(model)
+    gen = load_model(model)
     rows = render(gen, which.images(gen, 0, num).all())
     side = max(1, round(len(rows) ** 0.5))
     picture = images.grid([rows[start : start + side] for start in range(0, len(rows), side)])

@@ -13,8 +13,7 @@ import tyro
 from tqdm import tqdm
 
 from lrgan_jax.base.checks import check_number, check_whole
-from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, regions_or_own
-from lrgan_jax.models import checkpoint
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.sweep import Keep, Progress, Share, processes, run
 from lrgan_jax.sweep import merge as merge_shares
 from lrgan_jax.sweep import open as open_sweep
@@ -86,7 +85,6 @@ def sweep_command(
 
     Args:
         store: a folder, or a URL such as gs://bucket/name.
-        model: a name that `lrgan info` lists, or a folder that `lrgan convert` wrote.
         regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by
           default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
@@ -105,7 +103,7 @@ def sweep_command(
         merge_shares(store, merge, report=partial(print, file=sys.stderr))
     elif not status:
         cluster.join()
-        gen = checkpoint.load(model)
+        gen = load_model(model)
         check_whole("--num-latents", num_latents)
         if which.latents is not None and num_latents is not None:
             raise UsageError("--num-latents is of random latents, and does not go with --latents")

@@ -16,10 +16,12 @@ from lrgan_jax.generators.protocol import (
     MakesParts,
     ModelInfo,
     StoredGenerator,
+    TakesStyles,
     check_generator,
     grid,
 )
 from lrgan_jax.generators.sampling import near_frontal, sample_z
+from lrgan_jax.generators.style_space import StyleSpace, style_space
 from lrgan_jax.generators.view import image_function, render, to_ws
 from lrgan_jax.generators.windows import Window
 
@@ -71,6 +73,8 @@ __all__ = [
     "StoredGenerator",
     "StyleGAN2",
     "StyleGAN2Config",
+    "StyleSpace",
+    "TakesStyles",
     "W",
     "Window",
     "Z",
@@ -83,5 +87,6 @@ __all__ = [
     "near_frontal",
     "render",
     "sample_z",
+    "style_space",
     "to_ws",
 ]

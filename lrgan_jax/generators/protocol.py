@@ -5,7 +5,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -125,6 +125,39 @@ class StoredGenerator(Generator, Protocol):
     def config(self) -> Any: ...
     @property
     def variables(self) -> Any: ...
+
+
+class Modulated(NamedTuple):
+    """A convolution whose input channels a style scales, one number each.
+
+    Attributes:
+      name: its block and its place there, such as "b8/conv0". row: of ws, which its style is made of.
+      channels: how many.
+    """
+
+    name: str
+    row: int
+    channels: int
+
+
+@runtime_checkable
+class TakesStyles(StoredGenerator, Protocol):
+    """The ability to make images of styles themselves, whatever ws they are of, if any; see `StyleSpace`."""
+
+    @property
+    def modulated(self) -> tuple[Modulated, ...]:
+        """The convolutions that have a style, in the order in which `styles` lays them one after the other."""
+        ...
+
+    def styles(self, w: ArrayLike | Latent) -> Float[Array, "n s"]:
+        """w [N, w_dim] or ws [N, num_ws, w_dim] -> their styles."""
+        ...
+
+    def synthesis_of_styles(
+        self, styles: Float[Array, "n s"], noise: Noise, key: Array | None = None, window: Window | None = None
+    ) -> Float[Array, "n h w c"]:
+        """Styles -> images, or the part `window` of them."""
+        ...
 
 
 class StoredWeights:

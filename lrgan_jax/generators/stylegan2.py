@@ -28,7 +28,15 @@ from lrgan_jax.base.deprecation import deprecated
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
+from lrgan_jax.generators.protocol import (
+    Classes,
+    ModelInfo,
+    Modulated,
+    Noise,
+    StoredWeights,
+    check_no_label,
+    check_noise,
+)
 from lrgan_jax.generators.shown import Shown
 from lrgan_jax.generators.windows import Window, crop, needed
 from lrgan_jax.layers import Choice, check_layers
@@ -75,6 +83,20 @@ class StyleGAN2Config:
     @property
     def num_ws(self) -> int:
         return 2 * len(self.channels)
+
+    @property
+    def modulated(self) -> tuple[Modulated, ...]:
+        """Every convolution that has a style, in the order of the network: conv0, conv1 and, where there is one, the
+        toRGB of each block.
+        """
+        found, last = [], len(self.channels) - 1
+        for k, (resolution, width) in enumerate(zip(self.resolutions, self.channels, strict=True)):
+            if k > 0:
+                found.append(Modulated(f"b{resolution}/conv0", 2 * k - 1, self.channels[k - 1]))
+            found.append(Modulated(f"b{resolution}/conv1", 2 * k, width))
+            if self.architecture == "skip" or k == last:
+                found.append(Modulated(f"b{resolution}/torgb", 2 * k + 1, width))
+        return tuple(found)
 
 
 class Dense(nn.Module):
@@ -297,6 +319,52 @@ def synthesize(
     )
 
 
+@partial(jax.jit, static_argnames="config")
+def styles_of(config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]) -> Float[Array, "n s"]:
+    """ws -> what the affine maps make of them, one after the other as `config.modulated` has them.
+
+    A pure function of `variables`.
+    """
+    affines = [(ws[:, conv.row], _affine(variables, conv)) for conv in config.modulated]
+    return jnp.concatenate([ops.dense(w, affine["kernel"], affine["bias"]) for w, affine in affines], axis=1)
+
+
+def _affine(variables, conv: Modulated) -> Mapping[str, Array]:
+    """The map from w to a convolution's style."""
+    block, name = conv.name.split("/")
+    return variables["params"]["synthesis"][block][name]["affine"]
+
+
+@partial(jax.jit, static_argnames=("config", "noise", "window"))
+def synthesize_styles(
+    config: StyleGAN2Config,
+    variables,
+    styles: Float[Array, "n s"],
+    noise: Noise = "const",
+    key=None,
+    window: Window | None = None,
+) -> Float[Array, "n h w c"]:
+    """Images of styles, such as `styles_of` gives: the same network, in which these stand for what its affine maps
+    say. A pure function of `variables`.
+    """
+    ends = np.cumsum([conv.channels for conv in config.modulated])
+    each = zip(config.modulated, jnp.split(styles, ends[:-1], axis=1), strict=True)
+    own = {f"synthesis/{conv.name}/affine": style for conv, style in each}
+
+    def given(call, args, kwargs, context):
+        style = own.get("/".join(context.module.path))
+        return call(*args, **kwargs) if style is None else style
+
+    nowhere = jnp.zeros((len(styles), config.num_ws, config.w_dim), styles.dtype)  # read by affine maps alone
+    # Not by way of `synthesize`: its compiled programs know nothing of what is put in here.
+    network: Any = Network(config)
+    rngs = {"noise": key} if noise == "random" else None
+    with nn.intercept_methods(given):
+        return network.apply(
+            variables, nowhere, noise, None, window, rngs=rngs, method=lambda net, *args: net.synthesis(*args)
+        )
+
+
 def features(
     config: StyleGAN2Config, variables, ws: Float[Array, "n l d"]
 ) -> tuple[Float[Array, "n h w c"], list[Array]]:
@@ -428,11 +496,28 @@ class StyleGAN2(Shown, StoredWeights):
         Row k of ws styles one convolution, or if it is the last row the last toRGB; the other toRGBs, which share their
         rows with a convolution, are left out, as in SeFa's released code.
         """
-        blocks = self.variables["params"]["synthesis"]
-        convolutions = [f"b{r}/conv{i}" for r in self.config.resolutions for i in (0, 1)][
-            1:
-        ]  # the first block has but one
-        names = [*convolutions, f"b{self.size[0]}/torgb"]
+        by_row = {conv.row: conv for conv in self.config.modulated}  # the later one where two share a row
         wanted = range(self.num_ws) if layers is None else check_layers(layers, self.num_ws)
-        chosen = [names[layer].split("/") for layer in wanted]
-        return jnp.concatenate([blocks[block][conv]["affine"]["kernel"].T for block, conv in chosen])
+        return jnp.concatenate([_affine(self.variables, by_row[layer])["kernel"].T for layer in wanted])
+
+    @property
+    def modulated(self) -> tuple[Modulated, ...]:
+        """See `StyleGAN2Config.modulated`."""
+        return self.config.modulated
+
+    def styles(self, w: ArrayLike | Latent) -> Float[Array, "n s"]:
+        """w [N, w_dim] or ws [N, num_ws, w_dim] -> the styles that the affine maps make of them, one convolution's
+        after the other's.
+
+        Raises:
+          InputTypeError, InputError: as `synthesis`.
+        """
+        return styles_of(
+            self.config, self.variables, check_ws(w, self.num_ws, self.w_dim, weights_dtype(self.variables))
+        )
+
+    def synthesis_of_styles(
+        self, styles: Float[Array, "n s"], noise: Noise, key: Array | None = None, window: Window | None = None
+    ) -> Float[Array, "n h w c"]:
+        """See `StyleSpace`, which is how this is called."""
+        return synthesize_styles(self.config, self.variables, styles, noise, key, window)

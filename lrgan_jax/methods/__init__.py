@@ -13,9 +13,10 @@ from lrgan_jax.methods.paper import ATTRIBUTE, AUTHORS, CONSTRAINED, PROJECTED
 from lrgan_jax.methods.record import Method, Pair
 from lrgan_jax.methods.resefa import RESEFA
 from lrgan_jax.methods.sefa import SEFA
+from lrgan_jax.methods.single import SINGLE
 
 # From those that know least to ours: the order in which tables show them.
-ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER)
+ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, SINGLE, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER)
 METHODS: dict[str, Method] = {row.name: row for row in ROWS}
 LOCAL: dict[str, Method] = {
     name: row for name, row in METHODS.items() if row.needs == "grams"

@@ -59,11 +59,14 @@ def fingerprint(variables) -> str:
     return digest.hexdigest()
 
 
-def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float32) -> Path:
+def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32) -> Path:
     """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
 
+    Args:
+      gen: a `StoredGenerator`; typed loosely so that the error below is the one that is seen.
     Raises:
       ExistsError: if `path` exists; nothing is overwritten. PlaceError: if it cannot be written; nothing is left then.
+      InputTypeError: on what no file can hold, such as a generator of a function, or a style space.
     """
     from orbax.checkpoint import v1 as ocp  # half a second, which commands that save nothing need not wait for
 
@@ -71,11 +74,12 @@ def save(path: str | os.PathLike, gen: StoredGenerator, *, dtype: Any = np.float
     if path.exists():
         raise ExistsError(f"{path} exists already; choose another name or remove it")
     check_place(path)
+    name = _architecture(gen)
     stored = jax.tree.map(lambda a: np.asarray(a, dtype), _plain(gen.variables))
     description = {
         "format": "lrgan_jax model",
         "version": VERSION,
-        "architecture": _architecture(gen),
+        "architecture": name,
         "name": gen.info.name,
         "config": dataclasses.asdict(gen.config),
         "fingerprint": fingerprint(stored),
@@ -245,8 +249,12 @@ def describe(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _architecture(gen: StoredGenerator) -> str:
-    return next(name for name, cls in ARCHITECTURES.items() if type(gen).__name__ == cls)
+def _architecture(gen: Any) -> str:
+    kind = type(gen).__name__
+    found = next((name for name, cls in ARCHITECTURES.items() if kind == cls), None)
+    if found is None:
+        raise InputTypeError(f"saved are {', '.join(ARCHITECTURES.values())}; a {kind} has no form on disk")
+    return found
 
 
 def _plain(tree):
