@@ -15,7 +15,7 @@ from lrgan_jax.layers import Choice, Moves, moves_of
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.methods import Pair
 from lrgan_jax.search import Search
-from lrgan_jax.subspaces import LOOSE, nearest_local_direction
+from lrgan_jax.subspaces import nearest_local_direction
 from lrgan_jax.targets import check_finite, metric_root, one_region, pair_grams, search_moves, targets
 
 
@@ -148,7 +148,6 @@ def _turned(
     def of_one(row, a, b):
         pair = Pair(a, b, root, **prices)
         natural = natural_moves(row[None], root)[0]
-        mu = pair.mu if pair.chosen_mu is not None else pair.mu / LOOSE
-        return latent_moves(nearest_local_direction(natural, *pair.natural, mu)[None], root)[0]
+        return latent_moves(nearest_local_direction(natural, *pair.natural, pair.mu)[None], root)[0]
 
     return jax.vmap(of_one)(rows, inside, outside)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from lrgan_jax.directions import Directions
-from lrgan_jax.editing import edit, walk
+from lrgan_jax import editing
+from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, ModelInfo, W, Z
 from lrgan_jax.generators.latents import check_ws
 from lrgan_jax.regions import RegionError
@@ -24,6 +25,8 @@ LATENTS = random.standard_normal((N, D)).astype(np.float32)
 ROWS = random.standard_normal((K, D)).astype(np.float32)
 LAYERED = random.standard_normal((N, L, D)).astype(np.float32)
 ROUNDING = rounding(np.float32, K)
+
+walk = partial(editing.walk, metric="latent")  # the unit in which these circles are round
 
 
 def by_loop(latents, rows, steps, layers=None):

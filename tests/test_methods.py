@@ -83,7 +83,8 @@ def test_resefas_first_direction_is_the_frontiers(dense):
     """At tao = 1e-3, with which the frontier sets its mu; up to sign."""
     gen, *_ = dense
     ours, theirs = (
-        find_directions(gen, LATENT, "top", num=1, method=method, tao=1e-3) for method in ("frontier", "resefa")
+        find_directions(gen, LATENT, "top", num=1, method=method, tao=1e-3, metric="latent")
+        for method in ("frontier", "resefa")
     )
     np.testing.assert_allclose(np.abs(np.sum(ours.vectors * theirs.vectors)), 1, rtol=0, atol=1e-5)
 
@@ -290,7 +291,7 @@ def found_by(name, gen, **options):
     """Directions of every method in the table, in the way that its kind asks for."""
     z = sample_z(gen, KEY, 1)
     if methods.named(name).needs == "grams":
-        return find_directions(gen, gen.mapping(z), MASK, method=name, tao=1e-3, **options)
+        return find_directions(gen, gen.mapping(z), MASK, method=name, tao=1e-3, metric="latent", **options)
     return global_directions(gen, method=name, z=z, **options)
 
 
