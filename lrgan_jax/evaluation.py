@@ -25,8 +25,6 @@ from lrgan_jax.search import Search
 from lrgan_jax.subspaces import Candidates, energies
 from lrgan_jax.targets import Targets, search_moves, targets
 
-CHANGE = 0.02  # mean squared change inside at which methods are compared: a root mean square of 18 grey levels
-
 Loop = Callable[[Callable[[int], Any]], list[Any]]  # of a function of a latent's number, its results at every latent
 
 
@@ -182,7 +180,8 @@ def measure(
     *,
     each: Loop | None = None,
 ) -> Measured:
-    """Move every direction at every latent and region, both ways, by the step that changes the region by CHANGE.
+    """Move every direction at every latent and region, both ways, by the step that changes the region as the search
+    wants it.
 
     Args:
       inside, outside: the Grams, for what first-order theory says of the same directions.
@@ -211,15 +210,16 @@ def edits(
     n: int,
     inside: Float[AnyArray, "r m m"],
     vectors: Float[AnyArray, "k r m"],
-    wanted: float | Sequence[float] = CHANGE,
+    wanted: float | Sequence[float] | None = None,
 ) -> Edits:
     """What directions do at latent n when they have changed their regions as much as is wanted.
 
     Args:
       inside: the regions' Grams, which say how far to go to first order.
-      wanted: one number, or one for each of the K.
+      wanted: one number, or one for each of the K; the search's change by default.
     """
     same = scene.search.channels == "stack"  # what is measured, and the Gram is of
+    wanted = scene.search.change if wanted is None else wanted
     each = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
     latent = scene.ws.array[n]
     step = _steps(scene.image_at(n), latent, vectors, inside if same else None, scene.masks, each, scene.moves)

@@ -30,7 +30,7 @@ generators.functions generators.style_space generators.ops generators.stylegan2 
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.resefa
 methods.sefa methods
-metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.layers metrics.networks
+metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers metrics.networks
 metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
 previews editing pipeline evaluation
@@ -43,8 +43,8 @@ sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.masks panel.found panel.code panel.studio panel.widget panel.server panel
-compare.stages compare.setup compare.kept compare.methods compare.effects compare.walks compare.experiment
-compare.figures compare.plane compare.page
+compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks compare.experiment
+compare.figures compare.plane compare.front compare.page
 compare
 bench
 __init__

@@ -13,6 +13,7 @@ from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
+from lrgan_jax.compare import front
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
@@ -21,7 +22,7 @@ from lrgan_jax.compare.stages import forget
 from lrgan_jax.layers import layers_text
 from lrgan_jax.pages.kit import COLOURS
 
-FILES = ("index.html", "plane.svg", "figures.json")
+FILES = ("index.html", "plane.svg", "front.svg", "figures.json")
 
 
 def compare_command(
@@ -41,7 +42,7 @@ def compare_command(
     After a stop the same command goes on where it was.
 
     Args:
-        out: the folder to write: index.html, plane.svg and figures.json.
+        out: the folder to write: index.html, plane.svg, front.svg and figures.json.
         num_latents: how many random latents, or the first of a file.
         num_walked: walks are compared with straight edits from so many of them.
         regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
@@ -69,6 +70,7 @@ def compare_command(
     note = f"{where}, {layers_text(asked.layers)}."
     write_whole(out / "figures.json", text.encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
+    write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
     write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
     forget(out / STAGES)
     print(table(figures))
@@ -78,9 +80,11 @@ def compare_command(
 def table(figures: Figures) -> str:
     """What the command says of the leaks, and of what they rest on."""
     lines = ["change outside over change inside at the same change inside, in percent (median):"]
-    lines.append(f"  {'':12}" + "".join(f"{name:>9}" for name in ("all", *figures.regions)))
+    heads = ("all", *figures.regions, "strange")
+    lines.append(f"  {'':12}" + "".join(f"{name:>9}" for name in heads))
     for method, leaks in figures.leaks.items():
-        lines.append(f"  {method:12}" + "".join(f"{100 * float(leak.median):9.1f}" for leak in leaks.values()))
+        cells = "".join(f"{100 * float(leak.median):9.1f}" for leak in leaks.values())
+        lines.append(f"  {method:12}{cells}{float(figures.natural[method].strangeness.median):9.2f}")
     if (share := figures.ranks["1"].converged) < 1:
         early = "of the robust PCAs looked at stopped before they converged; methods with a null space rest on them"
         lines.append(f"note: {1 - share:.1%} {early}")

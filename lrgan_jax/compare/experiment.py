@@ -27,13 +27,13 @@ from lrgan_jax.compare.methods import (
     ranks,
     variants,
 )
+from lrgan_jax.compare.naturalness import Naturalness, naturalness
 from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, settings_of
 from lrgan_jax.compare.stages import Progress, Stages
 from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
-from lrgan_jax.lengths import Root, natural_moves
 from lrgan_jax.methods import Pair
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import Sweep
@@ -72,6 +72,8 @@ class Comparison:
     ranks: Ranks
     walks: Walks
     effects: Effects  # [M, N, R]
+    natural: Naturalness  # [M, N, R]
+    curve_natural: Naturalness  # [G, N, R]
 
 
 def run(
@@ -121,6 +123,9 @@ def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
     frontier = stages.keep("frontier", Frontier, lambda: _frontier(setup, vectors))
     groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
     measured, curve, matched, *of_asked = _measured(setup, groups, stages)
+    along, sizes = np.concatenate([vectors, frontier.curve]), np.concatenate([measured.size, curve.size])
+    seen = naturalness(scene, along, sizes, stages.each("natural", Naturalness, len(scene.ws)))
+    of_methods, of_curve = (Naturalness(*(a[part] for a in seen)) for part in (slice(len(names)), slice(len(names), None)))
     walked = names.index("frontier"), slice(num_walked)
     walks = stages.each("walks", OfRegion, len(scene.regions))
     return Comparison(
@@ -136,6 +141,8 @@ def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
         ranks=stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
         walks=compare_walks(scene, vectors[walked], measured.size[walked], walks),
         effects=effects(scene, vectors, measured.size, stages.each("effects", Effects, len(scene.ws))),
+        natural=of_methods,
+        curve_natural=of_curve,
     )
 
 
@@ -152,16 +159,8 @@ def _frontier(setup: Setup, vectors: Float[np.ndarray, "k n r m"]) -> Frontier:
         for mus in (CURVE, LINE)
     )
     at = over_all(lambda a, b, change: frontier_at(pair(a, b), change))  # compiled once
-    natural = _natural_length(vectors, root)
-    matched = [np.asarray(at(a, b, change)) for change in rates(natural, a)]
+    matched = [np.asarray(at(a, b, change)) for change in rates(vectors, a)]
     return Frontier(along, np.stack(matched), np.stack([rates(drawn, a), rates(drawn, b)]))
-
-
-def _natural_length(vectors: Float[np.ndarray, "k n r m"], root: Root) -> Float[np.ndarray, "k n r m"]:
-    """The same, each of natural length 1, as the frontier's are."""
-    rows = vectors.reshape(-1, vectors.shape[-1])
-    lengths = np.linalg.norm(natural_moves(rows, root), axis=-1, keepdims=True)
-    return (rows / np.maximum(lengths, 1e-30)).reshape(vectors.shape)
 
 
 def _measured(setup: Setup, groups: list[Float[np.ndarray, "_ n r m"]], stages: Stages) -> list[Measured]:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lrgan_jax.compare.experiment import ASKED, SCALES, Comparison
+from lrgan_jax.compare.experiment import ASKED, CURVE, SCALES, Comparison
 from lrgan_jax.compare.methods import OTHERS, OWN
+from lrgan_jax.compare.naturalness import Naturalness
 from lrgan_jax.compare.walks import STRENGTHS, Walks
+from lrgan_jax.evaluation import Measured
 from lrgan_jax.methods import METHODS
 
 RESAMPLES = 2000
@@ -56,6 +58,23 @@ class WalkFigures(NamedTuple):
     reached: float
 
 
+class NaturalFigures(NamedTuple):
+    """Over all regions; the length of the steps is in standard deviations of the generator's own latents."""
+
+    length: Interval
+    depth: Interval
+    oddity: Interval
+    strangeness: Interval
+
+
+class CurveFigures(NamedTuple):
+    """At one mu of the frontier's curve, over its default."""
+
+    mu: float
+    leak: Interval
+    strangeness: Interval
+
+
 class Figures(NamedTuple):
     """Leaks are change outside over change inside at the same change inside. Methods go by their titles."""
 
@@ -65,6 +84,8 @@ class Figures(NamedTuple):
     leaks: dict[str, dict[str, Interval]]  # method -> region, all first
     reached: dict[str, float]  # method -> share of edits that changed the region as much as asked
     effects: dict[str, dict[str, Interval]]  # method -> measure, over all regions
+    natural: dict[str, NaturalFigures]
+    curve: list[CurveFigures]  # of the frontier, mu rising
     dominance: dict[str, Dominance]
     variants: dict[str, dict[str, Interval]]  # method -> how it was asked -> leak
     ranks: dict[str, RankFigures]  # scale of lambda
@@ -85,6 +106,13 @@ def summary(comparison: Comparison) -> Figures:
         {titles[m]: _by_region(leak, c.setup.scene.regions) for m, leak in leaks.items()},
         {title: float(share.mean()) for title, share in zip(titles.values(), c.measured.reached, strict=True)},
         {title: _effects(c, k) for k, title in enumerate(titles.values())},
+        {title: _natural(c.measured.of(k), c.natural, k) for k, title in enumerate(titles.values())},
+        [
+            CurveFigures(
+                float(mu), _over_regions(c.curve.leak[g]), _over_regions(c.curve_natural.strangeness[g])
+            )
+            for g, mu in enumerate(CURVE)
+        ],
         {titles[m]: _dominance(c, k) for k, m in enumerate(c.methods) if m != "frontier"},
         {
             titles[m]: {OWN: _over_regions(leaks[m])}
@@ -103,6 +131,8 @@ def as_json(record: Any) -> Any:
         record = record._asdict()
     if isinstance(record, dict):
         return {name: as_json(value) for name, value in record.items()}
+    if isinstance(record, list):
+        return [as_json(value) for value in record]
     if isinstance(record, np.ndarray | np.generic):
         record = record.item()
     return None if isinstance(record, float) and not math.isfinite(record) else record
@@ -130,6 +160,11 @@ def nan_median(values: Float[np.ndarray, "..."], axis: int | tuple[int, ...] | N
 
 def _effects(c: Comparison, k: int) -> dict[str, Interval]:
     return {name: median_interval(a[k].mean(-1)) for name, a in c.effects._asdict().items() if a is not None}
+
+
+def _natural(measured: Measured, natural: Naturalness, k: int) -> NaturalFigures:
+    of_method = natural.depth[k], natural.oddity[k], natural.strangeness[k]
+    return NaturalFigures(*(_over_regions(a) for a in (measured.size.mean(-1), *of_method)))
 
 
 def _dominance(c: Comparison, k: int) -> Dominance:

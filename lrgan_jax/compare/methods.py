@@ -19,7 +19,7 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
-from lrgan_jax.lengths import latent_moves
+from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
@@ -34,7 +34,7 @@ Finder = Callable[[AnyArray, AnyArray], AnyArray]
 
 
 class Found(NamedTuple):
-    """One method's directions, and the seconds they took, compiled, per latent and region.
+    """One method's directions, of natural length 1, and the seconds they took, compiled, per latent and region.
 
     NaN where others' are chosen from.
     """
@@ -91,11 +91,19 @@ def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder
 
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
     if method.needs != "grams":
-        return Found(_chosen(setup, method), np.array(np.nan))
+        return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
     of_all = find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))
-    return Found(np.asarray(vectors), np.array((time.perf_counter() - start) / np.prod(vectors.shape[:2])))
+    seconds = (time.perf_counter() - start) / np.prod(vectors.shape[:2])
+    return Found(of_length_1(np.asarray(vectors), setup.root), np.array(seconds))
+
+
+def of_length_1(vectors: Float[np.ndarray, "*k m"], root: Root) -> Float[np.ndarray, "*k m"]:
+    """The same, each of natural length 1, so that steps along any of them are as long as they are."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    lengths = np.linalg.norm(natural_moves(rows, root), axis=-1, keepdims=True)
+    return (rows / lengths).reshape(vectors.shape)
 
 
 def _chosen(setup: Setup, method: Method) -> Float[np.ndarray, "n r m"]:
@@ -143,7 +151,8 @@ def variants(setup: Setup, find: Finder) -> Vectors:
     of_next = np.roll(a, -1, 0), np.roll(b, -1, 0)
     of_mean = tuple(np.broadcast_to(gram.mean(0), gram.shape) for gram in (a, b))
     around = [(setup.inside_around[:, p], setup.outside_around[:, p]) for p in range(len(setup.around))]
-    return Vectors(np.stack([find(*pair) for pair in (of_next, of_mean, *around)]))
+    found = [np.asarray(find(*pair)) for pair in (of_next, of_mean, *around)]
+    return Vectors(of_length_1(np.stack(found), setup.root))
 
 
 def ranks(setup: Setup, scales: Float[np.ndarray, " s"]) -> Ranks:

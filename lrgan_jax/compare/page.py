@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from lrgan_jax import images
 from lrgan_jax.compare.experiment import ASKED, Comparison
 from lrgan_jax.compare.figures import Figures, Interval
+from lrgan_jax.compare.front import front
 from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
 from lrgan_jax.compare.plane import letters, plane
 from lrgan_jax.compare.walks import STRENGTHS
@@ -29,13 +30,14 @@ STYLE = """
 
 def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
     """The HTML text of a comparison and its `summary`."""
-    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.SAME_CHANGE}. What has
+    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.same_change(comparison.setup.scene.search.change)}. What has
 changed {_elsewhere(comparison)} by then is its leak.</p>"""
     parts = [
         about,
         kit.note(escape(note)),
         _leaks(comparison, figures),
         _effects(figures),
+        _natural(figures),
         _planes(comparison),
         _dominance(figures),
         _variants(comparison, figures),
@@ -97,6 +99,19 @@ def _effects(figures: Figures) -> str:
         "beside the Jacobian."
     )
     return f"<p>{about}</p>" + kit.table([*(EFFECTS[name][0] for name in known), "ms"], rows)
+
+
+def _natural(figures: Figures) -> str:
+    rows = [_row(figures, m, [with_interval(a, digits=2) for a in of]) for m, of in figures.natural.items()]
+    return kit.section(
+        "Does it stay natural?",
+        "Little leaks if the region is painted over. The length of the steps, in standard deviations of the generator's "
+        "own latents; how far out among those the edited latent lies (depth), and how far the region's pixels are from "
+        "those of the generator's pictures (oddity): 1 is a typical sample. Strangeness is depth times the square of "
+        "oddity. The line is the frontier, from a small mu to a large one; down and left is better.",
+        kit.table(["length", "depth", "oddity", "strangeness"], rows),
+        f'<div class="planes"><figure>{front(figures)}</figure></div>',
+    )
 
 
 def _planes(c: Comparison) -> str:

@@ -1,17 +1,21 @@
 """The picture that tells it: every method as a point in the plane of change inside and leak outside, as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax.compare.experiment import Comparison
 from lrgan_jax.evaluation import Measured
+from lrgan_jax.lengths import natural_gram
 from lrgan_jax.methods import METHODS
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 430, 340, 62, 34
+PER_STEP = "change inside per squared step", "change outside per squared step"
 SAME = 4  # pixels between points that are drawn as one
+Place = Callable[[Float[np.ndarray, "2 k"]], Float[np.ndarray, "k 2"]]
 STYLE = """
 svg.plane text { font: 10px system-ui, sans-serif; fill: var(--soft) }
 svg.plane text.head { font-size: 13px; font-weight: 600 }
@@ -73,7 +77,8 @@ def plane(comparison: Comparison, region: str) -> str:
 
 def _drawing(comparison: Comparison, region: str) -> str:
     c, r = comparison, comparison.setup.scene.regions.index(region)
-    scale = np.linalg.eigvalsh(np.asarray(c.setup.inside[:, r], np.float64))[:, -1]
+    natural = jax.vmap(natural_gram, (0, None))(c.setup.inside[:, r], c.setup.root)
+    scale = np.linalg.eigvalsh(np.asarray(natural, np.float64))[:, -1]
     points = {kind: _rates(c.measured, r, scale, real) for kind, real in (("first", False), ("real", True))}
     line = np.stack([(a[:, :, r] / scale).mean(1) for a in c.line])
     curves = {"first": line, "real": _rates(c.curve, r, scale, True)}
@@ -81,20 +86,15 @@ def _drawing(comparison: Comparison, region: str) -> str:
     everything = everything[:, np.isfinite(everything).all(0) & (everything > 0).all(0)]
     low, high = np.log10(everything.min(1)) - 0.1, np.log10(everything.max(1)) + 0.1
 
-    def place(pairs: Float[np.ndarray, "2 k"]) -> Float[np.ndarray, "k 2"]:
-        share = (np.log10(np.maximum(pairs, 1e-12)) - low[:, None]) / (high - low)[:, None]
-        return np.stack(
-            [LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1
-        )
-
-    parts = _axes(low, high, place)
+    place = placed_between(low, high)
+    parts = axes(low, high, place, PER_STEP)
     drawn = {kind: place(curve[:, np.isfinite(curve).all(0)]) for kind, curve in curves.items()}
     for kind, curve in drawn.items():
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in curve)
         parts.append(f'<polyline class="frontier {kind}" points="{path}"/>')
     firsts, reals = place(points["first"]), place(points["real"])
-    labels = _labels(list(letters(c.methods).values()), reals)
-    spots = _free_spots(reals, np.concatenate([firsts, (firsts + reals) / 2, reals, *drawn.values()]))
+    labels = merged_labels(list(letters(c.methods).values()), reals)
+    spots = free_spots(reals, np.concatenate([firsts, (firsts + reals) / 2, reals, *drawn.values()]))
     for method, label, first, real, (x, y) in zip(c.methods, labels, firsts, reals, spots, strict=True):
         if not np.isfinite([first, real]).all():
             continue
@@ -109,7 +109,19 @@ def _drawing(comparison: Comparison, region: str) -> str:
     return "".join(parts)
 
 
-def _labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]:
+def placed_between(low: Float[np.ndarray, " 2"], high: Float[np.ndarray, " 2"]) -> Place:
+    """From pairs of numbers, whose logarithms lie between these, to points of the drawing."""
+
+    def place(pairs: Float[np.ndarray, "2 k"]) -> Float[np.ndarray, "k 2"]:
+        share = (np.log10(np.maximum(pairs, 1e-12)) - low[:, None]) / (high - low)[:, None]
+        return np.stack(
+            [LEFT + share[0] * (WIDTH - LEFT - 10), HEIGHT - BOTTOM - share[1] * (HEIGHT - BOTTOM - 12)], axis=1
+        )
+
+    return place
+
+
+def merged_labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]:
     """The letters that stand at each point: of methods that coincide there, all at the first."""
     labels = list(names)
     for k in range(len(points)):
@@ -120,7 +132,7 @@ def _labels(names: Sequence[str], points: Float[np.ndarray, "k 2"]) -> list[str]
     return labels
 
 
-def _free_spots(points: Float[np.ndarray, "k 2"], marks: Float[np.ndarray, "m 2"]) -> list[Float[np.ndarray, " 2"]]:
+def free_spots(points: Float[np.ndarray, "k 2"], marks: Float[np.ndarray, "m 2"]) -> list[Float[np.ndarray, " 2"]]:
     """For each point's letter the place around it that is farthest from all marks and from the letters before it; nan
     for one that is not drawn, which takes no place.
     """
@@ -145,7 +157,8 @@ def _rates(measured: Measured, r: int, scale: Float[np.ndarray, " n"], real: boo
     return np.stack([(a / scale).mean(1) for a in pair])
 
 
-def _axes(low, high, place) -> list[str]:
+def axes(low, high, place: Place, names: tuple[str, str]) -> list[str]:
+    """Lines at the powers of ten between the logarithms `low` and `high`, and what is drawn to the right and upwards."""
     parts = [f'<path class="axis" d="M{LEFT} 12V{HEIGHT - BOTTOM}H{WIDTH - 10}"/>']
     for power in range(int(np.ceil(low[0])), int(np.floor(high[0])) + 1):
         x, _ = place(np.array([[10.0**power], [10.0 ** low[1]]]))[0]
@@ -156,11 +169,10 @@ def _axes(low, high, place) -> list[str]:
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{10.0**power:g}</text>')
     parts.append(
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">change inside per squared step</text>'
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{names[0]}</text>'
     )
     middle = (HEIGHT - BOTTOM) / 2
     parts.append(
-        f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">change outside per '
-        "squared step</text>"
+        f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">{names[1]}</text>'
     )
     return parts

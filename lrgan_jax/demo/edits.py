@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from lrgan_jax.base import linalg
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.evaluation import CHANGE, Edits, Measured, Scene, collected, edits, first
+from lrgan_jax.evaluation import Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.lengths import Root
 from lrgan_jax.pipeline import analyse
@@ -23,7 +23,6 @@ from lrgan_jax.targets import Pairs, check_finite, metric_root, pair_grams
 COMPARED = ("frontier", "constrained", "projected", "attribute")
 OURS, PLAIN = COMPARED.index("frontier"), COMPARED.index("attribute")
 SHOWN = 0.03  # mean squared change inside at the ends of a strip: 22 grey levels, plain to see
-WANTED = [CHANGE] * len(COMPARED) + [SHOWN] * 2  # of every method, and of the two whose ends are shown
 FRAMES = 7
 POOL = (
     256  # random latents that faces are picked from: out of 512 they are hardly more frontal, and take a second longer
@@ -82,6 +81,7 @@ def run(
     scene = Scene.of(gen, latents, regions, search or Search())
     root = metric_root(gen, scene.search)
     analysis = jax.jit(partial(jax.lax.map, partial(_found, scene.search, root)))  # one program for all
+    wanted = [scene.search.change] * len(COMPARED) + [SHOWN] * 2  # of every method, and of the two whose ends are shown
     grams, found, done = [], [], []
     # The next Jacobian is under way while this one's robust PCA, which keeps one core busy, is waited for.
     coming = ahead(range(len(scene.ws)), partial(_grams_at, scene), 2)
@@ -90,7 +90,7 @@ def run(
         grams.append((np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0])))
         found.append(Found(*map(np.asarray, analysis(grams[-1]))))
         of_methods = found[-1].vectors.swapaxes(0, 1)
-        done.append(edits(scene, n, grams[-1][0], np.concatenate([of_methods, of_methods[[OURS, PLAIN]]]), WANTED))
+        done.append(edits(scene, n, grams[-1][0], np.concatenate([of_methods, of_methods[[OURS, PLAIN]]]), wanted))
     inside, outside = map(np.stack, zip(*grams, strict=True))
     vectors = np.stack([of.vectors for of in found]).transpose(2, 0, 1, 3)  # [K, N, R, m]
     measured = collected(inside, outside, vectors, [Edits(*(a[: len(COMPARED)] for a in of)) for of in done])

@@ -63,7 +63,7 @@ def _leaks(demo: Demo) -> str:
         "How still is the rest?",
         f"Change {where}, relative to the direction that moves the region most and ignores the rest; both "
         "moved until the "
-        f"{kit.SAME_CHANGE}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
+        f"{kit.same_change(demo.scene.search.change)}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
         kit.table([escape(region) for region in demo.scene.regions], rows),
         kit.explained(demo.methods),
         kit.note(

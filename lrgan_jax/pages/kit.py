@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax import images
-from lrgan_jax.evaluation import CHANGE
 from lrgan_jax.images import Picture
 from lrgan_jax.methods import METHODS
 
@@ -133,5 +132,9 @@ def grey_levels(change: float) -> str:
     return f"{change * 127.5:.0f}"
 
 
-SAME_CHANGE = f"mean squared change inside the region is {CHANGE} ({grey_levels(CHANGE**0.5)} of 255 grey levels)"
+def same_change(change: float) -> str:
+    """At what edits are compared."""
+    return f"mean squared change inside the region is {change:g} ({grey_levels(change**0.5)} of 255 grey levels)"
+
+
 SCALE = f'<span class="ramp"></span> 0 to {grey_levels(HEAT_SCALE)} grey levels'
