@@ -222,23 +222,9 @@ def edits(
     wanted = scene.search.change if wanted is None else wanted
     each = np.broadcast_to(np.asarray(wanted, np.float32), len(vectors))
     latent = scene.ws.array[n]
-    step = _steps(scene.image_at(n), latent, vectors, inside if same else None, scene.masks, each, scene.moves)
-    size, changed, outside = map(np.asarray, (step.size, step.change.inside, step.change.outside))
-    if scene.kept is not None:
-        outside = _beside(scene, n, vectors, size)
-    return Edits(size, changed, outside, np.asarray(step.reached))
-
-
-def _beside(
-    scene: Scene, n: int, vectors: Float[AnyArray, "k r m"], sizes: Float[np.ndarray, "k r 2"]
-) -> Float[np.ndarray, "k r 2"]:
-    """What is to keep still is looked at in the images: the search for the steps knows of the region alone."""
-    moves = (sizes * np.array([-1, 1], sizes.dtype))[..., None, None] * scene.spread(vectors)[:, :, None]
-    found = []
-    for of_direction in moves:
-        before, after = scene.pictures(of_direction[None], [n])
-        found.append(scene.changes(before[0], after[0])[1])
-    return np.where(np.isfinite(sizes), np.stack(found), np.nan)
+    known, areas = inside if same else None, (scene.masks, scene.kept)
+    step = _steps(scene.image_at(n), latent, vectors, known, areas, each, scene.moves)
+    return Edits(*map(np.asarray, (step.size, step.change.inside, step.change.outside, step.reached)))
 
 
 @jax.jit
@@ -249,11 +235,12 @@ def rates(vectors: Float[AnyArray, "k n r m"], grams: Float[AnyArray, "n r m m"]
 
 
 @partial(jax.jit, static_argnames="moves")
-def _steps(f, latent, vectors, inside, masks, wanted, moves) -> Step:
+def _steps(f, latent, vectors, inside, areas, wanted, moves) -> Step:
     """[K, R, 2]."""
     vectors = vectors.swapaxes(0, 1)
     slopes = None if inside is None else jnp.sqrt(jnp.maximum(jax.vmap(energies)(vectors, inside), 0))
-    found = steps_for_change(f, latent, moves.spread(vectors, latent.shape[-1]), masks, wanted[None], slopes)
+    masks, rests = areas
+    found = steps_for_change(f, latent, moves.spread(vectors, latent.shape[-1]), masks, wanted[None], slopes, rests)
     return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
 
 

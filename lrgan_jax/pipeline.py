@@ -26,9 +26,11 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, Found, full_range
+from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
+from lrgan_jax.measured import measured
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
@@ -77,7 +79,12 @@ def find_directions(
     if method.needs != "grams":
         rows, w = _offered(gen, w, method, search)
     pairs = check_finite(pair_grams(gen, w, aims, search))
-    analysis = analyse(*_mean_grams(pairs), search, root=metric_root(gen, search), rows=rows)
+    grams = _mean_grams(pairs)
+    if search.measures and method.name != "frontier":
+        search = search.but(mu=None)  # which others have not
+    elif search.measures:
+        (search,) = measured(Scene.of(gen, w, {name: region}, search), *(gram[None] for gram in grams))
+    analysis = analyse(*grams, search, root=metric_root(gen, search), rows=rows)
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
 
 
@@ -138,6 +145,8 @@ def analyse(
         far as it is known yet: traced ones are not.
     """
     search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
+    if overrides.get("mu", search.mu) == "measured":
+        raise InputError('mu="measured" takes real steps, and Grams alone have no image: give a number, or leave it out')
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
     check_prices(**prices)
     names = tuple(several) or (search.method,)

@@ -35,7 +35,8 @@ class Search:
       num: at most so many directions.
       lam: weight of the sparse part in the robust PCA; 1/sqrt(latent size) by default.
       mu: frontier only: change the region at least so many times more than the rest. By default the mu whose direction
-        has the least leak + price * length^2 to first order, when the region changes by `change`.
+        has the least leak + price * length^2 to first order, when the region changes by `change`; "measured" tries real
+        steps instead.
       metric: the unit of length: natural, the standard deviations of the generator's own latents, in which a step of
         one is a common one whichever way it goes, or latent units. The frontier's directions are that long.
       price: leak that one squared unit of length is worth.
@@ -57,7 +58,7 @@ class Search:
     method: str = "frontier"
     num: int = 4
     lam: float | None = None
-    mu: float | None = None
+    mu: float | Literal["measured"] | None = None
     metric: Metric = "natural"
     price: float = PRICE
     change: float = CHANGE
@@ -74,7 +75,7 @@ class Search:
         check_whole("num", self.num)
         check_whole("size", self.size)
         check_seed(self.draw)
-        check_prices(**{name: getattr(self, name) for name in PRICES})
+        check_prices(**{name: getattr(self, name) for name in PRICES} | ({"mu": None} if self.measures else {}))
         choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS}
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
@@ -94,6 +95,11 @@ class Search:
         if unknown := [name for name in changes if name not in known]:
             raise InputError(f"a search has no setting {unknown[0]!r}; it has {', '.join(known)}")
         return dataclasses.replace(self, **changes)
+
+    @property
+    def measures(self) -> bool:
+        """Whether mu is found by real steps."""
+        return self.mu == "measured"
 
     def recorded(self) -> "Search":
         """The same as a file can remember it: regions drawn by hand are called "mask"."""

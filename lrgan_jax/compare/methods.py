@@ -7,6 +7,7 @@ region.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
+from lrgan_jax.measured import measured
 from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
@@ -73,7 +75,7 @@ def compared(setup: Setup) -> list[Method]:
 
 def finder(setup: Setup, name: str) -> Finder:
     """A method that looks at the region, compiled for Grams of this setup's shape."""
-    search, root = setup.scene.search, setup.root
+    search, root = setup.by_first_order, setup.root
     of_pair = over_all(
         lambda a, b: first(analyse(a, b, search, root=root, several=(name,)).candidates[name]).astype(a.dtype)
     )
@@ -92,11 +94,25 @@ def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
     if method.needs != "grams":
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
-    of_all = find(method.name)
+    measuring = method.name == "frontier" and setup.scene.search.measures
+    of_all = partial(_by_real_steps, setup) if measuring else find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))
     seconds = (time.perf_counter() - start) / np.prod(vectors.shape[:2])
     return Found(of_length_1(np.asarray(vectors), setup.root), np.array(seconds))
+
+
+def _by_real_steps(setup: Setup, inside: AnyArray, outside: AnyArray) -> Float[Array, "n r m"]:
+    """The frontier's directions at the prices that are best for each latent and region."""
+    scene, search, root = setup.scene, setup.by_first_order, setup.root
+    alone = [replace(scene, ws=scene.ws[n : n + 1]) for n in range(len(inside))]
+    found = [measured(at, a, b) for at, a, b in zip(alone, inside, outside, strict=True)]
+    prices = np.array([[of.price for of in of_regions] for of_regions in found], inside.dtype)
+
+    def best(a, b, price):
+        return first(analyse(a, b, search, root=root, price=price).candidates[search.method])
+
+    return over_all(best)(inside, outside, prices)
 
 
 def of_length_1(vectors: Float[np.ndarray, "*k m"], root: Root) -> Float[np.ndarray, "*k m"]:
@@ -108,7 +124,7 @@ def of_length_1(vectors: Float[np.ndarray, "*k m"], root: Root) -> Float[np.ndar
 
 def _chosen(setup: Setup, method: Method) -> Float[np.ndarray, "n r m"]:
     """Of a method that does not look at the region: the best of its first directions for each latent and region."""
-    search, root = setup.scene.search, setup.root
+    search, root = setup.by_first_order, setup.root
     rows = jnp.asarray(method.find(setup.scene.gen, search, setup.z))[..., :OFFERED, :]
     rows = jnp.broadcast_to(rows, (len(setup.inside), *rows.shape[-2:]))
 

@@ -54,6 +54,12 @@ class Setup(NamedTuple):
         return metric_root(self.scene.gen, self.scene.search)
 
     @property
+    def by_first_order(self) -> Search:
+        """The search where no real steps are tried."""
+        search = self.scene.search.but(method="frontier")
+        return search.but(mu=None) if search.measures else search
+
+    @property
     def around(self) -> tuple[str, ...]:
         """Ways of drawing a region otherwise that were looked at."""
         return tuple(AROUND)[: self.inside_around.shape[1]]

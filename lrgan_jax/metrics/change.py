@@ -21,12 +21,20 @@ class Change(NamedTuple):
 
 
 def region_change(
-    before: Float[AnyArray, "h w c"], after: Float[AnyArray, "h w c"], mask: Float[AnyArray, "h w"]
+    before: Float[AnyArray, "h w c"],
+    after: Float[AnyArray, "h w c"],
+    mask: Float[AnyArray, "h w"],
+    rest: Float[AnyArray, "h w"] | None = None,
 ) -> Change:
-    """Change of one image inside and outside a region; soft masks weigh the pixels."""
+    """Change of one image inside and outside a region; soft masks weigh the pixels.
+
+    Args:
+      rest: weights of pixels whose squared changes add up to the change outside, where that is not the mean over all of
+        the rest.
+    """
     squared = jnp.square(jnp.asarray(after) - before).mean(-1)
 
     def over(weights):
         return jnp.sum(squared * weights) / jnp.maximum(weights.sum(), 1e-6)
 
-    return Change(over(mask), over(1 - mask))
+    return Change(over(mask), over(1 - mask) if rest is None else jnp.sum(squared * rest))

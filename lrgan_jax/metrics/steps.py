@@ -99,6 +99,7 @@ def steps_for_change(
     masks: Float[AnyArray, "r h w"],
     target: Float[ArrayLike, ""] | Float[ArrayLike, "#r #k"],
     slopes: Float[AnyArray, "r k"] | None = None,
+    rests: Float[AnyArray, "r h w"] | None = None,
 ) -> Step:
     """`step_for_change` at one latent for every region r, k directions each, both ways: each result is [R, K, 2], the
     positive way last.
@@ -108,7 +109,7 @@ def steps_for_change(
 
     Args:
       target: one for all, or one for each direction.
-      slopes: of `step_for_change`, the same both ways.
+      slopes: of `step_for_change`, the same both ways. rests: of `region_change`, for each region.
     """
     shape = (*moves.shape[:2], 2)
     both = jnp.stack([-moves, moves], axis=2)
@@ -118,7 +119,8 @@ def steps_for_change(
         return jnp.broadcast_to(jnp.asarray(values)[..., None], shape).reshape(-1)
 
     regions, targets, slopes = map(each, (jnp.arange(shape[0])[:, None], target, 0 if slopes is None else slopes))
-    found, _ = _solve(f, jnp.asarray(latent), both.reshape(-1, *both.shape[3:]), masks, regions, targets, slopes)
+    every = both.reshape(-1, *both.shape[3:])
+    found, _ = _solve(f, jnp.asarray(latent), every, masks, regions, targets, slopes, rests)
     return jax.tree.map(lambda a: a.reshape(shape), found)
 
 
@@ -131,6 +133,7 @@ def _solve(
     regions: Int[Array, " n"],
     targets: Num[Array, " n"],
     slopes: Num[Array, " n"],
+    rests: Num[Array, "r h w"] | None = None,
 ) -> tuple[Step, Int[Array, " n"]]:
     """N searches, AT_ONCE of them in each round. Steps, and the number of trials that each took."""
     if moves.shape[1:] != latent.shape:
@@ -148,7 +151,9 @@ def _solve(
         steps = jnp.where(opening, 0, searches.trial[chosen])
         images = jax.vmap(lambda step, move: f(latent + step * move))(steps, moves[chosen])
         before = jnp.where(first, images[0], before)
-        change = jax.vmap(region_change, (None, 0, 0))(before, images, masks[regions[chosen]])
+        of = regions[chosen]
+        beside = None if rests is None else rests[of]
+        change = jax.vmap(region_change, (None, 0, 0, 0))(before, images, masks[of], beside)
         change = jax.tree.map(lambda a: jnp.zeros_like(targets).at[chosen].set(a.astype(targets.dtype)), change)
         tried = jnp.zeros_like(searches.done).at[chosen].set(~opening) & ~searches.done
         return jax.vmap(_advanced)(searches, targets, change, tried), before, jnp.array(False)

@@ -14,6 +14,7 @@ import numpy as np
 from lrgan_jax import methods
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.checks import check_whole
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.interrupt import Interrupted, stop_request
 from lrgan_jax.base.memory import default_memory
 from lrgan_jax.generators import Generator, Latent
@@ -126,6 +127,8 @@ def _job(gen: Generator, search: Search, keep: Keep, overrides: Mapping[str, Any
     search = search.but(**{name: value for name, value in overrides.items() if name not in stored})
     keep = replace(keep, **stored)
     methods.local(search.method)
+    if search.measures:
+        raise InputError('mu="measured" takes real steps, which a sweep does not: give a number, or leave it out')
     moves = search_moves(gen, search)
     chosen = search.but(layers=moves.rows, num=min(search.num, moves.size(gen.w_dim)), protect=None)
     return Job(chosen, replace(keep, memory=default_memory() if keep.memory is None else keep.memory)), search
