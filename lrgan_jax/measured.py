@@ -5,6 +5,8 @@ farther they go. So directions at several prices are moved until the region has 
 is taken at which the real leak + price * length^2 is least.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,17 +16,17 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import Scene, edits
 from lrgan_jax.lengths import Root, latent_moves
 from lrgan_jax.methods import Pair
-from lrgan_jax.search import Search
+from lrgan_jax.refined import refined
 from lrgan_jax.targets import metric_root
 
 SHARES = np.geomspace(0.1, 10.0, 7)  # of the price, at which directions are tried
 LOOKED_AT = 8  # latents, where directions are to serve many
 
 
-def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[Search]:
-    """The scene's search at each of its regions, with the price that is best at real steps in place of mu.
+def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[float]:
+    """The price that is best at real steps, of each region.
 
-    A share of the price costs as many images as ten edits do: five or six each, both ways.
+    Each price that is tried costs as many images as ten edits do: five or six each, both ways.
 
     Args:
       inside, outside: the regions' Grams, of the scene's latent or the mean over its latents.
@@ -37,7 +39,25 @@ def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyA
         leak = np.where(found.reached, found.outside / np.maximum(found.inside, 1e-12), np.inf)
         objectives.append((leak + search.price * np.square(found.size)).mean(-1))
     shares = best_shares(np.mean(objectives, axis=0))
-    return [search.but(mu=None, price=search.price * float(share)) for share in shares]
+    return [search.price * float(share) for share in shares]
+
+
+class Real(NamedTuple):
+    """What a search with real steps goes on with, of one region."""
+
+    inside: Float[np.ndarray, "m m"]
+    outside: Float[np.ndarray, "m m"]
+    price: float
+
+
+def by_real_steps(
+    scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]
+) -> list[Real]:
+    """The Grams averaged over the way, if the scene's search refines, and the price, if it measures; of each region."""
+    for _ in range(scene.search.refine):
+        inside, outside = refined(scene, inside, outside)
+    each = measured(scene, inside, outside) if scene.search.measures else [scene.search.price] * len(inside)
+    return [Real(*of) for of in zip(np.asarray(inside), np.asarray(outside), each, strict=True)]
 
 
 def best_shares(objectives: Float[np.ndarray, "k r"]) -> Float[np.ndarray, " r"]:

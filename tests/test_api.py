@@ -33,7 +33,7 @@ methods.sefa methods
 metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers metrics.networks
 metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
-previews editing evaluation measured pipeline
+previews editing evaluation refined measured pipeline
 pages.kit pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial

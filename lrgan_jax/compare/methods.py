@@ -21,7 +21,7 @@ from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
-from lrgan_jax.measured import measured
+from lrgan_jax.measured import by_real_steps
 from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
@@ -94,8 +94,8 @@ def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
     if method.needs != "grams":
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
-    measuring = method.name == "frontier" and setup.scene.search.measures
-    of_all = partial(_by_real_steps, setup) if measuring else find(method.name)
+    real = method.name == "frontier" and setup.scene.search != setup.scene.search.at_first_order
+    of_all = partial(_by_real_steps, setup) if real else find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))
     seconds = (time.perf_counter() - start) / np.prod(vectors.shape[:2])
@@ -103,16 +103,16 @@ def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found
 
 
 def _by_real_steps(setup: Setup, inside: AnyArray, outside: AnyArray) -> Float[Array, "n r m"]:
-    """The frontier's directions at the prices that are best for each latent and region."""
+    """The frontier's directions after real steps at each latent."""
     scene, search, root = setup.scene, setup.by_first_order, setup.root
     alone = [replace(scene, ws=scene.ws[n : n + 1]) for n in range(len(inside))]
-    found = [measured(at, a, b) for at, a, b in zip(alone, inside, outside, strict=True)]
-    prices = np.array([[of.price for of in of_regions] for of_regions in found], inside.dtype)
+    found = [by_real_steps(at, a, b) for at, a, b in zip(alone, inside, outside, strict=True)]
+    a, b, prices = (np.stack([np.stack([of[k] for of in each]) for each in found]).astype(inside.dtype) for k in range(3))
 
     def best(a, b, price):
         return first(analyse(a, b, search, root=root, price=price).candidates[search.method])
 
-    return over_all(best)(inside, outside, prices)
+    return over_all(best)(a, b, prices)
 
 
 def of_length_1(vectors: Float[np.ndarray, "*k m"], root: Root) -> Float[np.ndarray, "*k m"]:
