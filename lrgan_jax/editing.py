@@ -117,7 +117,7 @@ def walk(
     check_number("direction", rows)
     if search.layers is None and isinstance(direction, Directions):
         search = search.but(layers=direction.layers)
-    search = search.at_first_order.but(per_layer=rows.ndim == 3)
+    search = search.but(per_layer=rows.ndim == 3, mu=None if search.measures else search.mu)
     moves, aims = search_moves(gen, search), targets(gen, [region], search)
     numbers = _numbers_of(jnp.atleast_2d(rows), moves, len(start), gen.w_dim)
     stride = jnp.broadcast_to(jnp.asarray(length, start.dtype) / num_steps, len(start))[:, None, None]

@@ -17,6 +17,7 @@ from lrgan_jax.evaluation import Scene, edits
 from lrgan_jax.lengths import Root, latent_moves
 from lrgan_jax.methods import Pair
 from lrgan_jax.refined import refined
+from lrgan_jax.search import Search
 from lrgan_jax.targets import metric_root
 
 SHARES = np.geomspace(0.1, 10.0, 7)  # of the price, at which directions are tried
@@ -42,6 +43,11 @@ def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyA
     return [search.price * float(share) for share in shares]
 
 
+def takes_steps(search: Search) -> bool:
+    """Whether what is asked for follows from more than the Grams of its latents."""
+    return search.method == "refined" or (search.method == "frontier" and search.measures)
+
+
 class Real(NamedTuple):
     """What a search with real steps goes on with, of one region."""
 
@@ -53,10 +59,14 @@ class Real(NamedTuple):
 def by_real_steps(
     scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]
 ) -> list[Real]:
-    """The Grams averaged over the way, if the scene's search refines, and the price, if it measures; of each region."""
-    for _ in range(scene.search.refine):
+    """The Grams, averaged over the way if that is the scene's method, and the price, measured unless mu is given; of
+    each region.
+    """
+    refining = scene.search.method == "refined"
+    if refining:
         inside, outside = refined(scene, inside, outside)
-    each = measured(scene, inside, outside) if scene.search.measures else [scene.search.price] * len(inside)
+    measuring = scene.search.measures or (refining and scene.search.mu is None)
+    each = measured(scene, inside, outside) if measuring else [scene.search.price] * len(inside)
     return [Real(*of) for of in zip(np.asarray(inside), np.asarray(outside), each, strict=True)]
 
 

@@ -30,7 +30,7 @@ from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
-from lrgan_jax.measured import by_real_steps
+from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
@@ -76,15 +76,17 @@ def find_directions(
     aims = targets(gen, [region], search)
     name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
     rows = None
-    if method.needs != "grams":
+    if method.needs not in ("grams", "steps"):
         rows, w = _offered(gen, w, method, search)
     pairs = check_finite(pair_grams(gen, w, aims, search))
     grams = _mean_grams(pairs)
-    if search != search.at_first_order and method.name == "frontier":
+    plain = search.but(mu=None) if search.measures else search
+    if takes_steps(search):
         scene = Scene.of(gen, w, {name: region}, search)
         (*grams, price), *_ = by_real_steps(scene, *(gram[None] for gram in grams))
-        search = search.at_first_order.but(price=price)
-    analysis = analyse(*grams, search.at_first_order, root=metric_root(gen, search), rows=rows)
+        plain = plain.but(method="frontier", price=price)
+    analysis = analyse(*grams, plain, root=metric_root(gen, search), rows=rows)
+    analysis = analysis._replace(candidates={search.method: analysis.candidates[plain.method]})
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
 
 
@@ -145,9 +147,9 @@ def analyse(
         far as it is known yet: traced ones are not.
     """
     search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
-    if search != search.at_first_order:
-        raise InputError('mu="measured" and refine take real steps, and Grams alone have no image: leave them out')
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
+    if prices["mu"] == "measured":
+        raise InputError('mu="measured" takes real steps, and Grams alone have no image: give a number, or leave it out')
     check_prices(**prices)
     names = tuple(several) or (search.method,)
     return _analyse(inside, outside, root, rows, prices, search.mode, names, splits)

@@ -41,8 +41,6 @@ class Search:
         one is a common one whichever way it goes, or latent units. The frontier's directions are that long.
       price: leak that one squared unit of length is worth.
       change: mean squared change of the region that edits are wanted for; images span [-1, 1].
-      refine: frontier only: look so many times more, each time with the Grams averaged over the way of the edit found
-        before, at two Jacobians each; far edits leak less.
       num_relax: projected and constrained only: so many weak directions of the rest count as still, too.
       tao: ReSeFa's price of a step's length, over the trace of the rest's Gram, 0 by default; given, it sets the
         frontier's mu, too, in place of `price` and `change`.
@@ -64,7 +62,6 @@ class Search:
     metric: Metric = "natural"
     price: float = PRICE
     change: float = CHANGE
-    refine: int = 0
     num_relax: int = 0
     tao: float | None = None
     mode: Mode = "converged"
@@ -78,7 +75,6 @@ class Search:
         check_whole("num", self.num)
         check_whole("size", self.size)
         check_seed(self.draw)
-        check_whole("refine", self.refine, least=0)
         check_prices(**{name: getattr(self, name) for name in PRICES} | ({"mu": None} if self.measures else {}))
         choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS}
         for name, allowed in choices.items():
@@ -104,11 +100,6 @@ class Search:
     def measures(self) -> bool:
         """Whether mu is found by real steps."""
         return self.mu == "measured"
-
-    @property
-    def at_first_order(self) -> "Search":
-        """The same without real steps, for what has Grams and no image."""
-        return self.but(mu=None if self.measures else self.mu, refine=0)
 
     def recorded(self) -> "Search":
         """The same as a file can remember it: regions drawn by hand are called "mask"."""

@@ -28,7 +28,7 @@ generators.latents generators.windows generators.protocol generators.view genera
 generators.latent_files
 generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
 directions targets
-methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.resefa
+methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined methods.resefa
 methods.sefa methods
 metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers metrics.networks
 metrics.lpips metrics.faces metrics

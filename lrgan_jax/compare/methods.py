@@ -21,10 +21,11 @@ from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
-from lrgan_jax.measured import by_real_steps
+from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import METHODS, Method, Pair, fits
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
+from lrgan_jax.search import Search
 from lrgan_jax.subspaces import energies, frontier_directions
 
 OWN = "its own"
@@ -66,7 +67,7 @@ def compared(setup: Setup) -> list[Method]:
     gen, search = setup.scene.gen, setup.scene.search
 
     def possible(method: Method) -> bool:
-        blind = method.needs != "grams"
+        blind = method.needs not in ("grams", "steps")
         without_z = method.needs == "mapping" and setup.z is None
         return fits(method, gen) and not without_z and not (blind and search.per_layer)
 
@@ -92,20 +93,20 @@ def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder
 
 
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
-    if method.needs != "grams":
+    if method.needs not in ("grams", "steps"):
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
-    real = method.name == "frontier" and setup.scene.search != setup.scene.search.at_first_order
-    of_all = partial(_by_real_steps, setup) if real else find(method.name)
+    asked = setup.scene.search.but(method=method.name)
+    of_all = partial(_by_real_steps, setup, asked) if takes_steps(asked) else find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))
     seconds = (time.perf_counter() - start) / np.prod(vectors.shape[:2])
     return Found(of_length_1(np.asarray(vectors), setup.root), np.array(seconds))
 
 
-def _by_real_steps(setup: Setup, inside: AnyArray, outside: AnyArray) -> Float[Array, "n r m"]:
+def _by_real_steps(setup: Setup, asked: Search, inside: AnyArray, outside: AnyArray) -> Float[Array, "n r m"]:
     """The frontier's directions after real steps at each latent."""
     scene, search, root = setup.scene, setup.by_first_order, setup.root
-    alone = [replace(scene, ws=scene.ws[n : n + 1]) for n in range(len(inside))]
+    alone = [replace(scene, search=asked, ws=scene.ws[n : n + 1]) for n in range(len(inside))]
     found = [by_real_steps(at, a, b) for at, a, b in zip(alone, inside, outside, strict=True)]
     a, b, prices = (np.stack([np.stack([of[k] for of in each]) for each in found]).astype(inside.dtype) for k in range(3))
 

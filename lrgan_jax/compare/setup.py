@@ -56,7 +56,8 @@ class Setup(NamedTuple):
     @property
     def by_first_order(self) -> Search:
         """The search where no real steps are tried."""
-        return self.scene.search.at_first_order.but(method="frontier")
+        search = self.scene.search.but(method="frontier")
+        return search.but(mu=None) if search.measures else search
 
     @property
     def around(self) -> tuple[str, ...]:

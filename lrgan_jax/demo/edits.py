@@ -78,7 +78,8 @@ def run(
       search: all of it counts but `method` and `num`.
       progress: wraps the latents' numbers, as tqdm does.
     """
-    scene = Scene.of(gen, latents, regions, (search or Search()).at_first_order)
+    search = search or Search()
+    scene = Scene.of(gen, latents, regions, search.but(mu=None) if search.measures else search)
     root = metric_root(gen, scene.search)
     analysis = jax.jit(partial(jax.lax.map, partial(_found, scene.search, root)))  # one program for all
     wanted = [scene.search.change] * len(COMPARED) + [SHOWN] * 2  # of every method, and of the two whose ends are shown

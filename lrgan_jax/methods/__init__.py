@@ -11,12 +11,13 @@ from lrgan_jax.methods.ganspace import GANSPACE
 from lrgan_jax.methods.local_basis import LOCAL_BASIS
 from lrgan_jax.methods.paper import ATTRIBUTE, AUTHORS, CONSTRAINED, PROJECTED
 from lrgan_jax.methods.record import Method, Pair
+from lrgan_jax.methods.refined import REFINED
 from lrgan_jax.methods.resefa import RESEFA
 from lrgan_jax.methods.sefa import SEFA
 from lrgan_jax.methods.single import SINGLE
 
 # From those that know least to ours: the order in which tables show them.
-ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, SINGLE, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER)
+ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, SINGLE, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER, REFINED)
 METHODS: dict[str, Method] = {row.name: row for row in ROWS}
 LOCAL: dict[str, Method] = {
     name: row for name, row in METHODS.items() if row.needs == "grams"
@@ -40,6 +41,8 @@ def local(name: str) -> Method:
     Raises:
       InputError: naming those that do.
     """
+    if named(name).needs == "steps":
+        raise InputError(f"{name} takes real steps, and Grams alone have no image: ask for the frontier here")
     if named(name).needs != "grams":
         raise InputError(f"{name} does not look at the region; here the method is one of {', '.join(LOCAL)}")
     return METHODS[name]

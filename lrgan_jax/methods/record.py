@@ -16,7 +16,7 @@ from lrgan_jax.rpca import Mode, RobustPCA, robust_pca
 from lrgan_jax.search import CHANGE, PRICE
 from lrgan_jax.subspaces import Candidates, Subspace
 
-Needs = Literal["grams", "weights", "samples", "mapping", "nothing"]
+Needs = Literal["grams", "steps", "weights", "samples", "mapping", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Method:
 
     Attributes:
       name: by which it is asked for. title: by which it is shown. about: what it is, in a line.
-      needs: "grams" of the region and of the rest; or of the generator alone its affine "weights", "samples" of its
+      needs: "grams" of the region and of the rest; "steps", these and edits of the image; or of the generator alone its affine "weights", "samples" of its
         latents, its "mapping" network, or "nothing".
-      find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams. Else of a generator, a `Search` and
+      find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams or steps. Else of a generator, a `Search` and
         the latents z [n, z_dim] they are wanted at, or None -> unit rows [k, d], or [n, k, d] that differ from latent
         to latent.
       kind: for whoever shows it: "ours", of the "paper", or of "others".

@@ -127,8 +127,8 @@ def _job(gen: Generator, search: Search, keep: Keep, overrides: Mapping[str, Any
     search = search.but(**{name: value for name, value in overrides.items() if name not in stored})
     keep = replace(keep, **stored)
     methods.local(search.method)
-    if search != search.at_first_order:
-        raise InputError('mu="measured" and refine take real steps, which a sweep does not: leave them out')
+    if search.measures:
+        raise InputError('mu="measured" takes real steps, which a sweep does not: give a number, or leave it out')
     moves = search_moves(gen, search)
     chosen = search.but(layers=moves.rows, num=min(search.num, moves.size(gen.w_dim)), protect=None)
     return Job(chosen, replace(keep, memory=default_memory() if keep.memory is None else keep.memory)), search

@@ -1,0 +1,16 @@
+"""Ours, for a real step: the frontier's direction, looked for again along the way of its own edit.
+
+See `lrgan_jax.refined`, which takes the steps, and `lrgan_jax.measured`, which prices them.
+"""
+
+from lrgan_jax.methods.frontier import find
+from lrgan_jax.methods.record import Method
+
+REFINED = Method(
+    "refined",
+    "refined",
+    "the frontier's, looked for again along the way of its edit: for far edits",
+    "steps",
+    find,
+    "ours",
+)
