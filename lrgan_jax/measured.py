@@ -56,9 +56,7 @@ class Real(NamedTuple):
     price: float
 
 
-def by_real_steps(
-    scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]
-) -> list[Real]:
+def by_real_steps(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[Real]:
     """The Grams, averaged over the way if that is the scene's method, and the price, measured unless mu is given; of
     each region.
     """

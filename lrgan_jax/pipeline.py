@@ -149,7 +149,9 @@ def analyse(
     search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
     if prices["mu"] == "measured":
-        raise InputError('mu="measured" takes real steps, and Grams alone have no image: give a number, or leave it out')
+        raise InputError(
+            'mu="measured" takes real steps, and Grams alone have no image: give a number, or leave it out'
+        )
     check_prices(**prices)
     names = tuple(several) or (search.method,)
     return _analyse(inside, outside, root, rows, prices, search.mode, names, splits)

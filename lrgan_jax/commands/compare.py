@@ -32,6 +32,7 @@ def compare_command(
     num_latents: int = 64,
     num_walked: int = 16,
     regions: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
     search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
@@ -47,6 +48,7 @@ def compare_command(
         num_walked: walks are compared with straight edits from so many of them.
         regions: names of regions, masks (box.png) or labels of a label map (map.png:4,5); four of the model's own by
           default.
+        methods: compare these, and the frontier; by default all that fit.
         from_sweep: take latents and Grams of what `lrgan sweep --grams float32` kept.
         search: how to look for directions, by every method.
         which: which latents; the same seed gives the same figures, but for the seconds.
@@ -58,7 +60,13 @@ def compare_command(
         raise UsageError("at least 2 latents are compared, and 1 walked from")
     asked = search.search().but(draw=which.seed)
     source = sweep.open(from_sweep) if from_sweep else which.of(gen, num_latents)
-    how = {"num_latents": num_latents, "num_walked": num_walked, "folder": out / STAGES, "progress": shown}
+    how = {
+        "num_latents": num_latents,
+        "num_walked": num_walked,
+        "only": methods,
+        "folder": out / STAGES,
+        "progress": shown,
+    }
     try:
         comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
     except KeyboardInterrupt:
@@ -85,7 +93,7 @@ def table(figures: Figures) -> str:
     for method, leaks in figures.leaks.items():
         cells = "".join(f"{100 * float(leak.median):9.1f}" for leak in leaks.values())
         lines.append(f"  {method:12}{cells}{float(figures.natural[method].strangeness.median):9.2f}")
-    if (share := figures.ranks["1"].converged) < 1:
+    if figures.ranks and (share := figures.ranks["1"].converged) < 1:
         early = "of the robust PCAs looked at stopped before they converged; methods with a null space rest on them"
         lines.append(f"note: {1 - share:.1%} {early}")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ direction with the same first-order change inside (which theory says cannot leak
 methods asked otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -68,8 +69,10 @@ class Comparison:
     curve: Measured  # [G, N, R], of the frontier at CURVE
     line: Float[np.ndarray, "2 l n r"]  # its first-order changes inside and outside, at LINE
     matched: Measured  # [M, N, R], of the frontier at each method's first-order change inside
-    variants: dict[str, Measured]  # method -> [V, N, R], in the order of methods.OTHERS and the setup's `around`
-    ranks: Ranks
+    variants: dict[
+        str, Measured
+    ]  # method, of ASKED -> [V, N, R], in the order of methods.OTHERS and the setup's `around`
+    ranks: Ranks | None  # of the null space that the paper's method rests on, where that is compared
     walks: Walks
     effects: Effects  # [M, N, R]
     natural: Naturalness  # [M, N, R]
@@ -84,6 +87,7 @@ def run(
     *,
     num_latents: int | None = None,
     num_walked: int = 16,
+    only: Sequence[str] = (),
     folder: Path | None = None,
     progress: Progress = lambda name, numbers: numbers,
 ) -> Comparison:
@@ -96,6 +100,7 @@ def run(
       regions: a name, several, or name -> whatever `regions.region_mask` takes.
       search: all of it counts but `method` and `num`.
       num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
+      only: compare methods of these names, and the frontier; by default all that fit.
       folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
       progress: wraps the numbers of the latents that a stage goes through, after its name.
     Raises:
@@ -105,27 +110,31 @@ def run(
     check_whole("num_walked", num_walked)
     chosen = choose(gen, latents, num_latents)
     scene = Scene.of(gen, chosen.ws, regions, search or Search())
-    settings = settings_of(scene, chosen, num_walked) | {"networks": sorted(networks())}
+    settings = settings_of(scene, chosen, num_walked) | {"networks": sorted(networks()), "only": sorted(only)}
     stages = Stages(folder, settings, progress)
     if isinstance(latents, Sweep):
-        return _compared(prepare_kept(scene, chosen.z, latents), num_walked, stages)
-    return _compared(prepare(scene, chosen.z, stages), num_walked, stages)
+        return _compared(prepare_kept(scene, chosen.z, latents), num_walked, only, stages)
+    return _compared(prepare(scene, chosen.z, stages), num_walked, only, stages)
 
 
-def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
+def _compared(setup: Setup, num_walked: int, only: Sequence[str], stages: Stages) -> Comparison:
     """What follows from the Grams."""
     scene, find = setup.scene, cache(partial(finder, setup))
-    found = directions_of_all(setup, stages, find)
+    found = directions_of_all(setup, stages, find, only)
     names, vectors = tuple(found), np.stack([of.vectors for of in found.values()])
     asked = {
-        name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name))) for name in ASKED
+        name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name)))
+        for name in ASKED
+        if name in names
     }
     frontier = stages.keep("frontier", Frontier, lambda: _frontier(setup, vectors))
     groups = [vectors, frontier.curve, frontier.matched, *(of.vectors for of in asked.values())]
     measured, curve, matched, *of_asked = _measured(setup, groups, stages)
     along, sizes = np.concatenate([vectors, frontier.curve]), np.concatenate([measured.size, curve.size])
     seen = naturalness(scene, along, sizes, stages.each("natural", Naturalness, len(scene.ws)))
-    of_methods, of_curve = (Naturalness(*(a[part] for a in seen)) for part in (slice(len(names)), slice(len(names), None)))
+    of_methods, of_curve = (
+        Naturalness(*(a[part] for a in seen)) for part in (slice(len(names)), slice(len(names), None))
+    )
     walked = names.index("frontier"), slice(num_walked)
     walks = stages.each("walks", OfRegion, len(scene.regions))
     return Comparison(
@@ -138,7 +147,7 @@ def _compared(setup: Setup, num_walked: int, stages: Stages) -> Comparison:
         line=frontier.line,
         matched=matched,
         variants=dict(zip(asked, of_asked, strict=True)),
-        ranks=stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)),
+        ranks=stages.keep("ranks", Ranks, lambda: ranks(setup, SCALES)) if "projected" in names else None,
         walks=compare_walks(scene, vectors[walked], measured.size[walked], walks),
         effects=effects(scene, vectors, measured.size, stages.each("effects", Effects, len(scene.ws))),
         natural=of_methods,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from lrgan_jax.compare.experiment import ASKED, CURVE, SCALES, Comparison
+from lrgan_jax.compare.experiment import CURVE, SCALES, Comparison
 from lrgan_jax.compare.methods import OTHERS, OWN
 from lrgan_jax.compare.naturalness import Naturalness
 from lrgan_jax.compare.walks import STRENGTHS, Walks
@@ -108,18 +108,16 @@ def summary(comparison: Comparison) -> Figures:
         {title: _effects(c, k) for k, title in enumerate(titles.values())},
         {title: _natural(c.measured.of(k), c.natural, k) for k, title in enumerate(titles.values())},
         [
-            CurveFigures(
-                float(mu), _over_regions(c.curve.leak[g]), _over_regions(c.curve_natural.strangeness[g])
-            )
+            CurveFigures(float(mu), _over_regions(c.curve.leak[g]), _over_regions(c.curve_natural.strangeness[g]))
             for g, mu in enumerate(CURVE)
         ],
         {titles[m]: _dominance(c, k) for k, m in enumerate(c.methods) if m != "frontier"},
         {
             titles[m]: {OWN: _over_regions(leaks[m])}
             | {way: _over_regions(leak) for way, leak in zip(ways, c.variants[m].leak, strict=True)}
-            for m in ASKED
+            for m in c.variants
         },
-        {f"{scale:g}": RankFigures(*(_middle(np.asarray(a[s])) for a in c.ranks)) for s, scale in enumerate(SCALES)},
+        _ranks(c),
         {f"{strength:g}": _walks(c.walks, s) for s, strength in enumerate(STRENGTHS)},
         {titles[m]: seconds for m, seconds in c.seconds.items()},
     )
@@ -147,7 +145,9 @@ def median_interval(values: Float[np.ndarray, "n ..."], seed: int = 0) -> Interv
     rng = np.random.default_rng(seed)
     medians = nan_median(values[rng.integers(0, n, (RESAMPLES, n))], 1)
     # "nearest", since between infinities nothing can be interpolated.
-    low, high = map(np.asarray, np.nanpercentile(medians, (2.5, 97.5), axis=0, method="nearest"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a method that has no direction at all
+        low, high = map(np.asarray, np.nanpercentile(medians, (2.5, 97.5), axis=0, method="nearest"))
     return Interval(nan_median(values, 0), low, high)
 
 
@@ -178,6 +178,12 @@ def _dominance(c: Comparison, k: int) -> Dominance:
         float((real <= 1).mean()),
         float((real <= 1.1).mean()),
     )
+
+
+def _ranks(c: Comparison) -> dict[str, RankFigures]:
+    if (ranks := c.ranks) is None:
+        return {}
+    return {f"{scale:g}": RankFigures(*(_middle(np.asarray(a[s])) for a in ranks)) for s, scale in enumerate(SCALES)}
 
 
 def _walks(walks: Walks, s: int) -> WalkFigures:

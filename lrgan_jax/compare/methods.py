@@ -6,7 +6,7 @@ region.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import first
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.measured import by_real_steps, takes_steps
-from lrgan_jax.methods import METHODS, Method, Pair, fits
+from lrgan_jax.methods import METHODS, Method, Pair, fits, named
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
@@ -62,8 +62,10 @@ class Ranks(NamedTuple):
     converged: Bool[AnyArray, "s n r"]
 
 
-def compared(setup: Setup) -> list[Method]:
-    """Those of the table that this generator and search allow, in its order."""
+def compared(setup: Setup, only: Sequence[str] = ()) -> list[Method]:
+    """Those of the table that this generator and search allow, in its order; of these names and the frontier, if some
+    are given.
+    """
     gen, search = setup.scene.gen, setup.scene.search
 
     def possible(method: Method) -> bool:
@@ -71,7 +73,8 @@ def compared(setup: Setup) -> list[Method]:
         without_z = method.needs == "mapping" and setup.z is None
         return fits(method, gen) and not without_z and not (blind and search.per_layer)
 
-    return [method for method in METHODS.values() if possible(method)]
+    wanted = {named(name).name for name in (*only, "frontier")} if only else {*METHODS}
+    return [method for method in METHODS.values() if method.name in wanted and possible(method)]
 
 
 def finder(setup: Setup, name: str) -> Finder:
@@ -83,13 +86,16 @@ def finder(setup: Setup, name: str) -> Finder:
     return of_pair.lower(setup.inside, setup.outside).compile()
 
 
-def directions_of_all(setup: Setup, stages: Stages, find: Callable[[str], Finder]) -> dict[str, Found]:
-    """Unit directions of every method.
+def directions_of_all(
+    setup: Setup, stages: Stages, find: Callable[[str], Finder], only: Sequence[str] = ()
+) -> dict[str, Found]:
+    """Directions of every method.
 
     Args:
-      find: gives the `finder` of a method, compiled once however often it is asked for.
+      find: gives the `finder` of a method, compiled once however often it is asked for. only: see `compared`.
     """
-    return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in compared(setup)}
+    chosen = compared(setup, only)
+    return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in chosen}
 
 
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
@@ -108,7 +114,9 @@ def _by_real_steps(setup: Setup, asked: Search, inside: AnyArray, outside: AnyAr
     scene, search, root = setup.scene, setup.by_first_order, setup.root
     alone = [replace(scene, search=asked, ws=scene.ws[n : n + 1]) for n in range(len(inside))]
     found = [by_real_steps(at, a, b) for at, a, b in zip(alone, inside, outside, strict=True)]
-    a, b, prices = (np.stack([np.stack([of[k] for of in each]) for each in found]).astype(inside.dtype) for k in range(3))
+    a, b, prices = (
+        np.stack([np.stack([of[k] for of in each]) for each in found]).astype(inside.dtype) for k in range(3)
+    )
 
     def best(a, b, price):
         return first(analyse(a, b, search, root=root, price=price).candidates[search.method])

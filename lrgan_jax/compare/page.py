@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from lrgan_jax import images
-from lrgan_jax.compare.experiment import ASKED, Comparison
+from lrgan_jax.compare.experiment import Comparison
 from lrgan_jax.compare.figures import Figures, Interval
 from lrgan_jax.compare.front import front
 from lrgan_jax.compare.plane import STYLE as PLANE_STYLE
@@ -148,7 +148,7 @@ def _dominance(figures: Figures) -> str:
 
 
 def _variants(c: Comparison, figures: Figures) -> str:
-    titles = [METHODS[m].title for m in ASKED]
+    titles = [METHODS[m].title for m in c.variants]
     rows = [_row(figures, m, [with_interval(leak, 100) for leak in figures.variants[m].values()]) for m in titles]
     left_out = (
         "" if c.setup.around else "Regions drawn differently are left out: they need Grams that the sweep has not kept."
@@ -164,6 +164,8 @@ def _variants(c: Comparison, figures: Figures) -> str:
 
 
 def _ranks(c: Comparison, figures: Figures) -> str:
+    if c.ranks is None:
+        return ""
     rows = []
     for scale, found in figures.ranks.items():
         shares = found.energy_inside, found.energy_outside, found.converged

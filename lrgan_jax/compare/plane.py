@@ -168,11 +168,7 @@ def axes(low, high, place: Place, names: tuple[str, str]) -> list[str]:
         _, y = place(np.array([[10.0 ** low[0]], [10.0**power]]))[0]
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{10.0**power:g}</text>')
-    parts.append(
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{names[0]}</text>'
-    )
+    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{names[0]}</text>')
     middle = (HEIGHT - BOTTOM) / 2
-    parts.append(
-        f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">{names[1]}</text>'
-    )
+    parts.append(f'<text transform="translate(10 {middle}) rotate(-90)" text-anchor="middle">{names[1]}</text>')
     return parts

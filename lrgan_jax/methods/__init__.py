@@ -17,7 +17,20 @@ from lrgan_jax.methods.sefa import SEFA
 from lrgan_jax.methods.single import SINGLE
 
 # From those that know least to ours: the order in which tables show them.
-ROWS = (RANDOM, GANSPACE, SEFA, LOCAL_BASIS, SINGLE, ATTRIBUTE, AUTHORS, PROJECTED, RESEFA, CONSTRAINED, FRONTIER, REFINED)
+ROWS = (
+    RANDOM,
+    GANSPACE,
+    SEFA,
+    LOCAL_BASIS,
+    SINGLE,
+    ATTRIBUTE,
+    AUTHORS,
+    PROJECTED,
+    RESEFA,
+    CONSTRAINED,
+    FRONTIER,
+    REFINED,
+)
 METHODS: dict[str, Method] = {row.name: row for row in ROWS}
 LOCAL: dict[str, Method] = {
     name: row for name, row in METHODS.items() if row.needs == "grams"
