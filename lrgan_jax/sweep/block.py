@@ -154,9 +154,7 @@ def one(
     return results, (inside, outside)
 
 
-def factorise(
-    job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[Array, "m m"]
-) -> dict[str, Array]:
+def factorise(job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:
     """What follows from the two Grams of one region, as far as the method has it: `AXES` without `region`.
 
     Also for the mean Grams.
