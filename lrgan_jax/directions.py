@@ -85,7 +85,8 @@ class Directions:
     from.
 
     Attributes:
-      vectors: unit rows [k, d], the same on all layers; or moves of ws (W+), [k, L, d].
+      vectors: rows [k, d], the same on all layers; or moves of ws (W+), [k, L, d]. Unit ones, but for the frontier's,
+        whose length is one in the metric of the search.
       inside, outside: first-order change of the region and of the rest per squared unit of step, [k]; None if never
         measured.
       kept: share of the attribute vector that survives, or lies in the attribute space, [k]; see

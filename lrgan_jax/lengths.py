@@ -1,9 +1,9 @@
 """How long a move is: in coordinates in which a generator's own latents vary by one whichever way one looks.
 
-Symbols: S [d, d] is the symmetric root of the covariance of w, so that w = mean + S u for a u that is white. A move of w
-by v is S^-1 v long: 3 is three standard deviations. Of a vector for each of L layers, m = L * d numbers, the length is
-the root mean square over the layers, so that moving all of them alike is as long as moving w. T [m, m] is that map from
-u to v, never made: its blocks are sqrt(L) S.
+Symbols: S [d, d] is the symmetric root of the covariance of w, so that w = mean + S u for a u that is white. A move of
+w by v is S^-1 v long: 3 is three standard deviations. Of a vector for each of L layers, m = L * d numbers, the length
+is the root mean square over the layers, so that moving all of them alike is as long as moving w. T [m, m] is that map
+from u to v, never made: its blocks are sqrt(L) S.
 """
 
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from lrgan_jax.base.arrays import AnyArray
 
 HIGHEST = lax.Precision.HIGHEST
-Root = Float[AnyArray, "d d"] | None  # None where latents are white already, or latent units are wanted
+Root = Float[AnyArray, "w_dim w_dim"] | None  # S; None where latents are white already, or latent units are wanted
 
 
 def natural_gram(gram: Float[AnyArray, "m m"], root: Root) -> Float[Array, "m m"]:

@@ -16,7 +16,6 @@ from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
 from lrgan_jax.layers import Choice
 from lrgan_jax.rpca import MODES, Mode
 
-
 Metric = Literal["natural", "latent"]
 METRICS: tuple[Metric, ...] = ("natural", "latent")
 CHANGE = 0.02  # mean squared change of a region: a root mean square of 18 grey levels

@@ -46,7 +46,9 @@ class Subspace(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Unit directions in order of merit, `vectors[k]` meaningful where `mask[k]`, and what each does to first order."""
+    """Directions in order of merit, unit ones in the coordinates of the Grams, `vectors[k]` meaningful where `mask[k]`,
+    and what each does to first order.
+    """
 
     vectors: Float[Array, "k d"]
     inside: Float[Array, " k"]  # a = v^T M_A v
@@ -200,10 +202,15 @@ def priced_directions(
     the greatest quotient. The others' changes are orthogonal to its own: those of the region, and those of the rest
     with lengths priced. Those count that cost at most LOOSE times as much.
     """
-    # No less than rounding, so that the quotient exists whatever the rest's rank.
-    least = _share(inside, outside, 10 * jnp.finfo(inside.dtype).eps)
-    quotients, vectors = _stationary(inside, outside, jnp.maximum(jnp.asarray(cost, inside.dtype), least))
+    quotients, vectors = _stationary(inside, outside, positive_cost(inside, outside, cost))
     return _measured(vectors, (quotients > 0) & (quotients >= quotients[0] / LOOSE), inside, outside)
+
+
+def positive_cost(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], cost: Float[ArrayLike, ""]
+) -> Float[Array, ""]:
+    """The cost, or what rounding makes of none: the quotient exists whatever the rank of M_B."""
+    return jnp.maximum(jnp.asarray(cost, inside.dtype), _share(inside, outside, 10 * jnp.finfo(inside.dtype).eps))
 
 
 def rayleigh_directions(
@@ -224,12 +231,12 @@ def ranked_directions(
     rows: Float[AnyArray, "k d"],
     inside: Float[AnyArray, "d d"],
     outside: Float[AnyArray, "d d"],
-    costs: Float[ArrayLike, "#k"],
+    costs: Float[AnyArray, " k"],
 ) -> Candidates:
     """Directions found elsewhere, in the order of their quotients a / (b + cost) here, the largest first.
 
     Args:
-      costs: of each one's length; see `priced_mu`.
+      costs: of each one's own length; see `priced_directions`.
     """
     found = _measured(jnp.asarray(rows, inside.dtype), jnp.full(len(rows), True), inside, outside)
     order = jnp.argsort(-found.inside / (found.outside + costs))
@@ -237,14 +244,14 @@ def ranked_directions(
 
 
 def single_directions(
-    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], tao: Float[ArrayLike, ""] = TAO
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], costs: Float[AnyArray, " d"]
 ) -> Candidates:
     """Every number of the latent alone, in the order of `ranked_directions`; the Grams' diagonals say what each does.
 
     Those that do not move the region are masked out.
     """
     a, b = jnp.diagonal(inside), jnp.diagonal(outside)
-    order = jnp.argsort(-a / (b + tao * jnp.trace(outside)))
+    order = jnp.argsort(-a / (b + costs))
     a, b = a[order], b[order]
     vectors = jnp.where(jnp.isnan(a)[:, None], jnp.nan, jax.nn.one_hot(order, len(order), dtype=a.dtype))
     return Candidates(vectors, a, b, a > 0)

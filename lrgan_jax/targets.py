@@ -114,8 +114,11 @@ def search_moves(gen: Generator, search: Search) -> Moves:
 
 def metric_root(gen: Generator, search: Search) -> Root:
     """What makes lengths natural ones, where the search counts in those; None where latents are white already."""
-    known = own_latents(gen) if search.metric == "natural" else None
-    return None if known is None else known.root
+    if search.metric == "latent":
+        return None
+    if (known := own_latents(gen)) is not None:
+        return known.root
+    return np.eye(gen.w_dim, dtype=np.float32) if search.per_layer else None  # of layers the mean counts, white or not
 
 
 def check_finite(pairs: Pairs) -> Pairs:

@@ -16,14 +16,18 @@ REGIONS = {name: {"size": SIDE, "boxes": [[start, 0, end - start, SIDE]]} for na
 REGIONS["rest"] = {"size": SIDE, "boxes": [[4, 0, 4, SIDE]]}
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("maps",), meta_fields=("info", "num_ws"))
+@partial(jax.tree_util.register_dataclass, data_fields=("maps",), meta_fields=("info", "num_ws", "spread"))
 @dataclasses.dataclass(frozen=True)
 class Linear:
-    """A generator whose image is linear in w (in the mean of ws): its Jacobian is `maps` [H, W, C, d], everywhere."""
+    """A generator whose image is linear in w (in the mean of ws): its Jacobian is `maps` [H, W, C, d], everywhere.
+
+    Numbers of w vary by `spread`, those of z by one.
+    """
 
     maps: jax.Array
     info: ModelInfo = ModelInfo("linear", "f00d", REGIONS)
     num_ws: int = 3
+    spread: tuple[float, ...] = (1.0,) * D
     z_dim = w_dim = D
     c_dim = 0
     size = (SIDE, SIDE)
@@ -31,7 +35,7 @@ class Linear:
     classes = None
 
     def mapping(self, z, c=None, truncation=1.0, cutoff=None):
-        return W(jnp.asarray(z) * truncation)
+        return W(jnp.asarray(z) * jnp.array(self.spread) * truncation)
 
     def synthesis(self, w, c=None, *, noise="const", key=None):
         return jnp.einsum("hvcd,nd->nhvc", self.maps, check_ws(w, self.num_ws, D).mean(1), precision="highest")

@@ -24,8 +24,8 @@ foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces search
-generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural generators.shown
-generators.latent_files
+generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
+generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined methods.resefa

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax.directions import Directions
 from lrgan_jax import editing
+from lrgan_jax.directions import Directions
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, ModelInfo, W, Z
 from lrgan_jax.generators.latents import check_ws
@@ -288,7 +288,7 @@ def test_where_the_image_is_linear_a_walk_is_straight(linear):
     """A direction that is local already is not turned, whatever its layers: the points of an edit, and its type."""
     ws = np.random.default_rng(5).standard_normal((2, 3, 12)).astype(np.float32)
     found = Directions(known.AXES[:1].astype(np.float32), layers=(0, 2))
-    points = walk(linear, WS(jnp.asarray(ws)), found, "top", length=2.0, num_steps=4)
+    points = walk(linear, WS(jnp.asarray(ws)), found, "top", length=2.0, num_steps=4, tao=1e-3)
     assert isinstance(points, WS) and points.shape == (5, 2, 3, 12)
     np.testing.assert_allclose(
         points.array, edit(ws, found, np.linspace(0, 2, 5)), rtol=0, atol=3e-4

@@ -8,6 +8,7 @@ import pytest
 from lrgan_jax import edit, find_directions, region_grams, sample_z, to_ws
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import image_function
+from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.layers import Moves, layers_text, moves_of, spread
 from tests.tolerances import worst
 
@@ -53,8 +54,8 @@ def test_a_vector_per_layer_is_the_jacobian_by_each_row(small_stylegan2, mode):
 
 
 def test_what_is_found_per_layer_moves_those_layers(small_stylegan2):
-    """Moves [k, L, d] of unit length, zero elsewhere, whose first-order change is the record's: by a central
-    difference.
+    """Moves [k, L, d] of natural length one, the root mean square over the layers that move, zero elsewhere, whose
+    first-order change is the record's: by a central difference.
     """
     gen, mask = small_stylegan2, np.zeros((16, 16), np.float32)
     mask[4:10, 3:12] = 1
@@ -62,17 +63,24 @@ def test_what_is_found_per_layer_moves_those_layers(small_stylegan2):
     found = find_directions(gen, w, mask, layers="2-3", per_layer=True, num=2, mu=0.5)
     shared = find_directions(gen, w, mask, layers="2-3", num=2)
     assert found.vectors.shape == (2, 6, 12) and found.layers == (2, 3) and found.search.per_layer
-    np.testing.assert_allclose(np.linalg.norm(found.vectors.reshape(2, -1), axis=1), 1, rtol=1e-5)
+    white = found.vectors[:, 2:4] @ np.linalg.inv(own_latents(gen).root.astype(np.float64))
+    np.testing.assert_allclose(np.square(white).sum(2).mean(1), 1, rtol=1e-4)  # a root of condition 30 in float32
     assert not found.vectors[:, [0, 1, 4, 5]].any()
     ws, step = to_ws(gen, w), 1e-2
     before, after = (np.asarray(gen.synthesis(edit(ws, found[0], s)))[0] for s in (-step, step))
     change = np.square(after - before)[mask > 0].mean() / (2 * step) ** 2
     np.testing.assert_allclose(change, found.inside[0], rtol=0.01)
-    # More to choose from: of no smaller a - mu b than the shared one at the same mu, which moves both rows by its full
-    # length.
+    # More to choose from: of no smaller a - mu b than the shared one at the same mu. In latent units that is longer,
+    # as it moves both rows by its full length.
     mu = shared.found.mu
     freer = find_directions(gen, w, mask, layers="2-3", per_layer=True, num=1, mu=mu)
-    assert freer.inside[0] - mu * freer.outside[0] >= (shared.inside[0] - mu * shared.outside[0]) / 2 * (1 - 1e-4)
+    assert freer.inside[0] - mu * freer.outside[0] >= (shared.inside[0] - mu * shared.outside[0]) * (1 - 1e-4)
+    latent, both = (
+        find_directions(gen, w, mask, layers="2-3", num=1, mu=mu, metric="latent", per_layer=per_layer)
+        for per_layer in (True, False)
+    )
+    np.testing.assert_allclose(np.linalg.norm(latent.vectors), 1, rtol=1e-5)
+    assert latent.inside[0] - mu * latent.outside[0] >= (both.inside[0] - mu * both.outside[0]) / 2 * (1 - 1e-4)
 
 
 def test_one_row_has_no_vector_of_its_own(small_dcgan):

@@ -2,6 +2,8 @@
 are known.
 """
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,12 +15,12 @@ from lrgan_jax import methods
 from lrgan_jax.directions import FULL_CHANGE
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import ModelInfo, W, Z, dcgan, sample_z
+from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.methods.ganspace import find as ganspace
 from lrgan_jax.methods.ganspace import regressed_components
 from lrgan_jax.pipeline import find_directions, global_directions
 from lrgan_jax.regions import region_mask
 from lrgan_jax.search import Search
-from lrgan_jax.subspaces import ranked_directions
 from lrgan_jax.targets import pair_grams, targets
 from tests import reference
 from tests.linear import REGIONS, SIDE, Linear, linear
@@ -39,6 +41,15 @@ def assert_leading_eigenvectors(rows, matrix, num):
     np.testing.assert_allclose(rows @ rows.T, np.eye(num), rtol=0, atol=FLOAT32)
     values = np.linalg.eigvalsh(matrix)[::-1]
     np.testing.assert_allclose(rows @ matrix @ rows.T, np.diag(values[:num]), rtol=0, atol=FLOAT32 * values[0])
+
+
+def priced(gen, outside, tao=None):
+    """What the lengths of rows cost: price * change, or tao times the trace of the rest's Gram, of a squared standard
+    deviation.
+    """
+    root = np.asarray(own_latents(gen).root, np.float64)
+    cost = 3e-3 * 0.02 if tao is None else tao * np.trace(root @ outside @ root)
+    return lambda rows: cost * np.square(np.linalg.solve(root, rows.T)).sum(0)
 
 
 # ReSeFa
@@ -104,15 +115,21 @@ def test_resefa_without_full_rank():
 # Single numbers of the latent
 
 
+SPREAD = tuple(np.geomspace(0.01, 3.0, WIDTH).tolist())  # of w, number by number
+
+
 @pytest.mark.parametrize("tao", [None, 0.1])
 def test_single_numbers_are_ranked_as_directions_found_elsewhere(dense, tao):
-    """As `ranked_directions` does the unit vectors."""
+    """The unit vectors by their priced quotients, each length by the generator's own root, all by NumPy."""
     gen, inside, outside = dense
+    gen = dataclasses.replace(gen, spread=SPREAD)
     found = find_directions(gen, LATENT, "top", method="single", num=WIDTH, tao=tao)
-    ranked = ranked_directions(np.eye(WIDTH), inside.astype(np.float32), outside, 1e-3 if tao is None else tao)
-    np.testing.assert_array_equal(found.vectors, ranked.vectors)
-    np.testing.assert_allclose(found.inside, ranked.inside, rtol=1e-5)
-    np.testing.assert_allclose(found.outside, ranked.outside, rtol=1e-5)
+    a, b, cost = np.diag(inside), np.diag(outside), priced(gen, outside, tao)
+    best = np.argsort(-a / (b + cost(np.eye(WIDTH))))
+    assert (best != np.argsort(-a / b)).any()  # the lengths make a difference
+    np.testing.assert_array_equal(found.vectors, np.eye(WIDTH)[best])
+    np.testing.assert_allclose(found.inside, a[best], rtol=1e-5)
+    np.testing.assert_allclose(found.outside, b[best], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in methods.LOCAL if name not in ("resefa", "authors")])
@@ -331,7 +348,7 @@ def test_directions_found_elsewhere_are_ranked_for_the_region(small_stylegan2, n
     pairs = pair_grams(gen, gen.mapping(z), targets(gen, [MASK], Search()), Search(layers=[1, 3]))
     inside, outside = (np.asarray(gram[0, 0], np.float64) for gram in pairs[:2])
     changes, leaks = (np.einsum("ki,ij,kj->k", own, gram, own) for gram in (inside, outside))
-    best = np.argsort(-changes / (leaks + 1e-3 * np.trace(outside)))[:3]
+    best = np.argsort(-changes / (leaks + priced(gen, outside)(own)))[:3]
     np.testing.assert_allclose(found.vectors, own[best], rtol=0, atol=1e-6)
     np.testing.assert_allclose(found.inside, changes[best], rtol=1e-3)
     assert found.method == name and found.layers == (1, 3)

@@ -185,11 +185,17 @@ def test_the_search_is_that_of_the_panel(small_stylegan2, faces, protect, told):
     assert studio.found[other["found"]].search == search.but(layers=None, protect=["chin"])
 
 
-@pytest.mark.parametrize("protect", [1 - BOX, [1 - BOX, "mouth"], {"mouth": 0.5, "chin": 1.0}])
-def test_the_code_of_what_the_panel_was_opened_with(small_stylegan2, faces, protect):
+@pytest.mark.parametrize(
+    ("protect", "metric"),
+    [(1 - BOX, "natural"), ([1 - BOX, "mouth"], "latent"), ({"mouth": 0.5, "chin": 1.0}, "natural")],
+)
+def test_the_code_of_what_the_panel_was_opened_with(small_stylegan2, faces, protect, metric):
     """Masks that have no name are taken from whoever opened it; all else is said."""
     studio = Studio(
-        small_stylegan2, faces, SEARCH.but(protect=protect, per_layer=True), source=SOURCE + "\nprotect = PROTECT"
+        small_stylegan2,
+        faces,
+        lr.Search(protect=protect, per_layer=True, num=2, price=0.01, change=0.1, metric=metric),
+        source=SOURCE + "\nprotect = PROTECT",
     )
     edits = [[find(studio)["found"], [1.0, -0.5]]]
     names = {"GEN": small_stylegan2, "FACES": faces, "PROTECT": protect if not isinstance(protect, dict) else None}

@@ -187,7 +187,7 @@ def test_all_fields_are_filled(disjoint, tmp_path):
     known = found.found
     assert (known.rank_inside, known.rank_outside, known.converged, known.mu, known.average) == (2, 3, True, None, 1)
     assert find(disjoint, "top").found.mu > 1
-    assert found.search == Search(method="constrained", layers=(0, 2), lam=1.0)
+    assert found.search == Search(method="constrained", layers=(0, 2), lam=1.0, metric="latent")
     loaded = Directions.load(found.save(tmp_path / "a.npz"))
     np.testing.assert_array_equal(loaded.vectors, found.vectors)
     assert loaded == found and loaded.layers == (0, 2)

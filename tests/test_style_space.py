@@ -23,6 +23,7 @@ from lrgan_jax.generators import (
     image_function,
     stylegan2,
 )
+from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.generators.style_space import Channel
 from lrgan_jax.targets import pair_grams, targets
 
@@ -172,7 +173,9 @@ def test_single_channels(space, styles):
     pairs = pair_grams(space, styles, targets(space, [MASK], search), search)
     inside, outside = (np.asarray(gram, np.float64)[:, 0].mean(0) for gram in pairs[:2])
     a, b = np.diag(inside), np.diag(outside)
-    best = np.argsort(-a / (b + 1e-3 * b.sum()))[:3]
+    root = np.asarray(own_latents(space).root, np.float64)
+    lengths = np.square(np.linalg.inv(root)).sum(0)  # squared, of one number alone
+    best = np.argsort(-a / (b + search.price * search.change * lengths))[:3]
     np.testing.assert_array_equal(found.vectors, np.eye(60)[best])
     np.testing.assert_allclose(found.inside, a[best], rtol=1e-5)
     np.testing.assert_allclose(found.outside, b[best], rtol=1e-4)

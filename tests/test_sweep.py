@@ -22,12 +22,15 @@ import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, analyse, find_directions, region_grams, sweep
 from lrgan_jax.commands.options import Which
 from lrgan_jax.generators import DCGAN, WS, W, Z, from_function, image_function, stylegan2
+from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.models import checkpoint
 from lrgan_jax.search import Search
+from lrgan_jax.subspaces import TAO
 from lrgan_jax.sweep import loop
 from lrgan_jax.sweep.block import USABLE, Job, Keep, compensated_sum, one, symmetric, upper_triangle
+from lrgan_jax.sweep.plan import job_of
 from lrgan_jax.sweep.store import open_store
-from lrgan_jax.targets import targets
+from lrgan_jax.targets import metric_root, targets
 from tests.linear import D, linear
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
@@ -439,6 +442,27 @@ def test_a_vector_for_each_layer(small_stylegan2, tmp_path):
     assert not found.vectors[:, [0, 3, 4, 5]].any() and opened.directions("middle").vectors.shape[1:] == (6, 12)
 
 
+def test_what_lengths_are_counted_in_is_kept(small_stylegan2, tmp_path):
+    """In the store and in a merged one, of which the population is computed anew."""
+    latents, root = sweep.seeded(small_stylegan2, 3, 2), own_latents(small_stylegan2).root
+    search = Search(num=2, price=0.1)  # at which lengths matter
+    sweep.run(small_stylegan2, tmp_path / "store", latents, REGIONS, search, block=2)
+    sweep.merge(tmp_path / "merged", [tmp_path / "store"])
+    for name in ("store", "merged"):
+        opened = sweep.open(tmp_path / name)
+        np.testing.assert_array_equal(np.asarray(opened["natural_root"]), root)
+        population = opened.population
+        for r, region in enumerate(opened.regions):
+            grams = population["mean_inside"][r], population["mean_outside"][r]
+            best, latent = (analyse(*grams, search, root=a).candidates["frontier"].vectors[0] for a in (root, None))
+            assert worst(opened.directions(region).vectors[0], best) < 1e-3 < worst(latent, best)
+    metric = {"metric": "latent"}
+    sweep.run(small_stylegan2, tmp_path / "latent", latents, REGIONS, search.but(**metric), block=2)
+    assert "natural_root" not in sweep.open(tmp_path / "latent").arrays
+    with pytest.raises(sweep.SweepError, match="options.metric is natural, not latent"):
+        sweep.run(small_stylegan2, tmp_path / "store", latents, REGIONS, search.but(**metric), block=2)
+
+
 def test_classes_that_the_synthesis_takes(tmp_path):
     """The class goes with the latent: Grams, directions and pictures are those of each latent's own class."""
     maps = jnp.asarray(np.random.default_rng(0).standard_normal((3, 6, 8, 3, 4)), jnp.float32)
@@ -472,12 +496,24 @@ def test_stores_of_earlier_releases_are_read(finished, tmp_path, small_dcgan):
         del attributes[name]
     (tmp_path / "old" / "zarr.json").write_text(json.dumps(manifest))
     old, new = sweep.open(tmp_path / "old"), sweep.open(finished)
-    assert old.directions("corner", 5) == new.directions("corner", 5) and old.directions("corner") == new.directions(
-        "corner"
-    )
+    for latent in (5, None):  # the same numbers, of a search whose lengths were others
+        now = new.directions("corner", latent)
+        before = dataclasses.replace(now, search=now.search.but(metric="latent", tao=TAO))
+        assert old.directions("corner", latent) == before
     np.testing.assert_array_equal(old.converged(), new.converged())
     with pytest.raises(sweep.SweepError, match="begun by an earlier release"):
         run(small_dcgan, tmp_path / "old")
+
+
+@pytest.mark.parametrize(
+    ("method", "tao", "meant"),
+    [("frontier", None, TAO), ("frontier", 0.1, 0.1), ("random", None, TAO), ("resefa", None, None)],
+)
+def test_what_settings_without_a_metric_meant(method, tao, meant):
+    """Latent units, and a price over the trace; ReSeFa's own was none."""
+    options = {"method": method, "tao": tao, "num": 2, "splits": False}
+    job = job_of({"settings": {"options": options, "block": 4}, "memory": 1})
+    assert job.search == Search(method=method, num=2, metric="latent", tao=meant)
 
 
 @pytest.mark.parametrize("shape, dtype", [((3, 7), "f4"), ((0, 10), "f4"), ((3, 10), "i4"), ((3, 2, 10), "f4")])
@@ -686,5 +722,6 @@ def test_grams_that_do_not_fit_their_dtype_are_no_results(dtype, usable):
     gen = linear(top={0: 3000.0}, middle={1: 1.0})
     search = Search(num=1)
     job, aims = Job(search, Keep(grams=dtype, thumbnail=8, memory=2**28)), targets(gen, ["top"], search)
-    results, _ = jax.jit(one, static_argnums=0)(job, gen, aims, WS(jnp.zeros((gen.num_ws, D))))
+    root = metric_root(gen, search)
+    results, _ = jax.jit(one, static_argnums=0)(job, gen, aims, root, WS(jnp.zeros((gen.num_ws, D))))
     assert bool(results["usable"] == USABLE) == usable

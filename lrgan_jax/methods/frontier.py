@@ -10,9 +10,8 @@ from lrgan_jax.subspaces import Candidates
 
 
 def find(pair: Pair) -> Candidates:
-    """The best direction first, each of natural length 1: the mu-local subspace, or by default what is best at the price.
-
-    It needs no robust PCA.
+    """The mu-local subspace, or by default what is best at the price, the best direction first, each of natural length
+    1. It needs no robust PCA.
     """
     chosen = pair.chosen_mu is not None
     found = subspaces.frontier_directions(*pair.natural, pair.mu) if chosen else pair.priced

@@ -49,7 +49,8 @@ class Pair:
 
     Args:
       root: of natural coordinates, see `lengths`; None where those are the latent's own.
-      lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for the best at the price.
+      lam: weight of the sparse part in the robust PCA, None for 1/sqrt(d). mu: of the frontier, None for the best at
+        the price.
       price, change, tao: see `Search`. num_relax: so many weak directions of the rest count as null too.
     """
 
@@ -88,9 +89,10 @@ class Pair:
         return inside, outside
 
     @cached_property
-    def cost(self) -> Float[ArrayLike, ""]:
+    def cost(self) -> Float[Array, ""]:
         """Of a squared unit of natural length, beside the change outside."""
-        return self.price * self.change if self.tao is None else self.tao * jnp.trace(self.natural[1])
+        asked = self.price * self.change if self.tao is None else self.tao * jnp.trace(self.natural[1])
+        return subspaces.positive_cost(*self.natural, asked)
 
     @cached_property
     def priced(self) -> Candidates:
@@ -107,8 +109,11 @@ class Pair:
     def ranked(self, rows: Float[AnyArray, "k d"]) -> Candidates:
         """Directions found without a look at the region, the best for it first; lengths priced alike."""
         rows = jnp.asarray(rows, self.inside.dtype)
-        lengths_squared = jnp.square(lengths.natural_moves(rows, self.root)).sum(1)
-        return subspaces.ranked_directions(rows, self.inside, self.outside, self.cost * lengths_squared)
+        return subspaces.ranked_directions(rows, self.inside, self.outside, self.costs(rows))
+
+    def costs(self, rows: Float[Array, "k d"]) -> Float[Array, " k"]:
+        """Of a step of one along each row: the cost of its squared length."""
+        return self.cost * jnp.square(lengths.natural_moves(rows, self.root)).sum(1)
 
     @property
     def splits(self) -> tuple[RobustPCA, RobustPCA]:

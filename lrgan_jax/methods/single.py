@@ -6,14 +6,17 @@ quotient as directions found elsewhere.
 Source: Wu et al. 2021, arXiv:2011.12799, whose authors rank channels by where their gradients lie in the image.
 """
 
+import jax.numpy as jnp
+
 from lrgan_jax import subspaces
 from lrgan_jax.methods.record import Method, Pair
-from lrgan_jax.subspaces import TAO, Candidates
+from lrgan_jax.subspaces import Candidates
 
 
 def find(pair: Pair) -> Candidates:
     """The largest quotient first."""
-    return subspaces.single_directions(pair.inside, pair.outside, TAO if pair.tao is None else pair.tao)
+    alone = jnp.eye(len(pair.inside), dtype=pair.inside.dtype)
+    return subspaces.single_directions(pair.inside, pair.outside, pair.costs(alone))
 
 
 SINGLE = Method(

@@ -16,9 +16,9 @@ from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
+from lrgan_jax.subspaces import TAO
 from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, one
 from lrgan_jax.sweep.store import Layout, Store
-from lrgan_jax.subspaces import TAO
 from lrgan_jax.targets import Targets, search_moves
 
 LIBRARIES = ("lrgan_jax", "jax", "jaxlib", "flax", "tensorstore")
@@ -62,10 +62,16 @@ def job_of(manifest: Mapping[str, Any]) -> Job:
     """
     options, known = manifest["settings"]["options"], {field.name for field in fields(Search)}
     if "metric" not in options:
-        options = options | {"metric": "latent", "tao": TAO if options.get("tao") is None else options["tao"]}
+        options = options | _before_lengths(options)
     chosen = {name: value for name, value in options.items() if name in known - {"protect"}}
     kept = {name: value for name, value in options.items() if name not in known}
     return Job(Search(**chosen), Keep(**kept, block=manifest["settings"]["block"], memory=manifest["memory"]))
+
+
+def _before_lengths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the settings of releases without a metric meant: all but ReSeFa, whose default is none, had `TAO` for it."""
+    tao = options.get("tao")
+    return {"metric": "latent", "tao": TAO if tao is None and options["method"] != "resefa" else tao}
 
 
 def natural_root(store: Store) -> Root:
