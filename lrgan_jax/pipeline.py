@@ -28,6 +28,7 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, Found, full_range
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import Generator, Latent, Z, check_generator
+from lrgan_jax.layer_map import layer_map
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
 from lrgan_jax.measured import by_real_steps, takes_steps
@@ -73,8 +74,10 @@ def find_directions(
     search = (search or Search()).but(**overrides)
     method = methods.named(search.method)
     one_region(region)
-    aims = targets(gen, [region], search)
     name = os.fspath(region) if isinstance(region, str | os.PathLike) else "mask"
+    if search.layers == "auto":
+        search = search.but(layers=layer_map(gen, w, {name: region}, search).best(name))
+    aims = targets(gen, [region], search)
     rows = None
     if method.needs not in ("grams", "steps"):
         rows, w = _offered(gen, w, method, search)

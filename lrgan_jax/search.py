@@ -27,8 +27,9 @@ class Search:
     """How directions are looked for.
 
     Attributes:
-      layers: the layers to differentiate and later to edit, such as 4-7; all by default.
-      per_layer: a vector for each layer (W+) instead of one that all of them share.
+      layers: the layers to differentiate and later to edit, such as 4-7; all by default. "auto" chooses the stretch
+        that `layer_map` finds best, where one region is asked for.
+      per_layer: a vector for each layer (W+) instead of one that all of them share; of the coarser half by default.
       protect: what must keep still, a region, several, or several with weights; the whole rest of the image by default.
       method: by which method; see the table of methods.
       num: at most so many directions.

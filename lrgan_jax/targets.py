@@ -109,7 +109,10 @@ def pair_grams(
 
 def search_moves(gen: Generator, search: Search) -> Moves:
     """The moves that a search is about."""
-    return moves_of(search.layers, gen.num_ws, per_layer=search.per_layer)
+    layers = search.layers
+    if layers is None and search.per_layer:
+        layers = range((gen.num_ws + 1) // 2)  # with a vector of their own, finer ones paint: eyes turn white
+    return moves_of(layers, gen.num_ws, per_layer=search.per_layer)
 
 
 def metric_root(gen: Generator, search: Search) -> Root:

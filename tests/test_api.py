@@ -28,12 +28,12 @@ generators.latents generators.windows generators.protocol generators.view genera
 generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
 directions targets
-methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined methods.resefa
-methods.sefa methods
-metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers metrics.networks
-metrics.lpips metrics.faces metrics
+methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
+methods.resefa methods.sefa methods
+metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers
+metrics.networks metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
-previews editing evaluation refined measured pipeline
+previews editing evaluation refined measured layer_map pipeline
 pages.kit pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial
@@ -43,8 +43,8 @@ sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.masks panel.found panel.code panel.studio panel.widget panel.server panel
-compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks compare.experiment
-compare.figures compare.plane compare.front compare.page
+compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
+compare.experiment compare.figures compare.plane compare.front compare.page
 compare
 bench
 __init__

@@ -11,6 +11,7 @@ from lrgan_jax.base.errors import ExistsError
 from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix, load_model
 from lrgan_jax.directions import Directions
+from lrgan_jax.layer_map import layer_map
 from lrgan_jax.pipeline import find_directions
 
 
@@ -46,7 +47,12 @@ def directions_command(
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
         gen = load_model(model)
-        found = find_directions(gen, which.images(gen, image or 0, average).all(), region, search.search())
+        latents, asked = which.images(gen, image or 0, average).all(), search.search()
+        if asked.layers == "auto":
+            judged = layer_map(gen, latents, region, asked)
+            print("\n".join(judged.lines()))
+            asked = asked.but(layers=judged.best(region))
+        found = find_directions(gen, latents, region, asked)
     print("\n".join(lines(found)))
     say_caveat(found)
     print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")

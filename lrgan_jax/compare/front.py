@@ -1,4 +1,4 @@
-"""The picture of what leak costs: every method in the plane of strangeness and leak, as SVG; down and left is better."""
+"""The picture of what little leak costs: every method in the plane of strangeness and leak, as SVG."""
 
 import numpy as np
 

@@ -30,7 +30,8 @@ STYLE = """
 
 def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
     """The HTML text of a comparison and its `summary`."""
-    about = f"""<p>Every method moves every latent along one direction, both ways, until the {kit.same_change(comparison.setup.scene.search.change)}. What has
+    changed = kit.same_change(comparison.setup.scene.search.change)
+    about = f"""<p>Every method moves every latent along one direction, both ways, until the {changed}. What has
 changed {_elsewhere(comparison)} by then is its leak.</p>"""
     parts = [
         about,
@@ -105,8 +106,8 @@ def _natural(figures: Figures) -> str:
     rows = [_row(figures, m, [with_interval(a, digits=2) for a in of]) for m, of in figures.natural.items()]
     return kit.section(
         "Does it stay natural?",
-        "Little leaks if the region is painted over. The length of the steps, in standard deviations of the generator's "
-        "own latents; how far out among those the edited latent lies (depth), and how far the region's pixels are from "
+        "Little leaks if the region is painted over. The length of the steps, in standard deviations of the "
+        "generator's own latents; how far out among those the edited latent lies (depth), and how far the region's pixels are from "
         "those of the generator's pictures (oddity): 1 is a typical sample. Strangeness is depth times the square of "
         "oddity. The line is the frontier, from a small mu to a large one; down and left is better.",
         kit.table(["length", "depth", "oddity", "strangeness"], rows),

@@ -158,7 +158,7 @@ def _rates(measured: Measured, r: int, scale: Float[np.ndarray, " n"], real: boo
 
 
 def axes(low, high, place: Place, names: tuple[str, str]) -> list[str]:
-    """Lines at the powers of ten between the logarithms `low` and `high`, and what is drawn to the right and upwards."""
+    """Lines at the powers of ten between the logarithms `low` and `high`, and names of what runs right and up."""
     parts = [f'<path class="axis" d="M{LEFT} 12V{HEIGHT - BOTTOM}H{WIDTH - 10}"/>']
     for power in range(int(np.ceil(low[0])), int(np.floor(high[0])) + 1):
         x, _ = place(np.array([[10.0**power], [10.0 ** low[1]]]))[0]

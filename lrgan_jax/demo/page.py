@@ -59,11 +59,11 @@ def _leaks(demo: Demo) -> str:
     star = "" if reached.all() else " * some edits could not change the region that much; their largest change counts."
     early = f" {caveat(demo)}" if demo.stopped else ""
     where = "outside the region" if demo.scene.kept is None else "of what is to keep still"
+    changed = kit.same_change(demo.scene.search.change)
     return kit.section(
         "How still is the rest?",
         f"Change {where}, relative to the direction that moves the region most and ignores the rest; both "
-        "moved until the "
-        f"{kit.same_change(demo.scene.search.change)}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
+        f"moved until the {changed}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
         kit.table([escape(region) for region in demo.scene.regions], rows),
         kit.explained(demo.methods),
         kit.note(
