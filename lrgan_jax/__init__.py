@@ -29,7 +29,10 @@ from lrgan_jax.generators import (
     style_space,
     to_ws,
 )
+from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
 from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.layer_map import LayerMap, layer_map
+from lrgan_jax.lengths import latent_moves, natural_gram, natural_moves
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
 from lrgan_jax.models.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.models.named import named_direction, named_directions
@@ -45,6 +48,7 @@ from lrgan_jax.subspaces import (
     default_mu,
     frontier_directions,
     null_space,
+    priced_directions,
     projected_directions,
     rayleigh_directions,
     weight_directions,
@@ -66,10 +70,12 @@ __all__ = [
     "Found",
     "Generator",
     "LatentsError",
+    "LayerMap",
     "LrganError",
     "Measure",
     "ModelError",
     "ModelInfo",
+    "OwnLatents",
     "RegionError",
     "RegionGrams",
     "RobustPCA",
@@ -80,6 +86,7 @@ __all__ = [
     "attribute_space",
     "constrained_directions",
     "default_mu",
+    "depth",
     "edit",
     "embedded_models",
     "equal_steps",
@@ -89,12 +96,18 @@ __all__ = [
     "frontier_directions",
     "global_directions",
     "image_function",
+    "latent_moves",
+    "layer_map",
     "load",
     "load_latents",
     "named_direction",
     "named_directions",
+    "natural_gram",
+    "natural_moves",
     "near_frontal",
     "null_space",
+    "own_latents",
+    "priced_directions",
     "principal_angles",
     "projected_directions",
     "rayleigh_directions",

@@ -123,8 +123,8 @@ def _of_stretches(inside, outside, root, price, change, num_ws: int) -> tuple[Ar
         blocks = [gram.reshape(num_ws, -1, num_ws, gram.shape[-1] // num_ws) for gram in grams]
 
         def of_stretch(weights):
-            shared = (jnp.einsum("a,aibj,b->ij", weights, b, weights, precision="highest") for b in blocks)
-            best = Pair(*shared, root, price=price, change=change).priced
+            inside, outside = (jnp.einsum("a,aibj,b->ij", weights, b, weights, precision="highest") for b in blocks)
+            best = Pair(inside, outside, root, price=price, change=change).priced
             return best.outside[0] / best.inside[0], jnp.sqrt(change / best.inside[0])
 
         return [

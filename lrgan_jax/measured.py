@@ -88,7 +88,7 @@ def _along(inside, outside, root: Root, price, change, tao) -> Float[Array, "r k
     def of_region(grams):
         def at(share):
             scaled = None if tao is None else tao * share
-            return Pair(*grams, root, price=price * share, change=change, tao=scaled).priced.vectors[0]
+            return Pair(grams[0], grams[1], root, price=price * share, change=change, tao=scaled).priced.vectors[0]
 
         return latent_moves(jax.lax.map(at, jnp.asarray(SHARES, inside.dtype)), root)
 

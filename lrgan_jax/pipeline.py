@@ -86,8 +86,9 @@ def find_directions(
     plain = search.but(mu=None) if search.measures else search
     if takes_steps(search):
         scene = Scene.of(gen, w, {name: region}, search)
-        (*grams, price), *_ = by_real_steps(scene, *(gram[None] for gram in grams))
-        plain = plain.but(method="frontier", price=price)
+        inside, outside = (gram[None] for gram in grams)
+        (real,) = by_real_steps(scene, inside, outside)
+        grams, plain = (real.inside, real.outside), plain.but(method="frontier", price=real.price)
     analysis = analyse(*grams, plain, root=metric_root(gen, search), rows=rows)
     analysis = analysis._replace(candidates={search.method: analysis.candidates[plain.method]})
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))

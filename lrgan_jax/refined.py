@@ -58,6 +58,7 @@ def _at_ends(scene: Scene, n: int, moves: Float[np.ndarray, "r 2 l d"]) -> list[
 @jax.jit
 def _best(inside, outside, root: Root, prices) -> Float[Array, "r m"]:
     def of_region(grams):
-        return latent_moves(Pair(*grams, root, **prices).priced.vectors[:1], root)[0]
+        inside, outside = grams
+        return latent_moves(Pair(inside, outside, root, **prices).priced.vectors[:1], root)[0]
 
     return jax.lax.map(of_region, (inside, outside))

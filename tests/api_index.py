@@ -42,6 +42,7 @@ EXAMPLES = {  # a line to try for each command
 }
 NEEDS = {  # of a method, as a reader knows them
     "grams": "the region",
+    "steps": "the region, and edits of it",
     "weights": "affine maps to the styles",
     "samples": "many latents",
     "mapping": "a mapping network",

@@ -25,16 +25,15 @@ from lrgan_jax.commands import compare as command
 from lrgan_jax.compare import as_json, effects, experiment, methods, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
-from lrgan_jax.compare.plane import _free_spots, _labels, letters, picture
+from lrgan_jax.compare.plane import free_spots, letters, merged_labels, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.stages import Stages
-from lrgan_jax.evaluation import CHANGE, Scene, first, measure, one_by_one
+from lrgan_jax.evaluation import Scene, first, measure, one_by_one
 from lrgan_jax.generators import DCGAN, ModelInfo, sample_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods import METHODS, Pair
 from lrgan_jax.models import checkpoint
-from lrgan_jax.search import CHANGE as ASKED_CHANGE
-from lrgan_jax.search import PRICE
+from lrgan_jax.search import CHANGE, PRICE
 from tests.tolerances import EXACT, rounding
 
 BOXES = {"upper": [2, 3, 4, 6], "lower": [9, 5, 5, 7]}
@@ -263,7 +262,7 @@ def test_the_frontier_dominates_to_first_order(compared):
     assert (matched.first_outside[loose] < 0.99 * method.first_outside[loose]).any()
 
 
-COST = PRICE * ASKED_CHANGE  # of a squared unit of length; z is white, so latent units are natural ones
+COST = PRICE * CHANGE  # of a squared unit of length; z is white, so latent units are natural ones
 
 
 def greatest_quotients(setup):
@@ -916,10 +915,10 @@ def test_letters_keep_clear_of_what_is_drawn():
     Methods that coincide share a place.
     """
     points = np.array([[10.0, 10], [np.nan, np.nan], [30, 10], [31, 11], [60, 40]])
-    spots = _free_spots(points, points)
+    spots = free_spots(points, points)
     drawn = [k for k in range(len(points)) if k != 1]
     for k in drawn:
         assert np.hypot(*(spots[k] - points[k])) == pytest.approx(11)
         assert all(np.hypot(*(spots[k] - points[j])) > 9 for j in drawn if j != k)
         assert all(np.hypot(*(spots[k] - spots[j])) > 9 for j in drawn if j < k)
-    assert _labels(list("ABCDE"), points) == ["A", "B", "CD", "", "E"]
+    assert merged_labels(list("ABCDE"), points) == ["A", "B", "CD", "", "E"]

@@ -10,10 +10,10 @@ import pytest
 
 from lrgan_jax import Search, demo, from_function, load, near_frontal, region_change
 from lrgan_jax.demo import edits
-from lrgan_jax.evaluation import CHANGE
 from lrgan_jax.generators import StyleGAN2
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods import METHODS
+from lrgan_jax.search import CHANGE
 
 BOXES = {"upper": [2, 3, 4, 6], "lower": [9, 5, 5, 7]}
 

@@ -31,9 +31,9 @@ class OwnLatents(NamedTuple):
     Source: Zhu et al. 2020, Improved StyleGAN Embedding, arXiv:2012.09036, for the space of p.
     """
 
-    root: Float[np.ndarray, "d d"]
-    mean: Float[np.ndarray, " d"]
-    whitener: Float[np.ndarray, "d d"]
+    root: Float[AnyArray, "d d"]
+    mean: Float[AnyArray, " d"]
+    whitener: Float[AnyArray, "d d"]
 
 
 _known: "weakref.WeakKeyDictionary[Any, OwnLatents]" = weakref.WeakKeyDictionary()

@@ -5,6 +5,7 @@ steps       the step along a direction that gives a wanted change
 strips      steps of equal size to the eye
 angles      how far two subspaces are apart
 distances   sliced Wasserstein and Frechet distance between sets of images
+oddity      how far a part of a picture is from the same part of samples
 lpips       how different two pictures look, as a whole or inside a region and outside
 faces       how far a face changes its identity, its expression and the places of its parts
 networks    the pretrained networks of the last two: where they come from, and `load`
@@ -27,6 +28,7 @@ from lrgan_jax.metrics.faces import (
 )
 from lrgan_jax.metrics.lpips import lpips, lpips_change
 from lrgan_jax.metrics.networks import MetricsError, load
+from lrgan_jax.metrics.oddity import Part, learn_part, oddity
 from lrgan_jax.metrics.steps import Step, step_for_change, steps_for_change
 from lrgan_jax.metrics.strips import equal_steps
 
@@ -36,6 +38,7 @@ __all__ = [
     "SAME_PERSON",
     "Change",
     "MetricsError",
+    "Part",
     "Step",
     "equal_steps",
     "expression_change",
@@ -45,9 +48,11 @@ __all__ = [
     "frechet_distance",
     "identity_change",
     "landmark_change",
+    "learn_part",
     "load",
     "lpips",
     "lpips_change",
+    "oddity",
     "principal_angles",
     "region_change",
     "sliced_wasserstein",

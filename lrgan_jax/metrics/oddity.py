@@ -22,8 +22,8 @@ class Part(NamedTuple):
 
     box: tuple[slice, slice]
     step: int  # pixels of a block
-    mean: Float[np.ndarray, " p"]
-    scaled: Float[np.ndarray, "p k"]  # principal components, each over its standard deviation
+    mean: Float[AnyArray, " p"]
+    scaled: Float[AnyArray, "p k"]  # principal components, each over its standard deviation
 
 
 def learn_part(samples: Float[np.ndarray, "n h w c"], box: tuple[int, int, int, int]) -> Part:
