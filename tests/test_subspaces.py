@@ -11,6 +11,8 @@ import pytest
 import scipy.linalg
 
 from lrgan_jax import subspaces
+from lrgan_jax.methods import Pair
+from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.subspaces import Subspace
 from tests.tolerances import EXACT
 
@@ -421,6 +423,75 @@ def test_default_mu_in_float32_agrees_with_float64(pair):
     exact = float(subspaces.default_mu(*map(jnp.array, pair)))
     # The priced matrix has a condition of 1,000 and float32 an eps of 1e-7.
     np.testing.assert_allclose(mu, exact, rtol=1e-3)
+
+
+# What is best at a price of length
+
+
+COSTS = [1e-3, 0.05, 2.0]
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_priced_directions_are_the_generalised_eigenvectors(pair, cost):
+    """SciPy's of (M_A, M_B + cost I), the greatest first, unit; those count whose quotient is a LOOSE-th of the best's
+    at least.
+    """
+    inside, outside = pair
+    values, vectors = scipy.linalg.eigh(inside, outside + cost * np.eye(D))
+    values, vectors = values[::-1], (vectors / np.linalg.norm(vectors, axis=0)).T[::-1]
+    found = subspaces.priced_directions(*map(jnp.array, pair), cost)
+    apart = values > 1e-9  # of those that do not move the region at all, any turn is as good
+    assert_same_up_to_sign(np.asarray(found.vectors)[apart], vectors[apart], atol=1e-9)
+    np.testing.assert_allclose(found.inside, quadratic(vectors, inside), **SPECTRAL)
+    np.testing.assert_allclose(found.outside, quadratic(np.asarray(found.vectors), outside), **SPECTRAL)
+    np.testing.assert_array_equal(found.mask, values >= values[0] / 4)
+    assert 1 <= found.mask.sum() < D
+
+
+@pytest.mark.parametrize("price", [1e-3, 1.0])
+def test_the_first_priced_direction_costs_least(pair, price):
+    """leak + price * length^2 of a step that changes the region by 0.02, of any direction."""
+    inside, outside = pair
+    change = 0.02
+
+    def costs(rows):
+        length_squared = change / quadratic(rows, inside)
+        return quadratic(rows, outside) / quadratic(rows, inside) + price * length_squared
+
+    best = np.asarray(subspaces.priced_directions(*map(jnp.array, pair), price * change).vectors)[:1]
+    near = best + 0.03 * sphere(5_000, seed=1)
+    assert costs(best)[0] <= min(costs(sphere(10_000)).min(), costs(near / np.linalg.norm(near)).min()) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"price": 1.0}, {"change": 5.0}, {"tao": 1e-3}])
+@pytest.mark.parametrize("stretched", [False, True])
+def test_mu_is_the_best_quotient_and_the_frontiers(pair, options, stretched):
+    """a / (b + cost) in natural coordinates, where the frontier for this mu has the same first direction."""
+    S = gram(np.geomspace(0.2, 2.0, D), 9)[0] if stretched else np.eye(D)
+    of = Pair(*map(jnp.array, pair), jnp.array(S) if stretched else None, **options)
+    inside, outside = (S @ side @ S for side in pair)
+    priced = options.get("price", 3e-3) * options.get("change", 0.02)
+    cost = options["tao"] * np.trace(outside) if "tao" in options else priced
+    greatest = scipy.linalg.eigh(inside, outside + cost * np.eye(D), eigvals_only=True)[-1]
+    np.testing.assert_allclose(of.mu, greatest, rtol=1e-9)
+    found, at = FRONTIER.find(of), subspaces.frontier_directions(*map(jnp.array, (inside, outside)), of.mu)
+    best = np.asarray(found.vectors)[0] @ np.linalg.inv(S)
+    np.testing.assert_allclose(np.linalg.norm(best), 1, rtol=1e-9)
+    assert_same_up_to_sign(best[None], np.asarray(at.vectors)[:1], atol=1e-6)  # of small eigenvalues, mu * cost
+    np.testing.assert_allclose(quadratic(np.asarray(found.vectors), pair[1]), found.outside, **SPECTRAL)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_price_on_a_rest_that_lacks_rank(dtype):
+    """Rounding then stands for one: still a direction, and a mu that is finite and above zero, as are ranked ones."""
+    inside, outside = random_psd(0).astype(dtype), random_psd(1, rank=3).astype(dtype)
+    of = Pair(jnp.array(inside), jnp.array(outside), price=0.0)
+    assert np.isfinite(of.mu) and of.mu > 1e3
+    best = np.asarray(of.priced.vectors)[0]
+    assert best @ outside @ best < 1e-4 * (best @ inside @ best)
+    still = np.linalg.svd(outside)[2][-1:].astype(dtype)
+    ranked = of.ranked(np.concatenate([np.eye(D, dtype=dtype)[:2], still]))
+    np.testing.assert_allclose(ranked.vectors[0], still[0], rtol=0, atol=1e-6)
 
 
 # The nearest local direction

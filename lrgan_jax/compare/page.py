@@ -109,7 +109,7 @@ def _natural(figures: Figures) -> str:
         "Little leaks if the region is painted over. The length of the steps, in standard deviations of the "
         "generator's own latents; how far out among those the edited latent lies (depth), and how far the region's "
         "pixels are from those of the generator's pictures (oddity): 1 is a typical sample. Strangeness is depth "
-        "times the square of oddity. The line is the frontier, from a small mu to a large one; down and left is better.",
+        "times the square of oddity. The line is the frontier, its mu rising; down and left is better.",
         kit.table(["length", "depth", "oddity", "strangeness"], rows),
         f'<div class="planes"><figure>{front(figures)}</figure></div>',
     )

@@ -27,13 +27,14 @@ class OwnLatents(NamedTuple):
     Attributes:
       root: S, the symmetric root of the covariance of w, which hardly turns the axes; see `lengths`.
       mean, whitener: of p, w before the mapping's last activation, where latents are nearly normal: (p - mean) whitener
-        is white.
+        is white in what varies. varying: how many numbers that is; a mapping may leave some of p without any variance.
     Source: Zhu et al. 2020, Improved StyleGAN Embedding, arXiv:2012.09036, for the space of p.
     """
 
     root: Float[AnyArray, "d d"]
     mean: Float[AnyArray, " d"]
     whitener: Float[AnyArray, "d d"]
+    varying: Float[AnyArray, ""]
 
 
 _known: "weakref.WeakKeyDictionary[Any, OwnLatents]" = weakref.WeakKeyDictionary()
@@ -56,11 +57,11 @@ def own_latents(gen: Generator) -> OwnLatents | None:
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
     """How far out latents ws [..., L, d] lie, of the row that is farthest: 1 for a typical one of the generator's own.
 
-    The root mean square over the whitened numbers, which hardly varies from sample to sample.
+    The root mean square over the whitened numbers that vary, which hardly changes from sample to sample.
     """
     rows, of = np.asarray(ws), own_latents(gen)
     white = rows if of is None else (np.asarray(_straightened(rows)) - of.mean) @ of.whitener
-    return np.sqrt(np.square(white).mean(-1)).max(-1)
+    return np.sqrt(np.square(white).sum(-1) / (gen.w_dim if of is None else of.varying)).max(-1)
 
 
 def _measured(gen: Generator) -> OwnLatents:
@@ -75,13 +76,23 @@ def _of(gen: Generator) -> OwnLatents:
     before = _straightened(ws)
     values, axes = _covariance(ws)
     widths, own = _covariance(before)
-    return OwnLatents((axes * jnp.sqrt(values)) @ axes.T, before.mean(0), (own / jnp.sqrt(widths)) @ own.T)
+    raised = _raised(widths)
+    return OwnLatents(
+        root=(axes * jnp.sqrt(_raised(values))) @ axes.T,
+        mean=before.mean(0),
+        whitener=(own / jnp.sqrt(raised)) @ own.T,
+        varying=jnp.sum(widths / raised),
+    )
 
 
 def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
-    """Its eigenvalues, those that hardly are any raised, and its eigenvectors as columns."""
-    values, axes = linalg.eigh(jnp.cov(samples, rowvar=False).reshape(samples.shape[1], -1))
-    return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30)), axes
+    """Its eigenvalues, rising, and its eigenvectors as columns."""
+    return linalg.eigh(jnp.cov(samples, rowvar=False).reshape(samples.shape[1], -1))
+
+
+def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:
+    """The same, those that hardly are any raised."""
+    return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30))
 
 
 def _straightened(w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
