@@ -27,7 +27,7 @@ MODULES = {
     "lrgan_jax.base.errors": "what a user can cause",
 }
 EXAMPLES = {  # a line to try for each command
-    "demo": "lrgan demo --truncation 0.7 --layers 3-6",
+    "demo": "lrgan demo --truncation 0.7 --seed 3",
     "info": "lrgan info faces64 --card",
     "sample": "lrgan sample --seed 1",
     "directions": "lrgan directions mouth --image 3 --out mouth.npz",

@@ -74,8 +74,9 @@ def _of(gen: Generator) -> OwnLatents:
     ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
     before = _straightened(ws)
-    values, axes = _covariance(ws)
-    widths, own = _covariance(before)
+    covariance = _of_each if getattr(gen, "numbers_apart", False) else _covariance
+    values, axes = covariance(ws)
+    widths, own = covariance(before)
     raised = _raised(widths)
     return OwnLatents(
         root=(axes * jnp.sqrt(_raised(values))) @ axes.T,
@@ -88,6 +89,12 @@ def _of(gen: Generator) -> OwnLatents:
 def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
     """Its eigenvalues, rising, and its eigenvectors as columns."""
     return linalg.eigh(jnp.cov(samples, rowvar=False).reshape(samples.shape[1], -1))
+
+
+def _of_each(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """The same of numbers that may move one by one, whatever the others do: their variances alone."""
+    order = jnp.argsort(samples.var(0))
+    return samples.var(0)[order], jnp.eye(samples.shape[1], dtype=samples.dtype)[:, order]
 
 
 def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:

@@ -70,6 +70,7 @@ class StyleSpace(Shown):
     gen: TakesStyles
     num_ws = 1
     space = W
+    numbers_apart = True  # each has a length of its own: styles of w fill but d of the S dimensions
 
     @property
     def info(self) -> ModelInfo:
