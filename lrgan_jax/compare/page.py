@@ -15,6 +15,7 @@ from lrgan_jax.compare.walks import STRENGTHS
 from lrgan_jax.methods import METHODS
 from lrgan_jax.pages import kit
 
+OURS = [METHODS[name].title for name in ("frontier", "refined")]  # that stand out
 SHOWN = 3  # latents whose edits are shown, and twice as many of the walks
 EFFECTS = {  # measure -> heading, factor, digits
     "lpips_outside": ("LPIPS outside, &times; 1000", 1000, 1),
@@ -64,7 +65,7 @@ def _elsewhere(c: Comparison) -> str:
 def _row(figures: Figures, method: str, cells: list[str], mark: str = "", *, best: bool = True) -> kit.Row:
     """Of a method, by its letter and title; ours stands out."""
     named = f"<b>{letters(figures.methods)[method]}</b>{escape(method)}{mark}"
-    return kit.Row(named, cells, best and method == METHODS["frontier"].title)
+    return kit.Row(named, cells, best and method in OURS)
 
 
 def _leaks(c: Comparison, figures: Figures) -> str:
@@ -227,7 +228,7 @@ def _side_by_side(c: Comparison) -> str:
             title = METHODS[method].title
             name = f"{title}, {region}"
             shown = [kit.picture(_ends(originals[n], *ends[n, k, r]), name) for n in range(num)]
-            rows.append((escape(title), shown, method == "frontier"))
+            rows.append((escape(title), shown, title in OURS))
         sections.append(f'<h2 class="region">{escape(region)}</h2>{kit.strips(rows)}')
     about = "Both ends and the image itself, at the same change inside; after each, where the forward end differs: "
     return kit.section("Side by side", f"{about}{kit.SCALE}.", *sections)
