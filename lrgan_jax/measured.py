@@ -5,7 +5,7 @@ farther they go. So directions at several prices are moved until the region has 
 is taken at which the real leak + price * length^2 is least.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +24,8 @@ SHARES = np.geomspace(0.1, 10.0, 7)  # of the price, at which directions are tri
 LOOKED_AT = 8  # latents, where directions are to serve many
 
 
-def measured(
-    scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]
-) -> Float[np.ndarray, " r"]:
-    """The share of the price that is best at real steps, of each region.
+def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[float]:
+    """The price that is best at real steps, of each region.
 
     Each price that is tried costs as many images as ten edits do: five or six each, both ways.
 
@@ -41,7 +39,8 @@ def measured(
         found = edits(scene, n, inside, np.moveaxis(np.asarray(vectors), 1, 0))
         leak = np.where(found.reached, found.outside / np.maximum(found.inside, 1e-12), np.inf)
         objectives.append((leak + search.price * np.square(found.size)).mean(-1))
-    return best_shares(np.mean(objectives, axis=0))
+    shares = best_shares(np.mean(objectives, axis=0))
+    return [search.price * float(share) for share in shares]
 
 
 def takes_steps(search: Search) -> bool:
@@ -54,25 +53,19 @@ class Real(NamedTuple):
 
     inside: Float[np.ndarray, "m m"]
     outside: Float[np.ndarray, "m m"]
-    share: float  # of the price, or of tao where that is given
+    price: float
 
 
 def by_real_steps(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[Real]:
-    """The Grams, averaged over the way if that is the scene's method, and the share of the price that is best, if that
-    is asked for; of each region.
+    """The Grams, averaged over the way if that is the scene's method, and the price, measured unless mu is given; of
+    each region.
     """
     refining = scene.search.method == "refined"
     if refining:
         inside, outside = refined(scene, inside, outside)
     measuring = scene.search.measures or (refining and scene.search.mu is None)
-    shares = measured(scene, inside, outside) if measuring else np.ones(len(inside))
-    found = zip(np.asarray(inside), np.asarray(outside), shares, strict=True)
-    return [Real(a, b, float(share)) for a, b, share in found]
-
-
-def priced_at(search: Search, share: Any) -> dict[str, Any]:
-    """The prices of a search at a share of what length costs."""
-    return {"price": search.price * share, "tao": None if search.tao is None else search.tao * share}
+    each = measured(scene, inside, outside) if measuring else [scene.search.price] * len(inside)
+    return [Real(*of) for of in zip(np.asarray(inside), np.asarray(outside), each, strict=True)]
 
 
 def best_shares(objectives: Float[np.ndarray, "k r"]) -> Float[np.ndarray, " r"]:

@@ -31,7 +31,7 @@ from lrgan_jax.generators import Generator, Latent, Z, check_generator
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
-from lrgan_jax.measured import by_real_steps, priced_at, takes_steps
+from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
@@ -88,7 +88,7 @@ def find_directions(
         scene = Scene.of(gen, w, {name: region}, search)
         inside, outside = (gram[None] for gram in grams)
         (real,) = by_real_steps(scene, inside, outside)
-        grams, plain = (real.inside, real.outside), plain.but(method="frontier", **priced_at(search, real.share))
+        grams, plain = (real.inside, real.outside), plain.but(method="frontier", price=real.price)
     analysis = analyse(*grams, plain, root=metric_root(gen, search), rows=rows)
     analysis = analysis._replace(candidates={search.method: analysis.candidates[plain.method]})
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
