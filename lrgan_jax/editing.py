@@ -117,6 +117,8 @@ def walk(
     check_number("direction", rows)
     if search.layers is None and isinstance(direction, Directions):
         search = search.but(layers=direction.layers)
+    if search.layers is None and rows.ndim == 3:
+        search = search.but(layers=range(gen.num_ws))
     search = search.but(per_layer=rows.ndim == 3, mu=None if search.measures else search.mu)
     moves, aims = search_moves(gen, search), targets(gen, [region], search)
     numbers = _numbers_of(jnp.atleast_2d(rows), moves, len(start), gen.w_dim)

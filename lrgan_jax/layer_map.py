@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.evaluation import named_regions
 from lrgan_jax.generators import Generator, Latent, to_ws
 from lrgan_jax.layers import layers_text
 from lrgan_jax.methods import Pair
@@ -25,7 +26,8 @@ from lrgan_jax.targets import check_finite, metric_root, pair_grams, targets
 
 @dataclass(frozen=True, eq=False)
 class LayerMap:
-    """R regions; stretches of layers from i to j, i <= j, NaN elsewhere; mean over the latents.
+    """R regions; stretches of layers from i to j, i <= j, NaN elsewhere; mean over the latents. Where the region does
+    not react both are infinite.
 
     Attributes:
       leak: of the best direction that the layers share, change outside over change inside.
@@ -44,13 +46,19 @@ class LayerMap:
         return self.leak + self.price * np.square(self.length)
 
     def best(self, region: str) -> tuple[int, ...]:
-        """The layers that edit it at the least cost."""
+        """The layers that edit it at the least cost.
+
+        Raises:
+          InputError: if it is none of the regions.
+        """
+        if region not in self.regions:
+            raise InputError(f"no region {region!r} in this map: it has {', '.join(self.regions)}")
         cost = self.cost[self.regions.index(region)]
         first, last = np.unravel_index(np.nanargmin(cost), cost.shape)
         return tuple(range(int(first), int(last) + 1))
 
     def lines(self) -> list[str]:
-        """For a person: each layer alone, all of them, and the best stretch."""
+        """For a person, of each region: all layers, and the best stretch."""
         each = []
         for r, region in enumerate(self.regions):
             best = self.best(region)
@@ -64,20 +72,26 @@ class LayerMap:
 
     def _repr_html_(self) -> str:
         """A table of single layers, darker where they cost less."""
-        cost = np.stack([np.diagonal(of_region) for of_region in self.cost])
-        leak = np.stack([np.diagonal(of_region) for of_region in self.leak])
-        shade = 1 - np.clip(np.log(cost / cost.min()) / np.log(cost.max() / cost.min() + 1e-9), 0, 1)
+        cost, leak = (np.diagonal(a, axis1=1, axis2=2) for a in (self.cost, self.leak))
+        reacts = np.isfinite(cost)
+        high = np.log(np.where(reacts, cost, np.inf))
+        low, top = high.min(), np.max(high, initial=-np.inf, where=reacts)
+        shade = np.clip((top - high) / (top - low + 1e-9), 0, 1)
+        texts = np.where(reacts, np.char.mod("%.0f", 100 * leak), "")
         head = "".join(f"<th>{layer}</th>" for layer in range(cost.shape[1]))
         rows = "".join(
             f"<tr><th>{escape(region)}</th>"
             + "".join(
-                f'<td style="background:rgba(200,80,40,{0.7 * s:.2f})">{100 * a:.0f}</td>'
-                for a, s in zip(leak[r], shade[r], strict=True)
+                f'<td style="background:rgba(200,80,40,{0.7 * s:.2f})">{text}</td>'
+                for text, s in zip(texts[r], shade[r], strict=True)
             )
             + f"<td>{escape(layers_text(self.best(region)))}</td></tr>"
             for r, region in enumerate(self.regions)
         )
-        about = "leak in % of each layer alone, darker where leak and length together cost less; and the best stretch"
+        about = (
+            "leak in % of each layer alone, darker where leak and length together cost less, empty where the region "
+            "does not react; and the best stretch"
+        )
         return f"<table><caption>{about}</caption><tr><th></th>{head}<th>best</th></tr>{rows}</table>"
 
 
@@ -89,15 +103,17 @@ def layer_map(
     Takes L times as many tangents as one search in all layers.
 
     Args:
-      w: w [N, w_dim] or ws [N, num_ws, w_dim]; the map is the mean over them. regions: one or several, by name, or
-        name -> region.
-      search, overrides: settings of `Search`; `layers` and `per_layer` do not count.
+      w: w [N, w_dim] or ws [N, num_ws, w_dim]; the map is the mean over them.
+      regions: one or several, as `find_directions` takes them, or name -> region.
+      search, overrides: settings of `Search`, of which `protect`, `channels`, `pooling`, `size`, `metric`, `price` and
+        `change` count.
     Raises:
-      InputError: for a generator whose layers share one latent.
+      InputError: for a generator whose layers share one latent, on latents or regions that do not fit, or a region that
+        does not react.
     """
     if gen.num_ws == 1:
         raise InputError("this model has one latent for all layers, so there is nothing to choose from")
-    named = dict(regions) if isinstance(regions, dict) else {str(r): r for r in _several(regions)}
+    named = named_regions(regions)
     search = (search or Search()).but(**overrides).but(layers=range(gen.num_ws), per_layer=True)
     ws, aims, root = to_ws(gen, w), targets(gen, [*named.values()], search), metric_root(gen, search)
     found = []
@@ -105,11 +121,9 @@ def layer_map(
         pairs = check_finite(pair_grams(gen, ws[n : n + 1], aims, search))
         found.append(_of_stretches(pairs.inside[0], pairs.outside[0], root, search.price, search.change, gen.num_ws))
     leak, length = (np.mean([np.asarray(of[k]) for of in found], axis=0) for k in range(2))
+    if still := [name for name, of_region in zip(named, leak, strict=True) if not np.isfinite(of_region).any()]:
+        raise InputError(f"{still[0]} does not react to these latents: choose another region")
     return LayerMap(tuple(named), leak, length, search.price)
-
-
-def _several(regions: Any) -> list[Any]:
-    return [regions] if isinstance(regions, str) else list(regions)
 
 
 @partial(jax.jit, static_argnames="num_ws")
@@ -125,7 +139,8 @@ def _of_stretches(inside, outside, root, price, change, num_ws: int) -> tuple[Ar
         def of_stretch(weights):
             inside, outside = (jnp.einsum("a,aibj,b->ij", weights, b, weights, precision="highest") for b in blocks)
             best = Pair(inside, outside, root, price=price, change=change).priced
-            return best.outside[0] / best.inside[0], jnp.sqrt(change / best.inside[0])
+            moved = jnp.maximum(best.inside[0], 0)
+            return jnp.where(moved > 0, best.outside[0] / moved, jnp.inf), jnp.sqrt(change / moved)
 
         return [
             jnp.full((num_ws, num_ws), jnp.nan, a.dtype).at[stretches[:, 0], stretches[:, 1]].set(a)

@@ -27,13 +27,13 @@ LOOKED_AT = 8  # latents, where directions are to serve many
 def measured(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[float]:
     """The price that is best at real steps, of each region.
 
-    Each price that is tried costs as many images as ten edits do: five or six each, both ways.
+    Each price that is tried costs an edit both ways at up to LOOKED_AT latents, five or six images a way.
 
     Args:
       inside, outside: the regions' Grams, of the scene's latent or the mean over its latents.
     """
     search = scene.search
-    vectors = _along(inside, outside, metric_root(scene.gen, search), search.price, search.change, search.tao)
+    vectors = _along(inside, outside, metric_root(scene.gen, search), search.price, search.change)
     objectives = []
     for n in range(min(LOOKED_AT, len(scene.ws))):
         found = edits(scene, n, inside, np.moveaxis(np.asarray(vectors), 1, 0))
@@ -57,38 +57,41 @@ class Real(NamedTuple):
 
 
 def by_real_steps(scene: Scene, inside: Float[AnyArray, "r m m"], outside: Float[AnyArray, "r m m"]) -> list[Real]:
-    """The Grams, averaged over the way if that is the scene's method, and the price, measured unless mu is given; of
-    each region.
+    """The Grams, averaged over the way if that is the scene's method, and the price, measured unless mu or tao is
+    given; of each region.
     """
     refining = scene.search.method == "refined"
     if refining:
         inside, outside = refined(scene, inside, outside)
-    measuring = scene.search.measures or (refining and scene.search.mu is None)
+    open_to_choice = scene.search.mu is None and scene.search.tao is None
+    measuring = scene.search.measures or (refining and open_to_choice)
     each = measured(scene, inside, outside) if measuring else [scene.search.price] * len(inside)
     return [Real(*of) for of in zip(np.asarray(inside), np.asarray(outside), each, strict=True)]
 
 
 def best_shares(objectives: Float[np.ndarray, "k r"]) -> Float[np.ndarray, " r"]:
-    """Where the parabola through the least objective and its neighbours, over the logarithm of the share, is least."""
+    """Where the parabola through the least objective and its neighbours, over the logarithm of the share, is least; 1
+    where no share's edit changes the region as much as wanted.
+    """
     found = []
     for values in objectives.T:
-        k = int(np.argmin(values))
-        place = float(k)
-        if 0 < k < len(values) - 1 and np.isfinite(values[k - 1 : k + 2]).all():
-            low, middle, high = values[k - 1 : k + 2]
-            place += (low - high) / (2 * max(low - 2 * middle + high, 1e-30)) if low + high > 2 * middle else 0
+        k = int(np.nanargmin(values)) if np.isfinite(values).any() else len(values) // 2
+        place, around = float(k), values[max(k - 1, 0) : k + 2]
+        if len(around) == 3 and np.isfinite(around).all() and (bend := np.diff(around, 2)[0]) > 0:
+            place += (around[0] - around[2]) / (2 * bend)
         found.append(np.exp(np.interp(place, np.arange(len(SHARES)), np.log(SHARES))))
     return np.array(found)
 
 
 @jax.jit
-def _along(inside, outside, root: Root, price, change, tao) -> Float[Array, "r k m"]:
+def _along(inside, outside, root: Root, price, change) -> Float[Array, "r k m"]:
     """The frontier's directions at SHARES of the price, of natural length 1."""
 
     def of_region(grams):
+        inside, outside = grams
+
         def at(share):
-            scaled = None if tao is None else tao * share
-            return Pair(grams[0], grams[1], root, price=price * share, change=change, tao=scaled).priced.vectors[0]
+            return Pair(inside, outside, root, price=price * share, change=change).priced.vectors[0]
 
         return latent_moves(jax.lax.map(at, jnp.asarray(SHARES, inside.dtype)), root)
 

@@ -79,7 +79,7 @@ def find_directions(
         search = search.but(layers=layer_map(gen, w, {name: region}, search).best(name))
     aims = targets(gen, [region], search)
     rows = None
-    if method.needs not in ("grams", "steps"):
+    if not method.sees_region:
         rows, w = _offered(gen, w, method, search)
     pairs = check_finite(pair_grams(gen, w, aims, search))
     grams = _mean_grams(pairs)
@@ -112,7 +112,7 @@ def global_directions(gen: Generator, search: Search | None = None, *, z: Any = 
     check_generator(gen)
     search = (search or Search()).but(**overrides)
     method = methods.named(search.method)
-    if method.needs == "grams":
+    if method.sees_region:
         raise InputError(f"{method.name} looks at a region: find_directions(gen, w, region, method={method.name!r})")
     rows = np.asarray(_rows(gen, method, search, z))
     if rows.ndim == 3 and len(rows) != 1:

@@ -17,8 +17,9 @@ from jaxtyping import Array, Float
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import Scene, edits
 from lrgan_jax.generators import WS
-from lrgan_jax.lengths import Root, latent_moves
+from lrgan_jax.lengths import Root
 from lrgan_jax.methods import Pair
+from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.targets import metric_root, pair_grams
 
 
@@ -32,8 +33,9 @@ def refined(
     """
     search = scene.search
     prices = {name: getattr(search, name) for name in ("price", "change", "tao")}
+    prices["mu"] = None if search.measures else search.mu
     vectors = np.asarray(_best(inside, outside, metric_root(scene.gen, search), prices))
-    moves = scene.spread(vectors)  # [R, L, d]
+    moves = np.nan_to_num(scene.spread(vectors))  # [R, L, d]; where there is no direction nothing moves
     ends = []
     for n in range(len(scene.ws)):
         found = edits(scene, n, inside, vectors[None])
@@ -59,6 +61,6 @@ def _at_ends(scene: Scene, n: int, moves: Float[np.ndarray, "r 2 l d"]) -> list[
 def _best(inside, outside, root: Root, prices) -> Float[Array, "r m"]:
     def of_region(grams):
         inside, outside = grams
-        return latent_moves(Pair(inside, outside, root, **prices).priced.vectors[:1], root)[0]
+        return FRONTIER.find(Pair(inside, outside, root, **prices)).vectors[0]
 
     return jax.lax.map(of_region, (inside, outside))

@@ -76,6 +76,8 @@ class Search:
         check_whole("size", self.size)
         check_seed(self.draw)
         check_prices(**{name: getattr(self, name) for name in PRICES} | ({"mu": None} if self.measures else {}))
+        if self.measures and self.tao is not None:
+            raise InputError('mu="measured" weighs steps by price, in place of which tao stands: leave one of them out')
         choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS}
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:

@@ -21,6 +21,7 @@ from lrgan_jax.compare.kept import prepare_kept
 from lrgan_jax.compare.methods import (
     Ranks,
     Vectors,
+    compared,
     directions_of_all,
     finder,
     frontier_at,
@@ -35,7 +36,7 @@ from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
-from lrgan_jax.methods import Pair
+from lrgan_jax.methods import Method, Pair
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import Sweep
 
@@ -104,23 +105,24 @@ def run(
       folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
       progress: wraps the numbers of the latents that a stage goes through, after its name.
     Raises:
-      InputError: on latents, regions or settings that do not fit each other, the model, the sweep, or the pieces in
-        the folder.
+      InputError: on latents, regions, methods or settings that do not fit each other, the model, the sweep, or the
+        pieces in the folder.
     """
     check_whole("num_walked", num_walked)
     chosen = choose(gen, latents, num_latents)
     scene = Scene.of(gen, chosen.ws, regions, search or Search())
-    settings = settings_of(scene, chosen, num_walked) | {"networks": sorted(networks()), "only": sorted(only)}
-    stages = Stages(folder, settings, progress)
+    methods = compared(scene, chosen.z, only)
+    further = {"networks": sorted(networks()), "methods": [method.name for method in methods]}
+    stages = Stages(folder, settings_of(scene, chosen, num_walked) | further, progress)
     if isinstance(latents, Sweep):
-        return _compared(prepare_kept(scene, chosen.z, latents), num_walked, only, stages)
-    return _compared(prepare(scene, chosen.z, stages), num_walked, only, stages)
+        return _compared(prepare_kept(scene, chosen.z, latents), methods, num_walked, stages)
+    return _compared(prepare(scene, chosen.z, stages), methods, num_walked, stages)
 
 
-def _compared(setup: Setup, num_walked: int, only: Sequence[str], stages: Stages) -> Comparison:
+def _compared(setup: Setup, methods: Sequence[Method], num_walked: int, stages: Stages) -> Comparison:
     """What follows from the Grams."""
     scene, find = setup.scene, cache(partial(finder, setup))
-    found = directions_of_all(setup, stages, find, only)
+    found = directions_of_all(setup, methods, stages, find)
     names, vectors = tuple(found), np.stack([of.vectors for of in found.values()])
     asked = {
         name: stages.keep(f"variants-{name}", Vectors, lambda name=name: variants(setup, find(name)))

@@ -17,12 +17,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.compare.setup import Setup, over_all
 from lrgan_jax.compare.stages import Stages
-from lrgan_jax.evaluation import first
+from lrgan_jax.evaluation import Scene, first
+from lrgan_jax.generators import Z
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import METHODS, Method, Pair, fits, named
+from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
@@ -62,19 +65,28 @@ class Ranks(NamedTuple):
     converged: Bool[AnyArray, "s n r"]
 
 
-def compared(setup: Setup, only: Sequence[str] = ()) -> list[Method]:
-    """Those of the table that this generator and search allow, in its order; of these names and the frontier, if some
-    are given.
+def compared(scene: Scene, z: Z | None, only: Sequence[str] = ()) -> list[Method]:
+    """Those of the table that generator, latents and search allow, in its order; or these and the frontier.
+
+    Raises:
+      InputError: on a name of `only` that is none, or of a method that they do not allow.
     """
-    gen, search = setup.scene.gen, setup.scene.search
+    lacking = {name: _lacks(method, scene, z) for name, method in METHODS.items()}
+    wanted = {named(name).name for name in (*only, FRONTIER.name)}
+    if only and (missing := [name for name in only if lacking[name]]):
+        raise InputError(f"{missing[0]} cannot be compared here: it {lacking[missing[0]]}")
+    return [m for name, m in METHODS.items() if not lacking[name] and (name in wanted or not only)]
 
-    def possible(method: Method) -> bool:
-        blind = method.needs not in ("grams", "steps")
-        without_z = method.needs == "mapping" and setup.z is None
-        return fits(method, gen) and not without_z and not (blind and search.per_layer)
 
-    wanted = {named(name).name for name in (*only, "frontier")} if only else {*METHODS}
-    return [method for method in METHODS.values() if method.name in wanted and possible(method)]
+def _lacks(method: Method, scene: Scene, z: Z | None) -> str:
+    """Why a method cannot be asked; empty if it can."""
+    if not fits(method, scene.gen):
+        return f"needs a model with {method.needs} of its own"
+    if method.needs == "mapping" and z is None:
+        return "needs the z that the latents were mapped from"
+    if scene.search.per_layer and not method.sees_region:
+        return "finds one vector for all layers: leave per_layer out"
+    return ""
 
 
 def finder(setup: Setup, name: str) -> Finder:
@@ -87,19 +99,18 @@ def finder(setup: Setup, name: str) -> Finder:
 
 
 def directions_of_all(
-    setup: Setup, stages: Stages, find: Callable[[str], Finder], only: Sequence[str] = ()
+    setup: Setup, methods: Sequence[Method], stages: Stages, find: Callable[[str], Finder]
 ) -> dict[str, Found]:
-    """Directions of every method.
+    """Directions of every one of these methods.
 
     Args:
-      find: gives the `finder` of a method, compiled once however often it is asked for. only: see `compared`.
+      find: gives the `finder` of a method, compiled once however often it is asked for.
     """
-    chosen = compared(setup, only)
-    return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in chosen}
+    return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in methods}
 
 
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
-    if method.needs not in ("grams", "steps"):
+    if not method.sees_region:
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
     asked = setup.scene.search.but(method=method.name)
     of_all = partial(_by_real_steps, setup, asked) if takes_steps(asked) else find(method.name)

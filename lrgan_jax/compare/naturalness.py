@@ -14,10 +14,11 @@ from lrgan_jax.evaluation import Loop, Scene
 from lrgan_jax.generators import render
 from lrgan_jax.generators.natural import depth
 from lrgan_jax.generators.sampling import seeded
-from lrgan_jax.metrics.oddity import Part, learn_part, oddity
+from lrgan_jax.metrics.oddity import Part, learn_part, oddity, pixels_at, place_around
 from lrgan_jax.regions import bounding_box
 
 SAMPLES = 1024  # pictures that say what the generator makes
+AT_ONCE = 64  # of them
 SEED = 1  # not that of the compared latents, as a rule
 
 
@@ -52,7 +53,10 @@ def naturalness(
 
 
 def _parts(scene: Scene) -> list[Part]:
-    """What each region looks like in the generator's own pictures."""
+    """What each region looks like in the generator's own pictures, of which no more than the regions is kept."""
     gen = scene.gen
-    samples = render(gen, seeded(gen, SEED, SAMPLES, labels=range(gen.c_dim)).all())
-    return [learn_part(samples, bounding_box(mask[None])) for mask in scene.masks]
+    latents = seeded(gen, SEED, SAMPLES, labels=range(gen.c_dim)).all()
+    places = [place_around(bounding_box(mask[None]), gen.size) for mask in scene.masks]
+    stretches = (latents[first : first + AT_ONCE] for first in range(0, SAMPLES, AT_ONCE))
+    seen = [[pixels_at(place, images) for place in places] for images in (render(gen, ws) for ws in stretches)]
+    return [learn_part(np.concatenate(of), place) for of, place in zip(zip(*seen, strict=True), places, strict=True)]

@@ -96,7 +96,8 @@ def _walked(
     num = len(vectors)
     rows = np.repeat(vectors, 2, axis=0) * np.tile(WAYS, num)[:, None]
     directions = scene.spread(rows) if scene.search.per_layer else rows
-    start, options = scene.ws[np.repeat(np.arange(num), 2)], {"num_steps": NUM_STEPS, "search": scene.search}
+    start, search = scene.ws[np.repeat(np.arange(num), 2)], scene.search.but(layers=scene.moves.rows)
+    options = {"num_steps": NUM_STEPS, "search": search}
     points = walk(scene.gen, start, directions, scene.targets.masks[r], length=lengths.reshape(-1), **options)
     return np.asarray(points).swapaxes(0, 1).reshape(num, 2, NUM_STEPS + 1, *start.shape[1:])
 

@@ -40,6 +40,11 @@ class Method:
     find: Callable[..., Any]
     kind: Literal["ours", "paper", "others"]
 
+    @property
+    def sees_region(self) -> bool:
+        """Whether the region has a say in what it finds."""
+        return self.needs in ("grams", "steps")
+
 
 class Pair:
     """M_A and M_B of one region at one latent, and what several methods make of them, each computed when first asked

@@ -17,46 +17,60 @@ FINEST = 48  # pixels on the longer side of a part: larger ones are looked at in
 MARGIN = 0.05  # of the picture's height, around the region: its border belongs to how it looks
 
 
-class Part(NamedTuple):
-    """A part of the picture, and what samples look like there. Arrays alone but for the box."""
+class Place(NamedTuple):
+    """Where a part lies in the picture, and how it is looked at."""
 
-    box: tuple[slice, slice]
+    rows: slice
+    columns: slice
     step: int  # pixels of a block
+
+
+class Part(NamedTuple):
+    """A part of the picture, and what samples look like there."""
+
+    place: Place
     mean: Float[AnyArray, " p"]
     scaled: Float[AnyArray, "p k"]  # principal components, each over its standard deviation
 
 
-def learn_part(samples: Float[np.ndarray, "n h w c"], box: tuple[int, int, int, int]) -> Part:
-    """The part around a box, as samples have it.
+def place_around(box: tuple[int, int, int, int], size: tuple[int, int]) -> Place:
+    """The place of a part in pictures of this height and width.
 
     Args:
       box: top, left, height and width, as `regions.bounding_box` gives them.
-    Raises:
-      InputError: on fewer samples than components.
     """
-    if len(samples) <= COMPONENTS:
-        raise InputError(f"{COMPONENTS} components are learnt from more samples than that, got {len(samples)}")
-    height, width = samples.shape[1:3]
-    margin, (top, left, tall, wide) = round(MARGIN * height), box
-    rows = slice(max(0, top - margin), min(height, top + tall + margin))
-    columns = slice(max(0, left - margin), min(width, left + wide + margin))
-    step = -(-max(rows.stop - rows.start, columns.stop - columns.start) // FINEST)
-    parts = _pixels(samples, (rows, columns), step).astype(np.float64)
-    mean = parts.mean(0)
-    _, deviations, axes = np.linalg.svd(parts - mean, full_matrices=False)
-    widths = np.maximum(deviations[:COMPONENTS], 1e-6 * deviations[0] + 1e-12) / len(samples) ** 0.5
-    return Part((rows, columns), step, *(a.astype(np.float32) for a in (mean, axes[:COMPONENTS].T / widths)))
+    margin, (top, left, tall, wide) = round(MARGIN * size[0]), box
+    rows = slice(max(0, top - margin), min(size[0], top + tall + margin))
+    columns = slice(max(0, left - margin), min(size[1], left + wide + margin))
+    return Place(rows, columns, -(-max(rows.stop - rows.start, columns.stop - columns.start) // FINEST))
+
+
+def learn_part(pixels: Float[np.ndarray, "n p"], place: Place) -> Part:
+    """The part as samples have it.
+
+    Args:
+      pixels: `pixels_at` the place, of the samples.
+    Raises:
+      InputError: on no more samples than components.
+    """
+    if len(pixels) <= COMPONENTS:
+        raise InputError(f"{COMPONENTS} components are learnt from more samples than that, got {len(pixels)}")
+    pixels = pixels.astype(np.float64)
+    mean = pixels.mean(0)
+    _, deviations, axes = np.linalg.svd(pixels - mean, full_matrices=False)
+    widths = np.maximum(deviations[:COMPONENTS], 1e-6 * deviations[0] + 1e-12) / len(pixels) ** 0.5
+    return Part(place, *(a.astype(np.float32) for a in (mean, axes[:COMPONENTS].T / widths)))
 
 
 def oddity(part: Part, images: Float[AnyArray, "*n h w c"]) -> Float[np.ndarray | Array, "*n"]:
     """Of every picture; NaN of one that is not finite."""
-    whitened = (_pixels(images, part.box, part.step) - part.mean) @ part.scaled
+    whitened = (pixels_at(part.place, images) - part.mean) @ part.scaled
     return (whitened**2).mean(-1) ** 0.5
 
 
-def _pixels(images: Float[AnyArray, "*n h w c"], box: tuple[slice, slice], step: int) -> Float[AnyArray, "*n p"]:
-    """Means of whole blocks; rows and columns that fill none are left out."""
-    crop = images[..., box[0], box[1], :]
+def pixels_at(place: Place, images: Float[AnyArray, "*n h w c"]) -> Float[AnyArray, "*n p"]:
+    """The part's, in means of whole blocks; rows and columns that fill none are left out."""
+    crop, step = images[..., place.rows, place.columns, :], place.step
     *lead, height, width, channels = crop.shape
     rows, columns = height // step, width // step
     blocks = crop[..., : rows * step, : columns * step, :].reshape(*lead, rows, step, columns, step, channels)
