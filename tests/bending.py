@@ -20,10 +20,11 @@ START = np.zeros((1, 2), np.float32)
 
 def bending(bent=0.0, eased=0.0):
     """One program whatever the numbers."""
-    return from_function(Partial(_image, jnp.asarray([bent, eased], jnp.float32)), 2, regions=REGIONS)
+    return from_function(Partial(image, jnp.asarray([bent, eased], jnp.float32)), 2, regions=REGIONS)
 
 
-def _image(numbers, z):
+def image(numbers, z):
+    """Of bent and eased, and a latent."""
     bent, eased = numbers
     upper, *lower = jnp.asarray(PATTERNS, jnp.float32)
     moved = SLOPES[0] * z[0], SLOPES[1] * z[1] / jnp.sqrt(1 + eased * z[1] ** 2), bent * z[1] ** 2

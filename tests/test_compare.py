@@ -345,7 +345,9 @@ def test_the_same_seed_gives_the_same_directions(compared, few_samples):
         np.testing.assert_array_equal(vectors, compared.vectors[compared.methods.index(name)], err_msg=name)
     scene = compared.setup.scene
     other = dataclasses.replace(scene, search=scene.search.but(draw=1))
-    assert (methods._found(compared.setup._replace(scene=other), METHODS["random"], None).vectors != again["random"]).any()
+    assert (
+        methods._found(compared.setup._replace(scene=other), METHODS["random"], None).vectors != again["random"]
+    ).any()
     assert [*compared.seconds] == [name for name in WITHOUT_MAPPING if METHODS[name].sees_region]
     assert all(seconds > 0 for seconds in compared.seconds.values())
 
