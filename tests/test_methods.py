@@ -307,7 +307,7 @@ MASK = np.eye(16, dtype=np.float32)
 def found_by(name, gen, **options):
     """Directions of every method in the table, in the way that its kind asks for."""
     z = sample_z(gen, KEY, 1)
-    if methods.named(name).needs == "grams":
+    if methods.named(name).sees_region:
         return find_directions(gen, gen.mapping(z), MASK, method=name, tao=1e-3, metric="latent", **options)
     return global_directions(gen, method=name, z=z, **options)
 
@@ -319,7 +319,7 @@ def test_every_row_is_whole():
     """A name of its own, words for a person, and a need that everyone who reads the table knows."""
     for name, method in methods.METHODS.items():
         assert name == method.name and method.title and method.about and "\n" not in method.about
-        assert method.needs in ("grams", "weights", "samples", "mapping", "nothing")
+        assert method.needs in ("grams", "steps", "weights", "samples", "mapping", "nothing")
     assert {"frontier", "constrained", "projected", "attribute", "authors", "resefa", "single"} == set(methods.LOCAL)
 
 
@@ -330,13 +330,14 @@ def test_unknown_methods_and_such_as_see_no_region(small_stylegan2):
         find_directions(gen, w, MASK, method="eigen")
     with pytest.raises(ValueError, match="sefa does not look at the region; here the method is one of single"):
         methods.local("sefa")
-    with pytest.raises(ValueError, match="frontier looks at a region"):
-        global_directions(gen)
+    for name in ("frontier", "refined"):
+        with pytest.raises(ValueError, match=f"{name} looks at a region"):
+            global_directions(gen, method=name)
     with pytest.raises(ValueError, match="one vector for all layers"):
         global_directions(gen, method="sefa", per_layer=True)
 
 
-@pytest.mark.parametrize("name", [name for name, method in methods.METHODS.items() if method.needs != "grams"])
+@pytest.mark.parametrize("name", [name for name, method in methods.METHODS.items() if not method.sees_region])
 def test_directions_found_elsewhere_are_ranked_for_the_region(small_stylegan2, name):
     """The first ten of the method's own, those first that change the region most beside the rest at this latent, as
     NumPy sorts them.

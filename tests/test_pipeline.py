@@ -462,7 +462,7 @@ def test_an_unknown_method_is_refused():
     spec = importlib.util.spec_from_file_location("plain_pipeline", pipeline.__file__)
     plain = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plain)
-    with pytest.raises(ValueError, match="method is one of random, .*, constrained, frontier, got 'magic'"):
+    with pytest.raises(ValueError, match="method is one of random, .*, constrained, frontier, refined, got 'magic'"):
         plain.find_directions(linear(top={0: 1.0}), latents(), "top", method="magic")
 
 

@@ -65,7 +65,7 @@ def learn_part(pixels: Float[np.ndarray, "n p"], place: Place) -> Part:
 def oddity(part: Part, images: Float[AnyArray, "*n h w c"]) -> Float[np.ndarray | Array, "*n"]:
     """Of every picture; NaN of one that is not finite."""
     whitened = (pixels_at(part.place, images) - part.mean) @ part.scaled
-    return (whitened**2).mean(-1) ** 0.5
+    return ((whitened**2).mean(-1, keepdims=True) ** 0.5)[..., 0]  # an array of one picture, too
 
 
 def pixels_at(place: Place, images: Float[AnyArray, "*n h w c"]) -> Float[AnyArray, "*n p"]:
