@@ -154,7 +154,9 @@ def named_regions(regions: Any) -> dict[str, Any]:
     if isinstance(regions, Mapping):
         named = {str(name): region for name, region in regions.items()}
     else:
-        each = [regions] if isinstance(regions, str | os.PathLike) or np.ndim(regions) == 2 else regions
+        each = [regions] if isinstance(regions, str | os.PathLike) else [*regions]
+        if each and all(np.ndim(row) == 1 for row in each):  # one mask; several may be of different sizes
+            each = [regions]
         names = (os.fspath(r) if isinstance(r, str | os.PathLike) else f"mask {k}" for k, r in enumerate(each))
         named = dict(zip(names, each, strict=True))
     if not named:

@@ -36,6 +36,18 @@ def test_change_is_a_weighted_mean_square(mask):
     np.testing.assert_allclose(change.outside, np.average(squared, weights=1 - weights), **rounding(np.float32, 72))
 
 
+def test_what_keeps_still_may_be_weighed():
+    """Squared changes are added up by the weights as they are, whether of sum one or not; the inside stays what it
+    is.
+    """
+    before, after = np.random.default_rng(1).standard_normal((2, *SHAPE)).astype(np.float32)
+    rest = np.random.default_rng(2).random(SHAPE[:2]).astype(np.float32)
+    change = region_change(jnp.array(before), jnp.array(after), jnp.array(MASK), jnp.array(rest))
+    squared = ((after.astype(np.float64) - before) ** 2).mean(-1)
+    np.testing.assert_allclose(change.outside, (squared * rest).sum(), **rounding(np.float32, 72))
+    assert change.inside == region_change(jnp.array(before), jnp.array(after), jnp.array(MASK)).inside
+
+
 def test_change_of_one_pixel_is_where_it_is():
     """A change of 0.5 in one channel of one pixel of six."""
     before = jnp.zeros(SHAPE)
@@ -282,6 +294,26 @@ def test_mapped_over_directions_equals_a_loop():
         alone = step_for_change(lambda w: f(w), jnp.zeros(2), directions[k], jnp.array(MASK), targets[k])
         for one, other in zip(jax.tree.leaves(batch), jax.tree.leaves(alone), strict=True):
             np.testing.assert_allclose(one[k], other, **rounding(np.float32, 72))
+
+
+def test_every_region_has_a_rest_of_its_own():
+    """Two regions, two directions, both ways: the weighted change of the image at the step found, by NumPy; the steps
+    are those without.
+    """
+    slopes = np.random.default_rng(5).standard_normal((2, *SHAPE)).astype(np.float32)
+    f = Partial(lambda s, w: jnp.tensordot(w, s, 1) + 0.1 * jnp.tensordot(w, s, 1) ** 2, jnp.array(slopes))
+    masks = jnp.stack([jnp.array(MASK), jnp.array(SOFT)])
+    rests = np.random.default_rng(6).random(masks.shape).astype(np.float32)
+    moves = jnp.broadcast_to(jnp.eye(2), (2, 2, 2))
+    found = steps_for_change(f, jnp.zeros(2), moves, masks, 0.02, None, jnp.array(rests))
+    plain = steps_for_change(f, jnp.zeros(2), moves, masks, 0.02)
+    np.testing.assert_allclose(found.size, plain.size, rtol=1e-6)
+    steps = np.asarray(found.size, np.float64)[..., None] * [[-1], [1]] * np.eye(2)[None, :, None]  # [R, K, 2, d]
+    images = np.tensordot(steps, slopes, 1)
+    squared = np.square(images + 0.1 * images**2).mean(-1)
+    expected = np.einsum("rkbhw,rhw->rkb", squared, rests)
+    np.testing.assert_allclose(found.change.outside, expected, rtol=1e-4)
+    np.testing.assert_allclose(found.change.inside, 0.02, rtol=PROMISED)
 
 
 # Directions as moves of ws

@@ -22,16 +22,17 @@ from jax.tree_util import Partial
 import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
 from lrgan_jax.commands import compare as command
-from lrgan_jax.compare import as_json, effects, experiment, methods, summary, walks
+from lrgan_jax.compare import as_json, effects, experiment, methods, naturalness, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import free_spots, letters, merged_labels, picture
 from lrgan_jax.compare.setup import AROUND, Setup, redrawn
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import Scene, first, measure, one_by_one
-from lrgan_jax.generators import DCGAN, ModelInfo, sample_z
+from lrgan_jax.generators import DCGAN, ModelInfo, render, sample_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods import METHODS, Pair
+from lrgan_jax.metrics.oddity import oddity
 from lrgan_jax.models import checkpoint
 from lrgan_jax.search import CHANGE, PRICE
 from tests.tolerances import EXACT, rounding
@@ -509,6 +510,146 @@ def test_walks_are_cut_by_one_copy_of_the_image():
     np.testing.assert_allclose(ends[0, 1, 0, 0, 0], -expected[0], rtol=1e-3)
 
 
+# Whether edits stay natural
+
+
+def test_depth_and_oddity_by_hand(compared):
+    """Of the pictures at the steps found: depth is the root mean square of z, which is white; the mean over both ways."""
+    setup, measured, natural = compared.setup, compared.measured, compared.natural
+    steps = np.stack([-measured.size[..., 0], measured.size[..., 1]])[..., None] * compared.vectors  # [2, M, N, R, d]
+    latents = np.asarray(setup.scene.ws)[:, 0][:, None] + steps
+    np.testing.assert_allclose(natural.depth, np.sqrt(np.square(latents).mean(-1)).mean(0), rtol=1e-5)
+    after = images_at(setup, np.moveaxis(steps, 2, 3)).astype(np.float32)  # [2, M, R, N, H, W, C]
+    parts = naturalness._parts(setup.scene)
+    odd = np.stack([oddity(part, after[:, :, r]) for r, part in enumerate(parts)], -1)  # [2, M, N, R]
+    np.testing.assert_allclose(natural.oddity, odd.mean(0), rtol=1e-3)
+    np.testing.assert_array_equal(natural.strangeness, natural.depth * natural.oddity**2)
+    assert compared.curve_natural.depth.shape == (len(experiment.CURVE), LATENTS, REGIONS)
+
+
+def test_what_does_not_move_is_as_natural_as_its_latent(compared):
+    """Steps of nothing; and where there is no direction, no number, while its neighbours keep theirs."""
+    scene, vectors = compared.setup.scene, compared.vectors[:2].copy()
+    vectors[0, 1, 0] = np.nan
+    sizes = np.zeros((*vectors.shape[:3], 2), np.float32)
+    sizes[0, 1, 0] = np.nan
+    found = naturalness.naturalness(scene, vectors, sizes, one_by_one(LATENTS))
+    depth = np.sqrt(np.square(np.asarray(scene.ws)[:, 0]).mean(-1))
+    before = images_at(compared.setup, np.zeros(10)).astype(np.float32)
+    odd = np.stack([oddity(part, before) for part in naturalness._parts(scene)], -1)
+    for a, expected in ((found.depth, np.repeat(depth[:, None], REGIONS, 1)), (found.oddity, odd)):
+        np.testing.assert_allclose(a[1], expected, rtol=1e-3)
+        assert np.isnan(a[0, 1, 0])
+        np.testing.assert_allclose(np.delete(a[0].ravel(), 2), np.delete(expected.ravel(), 2), rtol=1e-3)
+    assert np.isnan(found.strangeness[0, 1, 0])
+
+
+def test_the_generators_own_pictures_are_typical(compared):
+    """The parts are learnt from so many of them, of another seed, a few at a time; others are not odd either."""
+    scene = compared.setup.scene
+    own, others = (
+        render(scene.gen, seeded(scene.gen, seed, naturalness.SAMPLES).all()) for seed in (naturalness.SEED, 7)
+    )
+    for part in naturalness._parts(scene):
+        np.testing.assert_allclose(np.mean(oddity(part, own) ** 2), 1, rtol=1e-3)
+        assert 0.9 < np.mean(oddity(part, others) ** 2) < 1.5
+
+
+def test_figures_of_naturalness(compared, figures):
+    """Geometric means over the regions, medians over the latents; of the curve by its mu."""
+    for k, title in enumerate(TITLES):
+        for name in ("depth", "oddity", "strangeness"):
+            values = getattr(compared.natural, name)[k]
+            expected = np.median(np.sqrt(values[:, 0] * values[:, 1]))
+            np.testing.assert_allclose(getattr(figures.natural[title], name).median, expected, rtol=1e-5)
+    assert [of.mu for of in figures.curve] == [*experiment.CURVE]
+    leak = compared.curve.leak[2]
+    np.testing.assert_allclose(figures.curve[2].leak.median, np.median(np.sqrt(leak[:, 0] * leak[:, 1])), rtol=1e-5)
+
+
+def test_the_front_is_a_file_of_its_own(written, figures):
+    """XML without scripts: a dot and a name for each method, and a point of the line for each mu."""
+    text = (written[2] / "front.svg").read_text()
+    root = ElementTree.fromstring(text)
+    tags = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert tags[0] == "svg" and "script" not in tags and "nan" not in text
+    assert tags.count("circle") == len(TITLES)
+    (line,) = (element.get("points").split() for element in root.iter() if element.tag.endswith("polyline"))
+    assert len(line) == len(figures.curve)
+    assert all(name in " ".join(root.itertext()) for name in (*TITLES, "leak", "strangeness of the edited pictures"))
+
+
+# Some methods, and another change
+
+
+@pytest.fixture(scope="module")
+def some(written, tmp_path_factory):
+    """The command with one method and another change, and the comparison behind it."""
+    folder, kept = tmp_path_factory.mktemp("some"), []
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(effects, "networks", dict)
+        patch.setattr(
+            command, "run", lambda *args, **options: kept.append(experiment.run(*args, **options)) or kept[-1]
+        )
+        model = Path(written[2]).parent / "model"
+        options = ("--num-latents", 2, "--num-walked", 1, "--regions", *BOXES, "--change", 0.01)
+        code = run_command("--model", model, "--out", folder, *options, "--methods", "random")
+    return code, out.getvalue(), folder, kept[0]
+
+
+def test_methods_that_are_named_are_compared_with_the_frontier(some):
+    """These alone: in the table, the figures, the page and its pictures; without the paper's method no ranks."""
+    code, out, folder, found = some
+    assert code == 0 and found.methods == ("random", "frontier")
+    assert found.ranks is None and [*found.variants] == ["frontier"]
+    stored = json.loads((folder / "figures.json").read_text())
+    assert stored["methods"] == [*stored["natural"]] == [*stored["leaks"]] == ["random", "frontier"]
+    assert stored["ranks"] == {} and len(stored["curve"]) == len(experiment.CURVE)
+    shown = read((folder / "index.html").read_text())
+    assert "Does it stay natural?" in shown.text and "SeFa" not in " ".join(shown.text)
+    assert sum(tag == "circle" for tag, _ in shown.tags) == (2 * REGIONS + 1) * 2
+    assert "random" in out and "projected" not in out
+
+
+def test_the_change_that_is_wanted_is_what_edits_do(some):
+    """Of all that is measured, walks included; and the page says so."""
+    *_, folder, found = some
+    for measured in (found.measured, found.curve, found.matched, *found.variants.values()):
+        np.testing.assert_allclose(measured.inside[measured.reached], 0.01, rtol=0.01)
+    np.testing.assert_allclose(found.walks.inside[0], 0.01, rtol=ASKED)
+    assert found.measured.reached.mean() > 0.9
+    assert json.loads((folder / "figures.json").read_text())["search"] == {"change": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("only", "says"),
+    [
+        (["magic"], "method is one of random, .*, got 'magic'"),
+        (["random", "local_basis"], "local_basis cannot be compared here: it needs a model with mapping of its own"),
+    ],
+)
+def test_methods_that_cannot_be_compared_are_refused_at_once(small_dcgan, monkeypatch, tmp_path, only, says):
+    """By name, before anything is computed or kept: the right name then goes into the same folder."""
+    monkeypatch.setattr(experiment, "prepare", None)
+    with pytest.raises(LrganError, match=says) as caught:
+        experiment.run(
+            small(small_dcgan), np.eye(2, 10, dtype=np.float32), [*BOXES], only=only, folder=tmp_path / "new"
+        )
+    assert "\n" not in str(caught.value) and not (tmp_path / "new").exists()
+
+
+def test_why_a_method_cannot_be_compared(small_stylegan2):
+    gen = dataclasses.replace(small_stylegan2, info=INFO)
+    w = np.eye(2, 12, dtype=np.float32)
+    scene = Scene.of(gen, w, [*BOXES], Search())
+    with pytest.raises(LrganError, match="local_basis .* needs the z that the latents were mapped from"):
+        methods.compared(scene, None, ["local_basis"])
+    of_layers = Scene.of(gen, w, [*BOXES], Search(per_layer=True))
+    with pytest.raises(LrganError, match="sefa .* finds one vector for all layers: leave per_layer out"):
+        methods.compared(of_layers, None, ["sefa"])
+    assert [m.name for m in methods.compared(of_layers, None, ["refined"])] == ["frontier", "refined"]
+
+
 # Medians
 
 
@@ -705,6 +846,7 @@ def test_a_method_without_a_direction_is_shown_as_such(compared):
         (("--model", "MODEL", "--num-latents", "1"), "at least 2 latents"),
         (("--model", "MODEL", "--num-walked", "0"), "1 walked from"),
         (("--model", "MODEL", "--layers", "0-3"), "layers 0 to 0"),
+        (("--model", "MODEL", "--methods", "magic"), "method is one of random, "),
         (("--model", "nowhere"), "no model 'nowhere'"),
     ],
 )
@@ -858,10 +1000,12 @@ def wide(w, *label):
 KERNEL = np.float32(np.random.default_rng(7).standard_normal((5, 144)) / 3)
 SHADES = np.float32([[0.2, 0, 0], [0, 0.1, -0.2]])
 HALVES = {"left": {"size": 12, "boxes": [[0, 0, 8, 6]]}, "corner": {"size": 12, "boxes": [[0, 6, 4, 6]]}}
+HALVES["lowest"] = {"size": 12, "boxes": [[7, 0, 1, 12]]}
 
 
 @pytest.mark.parametrize(
-    "search", [Search(), Search(per_layer=True, layers="0-1"), Search(protect=["corner"], layers=[0, 1])]
+    "search",
+    [Search(), Search(per_layer=True, layers="0-1"), Search(protect={"corner": 0.5, "lowest": 2.0}, layers=[0, 1])],
 )
 def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
     """A wide image drawn by class.
@@ -877,13 +1021,17 @@ def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
     assert scene.masks.shape == (1, 8, 12) and found.vectors.shape[-1] == (10 if search.per_layer else 5)
     assert ("random" in found.methods) != search.per_layer
     k, inside = found.methods.index("frontier"), scene.masks[0]
-    outside = 1 - inside if search.protect is None else scene._at_image(scene.targets.masks[1:])[0]
+    outside = (1 - inside) / (1 - inside).sum()
+    if search.protect:
+        corner, lowest = np.zeros((2, 8, 12))
+        corner[:4, 6:], lowest[7] = 0.5 / 24, 2 / 12
+        outside = corner + lowest
     steps = measured.size[k, :, 0] * [-1, 1]
     moves = scene.spread(found.vectors[k, :, 0])[:, None] * steps[..., None, None].astype(np.float32)
     before, after = scene.pictures(moves)
     np.testing.assert_allclose(before[0], wide(np.asarray(scene.ws)[0], jnp.array([0.0, 1])), rtol=0, atol=1e-5)
     squared = np.square(after - before[:, None]).mean(-1)  # [N, 2, H, W]
-    changes = [(squared * weights).sum((-1, -2)).mean(-1) / weights.sum() for weights in (inside, outside)]
+    changes = [(squared * weights).sum((-1, -2)).mean(-1) for weights in (inside / inside.sum(), outside)]
     np.testing.assert_allclose(changes[0], CHANGE, rtol=0.01)
     np.testing.assert_allclose(measured.outside[k, :, 0], changes[1], rtol=RENDERED, atol=1e-7)
     text = read(page(found, summary(found), model="wide", note=""))

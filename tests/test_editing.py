@@ -284,6 +284,17 @@ def linear():
     return known.linear(top={0: 1.5, 1: 1.0, 2: 2.0}, middle={2: 2.0, 3: 1.0}, bottom={4: 1.0, 1: 0.01})
 
 
+@pytest.mark.parametrize("as_record", [True, False])
+def test_a_walk_along_moves_of_all_layers_moves_all(linear, as_record):
+    """Also where nothing says which layers: of a search of their own they would be the coarser half."""
+    ws = np.random.default_rng(5).standard_normal((2, 3, 12)).astype(np.float32)
+    rows = np.repeat(known.AXES[:1, None], 3, axis=1).astype(np.float32)
+    moves = Directions(rows) if as_record else rows
+    points = walk(linear, WS(jnp.asarray(ws)), moves, "top", length=2.0, num_steps=4, tao=1e-3, metric="latent")
+    straight = np.linspace(0, 2, 5)[:, None, None, None] * rows / np.linalg.norm(rows)
+    np.testing.assert_allclose(points.array, ws + straight, rtol=0, atol=3e-4)  # as below
+
+
 def test_where_the_image_is_linear_a_walk_is_straight(linear):
     """A direction that is local already is not turned, whatever its layers: the points of an edit, and its type."""
     ws = np.random.default_rng(5).standard_normal((2, 3, 12)).astype(np.float32)

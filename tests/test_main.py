@@ -11,6 +11,9 @@ from PIL.GifImagePlugin import GifImageFile
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, embedded_models, images, render, to_ws
+from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.layer_map import layer_map
+from lrgan_jax.layers import layers_text
 from lrgan_jax.models import checkpoint
 
 
@@ -74,6 +77,16 @@ def test_find_save_and_apply(lrgan, model, tmp_path):
     assert lrgan("edit", "d.npz", "--model", model, "--steps", 3, "--out", "d.gif")[0] == 0
     film = Image.open("d.gif")
     assert isinstance(film, GifImageFile) and film.n_frames == 4  # there and back again
+
+
+def test_layers_are_chosen_where_asked_for(lrgan, model, tmp_path):
+    """The command says what all layers leak and what the chosen ones do, and the file remembers these."""
+    box = _box(tmp_path / "box.png")
+    code, out, _ = lrgan("directions", box, "--model", model, "--out", "d.npz", "--layers", "auto", "--num", 1)
+    gen = checkpoint.load(model)
+    best = layer_map(gen, seeded(gen, 0, 1).all(), box).best(str(box))
+    assert code == 0 and out.startswith(f"{box}: all layers leak ") and f", {layers_text(best)} leak " in out
+    assert Directions.load("d.npz").layers == best
 
 
 def test_images_keep_their_numbers(lrgan, model):
@@ -140,7 +153,9 @@ def test_info_names_every_model(lrgan):
         (("directions", "notes.png", "--model", "MODEL"), "not a readable picture"),
         (("directions", "mouth", "--model", "MODEL", "--layers", "2-9"), "layers 0 to 5"),
         (("directions", "mouth", "--model", "MODEL", "--layers", "two"), "layers two"),
+        (("directions", "elbow", "--model", "MODEL", "--layers", "auto"), "no region 'elbow'"),
         (("directions", "mouth", "--model", "MODEL", "--mu", "1e9"), "lower mu"),
+        (("directions", "mouth", "--model", "MODEL", "--mu", "measured", "--tao", "0.1"), "leave one of them out"),
         (("edit", "gone.npz", "--model", "MODEL"), "no such file"),
         (("edit", "notes.txt", "--model", "MODEL"), "not a directions file"),
         (("edit", "wide.npy", "--model", "MODEL"), "7 numbers"),
