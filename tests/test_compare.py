@@ -514,7 +514,7 @@ def test_walks_are_cut_by_one_copy_of_the_image():
 
 
 def test_depth_and_oddity_by_hand(compared):
-    """Of the pictures at the steps found: depth is the root mean square of z, which is white; the mean over both ways."""
+    """Of the pictures at the steps found: depth is the root mean square of z, which is white; mean over both ways."""
     setup, measured, natural = compared.setup, compared.measured, compared.natural
     steps = np.stack([-measured.size[..., 0], measured.size[..., 1]])[..., None] * compared.vectors  # [2, M, N, R, d]
     latents = np.asarray(setup.scene.ws)[:, 0][:, None] + steps
