@@ -154,7 +154,7 @@ def named_regions(regions: Any) -> dict[str, Any]:
     if isinstance(regions, Mapping):
         named = {str(name): region for name, region in regions.items()}
     else:
-        each = [regions] if isinstance(regions, str | os.PathLike) else [*regions]
+        each: list[Any] = [regions] if isinstance(regions, str | os.PathLike) else [*regions]
         if each and all(np.ndim(row) == 1 for row in each):  # one mask; several may be of different sizes
             each = [regions]
         names = (os.fspath(r) if isinstance(r, str | os.PathLike) else f"mask {k}" for k, r in enumerate(each))

@@ -341,13 +341,13 @@ def test_methods_that_do_not_look_choose_their_best(compared):
 def test_the_same_seed_gives_the_same_directions(compared, few_samples):
     """A second time, bit for bit; another seed gives other random ones."""
     blind = [name for name in WITHOUT_MAPPING if not METHODS[name].sees_region]
-    again = {name: methods._found(compared.setup, METHODS[name], None).vectors for name in blind}
+    again = {name: methods._found(compared.setup, METHODS[name], METHODS.get).vectors for name in blind}
     for name, vectors in again.items():
         np.testing.assert_array_equal(vectors, compared.vectors[compared.methods.index(name)], err_msg=name)
     scene = compared.setup.scene
     other = dataclasses.replace(scene, search=scene.search.but(draw=1))
     assert (
-        methods._found(compared.setup._replace(scene=other), METHODS["random"], None).vectors != again["random"]
+        methods._found(compared.setup._replace(scene=other), METHODS["random"], METHODS.get).vectors != again["random"]
     ).any()
     assert [*compared.seconds] == [name for name in WITHOUT_MAPPING if METHODS[name].sees_region]
     assert all(seconds > 0 for seconds in compared.seconds.values())
@@ -513,21 +513,28 @@ def test_walks_are_cut_by_one_copy_of_the_image():
 # Whether edits stay natural
 
 
-def test_depth_and_oddity_by_hand(compared):
-    """Of the pictures at the steps found: depth is the root mean square of z, which is white; mean over both ways."""
+@pytest.fixture(scope="module")
+def parts(compared):
+    return naturalness._parts(compared.setup.scene)
+
+
+def test_depth_and_oddity_by_hand(compared, parts):
+    """Of the pictures at the steps found: depth is the root mean square of z, which is white.
+
+    Both are means over the two ways.
+    """
     setup, measured, natural = compared.setup, compared.measured, compared.natural
     steps = np.stack([-measured.size[..., 0], measured.size[..., 1]])[..., None] * compared.vectors  # [2, M, N, R, d]
     latents = np.asarray(setup.scene.ws)[:, 0][:, None] + steps
     np.testing.assert_allclose(natural.depth, np.sqrt(np.square(latents).mean(-1)).mean(0), rtol=1e-5)
     after = images_at(setup, np.moveaxis(steps, 2, 3)).astype(np.float32)  # [2, M, R, N, H, W, C]
-    parts = naturalness._parts(setup.scene)
     odd = np.stack([oddity(part, after[:, :, r]) for r, part in enumerate(parts)], -1)  # [2, M, N, R]
     np.testing.assert_allclose(natural.oddity, odd.mean(0), rtol=1e-3)
     np.testing.assert_array_equal(natural.strangeness, natural.depth * natural.oddity**2)
     assert compared.curve_natural.depth.shape == (len(experiment.CURVE), LATENTS, REGIONS)
 
 
-def test_what_does_not_move_is_as_natural_as_its_latent(compared):
+def test_what_does_not_move_is_as_natural_as_its_latent(compared, parts):
     """Steps of nothing; and where there is no direction, no number, while its neighbours keep theirs."""
     scene, vectors = compared.setup.scene, compared.vectors[:2].copy()
     vectors[0, 1, 0] = np.nan
@@ -536,7 +543,7 @@ def test_what_does_not_move_is_as_natural_as_its_latent(compared):
     found = naturalness.naturalness(scene, vectors, sizes, one_by_one(LATENTS))
     depth = np.sqrt(np.square(np.asarray(scene.ws)[:, 0]).mean(-1))
     before = images_at(compared.setup, np.zeros(10)).astype(np.float32)
-    odd = np.stack([oddity(part, before) for part in naturalness._parts(scene)], -1)
+    odd = np.stack([oddity(part, before) for part in parts], -1)
     for a, expected in ((found.depth, np.repeat(depth[:, None], REGIONS, 1)), (found.oddity, odd)):
         np.testing.assert_allclose(a[1], expected, rtol=1e-3)
         assert np.isnan(a[0, 1, 0])
@@ -544,13 +551,13 @@ def test_what_does_not_move_is_as_natural_as_its_latent(compared):
     assert np.isnan(found.strangeness[0, 1, 0])
 
 
-def test_the_generators_own_pictures_are_typical(compared):
+def test_the_generators_own_pictures_are_typical(compared, parts):
     """The parts are learnt from so many of them, of another seed, a few at a time; others are not odd either."""
     scene = compared.setup.scene
     own, others = (
         render(scene.gen, seeded(scene.gen, seed, naturalness.SAMPLES).all()) for seed in (naturalness.SEED, 7)
     )
-    for part in naturalness._parts(scene):
+    for part in parts:
         np.testing.assert_allclose(np.mean(oddity(part, own) ** 2), 1, rtol=1e-3)
         assert 0.9 < np.mean(oddity(part, others) ** 2) < 1.5
 
@@ -1000,12 +1007,12 @@ def wide(w, *label):
 KERNEL = np.float32(np.random.default_rng(7).standard_normal((5, 144)) / 3)
 SHADES = np.float32([[0.2, 0, 0], [0, 0.1, -0.2]])
 HALVES = {"left": {"size": 12, "boxes": [[0, 0, 8, 6]]}, "corner": {"size": 12, "boxes": [[0, 6, 4, 6]]}}
-HALVES["lowest"] = {"size": 12, "boxes": [[7, 0, 1, 12]]}
+HALVES["band"] = {"size": 12, "boxes": [[8, 0, 2, 12]]}
 
 
 @pytest.mark.parametrize(
     "search",
-    [Search(), Search(per_layer=True, layers="0-1"), Search(protect={"corner": 0.5, "lowest": 2.0}, layers=[0, 1])],
+    [Search(), Search(per_layer=True, layers="0-1"), Search(protect={"corner": 0.5, "band": 2.0}, layers=[0, 1])],
 )
 def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
     """A wide image drawn by class.
@@ -1023,9 +1030,8 @@ def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
     k, inside = found.methods.index("frontier"), scene.masks[0]
     outside = (1 - inside) / (1 - inside).sum()
     if search.protect:
-        corner, lowest = np.zeros((2, 8, 12))
-        corner[:4, 6:], lowest[7] = 0.5 / 24, 2 / 12
-        outside = corner + lowest
+        corner, band = scene._at_image(scene.targets.masks[1:])
+        outside = 0.5 * corner / corner.sum() + 2 * band / band.sum()
     steps = measured.size[k, :, 0] * [-1, 1]
     moves = scene.spread(found.vectors[k, :, 0])[:, None] * steps[..., None, None].astype(np.float32)
     before, after = scene.pictures(moves)

@@ -20,7 +20,7 @@ REGIONS = {
     name: {"size": SIDE, "boxes": [[top, 0, SIDE // 2, SIDE]]} for name, top in (("upper", 0), ("lower", SIDE // 2))
 }
 STRETCHES = [(i, j) for i in range(LAYERS) for j in range(i, LAYERS)]
-PATTERNS = np.float32(np.random.default_rng(0).standard_normal((2, LAYERS, D, SIDE // 2, SIDE, 3)) / 10)
+PATTERNS = np.random.default_rng(0).standard_normal((2, LAYERS, D, SIDE // 2, SIDE, 3)).astype(np.float32) / 10
 LATENTS = np.random.default_rng(1).standard_normal((2, LAYERS, D)).astype(np.float32)
 SOLVED = 1e-3  # changes of eigenvectors of float32 Grams, of sums of blocks or of one sum
 
@@ -33,7 +33,7 @@ def image(patterns, ws):
 
 def layered(upper, lower):
     """A generator whose layers move the halves as strongly as these three say."""
-    strengths = np.float32([upper, lower])[..., None, None, None, None]
+    strengths = np.array([upper, lower], np.float32)[..., None, None, None, None]
     return from_function(Partial(image, jnp.asarray(PATTERNS * strengths)), (LAYERS, D), regions=REGIONS)
 
 
