@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax import edit, find_directions, region_grams, sample_z, to_ws
+from lrgan_jax import Search, edit, find_directions, from_function, region_grams, sample_z, to_ws
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import image_function
 from lrgan_jax.generators.natural import own_latents
 from lrgan_jax.layers import Moves, layers_text, moves_of, spread
+from lrgan_jax.targets import search_moves
 from tests.tolerances import worst
 
 WAYS = [Moves(5), Moves(5, (1, 3)), Moves(5, (1, 3), per_layer=True), Moves(5, per_layer=True), Moves()]
@@ -51,6 +52,15 @@ def test_a_vector_per_layer_is_the_jacobian_by_each_row(small_stylegan2, mode):
     J = J.reshape(-1, 2 * gen.w_dim)
     assert found.inside.shape == (1, 1, 24, 24) and rows
     assert worst(found.inside[0, 0], J.T @ J / len(J)) < 1e-4
+
+
+@pytest.mark.parametrize(("num_ws", "coarser"), [(2, (0,)), (3, (0, 1)), (6, (0, 1, 2))])
+def test_a_vector_per_layer_is_of_the_coarser_half(num_ws, coarser):
+    """Unless layers are named; one that all share moves all."""
+    gen = from_function(lambda w: w[:, :1, None], (num_ws, 4))
+    assert search_moves(gen, Search(per_layer=True)) == Moves(num_ws, coarser, per_layer=True)
+    assert search_moves(gen, Search(per_layer=True, layers=[num_ws - 1])).rows == (num_ws - 1,)
+    assert search_moves(gen, Search()) == Moves(num_ws)
 
 
 def test_what_is_found_per_layer_moves_those_layers(small_stylegan2):
