@@ -29,6 +29,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.leading import LeadingDirections, leading_directions
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
 from lrgan_jax.models.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.models.named import named_direction, named_directions
@@ -65,6 +66,7 @@ __all__ = [
     "Found",
     "Generator",
     "LatentsError",
+    "LeadingDirections",
     "LrganError",
     "Measure",
     "ModelError",
@@ -88,6 +90,7 @@ __all__ = [
     "frontier_directions",
     "global_directions",
     "image_function",
+    "leading_directions",
     "load",
     "load_latents",
     "named_direction",
