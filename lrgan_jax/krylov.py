@@ -1,15 +1,15 @@
-"""The leading eigenvectors of M_A - mu M_B for latents too large for any d x d matrix: by products with J and J^T alone.
+"""The leading eigenvectors of M_A - mu M_B for latents too large for any d x d matrix: by products with J and J^T.
 
 Symbols: J [P, d]; M_A = J^T diag(plus) J and M_B = J^T diag(minus) J for weights of its P rows; G = M_A - mu M_B. The
-space found so far is an orthonormal basis V [q, d] together with W = V J^T [q, P], what its rows make of the image, so
-that V M V^T = W diag(m) W^T is known for both, and with it G's best vectors in the space for any mu. What G makes of
-them beyond the space, the residuals J^T diag(plus - mu minus) J x - theta x, joins it: a product with J^T and one with
-J for each new row. For a fixed mu this is the block Lanczos method with every row kept orthogonal.
+space found so far is an orthonormal basis V [q, d] together with its images W = V J^T [q, P], so that V M V^T =
+W diag(m) W^T is known for both, and with it G's best vectors x in the space, for any mu. What G makes of them beyond
+the space, the residuals J^T diag(plus - mu minus) J x - theta x, joins it: one product with J^T and one with J for
+each new row. For a fixed mu this is the block Lanczos method with every row kept orthogonal.
 
-Why not LOBPCG, which keeps three blocks: the eigenvalues asked for are a thousandth of the least one, -mu |M_B|, and few
-of M_B's are large. A basis that is kept finds these few early and then converges as though they were not there; on faces64
-60 to 100 rows are enough for four vectors of any latent size. When it is full, half of it is kept, the top and the
-bottom of the spectrum: forgetting the bottom would mean to find it again.
+Why not LOBPCG, which keeps three blocks: the eigenvalues asked for are a thousandth of the least one, -mu |M_B|, but
+few of M_B's are large. A basis that is kept finds these few early, and then converges as though they were not there:
+60 to 100 rows for four vectors of faces64, whatever the latent's size. When it is full, half of it is kept, the top and
+the bottom of the spectrum: to forget the bottom is to find it again.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax.subspaces import default_mu, signed, spectrum
+from lrgan_jax.subspaces import default_mu, spectrum
 
 HIGHEST = lax.Precision.HIGHEST
-BLOCK = 2  # rows that join at once: fewer need fewer products, more need fewer passes through the network
-BASIS = 128  # rows kept at most; a hundred pictures of 256x256 in colour are 80 MB
+BLOCK = 2  # rows that join at once: of one fewer products are needed, of four a third more, but fewer passes
+BASIS = 128  # rows kept at most: pictures, 100 MB of 256x256 in colour
 PROBES = 16  # random latents by which the trace of what the basis does not span is estimated
 
 
 class Products(NamedTuple):
-    """J [P, d] as two maps of rows."""
+    """J [P, d] as two maps of rows, and the relative rounding of what they compute with."""
 
     push: Callable[[Float[Array, "n d"]], Float[Array, "n p"]]  # rows J^T
     pull: Callable[[Float[Array, "n p"]], Float[Array, "n d"]]  # rows J
     d: int
-    eps: float  # rounding of what they compute with, relative
+    eps: float
 
 
 class Form(NamedTuple):
@@ -47,23 +47,19 @@ class Form(NamedTuple):
 
 
 class Leading(NamedTuple):
-    """The top k eigenpairs, the largest eigenvalue first, each measured once more by products of its own."""
+    """The top k eigenvectors as far as they were found, the largest eigenvalue first."""
 
     vectors: Float[Array, "k d"]
-    values: Float[Array, " k"]
-    plus: Float[Array, " k"]  # x^T M_A x
-    minus: Float[Array, " k"]  # x^T M_B x
-    residuals: Float[Array, " k"]  # |G x - theta x|
-    noise: Float[Array, ""]  # what rounding leaves of a value or a residual that is zero
     mu: Float[Array, ""]
-    trace: Float[Array, ""]  # of M_B, and its standard error; NaN where mu was given
-    trace_error: Float[Array, ""]
+    price: Float[Array, ""]  # c, and its standard error; 0 where mu was given
+    price_error: Float[Array, ""]
+    rounding: Float[Array, ""]  # of G's largest eigenvalue
     products: Int[Array, ""]  # with J and with J^T, of a vector each
-    converged: Bool[Array, ""]
+    done: Bool[Array, ""]
 
 
 class _Space(NamedTuple):
-    """Rows past `filled`, and those that turned out to depend on others, are zero."""
+    """Rows past `filled`, and those for which there was no room, are zero."""
 
     rows: Float[Array, "q d"]
     images: Float[Array, "q p"]
@@ -74,211 +70,209 @@ class _Space(NamedTuple):
 
 class _State(NamedTuple):
     space: _Space
-    kept: Float[Array, "h q"]  # rotates the basis to the half that is worth keeping
+    new: Float[Array, "b d"]  # what J is asked about next: a probe, or what joins the space
+    pushed: Float[Array, "s p"]  # J times the probes
     vectors: Float[Array, "k d"]
     values: Float[Array, " k"]
-    residuals: Float[Array, " k"]  # when last looked at; infinite where that was before the pair changed
-    limits: Float[Array, " k"]
-    new: Float[Array, "b d"]  # what is to join
+    residuals: Float[Array, " k"]  # when last looked at; infinite where the pair has changed since
+    limits: Float[Array, " k"]  # for them
     mu: Float[Array, ""]
     trace: Float[Array, ""]
     trace_error: Float[Array, ""]
+    steps: Int[Array, ""]
     products: Int[Array, ""]
-    grown: Bool[Array, ""]
 
 
-def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], most: Int[ArrayLike, ""]) -> Leading:
-    """The top k eigenvectors of G, each to a residual of `tol` times the largest eigenvalue, or to rounding.
+def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], most: Int[Array, ""]) -> Leading:
+    """The top k eigenvectors of G, each to a residual of `tol` times its eigenvalue, or to rounding.
 
     Args:
-      most: products to make at most.
+      most: products to make at most; at least `fewest(k)`.
     """
-    block, d = min(k, BLOCK), products.d
-    size = min(d + -d % block, max(BASIS, 8 * k))
-    dtype = form.plus.dtype
-    start = jax.random.normal(jax.random.key(0), (block, d), dtype)
-    probes = _probes(d, dtype)
-    pushed = None if form.mu is not None else in_blocks(products.push, probes, block)
-    empty = _Space(
-        jnp.zeros((size, d), dtype),
-        jnp.zeros((size, len(form.plus)), dtype),
-        *(jnp.zeros((size, size), dtype) for _ in range(2)),
-        jnp.array(0),
+    d, P, dtype, block = products.d, len(form.plus), form.plus.dtype, min(k, BLOCK)
+    probes = _probes(d, dtype) if form.mu is None else jnp.zeros((0, d), dtype)
+    q = min(d + 2 * block, max(BASIS, 8 * k))  # of a small latent all, and a block to see that it is
+    space = _Space(
+        *(jnp.zeros(shape, dtype) for shape in ((q, d), (q, P), (q, q), (q, q))), filled=jnp.zeros((), jnp.int32)
     )
-    nan, inf = jnp.array(jnp.nan, dtype), jnp.full(k, jnp.inf, dtype)
+    start = _joining(space, jax.random.normal(jax.random.key(0), (block, d), dtype))
+    zero, inf = jnp.zeros((), dtype), jnp.full((), jnp.inf, dtype)
     first = _State(
-        empty,
-        jnp.zeros((size // 2, size), dtype),
-        jnp.zeros((k, d), dtype),
-        jnp.zeros(k, dtype),
-        inf,
-        jnp.zeros(k, dtype),
-        start,
-        nan if form.mu is None else form.mu,
-        nan,
-        jnp.array(jnp.inf, dtype) if form.mu is None else nan,
-        jnp.array(0 if pushed is None else len(probes)),
-        jnp.array(True),
+        space,
+        new=probes[:block] if len(probes) else start,
+        pushed=jnp.zeros((len(probes), P), dtype),
+        vectors=jnp.zeros((k, d), dtype),
+        values=jnp.zeros(k, dtype),
+        residuals=jnp.full(k, inf),
+        limits=jnp.zeros(k, dtype),
+        mu=zero if form.mu is None else form.mu,
+        trace=zero,
+        trace_error=zero if form.mu is not None else inf,
+        steps=jnp.zeros((), jnp.int32),
+        products=jnp.zeros((), jnp.int32),
     )
 
     def unfinished(state):
-        room = state.products + 2 * block + 2 * k <= most
-        return (state.residuals > state.limits).any() & room & state.grown
+        room = (state.products + 2 * block <= most) & (state.new != 0).any()
+        return (state.residuals > state.limits).any() & room
+
+    def probe(state, shown):
+        pushed = lax.dynamic_update_slice(state.pushed, shown, (state.steps * block, 0))
+        coming = lax.dynamic_slice_in_dim(probes, (state.steps + 1) * block, block)
+        new = jnp.where((state.steps + 1) * block < len(probes), coming, start)
+        return state._replace(pushed=pushed, new=new, products=state.products + block)
+
+    def search(state, shown):
+        state = state._replace(space=_joined(state.space, state.new, shown, form), products=state.products + 2 * block)
+        return _looked_at(state, products, form, probes, tol)
 
     def step(state):
-        space, grown = _extended(state.space, state.new, state.kept, products, form)
-        state = state._replace(space=space, grown=grown, products=state.products + 2 * block)
-        return _looked_at(state, products, form, probes, pushed, block, tol)
+        shown = products.push(state.new)
+        if len(probes):
+            state = lax.cond(state.steps * block < len(probes), probe, search, state, shown)
+        else:
+            state = search(state, shown)
+        return state._replace(steps=state.steps + 1)
 
-    state = lax.while_loop(unfinished, step, first)
-    return _measured(state, products, form, block, tol)
+    last = lax.while_loop(unfinished, step, first)
+    rounding = products.eps * _radius(last.space, last.mu)
+    found = last.vectors, last.mu, form.tao * last.trace, form.tao * last.trace_error, rounding, last.products
+    return Leading(*found, (last.residuals <= last.limits).all())
 
 
 def fewest(k: int) -> int:
-    """The products that it takes to have k vectors at all, and to measure them."""
+    """The products that it takes to have k vectors at all."""
     block = min(k, BLOCK)
-    return PROBES + 2 * (k + -k % block) + 2 * k
+    return PROBES + 2 * (k + -k % block)
 
 
-def _extended(space: _Space, new, kept, products: Products, form: Form) -> tuple[_Space, Bool[Array, ""]]:
-    """The space with the part of `new` rows that it lacks, or a random one; and whether there was room for any."""
-    block, size = len(new), len(space.rows)
-    space = lax.cond(space.filled + block > size, lambda: _halved(space, kept, form), lambda: space)
-    rows = space.rows
-    for i in range(block):
-        row = _orthogonal(new[i], rows)
+def _probes(d: int, dtype) -> Float[Array, "s d"]:
+    """Rows z of which sum z^T M z is the trace, or has it for its mean: axes where they are few, else random signs."""
+    if d <= PROBES:
+        return jnp.eye(d + d % BLOCK, d, dtype=dtype)
+    return jax.random.rademacher(jax.random.key(1), (PROBES, d), dtype) / PROBES**0.5
+
+
+def _looked_at(state: _State, products: Products, form: Form, probes, tol) -> _State:
+    """The best pairs of the space, and what is to join it: the residuals of the first ones that are not done."""
+    space, k, block = state.space, len(state.values), len(state.new)
+    mu, trace, error = state.mu, state.trace, state.trace_error
+    if form.mu is None:
+        estimate, its_error = _trace(space, probes, state.pushed, form.minus)
+        better = its_error <= error  # else the basis was halved since
+        trace, error = jnp.where(better, estimate, trace), jnp.where(better, its_error, error)
+        known = jnp.trace(space.minus)
+        mu = default_mu(space.plus, space.minus, form.tao * jnp.where(known > 0, trace / known, 1))
+    radius, there = _radius(space, mu), _there(space.rows)
+    turn = spectrum(space.plus - mu * space.minus - _last(~there, radius))[1]
+    weights = form.plus - mu * form.minus
+    vectors, images, values = _refined(turn[: 2 * k], space, weights, radius, k)
+    limits = jnp.maximum(tol * jnp.abs(values), products.eps * radius / 4)  # below, rounding was seen to stop it
+    residuals = jnp.where(jnp.abs(values - state.values) > limits, jnp.inf, state.residuals)
+    chosen = jnp.argsort(residuals <= limits, stable=True)[:block]
+    new = products.pull(images[chosen] * weights) - values[chosen, None] * vectors[chosen]
+    new = new - _matmul(_matmul(new, space.rows.T), space.rows)  # zero but for rounding, which is largest there
+    lengths = jnp.where(_there(vectors[chosen]), jnp.linalg.norm(new, axis=1), jnp.inf)
+    full = space.filled + block > len(space.rows)
+    space = lax.cond(full, lambda: _halved(space, turn, there.sum(), form), lambda: space)
+    return state._replace(
+        space=space,
+        new=_joining(space, new),
+        vectors=vectors,
+        values=values,
+        residuals=residuals.at[chosen].set(lengths),
+        limits=limits,
+        mu=mu,
+        trace=trace,
+        trace_error=error,
+    )
+
+
+def _refined(turn, space: _Space, weights, radius, k: int):
+    """The first k eigenvectors of G in the span of a few of the space, J times them, and their values.
+
+    The small matrix of the whole space is exact to rounding of its largest eigenvalue, a thousand times those wanted;
+    that of these few to rounding of theirs.
+    """
+    vectors, images = _matmul(turn, space.rows), _matmul(turn, space.images)
+    gram = _matmul(images * weights, images.T)
+    values, turn = spectrum((gram + gram.T) / 2 - _last(~_there(vectors), radius))
+    return _matmul(turn[:k], vectors), _matmul(turn[:k], images), values[:k]
+
+
+def _trace(space: _Space, probes, pushed, minus) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """trace(M_B) and its standard error: exact on the space, and by what the probes have outside of it, which is little.
+
+    Source: Meyer et al. 2021, arXiv:2010.09649 (Hutch++).
+    """
+    outside = pushed - _matmul(_matmul(probes, space.rows.T), space.images)
+    samples = _matmul(jnp.square(outside), minus)
+    error = jnp.zeros_like(minus[0]) if probes.shape[1] <= PROBES else samples.std(ddof=1) * len(samples) ** 0.5
+    return jnp.trace(space.minus) + samples.sum(), error
+
+
+def _joining(space: _Space, new):
+    """Rows made orthonormal to the space and to one another; random ones in place of those that it spans; zero if it
+    spans everything.
+    """
+    rows, joining = space.rows, []
+    for i, row in enumerate(new):
         other = jax.random.normal(jax.random.fold_in(jax.random.key(2), space.filled + i), row.shape, row.dtype)
-        row = jnp.where((row != 0).any(), row, _orthogonal(other, rows))
-        rows = lax.dynamic_update_slice(rows, row[None], (space.filled + i, 0))
-    joined = lax.dynamic_slice_in_dim(rows, space.filled, block)
-    shown = products.push(joined)
-    images = lax.dynamic_update_slice(space.images, shown, (space.filled, 0))
-
-    def grown(gram, weights):
-        part = matmul(shown * weights, images.T)
-        gram = lax.dynamic_update_slice(gram, part, (space.filled, 0))
-        return lax.dynamic_update_slice(gram, part.T, (0, space.filled))
-
-    grams = grown(space.plus, form.plus), grown(space.minus, form.minus)
-    return _Space(rows, images, *grams, space.filled + block), (joined != 0).any()
+        row, other = _orthogonal(row, rows), _orthogonal(other, rows)
+        joining.append(jnp.where((row != 0).any(), row, other))
+        rows = lax.dynamic_update_slice(rows, joining[-1][None], (space.filled + i, 0))
+    return jnp.stack(joining)
 
 
 def _orthogonal(row, rows):
     """The unit part of `row` that `rows` do not span; zero if that is rounding alone, which a second pass shows."""
     for _ in range(2):
         row = row / jnp.maximum(jnp.linalg.norm(row), 1e-30)
-        row = row - matmul(matmul(rows, row), rows)
+        row = row - _matmul(_matmul(rows, row), rows)
     length = jnp.linalg.norm(row)
     return jnp.where(length > 0.5, row / jnp.where(length > 0.5, length, 1), 0)
 
 
-def _halved(space: _Space, kept, form: Form) -> _Space:
-    """The basis rotated to its best half. The Grams are taken anew, which is exact to rounding of each row's own size."""
-    missing = ((0, len(space.rows) - len(kept)), (0, 0))
-    rows, images = (jnp.pad(matmul(kept, a), missing) for a in (space.rows, space.images))
-    grams = (matmul(images * weights, images.T) for weights in (form.plus, form.minus))
-    return _Space(rows, images, *grams, jnp.array(len(kept)))
-
-
-def _looked_at(state: _State, products: Products, form: Form, probes, pushed, block: int, tol) -> _State:
-    """The best pairs of the space, and what is to join it: the residuals of the first ones that are not done."""
-    space, k, dtype = state.space, len(state.values), form.plus.dtype
-    alive = jnp.square(space.rows).sum(1) > 0.5
-    trace, trace_error = state.trace, state.trace_error
-    mu = state.mu
-    if pushed is not None:
-        estimate, error = _trace(space, probes, pushed, form.minus)
-        better = error <= trace_error  # after the basis was halved the old one is the better
-        trace, trace_error = jnp.where(better, estimate, trace), jnp.where(better, error, trace_error)
-        known = jnp.trace(space.minus)
-        mu = default_mu(space.plus, space.minus, form.tao * jnp.where(known > 0, trace / known, 1))
-    radius = _radius(space, mu)
-    gram = space.plus - mu * space.minus - jnp.diag(jnp.where(alive, 0, 2 * radius))  # what is no row comes last
-    turn = spectrum(gram)[1]
-    vectors, images, values = _refined(turn[: min(2 * k, len(turn))], space, form, mu, radius, k)
-    limits = jnp.maximum(tol * jnp.abs(values), products.eps * radius / 4)
-    moved = jnp.abs(values - state.values) > limits
-    residuals = jnp.where(moved, jnp.inf, state.residuals)
-    chosen = jnp.argsort(residuals <= limits, stable=True)[:block]
-    weights = form.plus - mu * form.minus
-    new = products.pull(images[chosen] * weights) - values[chosen, None] * vectors[chosen]
-    new = new - matmul(matmul(new, space.rows.T), space.rows)
-    there = jnp.square(vectors[chosen]).sum(1) > 0.5
-    residuals = residuals.at[chosen].set(jnp.where(there, jnp.linalg.norm(new, axis=1), jnp.inf))
-    kept = _worth_keeping(turn, alive.sum(), len(state.kept))
-    return _State(
-        space, kept, vectors, values, residuals, limits, new, mu, trace, trace_error, state.products, state.grown
+def _joined(space: _Space, new, shown, form: Form) -> _Space:
+    """The space with orthonormal rows and their images."""
+    rows, images = (
+        lax.dynamic_update_slice(a, more, (space.filled, 0)) for a, more in ((space.rows, new), (space.images, shown))
     )
 
+    def grown(gram, weights):
+        part = _matmul(shown * weights, images.T)
+        gram = lax.dynamic_update_slice(gram, part, (space.filled, 0))
+        return lax.dynamic_update_slice(gram, part.T, (0, space.filled))
 
-def _refined(turn, space: _Space, form: Form, mu, radius, k: int):
-    """The first k eigenvectors of G in the span of a few, J times them, and their values.
-
-    The small matrix of the whole basis is exact to rounding of its largest eigenvalue, a thousand times those wanted;
-    that of these few to rounding of theirs.
-    """
-    vectors, images = matmul(turn, space.rows), matmul(turn, space.images)
-    there = jnp.square(vectors).sum(1) > 0.5
-    gram = matmul(images * (form.plus - mu * form.minus), images.T)
-    gram = (gram + gram.T) / 2 - jnp.diag(jnp.where(there, 0, 2 * radius))
-    values, turn = spectrum(gram)
-    return matmul(turn[:k], vectors), matmul(turn[:k], images), values[:k]
+    grams = grown(space.plus, form.plus), grown(space.minus, form.minus)
+    return _Space(rows, images, *grams, space.filled + len(new))
 
 
-def _worth_keeping(turn, alive, num: int):
-    """The top and the bottom of the spectrum, half and half; zeros where they would overlap."""
-    top = num - num // 2
-    bottom = alive - num // 2 + jnp.arange(num // 2)
-    lower = jnp.where((bottom >= top)[:, None], turn[jnp.maximum(bottom, 0)], 0)
-    return jnp.concatenate([turn[:top], lower])
-
-
-def _trace(space: _Space, probes, pushed, minus) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """trace(M_B), and its standard error: exact on the space, and by the probes' parts outside of it, which have little.
-
-    Source: Meyer et al. 2021, arXiv:2010.09649 (Hutch++).
-    """
-    outside = pushed - matmul(matmul(probes, space.rows.T), space.images)
-    samples = matmul(jnp.square(outside), minus)
-    exact = len(probes) == space.rows.shape[1]
-    error = jnp.zeros((), samples.dtype) if exact else samples.std(ddof=1) / len(samples) ** 0.5
-    return jnp.trace(space.minus) + samples.mean(), error
-
-
-def _probes(d: int, dtype) -> Float[Array, "s d"]:
-    """Random signs; where the latent has no more numbers than there are probes, its axes, which make the trace exact."""
-    if d <= PROBES:
-        return d**0.5 * jnp.eye(d, dtype=dtype)
-    return jax.random.rademacher(jax.random.key(1), (PROBES, d), dtype)
-
-
-def _measured(state: _State, products: Products, form: Form, block: int, tol) -> Leading:
-    """The pairs found, by products with the vectors themselves."""
-    vectors = state.vectors / jnp.maximum(jnp.linalg.norm(state.vectors, axis=1, keepdims=True), 1e-30)
-    vectors = signed(vectors)
-    images = in_blocks(products.push, vectors, block)
-    squares = jnp.square(images)
-    plus, minus = matmul(squares, form.plus), matmul(squares, form.minus)
-    mu, noise = state.mu, 4 * products.eps * _radius(state.space, state.mu)
-    values = plus - mu * minus
-    gradients = in_blocks(products.pull, images * (form.plus - mu * form.minus), block)
-    residuals = jnp.linalg.norm(gradients - values[:, None] * vectors, axis=1)
-    count = state.products + 2 * len(vectors)
-    known = state.trace, state.trace_error, count, (residuals <= jnp.maximum(tol * jnp.abs(values), noise)).all()
-    return Leading(vectors, values, plus, minus, residuals, noise, mu, *known)
+def _halved(space: _Space, turn, num, form: Form) -> _Space:
+    """The half at both ends of the spectrum, whose `num` first rows are there, with Grams taken anew."""
+    q = len(turn)
+    bottom = num - q // 4 + jnp.arange(q // 4)
+    kept = jnp.concatenate([turn[: q // 4], jnp.where((bottom >= q // 4)[:, None], turn[bottom], 0)])
+    missing = ((0, q - len(kept)), (0, 0))
+    rows, images = (jnp.pad(_matmul(kept, a), missing) for a in (space.rows, space.images))
+    grams = (_matmul(images * weights, images.T) for weights in (form.plus, form.minus))
+    return _Space(rows, images, *grams, jnp.array(len(kept), jnp.int32))
 
 
 def _radius(space: _Space, mu) -> Float[Array, ""]:
-    """A bound on the eigenvalues of G in the space, which soon has the largest."""
+    """A bound on the magnitude of G's eigenvalues in the space, which soon has the largest."""
     return jnp.linalg.norm(space.plus) + mu * jnp.linalg.norm(space.minus)
 
 
-def in_blocks(product, rows, block: int):
-    """`product` of any number of rows, a block at a time."""
-    padded = jnp.pad(rows, ((0, -len(rows) % block), (0, 0))).reshape(-1, block, rows.shape[1])
-    found = lax.map(product, padded)
-    return found.reshape(-1, found.shape[-1])[: len(rows)]
+def _there(rows) -> Bool[Array, " n"]:
+    """Which are vectors, not zero."""
+    return jnp.square(rows).sum(1) > 0.5
 
 
-def matmul(a, b):
+def _last(missing, radius):
+    """What makes the eigenvalues of missing rows smaller than all others, when taken off."""
+    return jnp.diag(jnp.where(missing, 2 * radius + 1e-30, 0))
+
+
+def _matmul(a, b):
     return jnp.matmul(a, b, precision=HIGHEST)
