@@ -68,19 +68,27 @@ class _Space(NamedTuple):
     filled: Int[Array, ""]
 
 
-class _State(NamedTuple):
-    space: _Space
-    new: Float[Array, "b d"]  # what J is asked about next: a probe, or what joins the space
-    pushed: Float[Array, "s p"]  # J times the probes
+class _Pairs(NamedTuple):
+    """What the space has to offer."""
+
+    turn: Float[Array, "q q"]  # makes G's eigenvectors in the space of its rows, best first
     vectors: Float[Array, "k d"]
     values: Float[Array, " k"]
     residuals: Float[Array, " k"]  # when last looked at; infinite where the pair has changed since
     limits: Float[Array, " k"]  # for them
+    new: Float[Array, "b d"]  # what is to join
     mu: Float[Array, ""]
     trace: Float[Array, ""]
     trace_error: Float[Array, ""]
+
+
+class _State(NamedTuple):
+    space: _Space
+    pushed: Float[Array, "s p"]  # J times the probes
+    pairs: _Pairs
     steps: Int[Array, ""]
     products: Int[Array, ""]
+    grown: Bool[Array, ""]
 
 
 def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], most: Int[Array, ""]) -> Leading:
@@ -89,55 +97,57 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
     Args:
       most: products to make at most; at least `fewest(k)`.
     """
-    d, P, dtype, block = products.d, len(form.plus), form.plus.dtype, min(k, BLOCK)
-    probes = _probes(d, dtype) if form.mu is None else jnp.zeros((0, d), dtype)
-    q = min(d + 2 * block, max(BASIS, 8 * k))  # of a small latent all, and a block to see that it is
-    space = _Space(
-        *(jnp.zeros(shape, dtype) for shape in ((q, d), (q, P), (q, q), (q, q))), filled=jnp.zeros((), jnp.int32)
-    )
-    start = _joining(space, jax.random.normal(jax.random.key(0), (block, d), dtype))
-    zero, inf = jnp.zeros((), dtype), jnp.full((), jnp.inf, dtype)
-    first = _State(
-        space,
-        new=probes[:block] if len(probes) else start,
-        pushed=jnp.zeros((len(probes), P), dtype),
-        vectors=jnp.zeros((k, d), dtype),
-        values=jnp.zeros(k, dtype),
-        residuals=jnp.full(k, inf),
-        limits=jnp.zeros(k, dtype),
-        mu=zero if form.mu is None else form.mu,
-        trace=zero,
-        trace_error=zero if form.mu is not None else inf,
-        steps=jnp.zeros((), jnp.int32),
-        products=jnp.zeros((), jnp.int32),
-    )
+    block = min(k, BLOCK)
+    probes = _probes(products.d, form)
 
     def unfinished(state):
-        room = (state.products + 2 * block <= most) & (state.new != 0).any()
-        return (state.residuals > state.limits).any() & room
-
-    def probe(state, shown):
-        pushed = lax.dynamic_update_slice(state.pushed, shown, (state.steps * block, 0))
-        coming = lax.dynamic_slice_in_dim(probes, (state.steps + 1) * block, block)
-        new = jnp.where((state.steps + 1) * block < len(probes), coming, start)
-        return state._replace(pushed=pushed, new=new, products=state.products + block)
-
-    def search(state, shown):
-        state = state._replace(space=_joined(state.space, state.new, shown, form), products=state.products + 2 * block)
-        return _looked_at(state, products, form, probes, tol)
+        pairs, room = state.pairs, state.products + 2 * block <= most
+        return (pairs.residuals > pairs.limits).any() & room & state.grown
 
     def step(state):
-        shown = products.push(state.new)
+        """First the probes, then the search: one call of J for both, since it is what compiling costs."""
+        space, pushed, pairs = state.space, state.pushed, state.pairs
+        probing = state.steps * block < len(probes)
+        space = lax.while_loop(  # no cond, which would copy it
+            lambda space: space.filled + block > len(space.rows), lambda space: _halved(space, pairs.turn, form), space
+        )
+        new = _joining(space, pairs.new)
         if len(probes):
-            state = lax.cond(state.steps * block < len(probes), probe, search, state, shown)
-        else:
-            state = search(state, shown)
-        return state._replace(steps=state.steps + 1)
+            new = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), new)
+        shown = products.push(new)
+        if len(probes):
+            pushed = jnp.where(probing, lax.dynamic_update_slice(pushed, shown, (state.steps * block, 0)), pushed)
+        space = _joined(space, jnp.where(probing, 0, new), jnp.where(probing, 0, shown), form)
+        space = space._replace(filled=space.filled - jnp.where(probing, block, 0))
+        pairs = lax.cond(probing, lambda: pairs, lambda: _looked_at(space, pairs, products, form, probes, pushed, tol))
+        count = state.products + jnp.where(probing, block, 2 * block)
+        return _State(space, pushed, pairs, state.steps + 1, count, (new != 0).any())
 
-    last = lax.while_loop(unfinished, step, first)
-    rounding = products.eps * _radius(last.space, last.mu)
-    found = last.vectors, last.mu, form.tao * last.trace, form.tao * last.trace_error, rounding, last.products
-    return Leading(*found, (last.residuals <= last.limits).all())
+    last = lax.while_loop(unfinished, step, _first(products.d, form, k, len(probes)))
+    pairs, rounding = last.pairs, products.eps * _radius(last.space, last.pairs.mu)
+    price, price_error = form.tao * pairs.trace, form.tao * pairs.trace_error
+    done = (pairs.residuals <= pairs.limits).all()
+    return Leading(pairs.vectors, pairs.mu, price, price_error, rounding, last.products, done)
+
+
+def _first(d: int, form: Form, k: int, num_probes: int) -> _State:
+    """An empty space, which random rows will join."""
+    P, dtype, block = len(form.plus), form.plus.dtype, min(k, BLOCK)
+    q = min(d + 2 * block, max(BASIS, 8 * k))  # of a small latent all, and a block to see that it is
+    zeros, count = lambda *shape: jnp.zeros(shape, dtype), jnp.zeros((), jnp.int32)  # noqa: E731
+    pairs = _Pairs(
+        turn=zeros(q, q),
+        vectors=zeros(k, d),
+        values=zeros(k),
+        residuals=jnp.full(k, jnp.inf, dtype),
+        limits=zeros(k),
+        new=jax.random.normal(jax.random.key(0), (block, d), dtype),
+        mu=zeros() if form.mu is None else form.mu,
+        trace=zeros(),
+        trace_error=jnp.full((), jnp.inf if form.mu is None else 0, dtype),
+    )
+    space = _Space(zeros(q, d), zeros(q, P), zeros(q, q), zeros(q, q), count)
+    return _State(space, zeros(num_probes, P), pairs, count, count, jnp.array(True))
 
 
 def fewest(k: int) -> int:
@@ -146,46 +156,37 @@ def fewest(k: int) -> int:
     return PROBES + 2 * (k + -k % block)
 
 
-def _probes(d: int, dtype) -> Float[Array, "s d"]:
+def _probes(d: int, form: Form) -> Float[Array, "s d"]:
     """Rows z of which sum z^T M z is the trace, or has it for its mean: axes where they are few, else random signs."""
+    dtype = form.plus.dtype
+    if form.mu is not None:
+        return jnp.zeros((0, d), dtype)
     if d <= PROBES:
         return jnp.eye(d + d % BLOCK, d, dtype=dtype)
     return jax.random.rademacher(jax.random.key(1), (PROBES, d), dtype) / PROBES**0.5
 
 
-def _looked_at(state: _State, products: Products, form: Form, probes, tol) -> _State:
+def _looked_at(space: _Space, before: _Pairs, products: Products, form: Form, probes, pushed, tol) -> _Pairs:
     """The best pairs of the space, and what is to join it: the residuals of the first ones that are not done."""
-    space, k, block = state.space, len(state.values), len(state.new)
-    mu, trace, error = state.mu, state.trace, state.trace_error
+    k, block = len(before.values), len(before.new)
+    mu, trace, error = before.mu, before.trace, before.trace_error
     if form.mu is None:
-        estimate, its_error = _trace(space, probes, state.pushed, form.minus)
+        estimate, its_error = _trace(space, probes, pushed, form.minus)
         better = its_error <= error  # else the basis was halved since
         trace, error = jnp.where(better, estimate, trace), jnp.where(better, its_error, error)
         known = jnp.trace(space.minus)
         mu = default_mu(space.plus, space.minus, form.tao * jnp.where(known > 0, trace / known, 1))
-    radius, there = _radius(space, mu), _there(space.rows)
-    turn = spectrum(space.plus - mu * space.minus - _last(~there, radius))[1]
+    radius = _radius(space, mu)
+    turn = spectrum(space.plus - mu * space.minus - _last(~_there(space.rows), radius))[1]
     weights = form.plus - mu * form.minus
     vectors, images, values = _refined(turn[: 2 * k], space, weights, radius, k)
     limits = jnp.maximum(tol * jnp.abs(values), products.eps * radius / 4)  # below, rounding was seen to stop it
-    residuals = jnp.where(jnp.abs(values - state.values) > limits, jnp.inf, state.residuals)
+    residuals = jnp.where(jnp.abs(values - before.values) > limits, jnp.inf, before.residuals)
     chosen = jnp.argsort(residuals <= limits, stable=True)[:block]
     new = products.pull(images[chosen] * weights) - values[chosen, None] * vectors[chosen]
     new = new - _matmul(_matmul(new, space.rows.T), space.rows)  # zero but for rounding, which is largest there
     lengths = jnp.where(_there(vectors[chosen]), jnp.linalg.norm(new, axis=1), jnp.inf)
-    full = space.filled + block > len(space.rows)
-    space = lax.cond(full, lambda: _halved(space, turn, there.sum(), form), lambda: space)
-    return state._replace(
-        space=space,
-        new=_joining(space, new),
-        vectors=vectors,
-        values=values,
-        residuals=residuals.at[chosen].set(lengths),
-        limits=limits,
-        mu=mu,
-        trace=trace,
-        trace_error=error,
-    )
+    return _Pairs(turn, vectors, values, residuals.at[chosen].set(lengths), limits, new, mu, trace, error)
 
 
 def _refined(turn, space: _Space, weights, radius, k: int):
@@ -201,7 +202,7 @@ def _refined(turn, space: _Space, weights, radius, k: int):
 
 
 def _trace(space: _Space, probes, pushed, minus) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """trace(M_B) and its standard error: exact on the space, and by what the probes have outside of it, which is little.
+    """trace(M_B) and its standard error: exact on the space, and from the probes' parts outside of it, which are small.
 
     Source: Meyer et al. 2021, arXiv:2010.09649 (Hutch++).
     """
@@ -248,10 +249,10 @@ def _joined(space: _Space, new, shown, form: Form) -> _Space:
     return _Space(rows, images, *grams, space.filled + len(new))
 
 
-def _halved(space: _Space, turn, num, form: Form) -> _Space:
-    """The half at both ends of the spectrum, whose `num` first rows are there, with Grams taken anew."""
+def _halved(space: _Space, turn, form: Form) -> _Space:
+    """The half at both ends of the spectrum, with Grams taken anew."""
     q = len(turn)
-    bottom = num - q // 4 + jnp.arange(q // 4)
+    bottom = _there(space.rows).sum() - q // 4 + jnp.arange(q // 4)
     kept = jnp.concatenate([turn[: q // 4], jnp.where((bottom >= q // 4)[:, None], turn[bottom], 0)])
     missing = ((0, q - len(kept)), (0, 0))
     rows, images = (jnp.pad(_matmul(kept, a), missing) for a in (space.rows, space.images))

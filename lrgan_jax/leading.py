@@ -24,7 +24,7 @@ from lrgan_jax.subspaces import HIGHEST, TAO, signed
 class LeadingDirections(NamedTuple):
     """The first k directions at one latent, best first, and how well they are known."""
 
-    vectors: Float[Array, "k *latent"]  # unit, where the mask counts them
+    vectors: Float[Array, " k *latent"]  # unit, where the mask counts them
     inside: Float[Array, " k"]  # a = v^T M_A v, by a product J v of its own
     outside: Float[Array, " k"]  # b = v^T M_B v
     mask: Bool[Array, " k"]  # where a - mu b is more than rounding; of projected ones, where something is left
