@@ -111,22 +111,23 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
         space = lax.while_loop(  # no cond, which would copy it
             lambda space: space.filled + block > len(space.rows), lambda space: _halved(space, pairs.turn, form), space
         )
-        new = _joining(space, pairs.new)
+        joining = _joining(space, pairs.new)
+        asked = joining
         if len(probes):
-            new = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), new)
-        shown = products.push(new)
+            asked = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), joining)
+        shown = products.push(asked)
         if len(probes):
             pushed = jnp.where(probing, lax.dynamic_update_slice(pushed, shown, (state.steps * block, 0)), pushed)
-        space = _joined(space, jnp.where(probing, 0, new), jnp.where(probing, 0, shown), form)
+        space = _joined(space, jnp.where(probing, 0, joining), jnp.where(probing, 0, shown), form)
         space = space._replace(filled=space.filled - jnp.where(probing, block, 0))
         pairs = lax.cond(probing, lambda: pairs, lambda: _looked_at(space, pairs, products, form, probes, pushed, tol))
         count = state.products + jnp.where(probing, block, 2 * block)
-        return _State(space, pushed, pairs, state.steps + 1, count, (new != 0).any())
+        return _State(space, pushed, pairs, state.steps + 1, count, (joining != 0).any())
 
     last = lax.while_loop(unfinished, step, _first(products.d, form, k, len(probes)))
     pairs, rounding = last.pairs, products.eps * _radius(last.space, last.pairs.mu)
     price, price_error = form.tao * pairs.trace, form.tao * pairs.trace_error
-    done = (pairs.residuals <= pairs.limits).all()
+    done = (pairs.residuals <= pairs.limits).all() | ~last.grown  # or the space is all there is
     return Leading(pairs.vectors, pairs.mu, price, price_error, rounding, last.products, done)
 
 

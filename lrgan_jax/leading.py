@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling, check_masks, pixel_grid, reduced
+from lrgan_jax.jacobian import Channels, Pooling, check_masks, pixel_grid, reduced
 from lrgan_jax.krylov import Form, Leading, Products, fewest, leading
 from lrgan_jax.subspaces import HIGHEST, TAO, signed
 
@@ -93,9 +93,6 @@ def leading_directions(
     if jnp.ndim(mask) != 2:
         raise InputError(f"mask is one region, [h, w], got {list(jnp.shape(mask))}; use jax.vmap for several")
     weights = check_masks(mask, pixel_grid(image.shape[:2], size), 1)[0]
-    for name, value, allowed in (("channels", channels, CHANNELS), ("pooling", pooling, POOLINGS)):
-        if value not in allowed:
-            raise InputError(f"{name} is {' or '.join(map(repr, allowed))}, got {value!r}")
     check_whole("k", k, most=x.size)
     check_whole("rank", rank, most=x.size - 1)
     check_number("mu", mu, least=0)

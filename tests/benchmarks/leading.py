@@ -86,7 +86,7 @@ def one(name, gen, f, latent, mask) -> None:
 def weights(random, path, like):
     """As `stylegan2.init` draws them, without a program to compile, which takes 0.3 GB."""
     names = [str(key) for key in path]
-    if "kernel" in names[-1]:
+    if "kernel" in names[-1] or "const" in names[-1]:
         return jnp.asarray(random.standard_normal(like.shape), like.dtype)
     return jnp.full(like.shape, float("affine" in names[-2]), like.dtype)
 
@@ -96,9 +96,11 @@ def large() -> None:
     shapes = jax.eval_shape(lambda key: stylegan2.init(key, LARGE), jax.random.key(0))
     gen = StyleGAN2(LARGE, jax.tree_util.tree_map_with_path(lambda path, a: weights(random, path, a), shapes))
     ws = jax.random.normal(jax.random.key(1), (gen.num_ws, gen.w_dim))
-    mask = box_mask(150, 90, 30, 70, 256)
+    mask = box_mask(75, 45, 15, 35, 128)
     start = time.perf_counter()
-    found = jax.block_until_ready(lr.leading_directions(lr.image_function(gen), ws, mask, K, channels="stack"))
+    found = jax.block_until_ready(
+        lr.leading_directions(lr.image_function(gen), ws, mask, K, channels="stack", size=128)
+    )
     quotients = [round(float(a), 1) for a in found.inside / found.outside]
     print(
         f"1024x1024, W+ of {gen.num_ws} x {gen.w_dim} = {ws.size} numbers: {found.products} products, "
