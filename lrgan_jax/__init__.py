@@ -32,6 +32,7 @@ from lrgan_jax.generators import (
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.layer_map import LayerMap, layer_map
+from lrgan_jax.leading import LeadingDirections, leading_directions
 from lrgan_jax.lengths import latent_moves, natural_gram, natural_moves
 from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step_for_change
 from lrgan_jax.models.checkpoint import ModelError, embedded_models, load, save
@@ -71,6 +72,7 @@ __all__ = [
     "Generator",
     "LatentsError",
     "LayerMap",
+    "LeadingDirections",
     "LrganError",
     "Measure",
     "ModelError",
@@ -98,6 +100,7 @@ __all__ = [
     "image_function",
     "latent_moves",
     "layer_map",
+    "leading_directions",
     "load",
     "load_latents",
     "named_direction",

@@ -163,7 +163,7 @@ def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, pl
     def rows(latent, *label):
         """The values that count, [P], and the image."""
         image = f(latent, *label)
-        values = _reduce(image, grid, pooling, channels).reshape(num_pixels, -1)
+        values = reduced(image, grid, pooling, channels).reshape(num_pixels, -1)
         return (values if pixels is None else values.at[pixels].get(mode="clip")).reshape(-1), image
 
     def of_one(item):
@@ -278,7 +278,7 @@ def _in_parts(part: Callable, num: int, size: int, like):
     return lax.fori_loop(0, -(-num // size), fill, jnp.zeros((num, *like.shape), like.dtype))
 
 
-def _reduce(image, grid, pooling, channels):
+def reduced(image, grid, pooling, channels):
     """The image at the Jacobian's size and channels, [h, w, c]: a linear map."""
     height, width = image.shape[:2]
     if pooling == "nearest":  # floor(i * H / h), the rule of TensorFlow's resize that the authors call

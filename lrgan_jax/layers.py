@@ -6,10 +6,11 @@ down as m numbers: m = d where the chosen rows share one vector, m = len(rows) *
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -20,9 +21,10 @@ from lrgan_jax.base.errors import InputError
 Choice = Sequence[int] | str | None  # of layers, as people write it: [4, 6], "4-7", "4,6", or None for all
 
 
+@jax.tree_util.register_static
 @dataclass(frozen=True)
 class Moves:
-    """The rows of ws that move, and how. Hashable, so it is static under `jit`.
+    """The rows of ws that move, and how. Hashable, so it is static under `jit`, as a part of a pytree too.
 
     Attributes:
       num_ws: L, how many rows there are; None for a latent [d] without layers, all of which moves.
@@ -75,6 +77,13 @@ def moves_of(layers: Choice, num_ws: int, *, per_layer: bool = False) -> Moves:
     if per_layer and num_ws == 1:
         raise InputError("this model has one row of ws, so there is no vector per layer: leave per_layer out")
     return Moves(num_ws, None if layers is None else check_layers(layers, num_ws), per_layer)
+
+
+def moved(
+    f: Callable[[Array], Array], latent: Float[AnyArray, "*layers d"], moves: Moves, numbers: Float[AnyArray, " m"]
+) -> Array:
+    """`f` of a latent after a move. `Partial(moved, f, latent, moves)` is a function of its numbers alone."""
+    return f(latent + moves.spread(numbers, latent.shape[-1]))
 
 
 def spread(vectors: Float[Array, "k *layers d"], layers: Choice, num_ws: int) -> Float[Array, "k l d"]:

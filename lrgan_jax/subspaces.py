@@ -70,9 +70,13 @@ def spectrum(
     """
     values, vectors = linalg.eigh(matrix)
     order = jnp.argsort(-jnp.abs(values) if by_magnitude else -values)
-    values, rows = values[order], vectors.T[order]
+    return values[order], signed(vectors.T[order])
+
+
+def signed(rows: Float[AnyArray, "k d"]) -> Float[Array, "k d"]:
+    """Rows of which either sign is as good, each with the one that makes its largest entry positive."""
     largest = jnp.take_along_axis(rows, jnp.argmax(jnp.abs(rows), axis=1, keepdims=True), axis=1)
-    return values, rows * jnp.where(largest < 0, -1, 1)
+    return rows * jnp.where(largest < 0, -1, 1)
 
 
 def attribute_space(low_rank: Float[AnyArray, "d d"], rank: Int[ArrayLike, ""]) -> Subspace:

@@ -23,7 +23,7 @@ base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
-jacobian subspaces search
+jacobian subspaces krylov leading search
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
 generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
