@@ -257,8 +257,8 @@ def _halved(space: _Space, turn, form: Form) -> _Space:
     kept = jnp.concatenate([turn[: q // 4], jnp.where((bottom >= q // 4)[:, None], turn[bottom], 0)])
     missing = ((0, q - len(kept)), (0, 0))
     rows, images = (jnp.pad(_matmul(kept, a), missing) for a in (space.rows, space.images))
-    grams = (_matmul(images * weights, images.T) for weights in (form.plus, form.minus))
-    return _Space(rows, images, *grams, jnp.array(len(kept), jnp.int32))
+    plus, minus = (_matmul(images * weights, images.T) for weights in (form.plus, form.minus))
+    return _Space(rows, images, plus, minus, jnp.array(len(kept), jnp.int32))
 
 
 def _radius(space: _Space, mu) -> Float[Array, ""]:

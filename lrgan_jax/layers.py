@@ -83,7 +83,7 @@ def moved(
     f: Callable[[Array], Array], latent: Float[AnyArray, "*layers d"], moves: Moves, numbers: Float[AnyArray, " m"]
 ) -> Array:
     """`f` of a latent after a move. `Partial(moved, f, latent, moves)` is a function of its numbers alone."""
-    return f(latent + moves.spread(numbers, latent.shape[-1]))
+    return f(jnp.asarray(latent) + moves.spread(numbers, latent.shape[-1]))
 
 
 def spread(vectors: Float[Array, "k *layers d"], layers: Choice, num_ws: int) -> Float[Array, "k l d"]:

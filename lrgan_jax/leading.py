@@ -103,10 +103,11 @@ def leading_directions(
         raise InputError("mu is the frontier's and rank the projection's: give one of them")
     reduction = (weights.shape, pooling, channels)
     inside, outside = _row_weights(weights, image.shape[2] if channels == "stack" else 1, image.dtype)
-    mu, tao, tol = (None if number is None else jnp.asarray(number, inside.dtype) for number in (mu, tao, tol))
+    price, tol = (jnp.asarray(number, inside.dtype) for number in (tao, tol))
+    ratio = None if mu is None else jnp.asarray(mu, inside.dtype)
     search, measure = partial(_leading, f, x, reduction), partial(_measured, f, x, reduction)
     if rank is None:
-        found = _frontier(search, measure, Form(inside, outside, mu, tao), k, tol, max_products)
+        found = _frontier(search, measure, Form(inside, outside, ratio, price), k, tol, max_products)
     else:
         found = _projected(search, measure, inside, outside, k, rank, tol, max_products)
     return found._replace(vectors=found.vectors.reshape(k, *x.shape))
@@ -176,10 +177,10 @@ def _measured(f, x, reduction, vectors, form: Form, *, residuals: bool = True):
     def of_one(v):
         image = products.push(v[None])[0]
         a, b = (jnp.vdot(jnp.square(image), m, precision=HIGHEST) for m in (form.plus, form.minus))
-        if not residuals:
+        if not residuals or (mu := form.mu) is None:
             return a, b, jnp.zeros_like(a)
-        gradient = products.pull((image * (form.plus - form.mu * form.minus))[None])[0]
-        return a, b, jnp.linalg.norm(gradient - (a - form.mu * b) * v)
+        gradient = products.pull((image * (form.plus - mu * form.minus))[None])[0]
+        return a, b, jnp.linalg.norm(gradient - (a - mu * b) * v)
 
     with jax.default_matmul_precision("highest"):
         products = _products(f, x, reduction)
