@@ -152,7 +152,7 @@ def analyse(
     """
     search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
-    if prices["mu"] == "measured":
+    if isinstance(mu := prices["mu"], str) and mu == "measured":
         raise InputError(
             'mu="measured" takes real steps, and Grams alone have no image: give a number, or leave it out'
         )

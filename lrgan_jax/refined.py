@@ -35,7 +35,7 @@ def refined(
     prices = {name: getattr(search, name) for name in ("price", "change", "tao")}
     prices["mu"] = None if search.measures else search.mu
     vectors = np.asarray(_best(inside, outside, metric_root(scene.gen, search), prices))
-    moves = np.nan_to_num(scene.spread(vectors))  # [R, L, d]; where there is no direction nothing moves
+    moves = scene.spread(vectors)  # [R, L, d]
     ends = []
     for n in range(len(scene.ws)):
         found = edits(scene, n, inside, vectors[None])

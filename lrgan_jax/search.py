@@ -101,7 +101,7 @@ class Search:
     @property
     def measures(self) -> bool:
         """Whether mu is found by real steps."""
-        return self.mu == "measured"
+        return isinstance(self.mu, str) and self.mu == "measured"  # of an array the comparison is one, too
 
     def recorded(self) -> "Search":
         """The same as a file can remember it: regions drawn by hand are called "mask"."""

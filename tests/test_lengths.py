@@ -73,7 +73,7 @@ def test_of_layers_the_mean_counts_in_white_latents_too():
     gen = from_function(lambda w: jnp.einsum("ld,ldk->k", w, kernel).reshape(8, 8, 3), (2, 5))
     w, mask = np.zeros((1, 2, 5), np.float32), np.repeat(np.float32([1, 0]), 4)[:, None] * np.ones((1, 8), np.float32)
     for metric, squared in (("natural", 2), ("latent", 1)):
-        found = find_directions(gen, w, mask, per_layer=True, metric=metric, num=2)
+        found = find_directions(gen, w, mask, per_layer=True, layers="0-1", metric=metric, num=2)
         np.testing.assert_allclose(np.square(found.vectors).sum((1, 2)), squared, rtol=1e-5)
 
 

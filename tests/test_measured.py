@@ -145,3 +145,9 @@ def test_a_region_that_does_not_react_is_refused_as_ever(options):
     with pytest.raises(ValueError, match="the region does not react") as caught:
         find_directions(linear(middle={0: 1.0}), np.zeros((1, D), np.float32), "top", **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mu", [None, 2.0, np.float64(2)])
+def test_whether_mu_is_measured_is_a_yes_or_no(mu):
+    """Of a number of NumPy, too, to which the word is compared number by number."""
+    assert Search(mu=mu).measures is False and Search(mu="measured").measures is True
