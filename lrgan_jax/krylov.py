@@ -237,17 +237,16 @@ def _orthogonal(row, rows):
 
 def _joined(space: _Space, new, shown, form: Form) -> _Space:
     """The space with orthonormal rows and their images."""
-    rows, images = (
-        lax.dynamic_update_slice(a, more, (space.filled, 0)) for a, more in ((space.rows, new), (space.images, shown))
-    )
+    rows = lax.dynamic_update_slice(space.rows, new, (space.filled, 0))
+    images = lax.dynamic_update_slice(space.images, shown, (space.filled, 0))
 
     def grown(gram, weights):
         part = _matmul(shown * weights, images.T)
         gram = lax.dynamic_update_slice(gram, part, (space.filled, 0))
         return lax.dynamic_update_slice(gram, part.T, (0, space.filled))
 
-    grams = grown(space.plus, form.plus), grown(space.minus, form.minus)
-    return _Space(rows, images, *grams, space.filled + len(new))
+    plus, minus = grown(space.plus, form.plus), grown(space.minus, form.minus)
+    return _Space(rows, images, plus, minus, space.filled + len(new))
 
 
 def _halved(space: _Space, turn, form: Form) -> _Space:

@@ -173,7 +173,8 @@ def test_all_layers_of_a_stylegan2(small_stylegan2):
     found = leading_directions(image_function(gen), ws, SOFT, 2, size=8)
     moves = moves_of(None, gen.num_ws, per_layer=True)
     assert found.vectors.shape == (2, gen.num_ws, gen.w_dim)
-    mu = assert_as_by_grams(found, image_function(gen), ws, moves, 2, size=8)
+    # The second is worth 0.7 % of the first, which float32 Grams have to 0.3 degrees only.
+    mu = assert_as_by_grams(found, image_function(gen), ws, moves, 1, size=8)
     np.testing.assert_allclose(found.mu, mu, rtol=4 * float(found.mu_error) + 1e-4)
 
 
