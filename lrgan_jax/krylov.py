@@ -117,7 +117,7 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
             asked = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), joining)
         shown = products.push(asked)
         if len(probes):
-            pushed = jnp.where(probing, lax.dynamic_update_slice(pushed, shown, (state.steps * block, 0)), pushed)
+            pushed = jnp.where(probing, lax.dynamic_update_slice_in_dim(pushed, shown, state.steps * block, 0), pushed)
         space = _joined(space, jnp.where(probing, 0, joining), jnp.where(probing, 0, shown), form)
         space = space._replace(filled=space.filled - jnp.where(probing, block, 0))
         pairs = lax.cond(probing, lambda: pairs, lambda: _looked_at(space, pairs, products, form, probes, pushed, tol))
@@ -222,7 +222,7 @@ def _joining(space: _Space, new):
         other = jax.random.normal(jax.random.fold_in(jax.random.key(2), space.filled + i), row.shape, row.dtype)
         row, other = _orthogonal(row, rows), _orthogonal(other, rows)
         joining.append(jnp.where((row != 0).any(), row, other))
-        rows = lax.dynamic_update_slice(rows, joining[-1][None], (space.filled + i, 0))
+        rows = lax.dynamic_update_slice_in_dim(rows, joining[-1][None], space.filled + i, 0)
     return jnp.stack(joining)
 
 
@@ -237,17 +237,16 @@ def _orthogonal(row, rows):
 
 def _joined(space: _Space, new, shown, form: Form) -> _Space:
     """The space with orthonormal rows and their images."""
-    rows, images = (
-        lax.dynamic_update_slice(a, more, (space.filled, 0)) for a, more in ((space.rows, new), (space.images, shown))
-    )
+    rows = lax.dynamic_update_slice_in_dim(space.rows, new, space.filled, 0)
+    images = lax.dynamic_update_slice_in_dim(space.images, shown, space.filled, 0)
 
     def grown(gram, weights):
         part = _matmul(shown * weights, images.T)
-        gram = lax.dynamic_update_slice(gram, part, (space.filled, 0))
-        return lax.dynamic_update_slice(gram, part.T, (0, space.filled))
+        gram = lax.dynamic_update_slice_in_dim(gram, part, space.filled, 0)
+        return lax.dynamic_update_slice_in_dim(gram, part.T, space.filled, 1)
 
-    grams = grown(space.plus, form.plus), grown(space.minus, form.minus)
-    return _Space(rows, images, *grams, space.filled + len(new))
+    plus, minus = grown(space.plus, form.plus), grown(space.minus, form.minus)
+    return _Space(rows, images, plus, minus, space.filled + len(new))
 
 
 def _halved(space: _Space, turn, form: Form) -> _Space:
@@ -257,8 +256,8 @@ def _halved(space: _Space, turn, form: Form) -> _Space:
     kept = jnp.concatenate([turn[: q // 4], jnp.where((bottom >= q // 4)[:, None], turn[bottom], 0)])
     missing = ((0, q - len(kept)), (0, 0))
     rows, images = (jnp.pad(_matmul(kept, a), missing) for a in (space.rows, space.images))
-    grams = (_matmul(images * weights, images.T) for weights in (form.plus, form.minus))
-    return _Space(rows, images, *grams, jnp.array(len(kept), jnp.int32))
+    plus, minus = (_matmul(images * weights, images.T) for weights in (form.plus, form.minus))
+    return _Space(rows, images, plus, minus, jnp.array(len(kept), jnp.int32))
 
 
 def _radius(space: _Space, mu) -> Float[Array, ""]:

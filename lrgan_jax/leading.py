@@ -103,12 +103,13 @@ def leading_directions(
         raise InputError("mu is the frontier's and rank the projection's: give one of them")
     reduction = (weights.shape, pooling, channels)
     inside, outside = _row_weights(weights, image.shape[2] if channels == "stack" else 1, image.dtype)
-    mu, tao, tol = (None if number is None else jnp.asarray(number, inside.dtype) for number in (mu, tao, tol))
+    price, accuracy = jnp.asarray(tao, inside.dtype), jnp.asarray(tol, inside.dtype)
+    form = Form(inside, outside, None if mu is None else jnp.asarray(mu, inside.dtype), price)
     search, measure = partial(_leading, f, x, reduction), partial(_measured, f, x, reduction)
     if rank is None:
-        found = _frontier(search, measure, Form(inside, outside, mu, tao), k, tol, max_products)
+        found = _frontier(search, measure, form, k, accuracy, max_products)
     else:
-        found = _projected(search, measure, inside, outside, k, rank, tol, max_products)
+        found = _projected(search, measure, form, k, rank, accuracy, max_products)
     return found._replace(vectors=found.vectors.reshape(k, *x.shape))
 
 
@@ -135,10 +136,10 @@ def _frontier(search, measure, form: Form, k: int, tol, most) -> LeadingDirectio
     return LeadingDirections(vectors, a, b, values > noise, relative, found.mu, error, None, count, converged)
 
 
-def _projected(search, measure, inside, outside, k: int, rank: int, tol, most) -> LeadingDirections:
+def _projected(search, measure, form: Form, k: int, rank: int, tol, most) -> LeadingDirections:
     """As `subspaces.projected_directions` has them; what is shorter than the eigenvectors are exact is nothing."""
-    zero = jnp.zeros_like(tol)
-    region, rest = Form(inside, outside, zero, zero), Form(outside, inside, zero, zero)
+    region = form._replace(mu=jnp.zeros_like(tol))
+    rest = region._replace(plus=form.minus, minus=form.plus)
     attribute = search(region, k, tol, most - 3 * k - fewest(rank))
     a, _, residuals = measure(attribute.vectors, region)
     moving = search(rest, rank, tol, most - 3 * k - attribute.products)
@@ -172,14 +173,15 @@ def _leading(f, x, reduction, form: Form, k: int, tol, most) -> Leading:
 @partial(jax.jit, static_argnums=2, static_argnames="residuals")
 def _measured(f, x, reduction, vectors, form: Form, *, residuals: bool = True):
     """a, b and |G v - (a - mu b) v| of each vector, by products of its own."""
+    mu = jnp.asarray(form.mu)
 
     def of_one(v):
         image = products.push(v[None])[0]
         a, b = (jnp.vdot(jnp.square(image), m, precision=HIGHEST) for m in (form.plus, form.minus))
         if not residuals:
             return a, b, jnp.zeros_like(a)
-        gradient = products.pull((image * (form.plus - form.mu * form.minus))[None])[0]
-        return a, b, jnp.linalg.norm(gradient - (a - form.mu * b) * v)
+        gradient = products.pull((image * (form.plus - mu * form.minus))[None])[0]
+        return a, b, jnp.linalg.norm(gradient - (a - mu * b) * v)
 
     with jax.default_matmul_precision("highest"):
         products = _products(f, x, reduction)

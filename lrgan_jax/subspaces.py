@@ -72,7 +72,7 @@ def spectrum(
 def signed(rows: Float[AnyArray, "k d"]) -> Float[Array, "k d"]:
     """Rows of which either sign is as good, each with the one that makes its largest entry positive."""
     largest = jnp.take_along_axis(rows, jnp.argmax(jnp.abs(rows), axis=1, keepdims=True), axis=1)
-    return rows * jnp.where(largest < 0, -1, 1)
+    return jnp.where(largest < 0, -1, 1) * rows
 
 
 def attribute_space(low_rank: Float[AnyArray, "d d"], rank: Int[ArrayLike, ""]) -> Subspace:

@@ -73,6 +73,15 @@ def test_the_frontier_of_planted_grams(found):
     assert (np.abs(found.vectors).max(1) == np.asarray(found.vectors).max(1)).all()  # the sign rule
 
 
+def test_float64_is_used_to_its_end():
+    """In, and out; and a residual that float32 cannot have."""
+    with jax.enable_x64(True):
+        f = Partial(image, F.args[0].astype(jnp.float64))
+        found = leading_directions(f, X.astype(jnp.float64), MASK, 4, channels="stack", tol=1e-9)
+    assert {a.dtype for a in found[:3]} == {np.dtype("float64")}
+    assert found.converged and found.residuals.max() < 1e-8 and found.mask.all()
+
+
 def test_energies_and_residuals_are_those_of_the_vectors(found):
     """By the Grams themselves, in float64."""
     V = np.asarray(found.vectors, np.float64)
@@ -173,7 +182,8 @@ def test_all_layers_of_a_stylegan2(small_stylegan2):
     found = leading_directions(image_function(gen), ws, SOFT, 2, size=8)
     moves = moves_of(None, gen.num_ws, per_layer=True)
     assert found.vectors.shape == (2, gen.num_ws, gen.w_dim)
-    mu = assert_as_by_grams(found, image_function(gen), ws, moves, 2, size=8)
+    # The second is worth 0.7 % of the first, which float32 Grams have to 0.3 degrees only.
+    mu = assert_as_by_grams(found, image_function(gen), ws, moves, 1, size=8)
     np.testing.assert_allclose(found.mu, mu, rtol=4 * float(found.mu_error) + 1e-4)
 
 

@@ -27,7 +27,7 @@ from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2  # noqa: 
 from lrgan_jax.layers import Moves  # noqa: E402
 from lrgan_jax.regions import box_mask  # noqa: E402
 
-LATENTS, K = 3, 4
+LATENTS, K = 2, 4
 LARGE = StyleGAN2Config(channels=(64, 64, 32, 16, 8, 4, 2, 2, 2), mapping_layers=2)
 
 
