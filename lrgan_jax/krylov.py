@@ -50,6 +50,7 @@ class Leading(NamedTuple):
     """The top k eigenvectors as far as they were found, the largest eigenvalue first."""
 
     vectors: Float[Array, "k d"]
+    values: Float[Array, " k"]
     mu: Float[Array, ""]
     price: Float[Array, ""]  # c, and its standard error; 0 where mu was given
     price_error: Float[Array, ""]
@@ -128,7 +129,7 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
     pairs, rounding = last.pairs, products.eps * _radius(last.space, last.pairs.mu)
     price, price_error = form.tao * pairs.trace, form.tao * pairs.trace_error
     done = (pairs.residuals <= pairs.limits).all() | ~last.grown  # or the space is all there is
-    return Leading(pairs.vectors, pairs.mu, price, price_error, rounding, last.products, done)
+    return Leading(pairs.vectors, pairs.values, pairs.mu, price, price_error, rounding, last.products, done)
 
 
 def _first(d: int, form: Form, k: int, num_probes: int) -> _State:
