@@ -50,6 +50,7 @@ class Leading(NamedTuple):
     """The top k eigenvectors as far as they were found, the largest eigenvalue first."""
 
     vectors: Float[Array, "k d"]
+    values: Float[Array, " k"]
     mu: Float[Array, ""]
     price: Float[Array, ""]  # c, and its standard error; 0 where mu was given
     price_error: Float[Array, ""]
@@ -117,7 +118,7 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
             asked = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), joining)
         shown = products.push(asked)
         if len(probes):
-            pushed = jnp.where(probing, lax.dynamic_update_slice(pushed, shown, (state.steps * block, 0)), pushed)
+            pushed = jnp.where(probing, lax.dynamic_update_slice_in_dim(pushed, shown, state.steps * block, 0), pushed)
         space = _joined(space, jnp.where(probing, 0, joining), jnp.where(probing, 0, shown), form)
         space = space._replace(filled=space.filled - jnp.where(probing, block, 0))
         pairs = lax.cond(probing, lambda: pairs, lambda: _looked_at(space, pairs, products, form, probes, pushed, tol))
@@ -128,7 +129,7 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
     pairs, rounding = last.pairs, products.eps * _radius(last.space, last.pairs.mu)
     price, price_error = form.tao * pairs.trace, form.tao * pairs.trace_error
     done = (pairs.residuals <= pairs.limits).all() | ~last.grown  # or the space is all there is
-    return Leading(pairs.vectors, pairs.mu, price, price_error, rounding, last.products, done)
+    return Leading(pairs.vectors, pairs.values, pairs.mu, price, price_error, rounding, last.products, done)
 
 
 def _first(d: int, form: Form, k: int, num_probes: int) -> _State:
@@ -222,7 +223,7 @@ def _joining(space: _Space, new):
         other = jax.random.normal(jax.random.fold_in(jax.random.key(2), space.filled + i), row.shape, row.dtype)
         row, other = _orthogonal(row, rows), _orthogonal(other, rows)
         joining.append(jnp.where((row != 0).any(), row, other))
-        rows = lax.dynamic_update_slice(rows, joining[-1][None], (space.filled + i, 0))
+        rows = lax.dynamic_update_slice_in_dim(rows, joining[-1][None], space.filled + i, 0)
     return jnp.stack(joining)
 
 
@@ -237,13 +238,13 @@ def _orthogonal(row, rows):
 
 def _joined(space: _Space, new, shown, form: Form) -> _Space:
     """The space with orthonormal rows and their images."""
-    rows = lax.dynamic_update_slice(space.rows, new, (space.filled, 0))
-    images = lax.dynamic_update_slice(space.images, shown, (space.filled, 0))
+    rows = lax.dynamic_update_slice_in_dim(space.rows, new, space.filled, 0)
+    images = lax.dynamic_update_slice_in_dim(space.images, shown, space.filled, 0)
 
     def grown(gram, weights):
         part = _matmul(shown * weights, images.T)
-        gram = lax.dynamic_update_slice(gram, part, (space.filled, 0))
-        return lax.dynamic_update_slice(gram, part.T, (0, space.filled))
+        gram = lax.dynamic_update_slice_in_dim(gram, part, space.filled, 0)
+        return lax.dynamic_update_slice_in_dim(gram, part.T, space.filled, 1)
 
     plus, minus = grown(space.plus, form.plus), grown(space.minus, form.minus)
     return _Space(rows, images, plus, minus, space.filled + len(new))

@@ -80,7 +80,7 @@ def moves_of(layers: Choice, num_ws: int, *, per_layer: bool = False) -> Moves:
 
 
 def moved(
-    f: Callable[[Array], Array], latent: Float[AnyArray, "*layers d"], moves: Moves, numbers: Float[AnyArray, " m"]
+    f: Callable[[AnyArray], Array], latent: Float[AnyArray, "*layers d"], moves: Moves, numbers: Float[AnyArray, " m"]
 ) -> Array:
     """`f` of a latent after a move. `Partial(moved, f, latent, moves)` is a function of its numbers alone."""
     return f(jnp.asarray(latent) + moves.spread(numbers, latent.shape[-1]))

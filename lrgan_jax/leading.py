@@ -143,10 +143,9 @@ def _projected(search, measure, form: Form, k: int, rank: int, tol, most) -> Lea
     attribute = search(region, k, tol, most - 3 * k - fewest(rank))
     a, _, residuals = measure(attribute.vectors, region)
     moving = search(rest, rank, tol, most - 3 * k - attribute.products)
+    rows = moving.vectors * (moving.values > 4 * moving.rounding)[:, None]  # fewer than `rank` may move it at all
     vectors = signed(attribute.vectors)
-    vectors = vectors - jnp.matmul(
-        jnp.matmul(vectors, moving.vectors.T, precision=HIGHEST), moving.vectors, precision=HIGHEST
-    )
+    vectors = vectors - jnp.matmul(jnp.matmul(vectors, rows.T, precision=HIGHEST), rows, precision=HIGHEST)
     kept = jnp.square(vectors).sum(1)
     mask = (a > 4 * attribute.rounding) & (kept > jnp.square(tol))
     vectors = vectors / jnp.where(mask, jnp.sqrt(jnp.where(mask, kept, 1)), 1)[:, None]

@@ -73,6 +73,23 @@ def test_the_frontier_of_planted_grams(found):
     assert (np.abs(found.vectors).max(1) == np.asarray(found.vectors).max(1)).all()  # the sign rule
 
 
+def test_float64_is_used_to_its_end():
+    """In, and out; and a residual that float32 cannot have."""
+    with jax.enable_x64(True):
+        f = Partial(image, F.args[0].astype(jnp.float64))
+        found = leading_directions(f, X.astype(jnp.float64), MASK, 4, channels="stack", tol=1e-9)
+    assert {a.dtype for a in found[:3]} == {np.dtype("float64")}
+    assert found.converged and found.residuals.max() < 1e-8 and found.mask.all()
+
+
+def test_half_precision_is_known_to_round():
+    """A generator in bfloat16: it ends where its own rounding is reached, not at float32's."""
+    f = Partial(lambda maps, x: image(maps, x).astype(jnp.bfloat16), *F.args)
+    found = leading_directions(f, X, MASK, 2, mu=0.1, channels="stack")
+    assert found.converged and found.vectors.dtype == jnp.float32
+    assert off(found.vectors, AXES[np.argsort(0.1 * OUTSIDE - INSIDE)[:2]]).max() < 0.02
+
+
 def test_energies_and_residuals_are_those_of_the_vectors(found):
     """By the Grams themselves, in float64."""
     V = np.asarray(found.vectors, np.float64)
