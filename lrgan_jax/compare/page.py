@@ -25,6 +25,7 @@ EFFECTS = {  # measure -> heading, factor, digits
 }
 STYLE = """
 .planes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem 2rem }
+.front { margin: 1rem 0; max-width: 32rem }
 .planes figcaption { font-size: .9rem }
 """
 
@@ -112,7 +113,7 @@ def _natural(figures: Figures) -> str:
         "pixels are from those of the generator's pictures (oddity): 1 is a typical sample. Strangeness is depth "
         "times the square of oddity. The line is the frontier, its mu rising; down and left is better.",
         kit.table(["length", "depth", "oddity", "strangeness"], rows),
-        f'<div class="planes"><figure>{front(figures)}</figure></div>',
+        f'<figure class="front">{front(figures)}</figure>',
     )
 
 
