@@ -52,8 +52,8 @@ def _at_ends(scene: Scene, n: int, moves: Float[np.ndarray, "r 2 l d"]) -> list[
     for r, of_region in enumerate(moves):
         points = (scene.ws.array[n] + of_region).astype(scene.ws.array.dtype)
         label = None if scene.ws.c is None else np.repeat(scene.ws.c[n : n + 1], 2, axis=0)
-        pairs = pair_grams(scene.gen, WS(points, label), scene.targets, scene.search)
-        grams.append([np.asarray(gram)[:, r].mean(0) for gram in (pairs.inside, pairs.outside)])
+        pairs = pair_grams(scene.gen, WS(points, label), scene.targets.only(r), scene.search)
+        grams.append([np.asarray(gram)[:, 0].mean(0) for gram in (pairs.inside, pairs.outside)])
     return [np.stack(of_regions) for of_regions in zip(*grams, strict=True)]
 
 

@@ -42,6 +42,12 @@ class Targets(NamedTuple):
     def num_regions(self) -> int:
         return len(self.masks) if self.keep is None else len(self.keep)
 
+    def only(self, r: int) -> "Targets":
+        """The same of one region."""
+        if self.keep is None:
+            return Targets(self.masks[r : r + 1], None)
+        return Targets(np.concatenate([self.masks[r : r + 1], self.masks[self.num_regions :]]), self.keep[r : r + 1])
+
 
 class Pairs(NamedTuple):
     """The two Grams of N latents and R regions, of m numbers each; units: (image value per unit of latent) squared."""
