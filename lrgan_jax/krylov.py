@@ -20,12 +20,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from lrgan_jax.subspaces import default_mu, spectrum
+from lrgan_jax.subspaces import priced_mu, spectrum
 
 HIGHEST = lax.Precision.HIGHEST
 BLOCK = 2  # rows that join at once: of one fewer products are needed, of four a third more, but fewer passes
 BASIS = 128  # rows kept at most: pictures, 100 MB of 256x256 in colour
-PROBES = 16  # random latents by which the trace of what the basis does not span is estimated
 
 
 class Products(NamedTuple):
@@ -38,12 +37,12 @@ class Products(NamedTuple):
 
 
 class Form(NamedTuple):
-    """G = J^T diag(plus - mu minus) J; where mu is None it is the greatest a / (b + c), c = tao * trace(M_B)."""
+    """G = J^T diag(plus - mu minus) J; where mu is None it is the greatest a / (b + cost)."""
 
     plus: Float[Array, " p"]
     minus: Float[Array, " p"]
-    mu: Float[Array, ""] | None
-    tao: Float[Array, ""]
+    mu: Float[Array, ""] | None = None
+    cost: Float[Array, ""] | None = None
 
 
 class Leading(NamedTuple):
@@ -52,8 +51,6 @@ class Leading(NamedTuple):
     vectors: Float[Array, "k d"]
     values: Float[Array, " k"]
     mu: Float[Array, ""]
-    price: Float[Array, ""]  # c, and its standard error; 0 where mu was given
-    price_error: Float[Array, ""]
     rounding: Float[Array, ""]  # of G's largest eigenvalue
     products: Int[Array, ""]  # with J and with J^T, of a vector each
     done: Bool[Array, ""]
@@ -79,15 +76,11 @@ class _Pairs(NamedTuple):
     limits: Float[Array, " k"]  # for them
     new: Float[Array, "b d"]  # what is to join
     mu: Float[Array, ""]
-    trace: Float[Array, ""]
-    trace_error: Float[Array, ""]
 
 
 class _State(NamedTuple):
     space: _Space
-    pushed: Float[Array, "s p"]  # J times the probes
     pairs: _Pairs
-    steps: Int[Array, ""]
     products: Int[Array, ""]
     grown: Bool[Array, ""]
 
@@ -99,40 +92,28 @@ def leading(products: Products, form: Form, k: int, *, tol: Float[Array, ""], mo
       most: products to make at most; at least `fewest(k)`.
     """
     block = min(k, BLOCK)
-    probes = _probes(products.d, form)
 
     def unfinished(state):
         pairs, room = state.pairs, state.products + 2 * block <= most
         return (pairs.residuals > pairs.limits).any() & room & state.grown
 
     def step(state):
-        """First the probes, then the search: one call of J for both, since it is what compiling costs."""
-        space, pushed, pairs = state.space, state.pushed, state.pairs
-        probing = state.steps * block < len(probes)
+        space, pairs = state.space, state.pairs
         space = lax.while_loop(  # no cond, which would copy it
             lambda space: space.filled + block > len(space.rows), lambda space: _halved(space, pairs.turn, form), space
         )
         joining = _joining(space, pairs.new)
-        asked = joining
-        if len(probes):
-            asked = jnp.where(probing, lax.dynamic_slice_in_dim(probes, state.steps * block, block), joining)
-        shown = products.push(asked)
-        if len(probes):
-            pushed = jnp.where(probing, lax.dynamic_update_slice_in_dim(pushed, shown, state.steps * block, 0), pushed)
-        space = _joined(space, jnp.where(probing, 0, joining), jnp.where(probing, 0, shown), form)
-        space = space._replace(filled=space.filled - jnp.where(probing, block, 0))
-        pairs = lax.cond(probing, lambda: pairs, lambda: _looked_at(space, pairs, products, form, probes, pushed, tol))
-        count = state.products + jnp.where(probing, block, 2 * block)
-        return _State(space, pushed, pairs, state.steps + 1, count, (joining != 0).any())
+        space = _joined(space, joining, products.push(joining), form)
+        pairs = _looked_at(space, pairs, products, form, tol)
+        return _State(space, pairs, state.products + 2 * block, (joining != 0).any())
 
-    last = lax.while_loop(unfinished, step, _first(products.d, form, k, len(probes)))
+    last = lax.while_loop(unfinished, step, _first(products.d, form, k))
     pairs, rounding = last.pairs, products.eps * _radius(last.space, last.pairs.mu)
-    price, price_error = form.tao * pairs.trace, form.tao * pairs.trace_error
     done = (pairs.residuals <= pairs.limits).all() | ~last.grown  # or the space is all there is
-    return Leading(pairs.vectors, pairs.values, pairs.mu, price, price_error, rounding, last.products, done)
+    return Leading(pairs.vectors, pairs.values, pairs.mu, rounding, last.products, done)
 
 
-def _first(d: int, form: Form, k: int, num_probes: int) -> _State:
+def _first(d: int, form: Form, k: int) -> _State:
     """An empty space, which random rows will join."""
     P, dtype, block = len(form.plus), form.plus.dtype, min(k, BLOCK)
     q = min(d + 2 * block, max(BASIS, 8 * k))  # of a small latent all, and a block to see that it is
@@ -145,39 +126,21 @@ def _first(d: int, form: Form, k: int, num_probes: int) -> _State:
         limits=zeros(k),
         new=jax.random.normal(jax.random.key(0), (block, d), dtype),
         mu=zeros() if form.mu is None else form.mu,
-        trace=zeros(),
-        trace_error=jnp.full((), jnp.inf if form.mu is None else 0, dtype),
     )
     space = _Space(zeros(q, d), zeros(q, P), zeros(q, q), zeros(q, q), count)
-    return _State(space, zeros(num_probes, P), pairs, count, count, jnp.array(True))
+    return _State(space, pairs, count, jnp.array(True))
 
 
 def fewest(k: int) -> int:
     """The products that it takes to have k vectors at all."""
     block = min(k, BLOCK)
-    return PROBES + 2 * (k + -k % block)
+    return 2 * (k + -k % block)
 
 
-def _probes(d: int, form: Form) -> Float[Array, "s d"]:
-    """Rows z of which sum z^T M z is the trace, or has it for its mean: axes where they are few, else random signs."""
-    dtype = form.plus.dtype
-    if form.mu is not None:
-        return jnp.zeros((0, d), dtype)
-    if d <= PROBES:
-        return jnp.eye(d + d % BLOCK, d, dtype=dtype)
-    return jax.random.rademacher(jax.random.key(1), (PROBES, d), dtype) / PROBES**0.5
-
-
-def _looked_at(space: _Space, before: _Pairs, products: Products, form: Form, probes, pushed, tol) -> _Pairs:
+def _looked_at(space: _Space, before: _Pairs, products: Products, form: Form, tol) -> _Pairs:
     """The best pairs of the space, and what is to join it: the residuals of the first ones that are not done."""
     k, block = len(before.values), len(before.new)
-    mu, trace, error = before.mu, before.trace, before.trace_error
-    if form.mu is None:
-        estimate, its_error = _trace(space, probes, pushed, form.minus)
-        better = its_error <= error  # else the basis was halved since
-        trace, error = jnp.where(better, estimate, trace), jnp.where(better, its_error, error)
-        known = jnp.trace(space.minus)
-        mu = default_mu(space.plus, space.minus, form.tao * jnp.where(known > 0, trace / known, 1))
+    mu = before.mu if form.cost is None else priced_mu(space.plus, space.minus, form.cost)
     radius = _radius(space, mu)
     turn = spectrum(space.plus - mu * space.minus - _last(~_there(space.rows), radius))[1]
     weights = form.plus - mu * form.minus
@@ -188,7 +151,7 @@ def _looked_at(space: _Space, before: _Pairs, products: Products, form: Form, pr
     new = products.pull(images[chosen] * weights) - values[chosen, None] * vectors[chosen]
     new = new - _matmul(_matmul(new, space.rows.T), space.rows)  # zero but for rounding, which is largest there
     lengths = jnp.where(_there(vectors[chosen]), jnp.linalg.norm(new, axis=1), jnp.inf)
-    return _Pairs(turn, vectors, values, residuals.at[chosen].set(lengths), limits, new, mu, trace, error)
+    return _Pairs(turn, vectors, values, residuals.at[chosen].set(lengths), limits, new, mu)
 
 
 def _refined(turn, space: _Space, weights, radius, k: int):
@@ -201,17 +164,6 @@ def _refined(turn, space: _Space, weights, radius, k: int):
     gram = _matmul(images * weights, images.T)
     values, turn = spectrum((gram + gram.T) / 2 - _last(~_there(vectors), radius))
     return _matmul(turn[:k], vectors), _matmul(turn[:k], images), values[:k]
-
-
-def _trace(space: _Space, probes, pushed, minus) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """trace(M_B) and its standard error: exact on the space, and from the probes' parts outside of it, which are small.
-
-    Source: Meyer et al. 2021, arXiv:2010.09649 (Hutch++).
-    """
-    outside = pushed - _matmul(_matmul(probes, space.rows.T), space.images)
-    samples = _matmul(jnp.square(outside), minus)
-    error = jnp.zeros_like(minus[0]) if probes.shape[1] <= PROBES else samples.std(ddof=1) * len(samples) ** 0.5
-    return jnp.trace(space.minus) + samples.sum(), error
 
 
 def _joining(space: _Space, new):

@@ -18,7 +18,8 @@ from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.jacobian import Channels, Pooling, check_masks, pixel_grid, reduced
 from lrgan_jax.krylov import Form, Leading, Products, fewest, leading
-from lrgan_jax.subspaces import HIGHEST, TAO, signed
+from lrgan_jax.search import CHANGE, PRICE
+from lrgan_jax.subspaces import HIGHEST, signed
 
 
 class LeadingDirections(NamedTuple):
@@ -29,8 +30,7 @@ class LeadingDirections(NamedTuple):
     outside: Float[Array, " k"]  # b = v^T M_B v
     mask: Bool[Array, " k"]  # where a - mu b is more than rounding; of projected ones, where something is left
     residuals: Float[Array, " k"]  # |G v - lambda v| / |lambda|; of projected ones, of the attribute vectors
-    mu: Float[Array, ""] | None  # of the frontier, and its standard error, relative; None of projected ones
-    mu_error: Float[Array, ""] | None
+    mu: Float[Array, ""] | None  # of the frontier; None of projected ones
     kept: Float[Array, " k"] | None  # of projected ones, the squared length that is left
     products: Int[Array, ""]  # with J and with J^T, of a vector each
     converged: Bool[Array, ""]  # to `tol`, or to rounding
@@ -44,7 +44,7 @@ def leading_directions(
     *,
     mu: Float[ArrayLike, ""] | None = None,
     rank: int | None = None,
-    tao: Float[ArrayLike, ""] = TAO,
+    cost: Float[ArrayLike, ""] = PRICE * CHANGE,
     size: int | None = None,
     pooling: Pooling = "area",
     channels: Channels = "mean",
@@ -72,8 +72,11 @@ def leading_directions(
       f: a pure function of one latent of any shape to one image [H, W, C]; compiled once, as for `region_grams`.
       mask: [h, w], weights in [0, 1] at the Jacobian's size.
       k: at most as many as the latent has numbers.
-      mu: how many times more the inside must change than the rest. None takes the greatest a / (b + tao * trace(M_B)),
-        as `default_mu` does, but for an estimate of the trace: `mu_error` says how good, mostly 1e-3 or better.
+      mu: how many times more the inside must change than the rest. None takes the greatest a / (b + cost).
+      cost: of a squared unit of length, beside the change outside: `price * change` of a `Search`, so that the first
+        direction has the least leak + price * length^2, to first order, when the region changes by `change`. Lengths
+        are those of x: where a generator's own x are not white, as w is not, give the function of what is,
+        Partial(lambda f, root, v: f(root @ v), f, root).
       size, pooling, channels: see `region_grams`.
       tol: largest residual over the eigenvalue. A direction is off by an angle of at most this over the relative gap
         to the next eigenvalue, and mostly by much less. In float32, rounding of the eigenvalue of largest magnitude
@@ -96,15 +99,16 @@ def leading_directions(
     check_whole("k", k, most=x.size)
     check_whole("rank", rank, most=x.size - 1)
     check_number("mu", mu, least=0)
-    check_number("tao", tao, above=0)
+    check_number("cost", cost, above=0)
     check_number("tol", tol, above=0)
     check_whole("max_products", max_products, least=_fewest(k, rank))
     if rank is not None and mu is not None:
         raise InputError("mu is the frontier's and rank the projection's: give one of them")
     reduction = (weights.shape, pooling, channels)
     inside, outside = _row_weights(weights, image.shape[2] if channels == "stack" else 1, image.dtype)
-    price, accuracy = jnp.asarray(tao, inside.dtype), jnp.asarray(tol, inside.dtype)
-    form = Form(inside, outside, None if mu is None else jnp.asarray(mu, inside.dtype), price)
+    accuracy = jnp.asarray(tol, inside.dtype)
+    weighing = {"cost": jnp.asarray(cost, inside.dtype)} if mu is None else {"mu": jnp.asarray(mu, inside.dtype)}
+    form = Form(inside, outside, **weighing)
     search, measure = partial(_leading, f, x, reduction), partial(_measured, f, x, reduction)
     if rank is None:
         found = _frontier(search, measure, form, k, accuracy, max_products)
@@ -127,18 +131,17 @@ def _row_weights(mask, per_pixel: int, dtype) -> tuple[Float[Array, " p"], Float
 def _frontier(search, measure, form: Form, k: int, tol, most) -> LeadingDirections:
     found = search(form, k, tol, most - 2 * k)
     vectors = signed(found.vectors)
-    a, b, residuals = measure(vectors, form._replace(mu=found.mu))
+    a, b, residuals = measure(vectors, Form(form.plus, form.minus, found.mu))
     values, noise = a - found.mu * b, 4 * found.rounding
-    error = found.price_error / jnp.maximum(b[0] + found.price, 1e-30)  # d log mu / d c
     converged = found.done & (residuals <= jnp.maximum(tol * jnp.abs(values), noise)).all()
     relative = _over(residuals, jnp.abs(values))
     count = found.products + 2 * k
-    return LeadingDirections(vectors, a, b, values > noise, relative, found.mu, error, None, count, converged)
+    return LeadingDirections(vectors, a, b, values > noise, relative, found.mu, None, count, converged)
 
 
 def _projected(search, measure, form: Form, k: int, rank: int, tol, most) -> LeadingDirections:
     """As `subspaces.projected_directions` has them; what is shorter than the eigenvectors are exact is nothing."""
-    region = form._replace(mu=jnp.zeros_like(tol))
+    region = Form(form.plus, form.minus, jnp.zeros_like(tol))
     rest = region._replace(plus=form.minus, minus=form.plus)
     attribute = search(region, k, tol, most - 3 * k - fewest(rank))
     a, _, residuals = measure(attribute.vectors, region)
@@ -152,7 +155,7 @@ def _projected(search, measure, form: Form, k: int, rank: int, tol, most) -> Lea
     a_left, b_left, _ = measure(vectors, region, residuals=False)
     converged = attribute.done & moving.done & (residuals <= jnp.maximum(tol * a, 4 * attribute.rounding)).all()
     count = attribute.products + moving.products + 3 * k
-    return LeadingDirections(vectors, a_left, b_left, mask, _over(residuals, a), None, None, kept, count, converged)
+    return LeadingDirections(vectors, a_left, b_left, mask, _over(residuals, a), None, kept, count, converged)
 
 
 def _over(residuals, values):

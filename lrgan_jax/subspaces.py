@@ -192,7 +192,14 @@ def default_mu(
 
     Source: the regularised quotient of ReSeFa (arXiv:2202.09649), whose released code takes tao = 1e-3.
     """
-    return linalg.eigvalsh(_whitened(inside, outside, _share(inside, outside, tao))[0])[-1]
+    return priced_mu(inside, outside, _share(inside, outside, tao))
+
+
+def priced_mu(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], cost: Float[ArrayLike, ""]
+) -> Float[Array, ""]:
+    """The greatest a / (b + cost), of the first of the `priced_directions`."""
+    return linalg.eigvalsh(_whitened(inside, outside, positive_cost(inside, outside, cost))[0])[-1]
 
 
 def priced_directions(

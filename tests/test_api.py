@@ -23,7 +23,7 @@ base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
-jacobian subspaces krylov leading search
+jacobian subspaces krylov search leading
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
 generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
@@ -34,7 +34,7 @@ metrics.change metrics.steps metrics.angles metrics.strips metrics.distances met
 metrics.networks metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
 previews editing evaluation refined measured layer_map pipeline
-pages.kit pages
+pages.kit pages.layers pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial
 training.distillation training

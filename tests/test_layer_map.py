@@ -1,6 +1,7 @@
 """The map of layers, on images of which it is known which layer moves what."""
 
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +10,12 @@ from jax.tree_util import Partial
 
 from lrgan_jax import from_function
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.demo import edits
+from lrgan_jax.evaluation import Scene
 from lrgan_jax.layer_map import LayerMap, layer_map
+from lrgan_jax.pages import layers
 from lrgan_jax.pipeline import find_directions
-from lrgan_jax.search import CHANGE, PRICE
+from lrgan_jax.search import CHANGE, PRICE, Search
 from tests import linear
 from tests.tolerances import EXACT
 
@@ -19,6 +23,7 @@ LAYERS, D, SIDE = 3, 4, 8
 REGIONS = {
     name: {"size": SIDE, "boxes": [[top, 0, SIDE // 2, SIDE]]} for name, top in (("upper", 0), ("lower", SIDE // 2))
 }
+SEARCHES = Search(), Search(layers="1-2"), Search(per_layer=True)  # the first leaves the layers open
 STRETCHES = [(i, j) for i in range(LAYERS) for j in range(i, LAYERS)]
 PATTERNS = np.random.default_rng(0).standard_normal((2, LAYERS, D, SIDE // 2, SIDE, 3)).astype(np.float32) / 10
 LATENTS = np.random.default_rng(1).standard_normal((2, LAYERS, D)).astype(np.float32)
@@ -174,6 +179,31 @@ def test_darker_costs_less():
     text = LayerMap(("a",), cost, np.zeros_like(cost), 0.1)._repr_html_()
     shades = [float(part.partition(")")[0]) for part in text.split("rgba(200,80,40,")[1:]]
     np.testing.assert_allclose(shades, [0.7, 0, 0.35], rtol=0, atol=0.006)
+
+
+def test_the_picture_has_a_cell_for_each_stretch():
+    """Well-formed whatever the names are; darker costs less, and the best is outlined in front of all others."""
+    evil = "<script>&\"'</th>"
+    found = layer_map(CLEAR, LATENTS, {evil: "upper", "lower": "lower"})
+    figures = [*ElementTree.fromstring(layers.pictures(found))]
+    for r, (name, figure) in enumerate(zip(found.regions, figures, strict=True)):
+        cells = list(figure.iter("rect"))
+        places = [(int(cell.get("y", "")) // layers.CELL, int(cell.get("x", "")) // layers.CELL) for cell in cells]
+        assert sorted(places) == STRETCHES and [cell.get("class") for cell in cells] == [None] * 5 + ["best"]
+        assert places[-1] == (found.best(name)[0], found.best(name)[-1]) and float(cells[-1].get("fill-opacity")) == 1
+        cost = np.array([found.cost[r][place] for place in places])
+        shade = np.array([float(cell.get("fill-opacity", "")) for cell in cells])
+        assert (np.diff(shade[np.argsort(cost)]) <= 0).all()
+        assert ("does not react" in cells[places.index((2, 2))][0].text) == (r == 0)
+        assert "".join(figure.itertext()).count(name) == 1
+
+
+def test_the_demo_shows_it_where_layers_are_open():
+    """Of its first face alone."""
+    of = {search: edits._layers(Scene.of(CLEAR, LATENTS, ["upper"], search), ["upper"]) for search in SEARCHES}
+    shown, *none = of.values()
+    assert none == [None] * 2
+    np.testing.assert_array_equal(shown.leak, layer_map(CLEAR, LATENTS[:1], "upper").leak)
 
 
 # What is refused

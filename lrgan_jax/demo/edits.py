@@ -14,6 +14,7 @@ from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.evaluation import Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.lengths import Root
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
@@ -61,6 +62,7 @@ class Demo(NamedTuple):
     measured: Measured  # [M, N, R]
     edits: list[list[Edit]]  # [latent][region]
     stopped: int  # latents and regions whose robust PCA stopped before it converged
+    layers: LayerMap | None  # of the first latent, where the search leaves them open
 
 
 def run(
@@ -100,7 +102,16 @@ def run(
         [_edit(of, measured.of((slice(None), n)), frames[n, r], plain[n, r], r) for r in range(len(scene.regions))]
         for n, of in enumerate(found)
     ]
-    return Demo(scene, COMPARED, measured, shown, int(sum((~of.settled).sum() for of in found)))
+    stopped = int(sum((~of.settled).sum() for of in found))
+    return Demo(scene, COMPARED, measured, shown, stopped, _layers(scene, regions))
+
+
+def _layers(scene: Scene, regions: Any) -> LayerMap | None:
+    """Of one face: it takes as many Jacobians as there are layers."""
+    search = scene.search
+    if scene.gen.num_ws == 1 or search.layers is not None or search.per_layer:
+        return None
+    return layer_map(scene.gen, scene.ws[:1], regions, search)
 
 
 def _grams_at(scene: Scene, n: int) -> Pairs:

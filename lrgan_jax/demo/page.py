@@ -7,9 +7,10 @@ from jaxtyping import Float
 
 from lrgan_jax import images
 from lrgan_jax.demo.edits import PLAIN, SHOWN, Demo, Edit
+from lrgan_jax.layer_map import LayerMap
 from lrgan_jax.layers import layers_text
 from lrgan_jax.methods import METHODS
-from lrgan_jax.pages import kit
+from lrgan_jax.pages import kit, layers
 
 STYLE = """
 .edit { display: grid; grid-template-columns: 6rem minmax(16rem, 1fr) 6rem 6rem 11.5rem; gap: .4rem .9rem;
@@ -36,7 +37,14 @@ def page(demo: Demo, *, model: str, note: str = "") -> str:
 that the marked region changes and the rest stays; nothing is masked or pasted when the image is made.</p>"""
     parts = [about, kit.note(f"{escape(note)} Edits move{own} {escape(layers_text(search.layers))}."), _leaks(demo)]
     parts += [_section(demo, r) for r in range(len(demo.scene.regions))]
-    return kit.document(f"Local edits of {model}", parts, style=STYLE)
+    parts += [] if demo.layers is None else [_layers(demo.layers)]
+    return kit.document(f"Local edits of {model}", parts, style=STYLE + layers.STYLE)
+
+
+def _layers(of: LayerMap) -> str:
+    about = """Of the first face. Each cell is a stretch of layers that one vector moves, its first layer on the left,
+its last one below; the darker, the less the leak and the length of the step cost together, to first order."""
+    return kit.section("Which layers edit a region best?", about, layers.pictures(of))
 
 
 def leak_ratios(demo: Demo) -> Float[np.ndarray, "k r"]:
