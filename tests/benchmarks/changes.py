@@ -10,7 +10,7 @@ import lrgan_jax as lr
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.search import PRICE, Search
-from tests.benchmarks.trial import grams_at, lines, trial
+from tests.benchmarks.trial import Trial, grams_at, lines, trial
 
 SEARCHES = {
     "ReSeFa": Search(method="resefa"),
@@ -28,9 +28,11 @@ def main(name: str, truncation: str = "1", num: str = "32", *changes: str) -> No
     ws, regions = seeded(gen, 0, int(num), truncation=float(truncation)).all(), list(gen.info.regions)[:4]
     grams = grams_at(Scene.of(gen, ws, regions, Search()))
     for change in changes or ("0.005", "0.02", "0.04", "0.08"):
+        first: Trial | None = None
         for title, search in SEARCHES.items():
             found = trial(Scene.of(gen, ws, regions, search.but(change=float(change))), grams, title)
-            print(f"{change} {title}", *lines(found), sep="\n  ", flush=True)
+            first = first or found
+            print(f"{change} {title}", *lines(found, first), sep="\n  ", flush=True)
 
 
 if __name__ == "__main__":
