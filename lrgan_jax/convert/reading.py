@@ -22,6 +22,7 @@ def read_checkpoint(
     network: str | None = None,
     w_avg: np.ndarray | None = None,
     noise: Pictures = "random",
+    arguments: Mapping[str, Any] | None = None,
 ) -> StoredGenerator:
     """The generator inside `path`; its `info.provenance` says where from, and in `remarks` what was assumed or made up.
 
@@ -30,6 +31,8 @@ def read_checkpoint(
       network: which one of several, by the end of its path; None takes the only one, or the only averaged one.
       w_avg: the mean latent [w_dim] of a file that has none; None estimates it.
       noise: the noise pictures of a file that has none: from seed 0, or zeros.
+      arguments: what the network was made with, by the names of its own project's constructor, for files that lack
+        them. All of them are looked at: one that the file contradicts, or that is not known, is refused.
     Returns:
       A `StyleGAN2` or `DCGAN`, whichever the file holds.
     Raises:
@@ -37,6 +40,7 @@ def read_checkpoint(
     """
     path = Path(path)
     given = dict(settings or {})
+    given |= {} if arguments is None else {"arguments": dict(arguments)}
     given |= ({} if w_avg is None else {"w_avg": w_avg}) | ({} if noise == "random" else {"noise": noise})
     with containers.naming(path):
         data = containers.bytes_of(path)

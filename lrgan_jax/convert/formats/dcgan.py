@@ -13,6 +13,7 @@ from lrgan_jax.convert.formats.layouts import swapped_iohw
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename
+from lrgan_jax.convert.formats.settings import disagreements
 from lrgan_jax.convert.formats.sizes import agreed
 from lrgan_jax.generators import DCGAN, DCGANConfig
 from lrgan_jax.generators.dcgan import init
@@ -70,7 +71,7 @@ class DCGANNetwork:
 
     def build(self, given: Mapping[str, Any]) -> tuple[DCGAN, list[str]]:
         """See `protocol.Network`."""
-        refuse_given(given, (), "a DCGAN")
+        refuse_given(given, ("arguments",), "a DCGAN")
         problems: list[str] = []
         origin = Origin(self.tensors, BACK)
         ours = rename(self.tensors, RULES, problems, names=origin.names)
@@ -79,7 +80,8 @@ class DCGANNetwork:
         wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
         shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
         fill(ours, shapes, problems, origin)
-        refuse(problems)
+        told = {"nz": config.z_dim, "ngf": config.channels[-1], "nc": config.img_channels}
+        refuse([*problems, *disagreements(given.get("arguments", {}), told, "the arguments")])
         leaves = [np.asarray(ours[name], np.float32) for name in shapes]
         return DCGAN(config, jax.tree.unflatten(structure, leaves)), []
 

@@ -4,8 +4,7 @@ Published files are tensors alone. Those of Hammer's runner and converters carry
 models.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from lrgan_jax.convert.formats import genforce
@@ -13,7 +12,7 @@ from lrgan_jax.convert.formats.genforce import COMMON_LAYER, LAYER, SHARED, SHAR
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, taps_of, word
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
 from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2Config
@@ -51,15 +50,9 @@ def read(place: Place) -> StyleGAN2Network | None:
     given = _arguments(place)
     if given is None:
         settings = own_settings(place.owner)
-        return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, untold=untold(settings))
-    clamp = given.get("conv_clamp")
-    settings = {
-        "conv_clamp": None if clamp is None else number(clamp, "conv_clamp"),
-        "mapping_lr": number(given.get("mapping_lr_mul", 0.01), "mapping_lr_mul"),
-        "z_dim": given.get("z_dim", 512),
-        "mapping_layers": given.get("mapping_layers", 8),
-    }
-    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, check=partial(_check, given), arguments=given)
+        return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings, untold=untold(settings))
+    settings, check = _understand(given, ARGUMENTS)
+    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings, check=check, arguments=given)
 
 
 def _arguments(place: Place) -> Mapping[str, Any] | None:
@@ -74,8 +67,15 @@ def _arguments(place: Place) -> Mapping[str, Any] | None:
     return given
 
 
-def _check(given: Mapping[str, Any], config: StyleGAN2Config) -> Iterator[str]:
-    yield from disagreements({**DEFAULTS, **given}, _table(config), ARGUMENTS)
+def _understand(given: Mapping[str, Any], where: str = "the arguments") -> Told:
+    clamp = given.get("conv_clamp")
+    settings = {
+        "conv_clamp": None if clamp is None else number(clamp, "conv_clamp"),
+        "mapping_lr": number(given.get("mapping_lr_mul", 0.01), "mapping_lr_mul"),
+        "z_dim": given.get("z_dim", 512),
+        "mapping_layers": given.get("mapping_layers", 8),
+    }
+    return Told(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), where))
 
 
 def _table(config: StyleGAN2Config) -> Table:

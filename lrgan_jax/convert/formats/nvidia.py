@@ -10,10 +10,11 @@ from lrgan_jax.convert.formats import nvidia_modules
 from lrgan_jax.convert.formats.layouts import scalar
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
-from lrgan_jax.convert.formats.settings import number
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.settings import disagreements, number
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
 from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
 from lrgan_jax.convert.formats.trees import modules
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 
 NAME = "NVIDIA StyleGAN2 (PyTorch)"
@@ -34,7 +35,7 @@ def read(place: Place) -> StyleGAN2Network:
     if isinstance(place.owner, Record):
         return _pickled(place)
     settings = own_settings(place.owner)
-    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, untold=untold(settings))
+    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings, untold=untold(settings))
 
 
 def _pickled(place: Place) -> StyleGAN2Network:
@@ -54,12 +55,31 @@ def _pickled(place: Place) -> StyleGAN2Network:
         place.tensors,
         RULES,
         BACK,
+        _understand,
         settings,
         check=partial(nvidia_modules.check, own),
         arguments=nvidia_modules.arguments(own[""]),
         silent=tuple(path for path, attributes in state.items() if _is_off(attributes.get("use_noise"))),
         attributes={path: _plain(attributes) for path, attributes in state.items()},
     )
+
+
+def _understand(given: Mapping[str, Any]) -> Told:
+    """The generator's arguments, those of its parts beside them or within them. The clamp has another default in each
+    repository, so only one that is given counts.
+    """
+    inner = {name: given.get(name) or {} for name in ("mapping_kwargs", "synthesis_kwargs")}
+    if wrong := [name for name, value in inner.items() if not isinstance(value, Mapping)]:
+        raise CheckpointError(
+            f"the arguments: {wrong[0]} is {inner[wrong[0]]!r:.40}, where a table of arguments is wanted"
+        )
+    mapping, synthesis = inner["mapping_kwargs"], {**given, **inner["synthesis_kwargs"]}
+    settings: dict[str, Any] = {"mapping_lr": number(mapping.get("lr_multiplier", 0.01), "lr_multiplier")}
+    if "conv_clamp" in synthesis:
+        clamp = synthesis["conv_clamp"]
+        settings["conv_clamp"] = None if clamp is None else number(clamp, "conv_clamp")
+    settings |= {name: given[name] for name in ("z_dim",) if name in given}
+    return Told(settings, lambda config: disagreements(given, nvidia_modules.tables(config)[""][1], "the arguments"))
 
 
 def _is_off(value: Any) -> bool:

@@ -11,9 +11,9 @@ import numpy as np
 from lrgan_jax.convert.formats.layouts import scalar, with_first, with_two, without_first, without_two
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
-from lrgan_jax.convert.formats.settings import disagreements
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, taps_of
 from lrgan_jax.convert.formats.stylegan2.names import block_number, layer_number, numbered_layer
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
 from lrgan_jax.convert.formats.stylegan2.own import own_settings
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
@@ -104,7 +104,24 @@ def read(place: Place) -> StyleGAN2Network:
     training = place.beside("args") if place.path in USUAL else None  # others' `args` mean other things
     arguments = training.state if isinstance(training, Record) else None
     check = partial(_check, arguments or {})
-    return StyleGAN2Network(NAME, tensors, RULES, BACK, settings, check=check, arguments=arguments)
+    return StyleGAN2Network(NAME, tensors, RULES, BACK, _understand, settings, check=check, arguments=arguments)
+
+
+def _understand(given: Mapping[str, Any]) -> Told:
+    """The generator's."""
+
+    def table(config: StyleGAN2Config) -> Table:
+        return {
+            "size": config.resolutions[-1],
+            "style_dim": config.w_dim,
+            "n_mlp": config.mapping_layers,
+            "channel_multiplier": ANY,  # the widths are in the tensors
+            "blur_kernel": taps_of(config.filter),
+            "lr_mlp": config.mapping_lr,
+        }
+
+    settings = {"mapping_lr": number(given["lr_mlp"], "lr_mlp")} if "lr_mlp" in given else {}
+    return Told(settings, lambda config: disagreements(given, table(config), "the arguments"))
 
 
 def _check(arguments: Mapping[str, Any], config: StyleGAN2Config) -> Iterator[str]:

@@ -4,6 +4,9 @@ Two things no shape shows: the style's bias lacks the 1, which the code adds, an
 are stored reversed in both axes. Labels are concatenated as in the TensorFlow StyleGAN2.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from lrgan_jax.convert.formats import genforce
@@ -11,11 +14,15 @@ from lrgan_jax.convert.formats.genforce import COMMON_LAYER, LAYER, SHARED, SHAR
 from lrgan_jax.convert.formats.layouts import reversed_oihw, with_two, without_two
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, word
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
 from lrgan_jax.convert.formats.stylegan2.own import own_settings
+from lrgan_jax.generators import StyleGAN2Config
 
 NAME = "genforce StyleGAN2 before Hammer (SeFa)"
 SIGN, USUAL = genforce.SIGN, genforce.USUAL
+# What the constructor takes for what is left out, as far as it fixes the arithmetic and is no shape.
+DEFAULTS = {"architecture": "skip", "label_size": 0, "noise_type": "spatial"}
 
 
 def _filter(kernel: np.ndarray) -> np.ndarray:
@@ -54,4 +61,35 @@ def read(place: Place) -> StyleGAN2Network | None:
     if not genforce.is_old(place.tensors):
         return None
     settings = {"scaled_demodulation": True} | own_settings(place.owner)
-    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings)
+    return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings)
+
+
+def _understand(given: Mapping[str, Any]) -> Told:
+    settings = {"mapping_lr": number(given.get("mapping_lr_mul", 0.01), "mapping_lr_mul")}
+    return Told(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), "the arguments"))
+
+
+def _table(config: StyleGAN2Config) -> Table:
+    """Every argument of the constructor."""
+    cfg = config
+    return {
+        "gan_type": "stylegan2",
+        "resolution": cfg.resolutions[-1],
+        "z_space_dim": cfg.z_dim,
+        "w_space_dim": cfg.w_dim,
+        "label_size": cfg.c_dim,
+        "mapping_layers": cfg.mapping_layers,
+        "mapping_fmaps": cfg.mapping_features if cfg.mapping_layers > 1 else ANY,
+        "mapping_lr_mul": cfg.mapping_lr,
+        "repeat_w": True,
+        "image_channels": cfg.img_channels,
+        "final_tanh": False,
+        "const_input": True,
+        "architecture": word(cfg.architecture.replace("orig", "origin")),
+        "fused_modulate": ANY,
+        "demodulate": True,
+        "use_wscale": True,
+        "noise_type": word("spatial" if cfg.use_noise else "none"),
+        "fmaps_base": ANY,
+        "fmaps_max": ANY,
+    }

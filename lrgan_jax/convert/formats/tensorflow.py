@@ -20,7 +20,7 @@ from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, taps_of
 from lrgan_jax.convert.formats.stylegan2.names import layer_number, numbered_layer
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
 from lrgan_jax.convert.formats.stylegan2.shapes import LONGEST
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
@@ -123,7 +123,9 @@ def read(place: Place) -> StyleGAN2Network:
         "mapping_lr": number(own.get("mapping_lrmul", 0.01), "mapping_lrmul"),
         "mapping_layers": own.get("mapping_layers", 8),
     }
-    return StyleGAN2Network(NAME, variables, RULES, BACK, settings, check=partial(_check, every), arguments=own)
+    return StyleGAN2Network(
+        NAME, variables, RULES, BACK, _understand, settings, check=partial(_check, every), arguments=own
+    )
 
 
 def _arguments(network: Record, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -146,6 +148,11 @@ def _arguments(network: Record, path: str = "") -> Iterator[tuple[str, Mapping[s
 def _check(every: Mapping[str, Mapping[str, Any]], config: StyleGAN2Config) -> Iterator[str]:
     for path, given in every.items():
         yield from disagreements(given, _table(config), path or "static_kwargs")
+
+
+def _understand(given: Mapping[str, Any]) -> Told:
+    """The file has them all already, those left out being the defaults, so they can only agree with it."""
+    return Told({}, partial(_check, {"the arguments": given}))
 
 
 def _table(config: StyleGAN2Config) -> Table:

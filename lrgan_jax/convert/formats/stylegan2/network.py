@@ -8,7 +8,7 @@ learning rate) comes with the format as a setting.
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,12 +23,22 @@ FILTER = ".resample_filter"
 SETTINGS = tuple(field.name for field in dataclasses.fields(StyleGAN2Config))
 
 
+class Told(NamedTuple):
+    """What arguments of a project's constructor say: fields of the configuration that no shape shows, and a check of
+    it against all of them.
+    """
+
+    settings: Mapping[str, Any]
+    check: Callable[[StyleGAN2Config], Iterable[str]]
+
+
 @dataclass(frozen=True)
 class StyleGAN2Network:
     """A network as its file has it.
 
     Attributes:
-      format: its name. rules: rename its tensors to the common language; back: the way back.
+      format: its name. understand: what the user gives as arguments of its project's constructor.
+      rules: rename its tensors to the common language; back: the way back.
       settings: fields of StyleGAN2Config that the file tells. untold: those of which it has no word, although networks
         differ in them.
       silent: layers, by their common names, whose noise is switched off whatever strength they have.
@@ -41,6 +51,7 @@ class StyleGAN2Network:
     tensors: dict[str, np.ndarray]
     rules: tuple[Rule, ...]
     back: tuple[Rule, ...]
+    understand: Callable[[Mapping[str, Any]], Told]
     settings: Mapping[str, Any]
     untold: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
@@ -49,8 +60,12 @@ class StyleGAN2Network:
     attributes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def build(self, given: Mapping[str, Any]) -> tuple[StyleGAN2, list[str]]:
-        """See `protocol.Network`. Given may be fields of the config, `w_avg` and `noise`: see `read_checkpoint`."""
-        refuse_given(given, (*SETTINGS, "w_avg", "noise"), "a StyleGAN2")
+        """See `protocol.Network`. Given may be fields of the config, `w_avg`, `noise` and `arguments`: see
+        `read_checkpoint`.
+        """
+        refuse_given(given, (*SETTINGS, "w_avg", "noise", "arguments"), "a StyleGAN2")
+        if (arguments := given.get("arguments")) is not None:
+            return self._with(arguments).build({name: given[name] for name in given if name != "arguments"})
         told = {name: value for name, value in given.items() if name in SETTINGS}
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)
@@ -72,6 +87,18 @@ class StyleGAN2Network:
             variables["buffers"]["mapping"]["w_avg"] = missing.mean_latent(config, variables)
         assumed = _assumed(config, [name for name in self.untold if name not in told])
         return StyleGAN2(config, variables), [*assumed, *_inputs(config, {*self.settings, *told}), *made]
+
+    def _with(self, arguments: Mapping[str, Any]) -> "StyleGAN2Network":
+        """The same with what its user knows of it. Where the file says otherwise, it is believed, and the check refuses
+        the difference.
+        """
+        told = self.understand(arguments)
+        return dataclasses.replace(
+            self,
+            settings={**told.settings, **self.settings},
+            untold=tuple(name for name in self.untold if name not in told.settings),
+            check=lambda config: (*self.check(config), *told.check(config)),
+        )
 
 
 def _assumed(config: StyleGAN2Config, names: Sequence[str]) -> Iterator[str]:
