@@ -28,7 +28,7 @@ def faded(
     return image if share in (0, 1) else share * new + (1 - share) * image
 
 
-def check_lod(lod: float, blocks: int) -> None:
+def check_lod(lod: float | int, blocks: int) -> None:
     """Refuse a level of detail that `blocks` blocks do not have.
 
     Raises:

@@ -119,10 +119,10 @@ class Network(nn.Module):
         cfg, last = self.config, len(self.config.channels) - 1
         x: Any = ops.pixel_norm(z, cfg.eps)
         x = x if c is None else jnp.concatenate([x, c], axis=-1)
-        rgb: Any = None
         image: Any = None
         for k, resolution in enumerate(cfg.resolutions):
             share = growth.share(cfg.lod, last - k)
+            rgb: Any = None
             if share > 0:
                 x, rgb = Block(cfg, k, name=f"b{resolution}")(x)
             image = growth.faded(image, rgb, share)
@@ -176,7 +176,7 @@ class PGGAN(Shown, StoredWeights):
     def classes(self) -> Classes | None:
         return "synthesis" if self.c_dim else None
 
-    def with_lod(self, lod: float) -> "PGGAN":
+    def with_lod(self, lod: float | int) -> "PGGAN":
         """The same network at another level of detail, see `growth`.
 
         Raises:

@@ -246,10 +246,10 @@ class SynthesisNetwork(nn.Module):
             w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))
         ]
         x: Any = None
-        rgb: Any = None
         image: Any = None
         for k, resolution in enumerate(cfg.resolutions):
             share = growth.share(cfg.lod, last - k)
+            rgb: Any = None
             if share > 0:
                 x, rgb = SynthesisBlock(cfg, k, name=f"b{resolution}")(x, rows, noise)
             image = growth.faded(image, rgb, share)
@@ -334,7 +334,7 @@ class StyleGAN1(Shown, StoredWeights):
     def classes(self) -> Classes | None:
         return "mapping" if self.c_dim else None
 
-    def with_lod(self, lod: float) -> "StyleGAN1":
+    def with_lod(self, lod: float | int) -> "StyleGAN1":
         """The same network at another level of detail, see `growth`.
 
         Raises:

@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, W
 
 
 def truncated(
-    w: Float[Array, "n d"], w_avg: Float[Array, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
+    w: Float[Array, "n d"], w_avg: Float[AnyArray, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
 ) -> W | WS:
     """`w_avg + truncation * (w - w_avg)`; with a cutoff as ws, of which only the first `cutoff` rows are truncated.
 
