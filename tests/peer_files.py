@@ -8,8 +8,10 @@ import re
 import jax
 import numpy as np
 from jax.tree_util import tree_leaves_with_path
+from test_convert_settings import altered
 from tolerances import PARITY_F64, worst
 
+from lrgan_jax.convert import CheckpointError
 from lrgan_jax.convert.formats import find_network
 from lrgan_jax.convert.formats.rules import rename
 from lrgan_jax.foreign import containers
@@ -45,10 +47,9 @@ def check_float64(gen, z, c, stored) -> set[str]:
         label = (
             [] if gen.classes != "synthesis" else [np.asarray(c[np.all(z == np.float32(stored[name]), 1)][0], float)]
         )
-        turned = jax.jit(jax.vmap(lambda v, f: jax.jvp(f, (at,), (v,)), in_axes=(0, None)), static_argnums=())
-        f = image_function(gen)
-        bound = jax.tree_util.Partial(lambda f, *rest: f(rest[-1], *rest[:-1]), f, *label)
-        image, J = turned(np.broadcast_to(np.eye(gen.w_dim)[:, None], (gen.w_dim, *at.shape)), bound)
+        columns = jax.vmap(lambda f, label, v: jax.jvp(lambda w: f(w, *label), (at,), (v,)), in_axes=(None, None, 0))
+        moves = np.broadcast_to(np.eye(gen.w_dim)[:, None], (gen.w_dim, *at.shape))
+        image, J = jax.jit(columns)(image_function(gen), label, moves)
     image, J = np.asarray(image)[0].transpose(2, 0, 1), np.asarray(J).transpose(3, 1, 2, 0)
     top, left, height, width = stored["jac_window"]
     part = np.s_[:, top : top + height, left : left + width]
@@ -69,3 +70,21 @@ def built(tensors, arguments=None, **given):
     """The generator in a tree of tensors, and the remarks."""
     network, _ = find_network(tensors)
     return network.build(given if arguments is None else {"arguments": arguments, **given})
+
+
+def check_arguments(tensors, arguments, harmless, honoured, said=()) -> None:
+    """Each of a constructor's arguments set to other values: refused by name, or in these words; or harmless, and then
+    the very same network; or honoured, and then another one in some case. Unknown ones are refused.
+    """
+    base = built(tensors, arguments)[0]
+    tried = [(name, value) for name in arguments for value in (*altered(arguments[name]), True)]
+    differs = set()
+    for name, value in [*tried, ("frobnicate", 1)]:
+        try:
+            other = built(tensors, {**arguments, name: value})[0]
+        except CheckpointError as error:
+            assert name not in harmless and any(part in str(error) for part in (name, *said)), error
+        else:
+            assert name in (*harmless, *honoured) or repr(value) == repr(arguments[name]), (name, value)
+            differs |= {name} if other != base else set()
+    assert differs == honoured & arguments.keys()

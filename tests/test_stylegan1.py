@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from peer_files import built, check_float64, opened, pictures, theirs
+from peer_files import built, check_arguments, check_float64, opened, pictures, theirs
 from tolerances import PARITY, PARITY_W, worst
 
+from lrgan_jax.convert import CheckpointError
 from lrgan_jax.convert.formats import hammer_stylegan1, rosinality_stylegan1, sefa_stylegan1
+from lrgan_jax.convert.formats.stylegan2 import missing
 from lrgan_jax.generators import WS, StyleGAN1, StyleGAN1Config, W, image_function, stylegan1, to_ws
 from lrgan_jax.generators.windows import Window
 
@@ -219,19 +221,120 @@ def test_files_come_back_exactly(name):
     tensors = theirs(gen, BACK[project])
     lacking = {"w_avg": gen.variables["buffers"]["mapping"]["w_avg"]} if project == "rosinality" else {}
     back, remarks = built(tensors, told, **lacking)
-    assert back.config == config
     if project == "rosinality":
+        assert "no noise pictures" in remarks[-1]
         back.variables["buffers"]["synthesis"] = gen.variables["buffers"]["synthesis"]
-        assert ["no noise pictures" in remark for remark in remarks] == [False, True][: len(remarks)] or "alpha" in told
-    assert back == gen
+    assert back.config == config and back == gen
     if project == "Hammer":
         tree = {"models": {"generator": tensors}, "model_kwargs_init": {"generator": {**HAMMER, **sizes(gen), **told}}}
         assert built(tree) == (gen, [])
 
 
-HAMMER = {"model_type": "StyleGANGenerator", "fused_scale": "auto", "noise_type": "spatial", "filter_kernel": (1, 2, 1)}
+HAMMER = {"model_type": "StyleGANGenerator", "fused_scale": "auto", "noise_type": "spatial"}
 
 
 def sizes(gen):
     cfg = gen.config
     return {"z_dim": cfg.z_dim, "w_dim": cfg.w_dim, "label_dim": cfg.c_dim, "mapping_layers": 2, "mapping_fmaps": 6}
+
+
+@pytest.mark.parametrize(("told", "sides"), [({"fused_scale": True}, (8, 16)), ({"fused_scale_res": 16}, (16,))])
+def test_fused_layers_hold_reversed_kernels(told, sides):
+    """As no shape shows; without a word the project's own default is assumed, and said."""
+    gen = random_network(BASE)
+    tensors = theirs(gen, hammer_stylegan1.BACK)
+    for side in sides:
+        layer = f"synthesis.layer{2 * side.bit_length() - 6}.weight"
+        tensors[layer] = tensors[layer][:, :, ::-1, ::-1]
+    back, remarks = built(tensors, told)
+    assert back == gen and "mapping_lr_mul 0.01, use_wscale True, final_tanh False" in remarks[0]
+    other, remarks = built(tensors)
+    assert other != gen and "fused_scale auto" in remarks[0]
+
+
+ARGUMENTS = {  # everything that a constructor takes, for BASE
+    "Hammer": {
+        **HAMMER,
+        **sizes(random_network(BASE)),
+        **{"repeat_w": True, "normalize_z": True, "mapping_use_wscale": True, "mapping_wscale_gain": ROOT_2},
+        **{"mapping_lr_mul": 0.01, "embedding_dim": 512, "resolution": 16, "init_res": 4, "image_channels": 3},
+        **{"final_tanh": False, "fused_scale_res": 16, "use_wscale": True, "wscale_gain": ROOT_2, "lr_mul": 1.0},
+        **{"fmaps_base": 64, "fmaps_max": 5, "eps": 1e-8},
+    },
+    "SeFa": {
+        **{"resolution": 16, "z_space_dim": 5, "w_space_dim": 4, "label_size": 0, "mapping_layers": 2},
+        **{"mapping_fmaps": 6, "mapping_lr_mul": 0.01, "repeat_w": True, "image_channels": 3, "final_tanh": False},
+        **{"const_input": True, "fused_scale": False, "use_wscale": True, "fmaps_base": 64, "fmaps_max": 5},
+    },
+    "rosinality": {"step": 2, "size": 16, "code_dim": 4, "n_mlp": 2, "alpha": 1, "fused": False, "widths": "halved"},
+}
+HARMLESS = {"fmaps_base", "fmaps_max", "embedding_dim", "widths"}
+HONOURED = {
+    *("normalize_z", "mapping_use_wscale", "mapping_wscale_gain", "mapping_lr_mul", "final_tanh", "fused_scale"),
+    *("fused_scale_res", "use_wscale", "wscale_gain", "lr_mul", "eps", "alpha"),
+}
+
+
+@pytest.mark.parametrize("project", ARGUMENTS)
+def test_no_argument_is_ignored(project, monkeypatch):
+    monkeypatch.setattr(missing, "mean_latent", lambda config, *_: np.zeros(config.w_dim, np.float32))
+    gen = random_network(ROSINALITY if project == "rosinality" else BASE)
+    check_arguments(
+        theirs(gen, BACK[project]), ARGUMENTS[project], HARMLESS, HONOURED, ("the mapping network takes", "size is")
+    )
+
+
+def test_the_file_is_not_contradicted():
+    """Neither by the user, nor by its own tensors, nor by what it leaves out."""
+    gen = random_network(LABELLED)
+    tensors, told = theirs(gen, hammer_stylegan1.BACK), {**HAMMER, **sizes(gen)}
+    tree = {"models": {"generator": tensors}, "model_kwargs_init": {"generator": told}}
+    with pytest.raises(CheckpointError, match="model_kwargs_init: fused_scale is 'auto', where .* True"):
+        built(tree, {"fused_scale": True})
+    del told["label_dim"]
+    with pytest.raises(CheckpointError, match="model_kwargs_init: label_dim is 0, where this network has 3"):
+        built(tree)
+    assert built(tensors, {"filter_kernel": [2, 4, 2]})[0] == gen  # whatever its sum is
+    with pytest.raises(CheckpointError, match="arguments: filter_kernel is"):
+        built(tensors, {"filter_kernel": [1, 3, 3, 1]})
+    with pytest.raises(CheckpointError, match="arguments should be a table"):
+        built(tensors, [1])
+    with pytest.raises(CheckpointError, match="a StyleGAN has no conv_clamp"):
+        built(tensors, conv_clamp=1.0)
+
+
+def test_what_rosinality_has_to_be_told():
+    """How many blocks were trained; those above are left out, whatever is in them."""
+    gen = random_network(ROSINALITY)
+    tensors = theirs(gen, rosinality_stylegan1.BACK)
+    with pytest.raises(CheckpointError, match="blocks up to 16 pixels.*: give its step"):
+        built(tensors)
+    for step in (3, -1, 1.5, "2"):
+        with pytest.raises(CheckpointError, match="step is .*, where the blocks are 0 to 2"):
+            built(tensors, {"step": step})
+    tensors["generator.to_rgb.2.conv.bias"] = np.full(3, np.nan, np.float32)
+    small, remarks = built({"g_running": tensors, "generator": tensors}, {"step": 1}, noise="zeros", w_avg=np.zeros(4))
+    assert small.size == (8, 8) and small.num_ws == 2 and "they are zeros" in remarks[1]
+    assert not np.any(small.variables["buffers"]["synthesis"]["b8"]["noise0"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("mapping.dense1.bias", None, "mapping.dense1.bias: nothing in the checkpoint fills it"),
+        ("synthesis.layer2.noise_strength", np.zeros(4), r"shape \(4,\) does not fit"),
+        ("synthesis.layer3.weight", np.zeros((4, 4, 3, 1)), r"layer3.weight: shape \(4, 4, 3, 1\), the model wants"),
+        ("synthesis.layer2.filter", np.ones((1, 1, 5, 5)), "the blur is one of 3x3"),
+        ("synthesis.lod", np.asarray(3.5), "lod is a level of detail, 0 .* to 2 for this model, got 3.5"),
+        ("synthesis.lod", np.asarray(np.nan), "synthesis.lod: holds NaN"),
+        ("mapping.embedding", None, "the mapping network takes 7 inputs"),
+        ("synthesis.layer9.bias", np.zeros(3), "blocks of sizes"),
+        ("frobnicate", np.zeros(3), "frobnicate: matched by 0 rules"),
+    ],
+)
+def test_other_tensors_are_refused_by_name(name, value, says):
+    tensors = theirs(random_network(LABELLED), hammer_stylegan1.BACK)
+    tensors |= {name: np.asarray(value, np.float32)} if value is not None else {}
+    tensors = {key: array for key, array in tensors.items() if key != name or value is not None}
+    with pytest.raises(CheckpointError, match=says):
+        built(tensors, {"z_dim": 5})

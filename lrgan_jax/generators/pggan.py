@@ -115,7 +115,7 @@ class Network(nn.Module):
     config: PGGANConfig
 
     @nn.compact
-    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None = None) -> Float[Array, "n h w c"]:
+    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n k"] | None = None) -> Float[Array, "n h w c"]:
         cfg, last = self.config, len(self.config.channels) - 1
         x: Any = ops.pixel_norm(z, cfg.eps)
         x = x if c is None else jnp.concatenate([x, c], axis=-1)
@@ -138,7 +138,7 @@ def init(key: Array, config: PGGANConfig) -> dict[str, Any]:
 
 @partial(jax.jit, static_argnames="config")
 def synthesize(
-    config: PGGANConfig, variables, z: Float[Array, "n z"], c: Float[Array, "n c"] | None = None
+    config: PGGANConfig, variables, z: Float[Array, "n z"], c: Float[Array, "n k"] | None = None
 ) -> Float[Array, "n h w c"]:
     """z -> images about [-1, 1]. A pure function of `variables`."""
     network: Any = Network(config)  # Linen's type of `apply` has room for mutated variables, which are never asked for

@@ -152,7 +152,9 @@ def _infer(
             raise origin.unseen(name)
     c_dim = told.get("label_dim", told.get("label_size", 0))
     if type(c_dim) is not int or not 0 <= c_dim < sizes["inputs"]:
-        raise CheckpointError(f"a label of {c_dim!r:.40} numbers, where label and z together have {sizes['inputs']}")
+        raise CheckpointError(
+            f"label_dim (label_size) is {c_dim!r:.40}, where label and z together have {sizes['inputs']}"
+        )
     gain, equalized = told.number("wscale_gain", float(np.sqrt(2))), told.flag("use_wscale", True)
     return PGGANConfig(
         channels=tuple(sizes[f"b{r}"] for r in sides),
