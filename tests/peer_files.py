@@ -4,6 +4,7 @@ networks under their names.
 
 import json
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,7 +21,7 @@ from lrgan_jax.generators import image_function
 JACOBIAN = 1e-4  # relative, as the fixtures' own check of theirs against differences
 
 
-def opened(path, **given):
+def opened(path, **given) -> Any:
     """The generator in a file, by the arguments beside it; the arrays beside it; and those of float64."""
     network, _ = find_network(containers.read(path))
     arguments = json.loads(path.with_suffix(".json").read_text())["config"]

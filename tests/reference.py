@@ -9,6 +9,8 @@ them; `random_variables` makes such a dict in which nothing has a harmless value
 affine bias exactly 1).
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -35,7 +37,7 @@ def in_float64(variables):
     return jax.tree.map(lambda a: np.asarray(a, np.float64), variables)
 
 
-def correlate(x, kernel):
+def correlate(x, kernel) -> Any:
     """out[p] = sum_i x[p + i - k // 2] kernel[i], zeros outside."""
     (height, width, _), k = x.shape, len(kernel)
     x = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))

@@ -20,12 +20,15 @@ def share(lod: float, level: int) -> float:
     return min(max(level + 1 - lod, 0.0), 1.0)
 
 
-def faded(
-    below: Float[Array, "n h w c"] | None, new: Float[Array, "n g v c"] | None, share: float
-) -> Float[Array, "n g v c"]:
-    """The picture of a block: its own, `new`, over the enlarged one of the blocks below it."""
-    image: Any = new if share == 1 else ops.nearest(below)
-    return image if share in (0, 1) else share * new + (1 - share) * image
+def faded(below: Any, new: Any, share: float) -> Float[Array, "n h w c"]:
+    """The picture of a block: its own, `new` [N, H, W, C], faded in over the one of the blocks below, half its size.
+
+    Either may be None where its share is nothing.
+    """
+    if share == 1:
+        return new
+    enlarged = ops.nearest(below)
+    return enlarged if share == 0 else share * new + (1 - share) * enlarged
 
 
 def check_lod(lod: float | int, blocks: int) -> None:

@@ -112,7 +112,8 @@ def read(place: Place) -> StyleGAN2Network:
     """The network there, its variables by their full names, with the settings from its arguments."""
     if any(re.fullmatch(r"(synthesis/)?ToRGB_lod\d+/.*", name) for name in place.tensors):
         raise CheckpointError(
-            "a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F"
+            "a progressive StyleGAN (ToRGB_lod...), one of StyleGAN2's configs A to D or StyleGAN (1): of NVIDIA's "
+            "TensorFlow files only configs E and F are read; genforce's converters make a .pth of it, which is"
         )
     every = dict(_arguments(place.owner))
     own = every[""]
