@@ -190,7 +190,7 @@ def stylegan1_mapping(config, variables, z, c=None):
         layer = layers[f"fc{i}"]
         kernel = equalized(layer["kernel"], config.mapping_gain, config.mapping_lr)
         x = leaky_relu(x @ kernel + layer["bias"] * config.mapping_lr, 1.0)
-    return x
+    return x if config.repeat_w else x.reshape(len(x), config.num_ws, config.w_dim)
 
 
 def stylegan1(config, variables, ws, noise="const"):

@@ -12,6 +12,8 @@ import reference
 from peer_files import built, check_arguments, check_float64, opened, pictures, theirs
 from tolerances import PARITY, PARITY_W, worst
 
+import lrgan_jax as lr
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.convert import CheckpointError
 from lrgan_jax.convert.formats import hammer_stylegan1, rosinality_stylegan1, sefa_stylegan1
 from lrgan_jax.convert.formats.stylegan2 import missing
@@ -93,7 +95,9 @@ def test_outputs_are_those_of_rosinality(shared):
 CONFIGS = {
     "rosinality's": ROSINALITY,
     "fading": dataclasses.replace(BASE, lod=1.25),
-    "labels, tanh": dataclasses.replace(LABELLED, final_tanh=True, conv_lr=0.5, norm_eps=1e-3, latent_eps=1e-2),
+    "labels, tanh, a w for each layer": dataclasses.replace(
+        LABELLED, repeat_w=False, final_tanh=True, conv_lr=0.5, norm_eps=1e-3, latent_eps=1e-2
+    ),
     "not equalised": dataclasses.replace(BASE, **UNSCALED, latent_eps=None, filter=(0.5, 0.25, 0.375), lod=1.0),
 }
 
@@ -104,7 +108,9 @@ def test_images_match_the_reference(name):
     z = np.random.default_rng(0).standard_normal((2, gen.z_dim))
     c = np.eye(3)[[2, 0]] if gen.c_dim else None
     w = reference.stylegan1_mapping(gen.config, gen.variables, z, c)
-    ws = np.repeat(w[:, None], gen.num_ws, 1) + np.random.default_rng(1).standard_normal((gen.num_ws, gen.w_dim))
+    ws = (np.repeat(w[:, None], gen.num_ws, 1) if gen.config.repeat_w else w) + np.random.default_rng(
+        1
+    ).standard_normal((gen.num_ws, gen.w_dim))
     with jax.enable_x64(True):
         wide = StyleGAN1(gen.config, reference.in_float64(gen.variables))
         assert worst(wide.mapping(z, c), w) < 1e-12
@@ -123,6 +129,20 @@ def test_levels_of_detail(small_stylegan1):
 
 
 # ---- As a generator.
+
+
+def test_a_mapping_to_a_w_for_each_layer():
+    """Truncated row by row about its own mean; searches and edits of ws go on as ever, but for the local basis."""
+    gen = random_network(dataclasses.replace(BASE, repeat_w=False))
+    z, mean = lr.sample_z(gen, jax.random.key(0), 2), gen.variables["buffers"]["mapping"]["w_avg"]
+    ws, halved = gen.mapping(z), gen.mapping(z, truncation=0.5, cutoff=2)
+    assert isinstance(ws, WS) and ws.shape == (2, 6, 4) and isinstance(gen.mapping(z, truncation=0.5), WS)
+    np.testing.assert_array_equal(halved[:, 2:], ws[:, 2:])
+    np.testing.assert_allclose(halved[:, :2], (np.asarray(ws) + mean)[:, :2] / 2, rtol=0, atol=1e-6)
+    found = lr.find_directions(gen, ws, np.eye(16, dtype=np.float32), num=1)
+    assert lr.edit(ws, found, 1.0).shape == (2, 6, 4)
+    with pytest.raises(InputError, match="a w for each layer"):
+        lr.global_directions(gen, method="local_basis", z=z)
 
 
 def test_rows_that_do_not_move_are_held(small_stylegan1):
@@ -208,6 +228,7 @@ CASES = {  # project and network, and what its constructor has to be told
         {"use_wscale": False, "final_tanh": True, "label_size": 3, "z_space_dim": 5},
     ),
     "SeFa, no noise": ("SeFa", dataclasses.replace(BASE, use_noise=False), {}),
+    "SeFa, a w for each layer": ("SeFa", dataclasses.replace(BASE, repeat_w=False), {"repeat_w": False}),
     "rosinality": ("rosinality", ROSINALITY, {"step": 2, "code_dim": 4, "n_mlp": 2}),
     "rosinality, fading": ("rosinality", dataclasses.replace(ROSINALITY, lod=0.75), {"size": 16, "alpha": 0.25}),
 }
@@ -301,6 +322,24 @@ def test_the_file_is_not_contradicted():
         built(tensors, [1])
     with pytest.raises(CheckpointError, match="a StyleGAN has no conv_clamp"):
         built(tensors, conv_clamp=1.0)
+
+
+def test_rosinalitys_fused_layers_are_known_by_their_names():
+    """Stored [I, O] and averaged over the four shifts; here the last block's, as from 128 pixels on in real files."""
+    gen = random_network(ROSINALITY)
+    tensors = theirs(gen, rosinality_stylegan1.BACK)
+    block = "generator.progression.2.conv1"
+    plain = tensors.pop(f"{block}.1.conv.weight_orig")
+    tensors[f"{block}.0.weight"] = 4 * plain[:, :, ::-1, ::-1].swapaxes(0, 1)
+    tensors[f"{block}.0.bias"] = tensors.pop(f"{block}.1.conv.bias")
+    tensors[f"{block}.1.weight"] = np.broadcast_to(np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16, (3, 1, 3, 3))
+    mean = gen.variables["buffers"]["mapping"]["w_avg"]
+    back, _ = built(tensors, {"step": 2, "fused_from": 16}, w_avg=mean)
+    assert back.variables["params"]["synthesis"]["b16"]["conv0"]["kernel"].shape == (3, 3, 4, 3)
+    back.variables["buffers"]["synthesis"] = gen.variables["buffers"]["synthesis"]
+    assert back == gen
+    with pytest.raises(CheckpointError, match="arguments: fused_from is 128, where this network has 16"):
+        built(tensors, {"step": 2, "fused_from": 128}, w_avg=mean)
 
 
 def test_what_rosinality_has_to_be_told():

@@ -14,6 +14,7 @@ Source: Karras et al. 2019, arXiv:1812.04948.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,6 +49,7 @@ class StyleGAN1Config:
 
     Attributes:
       channels: width of each block, from 4x4 upwards; its length fixes the resolution, 4 * 2^(len - 1).
+      repeat_w: the mapping network makes one w for all layers; else one for each, and `mapping` gives ws.
       mapping_features: width of the hidden mapping layers. embed_features: of the label embedding, put after z.
       latent_eps: inside the root that normalises z and embedding together; None: they are not normalised.
       mapping_gain, conv_gain, style_gain, rgb_gain, noise_gain: of equalised weights, which are used as
@@ -66,6 +68,7 @@ class StyleGAN1Config:
     w_dim: int = 512
     c_dim: int = 0
     img_channels: int = 3
+    repeat_w: bool = True
     mapping_layers: int = 8
     mapping_features: int = 512
     embed_features: int = 0
@@ -93,6 +96,11 @@ class StyleGAN1Config:
     @property
     def num_ws(self) -> int:
         return len(self.channels) * (1 if self.paired else 2)
+
+    @property
+    def mapped(self) -> tuple[int, ...]:
+        """What the mapping network makes of one z: [w_dim], or [num_ws, w_dim]."""
+        return (self.w_dim,) if self.repeat_w else (self.num_ws, self.w_dim)
 
     def row(self, block: int, layer: int) -> int:
         """The row of ws that styles conv{layer} of the block."""
@@ -123,9 +131,9 @@ class MappingNetwork(nn.Module):
     config: StyleGAN1Config
 
     @nn.compact
-    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
+    def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n *rows d"]:
         cfg = self.config
-        self.variable("buffers", "w_avg", jnp.zeros, (cfg.w_dim,), jnp.float32)  # read by truncation
+        self.variable("buffers", "w_avg", jnp.zeros, cfg.mapped, jnp.float32)  # read by truncation
         x = z
         if c is not None:
             shape = cfg.c_dim, cfg.embed_features
@@ -134,9 +142,9 @@ class MappingNetwork(nn.Module):
         if cfg.latent_eps is not None:
             x = ops.pixel_norm(x, cfg.latent_eps)
         for i in range(cfg.mapping_layers):
-            features = cfg.mapping_features if i < cfg.mapping_layers - 1 else cfg.w_dim
+            features = cfg.mapping_features if i < cfg.mapping_layers - 1 else math.prod(cfg.mapped)
             x = ops.leaky_relu(Dense(features, cfg.mapping_gain, cfg.mapping_lr, name=f"fc{i}")(x), 1.0)
-        return x
+        return x.reshape(len(x), *cfg.mapped)
 
 
 class SynthesisLayer(nn.Module):
@@ -267,7 +275,7 @@ class Network(nn.Module):
 
     def __call__(self, z, c=None):
         w = self.mapping(z, c)
-        return self.synthesis(jnp.repeat(w[:, None], self.config.num_ws, axis=1))
+        return self.synthesis(jnp.repeat(w[:, None], self.config.num_ws, axis=1) if self.config.repeat_w else w)
 
 
 def init(key: Array, config: StyleGAN1Config) -> dict[str, Any]:
@@ -278,8 +286,8 @@ def init(key: Array, config: StyleGAN1Config) -> dict[str, Any]:
 
 
 @partial(jax.jit, static_argnames="config")
-def map_latents(config: StyleGAN1Config, variables, z, c) -> Float[Array, "n d"]:
-    """z -> w, no truncation. A pure function of `variables`."""
+def map_latents(config: StyleGAN1Config, variables, z, c) -> Float[Array, "n *rows d"]:
+    """z -> w, or ws of a network that makes one for each layer, no truncation. A pure function of `variables`."""
     network: Any = Network(config)  # Linen's type of `apply` has room for mutated variables, which are never asked for
     return network.apply(variables, z, c, method=lambda net, z, c: net.mapping(z, c))
 
@@ -350,7 +358,8 @@ class StyleGAN1(Shown, StoredWeights):
         truncation: float | Array = 1.0,
         cutoff: int | None = None,
     ) -> W | WS:
-        """z [N, z_dim] -> w [N, w_dim], pulled towards the mean latent, see `truncated`; with a cutoff, ws.
+        """z [N, z_dim] -> w [N, w_dim], pulled towards the mean latent, see `truncated`; with a cutoff, or if the
+        network makes a w for each layer, ws.
 
         Args:
           c: one-hot labels [N, c_dim] of a conditional model.

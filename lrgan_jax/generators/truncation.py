@@ -9,9 +9,15 @@ from lrgan_jax.generators.latents import WS, W
 
 
 def truncated(
-    w: Float[Array, "n d"], w_avg: Float[AnyArray, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
+    w: Float[Array, "n *rows d"],
+    w_avg: Float[AnyArray, "*rows d"],
+    truncation: float | Array,
+    cutoff: int | None,
+    num_ws: int,
 ) -> W | WS:
     """`w_avg + truncation * (w - w_avg)`; with a cutoff as ws, of which only the first `cutoff` rows are truncated.
+
+    Both may have a row for each layer, [num_ws, d].
 
     Raises:
       InputError: on a cutoff outside 0..num_ws.
@@ -19,8 +25,9 @@ def truncated(
     """
     pulled = w + jnp.asarray(1 - truncation, w.dtype) * (w_avg - w)  # in this order truncation 1 leaves w exactly alone
     if cutoff is None:
-        return W(pulled)
+        return W(pulled) if w.ndim == 2 else WS(pulled)
     if not 0 <= cutoff <= num_ws:
         raise InputError(f"cutoff counts layers, 0 to {num_ws} for this model, got {cutoff}")
     layer = jnp.arange(num_ws)[:, None]
-    return WS(jnp.where(layer < cutoff, pulled[:, None], w[:, None]))
+    pulled, w = (a[:, None] if a.ndim == 2 else a for a in (pulled, w))
+    return WS(jnp.where(layer < cutoff, pulled, w))

@@ -1,5 +1,7 @@
 """genforce's StyleGAN (1) as Hammer saves and ReSeFa loads it, `.pth`; see `hammer.py`."""
 
+import numpy as np
+
 from lrgan_jax.convert.formats import genforce
 from lrgan_jax.convert.formats.hammer import ARGUMENTS, arguments_in
 from lrgan_jax.convert.formats.layouts import without_two
@@ -32,7 +34,7 @@ RULES = (
 BACK = (
     *SHARED_BACK,
     *noise_rules_back("noise", "noise_strength", lambda a: a[None, :, None, None]),
-    Rule(r"buffers/mapping/w_avg", "w_avg", "as it is"),
+    Rule(r"buffers/mapping/w_avg", "w_avg", "all rows one after the other", np.ravel),
     Rule(r"params/mapping/label_weight", "mapping.embedding", "as it is"),
     blur_rule_back("filter"),
 )

@@ -39,7 +39,7 @@ RULES = (
 BACK = (
     *SHARED_BACK,
     *noise_rules_back("apply_noise.noise", "apply_noise.weight", lambda a: a),
-    Rule(r"buffers/mapping/w_avg", "truncation.w_avg", "as it is"),
+    Rule(r"buffers/mapping/w_avg", "truncation.w_avg", "all rows one after the other", np.ravel),
     Rule(r"params/mapping/label_weight", "mapping.label_weight", "as it is"),
     blur_rule_back("blur.kernel"),
 )

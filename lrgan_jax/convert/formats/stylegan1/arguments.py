@@ -55,7 +55,7 @@ def table(told: Told, config: StyleGAN1Config) -> Table:
         "model_type": "StyleGANGenerator",
         "z_dim": cfg.z_dim,
         "w_dim": cfg.w_dim,
-        "repeat_w": True,
+        "repeat_w": cfg.repeat_w,
         "normalize_z": cfg.latent_eps is not None,
         "mapping_layers": cfg.mapping_layers,
         "mapping_fmaps": cfg.mapping_features if cfg.mapping_layers > 1 else ANY,

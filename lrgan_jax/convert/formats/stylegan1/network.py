@@ -4,6 +4,7 @@ Its tensors are renamed to ours; the hyper-parameters are then read off the shap
 such as which layers are fused, comes with the arguments of its project's constructor.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from lrgan_jax.convert.formats.growing import level_of_detail
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename, unusable
 from lrgan_jax.convert.formats.settings import Table
+from lrgan_jax.convert.formats.sizes import Shape
 from lrgan_jax.convert.formats.stylegan1.shapes import infer
 from lrgan_jax.convert.formats.stylegan2 import missing
 from lrgan_jax.convert.formats.told import GIVEN, Told, arguments_of
@@ -66,13 +68,17 @@ class StyleGAN1Network:
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)
         tensors = rename(self.tensors, self.rules, problems, names=origin.names)
-        _take_mean(tensors, given.get("w_avg"), origin, problems)
+        if (mean := given.get("w_avg")) is not None:
+            tensors[MEAN], origin.names[MEAN] = mean, "the mean latent given"
+            problems += [f"the mean latent given {problem}" for problem in [unusable(mean)] if problem]
         with after(problems):
             fields = infer(tensors, origin, project.z_dim(told))
             lod = level_of_detail(tensors.pop("lod", None), len(fields["channels"]), problems)
             config = StyleGAN1Config(**{"lod": lod, **fields, **project.fields(told)})
         shapes = wanted(init, config)
         weights = {name: a for name, a in tensors.items() if not name.startswith("filter/")}  # which is in the config
+        if MEAN in weights:
+            weights[MEAN] = _shaped(weights[MEAN], shapes[MEAN], origin, problems)
         made = list(_completed(weights, shapes, given.get("noise", "random")))
         fill(weights, shapes, problems, origin)
         refuse([*problems, *told.disagreements(project.table(told, config))])
@@ -86,18 +92,14 @@ class StyleGAN1Network:
         return StyleGAN1(config, variables), [*told.assumed(project.defaults), *made]
 
 
-def _take_mean(tensors: dict[str, np.ndarray], given: Any, origin: Origin, problems: list[str]) -> None:
-    """The mean latent, in one row; the one given, if there is one."""
-    if given is not None:
-        tensors[MEAN], origin.names[MEAN] = given, "the mean latent given"
-        problems += [f"the mean latent given {problem}" for problem in [unusable(given)] if problem]
-    if (mean := tensors.get(MEAN)) is not None:
-        tensors[MEAN] = missing.one_row(mean, origin.names[MEAN], problems)
+def _shaped(mean: np.ndarray, wanted: Shape, origin: Origin, problems: list[str]) -> np.ndarray:
+    """The mean latent: a row for each layer, which files have one after the other; or the only one."""
+    if len(wanted) == 2 and mean.size == math.prod(wanted):
+        return mean.reshape(wanted)
+    return missing.one_row(mean, origin.names[MEAN], problems)
 
 
-def _completed(
-    weights: dict[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], noise: missing.Pictures
-) -> Iterator[str]:
+def _completed(weights: dict[str, np.ndarray], shapes: Mapping[str, Shape], noise: missing.Pictures) -> Iterator[str]:
     """Put in what files may lack, the mean latent (zeros for now) and all noise pictures; and say so."""
     if MEAN not in weights:
         weights[MEAN] = np.zeros(shapes[MEAN], np.float32)

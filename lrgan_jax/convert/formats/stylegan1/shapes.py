@@ -36,12 +36,14 @@ def infer(tensors: Mapping[str, np.ndarray], origin: Origin, z_dim: int | None) 
     embed = size("embed", "params/mapping/label_weight") if labelled else 0
     w_dim = size("w", "params/synthesis/b4/conv1/affine/kernel")
     inputs = size("inputs", "params/mapping/fc0/kernel")
+    outputs = size("outputs", f"params/mapping/fc{layers - 1}/kernel")
     return dict(
         channels=tuple(size(f"b{r}", f"params/synthesis/b{r}/conv1/kernel") for r in sides),
         z_dim=_z_dim(inputs, embed, w_dim, z_dim, origin.name("params/mapping/fc0/kernel")),
         w_dim=w_dim,
         c_dim=size("c", "params/mapping/label_weight") if labelled else 0,
         img_channels=size("image", f"params/synthesis/b{sides[-1]}/torgb/kernel"),
+        repeat_w=outputs != 2 * len(sides) * w_dim,  # else it makes a w for each layer
         mapping_layers=layers,
         mapping_features=size("hidden", "params/mapping/fc0/kernel") if layers > 1 else w_dim,
         embed_features=embed,
@@ -53,13 +55,11 @@ def infer(tensors: Mapping[str, np.ndarray], origin: Origin, z_dim: int | None) 
 def _sides(name: str, layers: int) -> tuple[str, ...]:
     """The sizes that the sides of a tensor show: "inputs" is z and embedding together, "b8" the width of a block."""
     match name.split("/"):
-        case ["buffers", "mapping", "w_avg"]:
-            return ("w",)
         case ["params", "mapping", "label_weight"]:
             return "c", "embed"
         case ["params", "mapping", layer, kind]:
             index = int(layer.removeprefix("fc"))
-            outputs = "w" if index == layers - 1 else "hidden"
+            outputs = "outputs" if index == layers - 1 else "hidden"
             return ("hidden" if index else "inputs", outputs) if kind == "kernel" else (outputs,)
         case ["params", "synthesis", block, "const"]:
             return "", "", block
