@@ -22,7 +22,7 @@ from lrgan_jax.convert.formats.stylegan2.names import block_number
 from lrgan_jax.convert.formats.told import Told, arguments_of
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN1, StyleGAN1Config
-from lrgan_jax.generators.stylegan1 import ROOT_2
+from lrgan_jax.generators.stylegan1_network import ROOT_2
 
 NAME = "rosinality/style-based-gan-pytorch"
 SIGN = "generator.progression.0.conv1.input"

@@ -7,7 +7,7 @@ from lrgan_jax.convert.formats.settings import ANY, Table, one_of, taps_of, word
 from lrgan_jax.convert.formats.told import Told
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN1Config
-from lrgan_jax.generators.stylegan1 import ROOT_2
+from lrgan_jax.generators.stylegan1_network import ROOT_2
 
 DEFAULTS = {  # of what no tensor shows and images depend on
     "fused_scale": "auto",
