@@ -14,8 +14,9 @@ from tolerances import PARITY, worst
 
 import lrgan_jax as lr
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.convert import CheckpointError
+from lrgan_jax.convert import CheckpointError, read_checkpoint
 from lrgan_jax.convert.formats import genforce_pggan
+from lrgan_jax.convert.write import hammer
 from lrgan_jax.generators import PGGAN, PGGANConfig, Z, image_function, pggan, sample_z, to_ws
 from lrgan_jax.targets import pair_grams, targets
 
@@ -157,6 +158,17 @@ def test_files_come_back_exactly(config, told):
     assert back.config == config and back == gen and len(remarks) == 1
     tree = {"models": {"generator": tensors}, "model_kwargs_init": {"generator": {"label_dim": config.c_dim, **told}}}
     assert built(tree) == (gen, [])
+
+
+def test_back_to_hammer(tmp_path, convert_command):
+    """By the command: what is written is read as the same network."""
+    gen = random_network(dataclasses.replace(LABELLED, channels=(4, 4, 2), lod=1.0, eps=1e-3))
+    lr.save(tmp_path / "model", gen)
+    code, told = convert_command("--to", "hammer", tmp_path / "model", tmp_path / "model.pth")
+    assert code == 0 and "with the arguments of its constructor" in told
+    assert read_checkpoint(tmp_path / "model.pth") == gen
+    with pytest.raises(CheckpointError, match="another gain of colours"):
+        hammer.written(random_network(dataclasses.replace(gen.config, rgb_gain=0.5)))
 
 
 @pytest.mark.parametrize("channels", [(5, 4, 3), (4, 4, 4)], ids=["shown by shapes", "told"])

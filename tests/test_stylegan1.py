@@ -17,6 +17,8 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.convert import CheckpointError
 from lrgan_jax.convert.formats import hammer_stylegan1, rosinality_stylegan1, sefa_stylegan1
 from lrgan_jax.convert.formats.stylegan2 import missing
+from lrgan_jax.convert.write import hammer
+from lrgan_jax.foreign import containers
 from lrgan_jax.generators import WS, StyleGAN1, StyleGAN1Config, W, image_function, stylegan1, to_ws
 from lrgan_jax.generators.windows import Window
 
@@ -249,6 +251,26 @@ def test_files_come_back_exactly(name):
     if project == "Hammer":
         tree = {"models": {"generator": tensors}, "model_kwargs_init": {"generator": {**HAMMER, **sizes(gen), **told}}}
         assert built(tree) == (gen, [])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        dataclasses.replace(LABELLED, channels=(4, 4, 2), lod=0.5, final_tanh=True, conv_gain=0.5, mapping_lr=0.1),
+        dataclasses.replace(BASE, channels=(4, 4, 2), filter=(0.5, 0.25, 0.25), repeat_w=False, latent_eps=None),
+    ],
+    ids=["labels", "a w for each layer"],
+)
+def test_back_to_hammer(config):
+    """What is written is read as the same network, and says all that its constructor needs."""
+    gen = random_network(config)
+    tree = containers.parse(bytes(hammer.written(gen)))
+    assert built(tree) == (gen, [])
+    kept = tree["model_kwargs_init"]["generator_smooth"]
+    assert set(ARGUMENTS["Hammer"]) - set(kept) <= {"init_res", "fused_scale_res", "mapping_wscale_gain"}
+    for change, says in (({"paired": True}, "layers in pairs"), ({"channels": (5, 4, 1)}, "follow no fmaps_base")):
+        with pytest.raises(CheckpointError, match=says):
+            hammer.written(random_network(dataclasses.replace(config, **change)))
 
 
 HAMMER = {"model_type": "StyleGANGenerator", "fused_scale": "auto", "noise_type": "spatial"}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lrgan_jax.convert.formats.settings import ANY, Table, one_of, taps_of, word
 from lrgan_jax.convert.formats.told import Told
 from lrgan_jax.foreign import CheckpointError
@@ -71,7 +73,7 @@ def table(told: Told, config: StyleGAN1Config) -> Table:
         "noise_type": word("spatial" if cfg.use_noise else "none"),
         "fmaps_base": ANY,
         "fmaps_max": ANY,
-        "filter_kernel": taps_of(cfg.filter),
+        "filter_kernel": taps_of(np.flip(cfg.filter)),  # theirs are of a correlation
         "eps": cfg.norm_eps,
     }
 
