@@ -31,7 +31,7 @@ def read_checkpoint(
       w_avg: the mean latent [w_dim] of a file that has none; None estimates it.
       noise: the noise pictures of a file that has none: from seed 0, or zeros.
     Returns:
-      A `StyleGAN2` or `DCGAN`, whichever the file holds.
+      Of whichever architecture the file holds.
     Raises:
       CheckpointError: in one line, whatever is wrong with the file.
     """
