@@ -56,11 +56,21 @@ from lrgan_jax.subspaces import (
 )
 
 if TYPE_CHECKING:
-    from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config
+    from lrgan_jax.generators import (
+        DCGAN,
+        PGGAN,
+        DCGANConfig,
+        PGGANConfig,
+        StyleGAN1,
+        StyleGAN1Config,
+        StyleGAN2,
+        StyleGAN2Config,
+    )
 
 __version__ = "0.2.0"
 __all__ = [
     "DCGAN",
+    "PGGAN",
     "W",
     "WS",
     "Z",
@@ -78,10 +88,13 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "OwnLatents",
+    "PGGANConfig",
     "RegionError",
     "RegionGrams",
     "RobustPCA",
     "Search",
+    "StyleGAN1",
+    "StyleGAN1Config",
     "StyleGAN2",
     "StyleGAN2Config",
     "analyse",

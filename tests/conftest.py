@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import pytest
+import reference
 from jaxtyping import install_import_hook
 
 # Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million
@@ -16,7 +17,20 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
-from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2  # noqa: E402
+from lrgan_jax.generators import (  # noqa: E402
+    DCGAN,
+    PGGAN,
+    DCGANConfig,
+    PGGANConfig,
+    StyleGAN1,
+    StyleGAN1Config,
+    StyleGAN2,
+    StyleGAN2Config,
+    dcgan,
+    pggan,
+    stylegan1,
+    stylegan2,
+)
 
 SHARED = (
     Path(__file__).resolve().parents[2] / "shared"
@@ -119,6 +133,20 @@ def small_dcgan() -> DCGAN:
         lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config)
     )
     return DCGAN(config, variables)
+
+
+@pytest.fixture(scope="session")
+def small_stylegan1() -> StyleGAN1:
+    """16x16, three blocks, w of 9."""
+    config = StyleGAN1Config(channels=(8, 7, 6), z_dim=10, w_dim=9, mapping_layers=2, mapping_features=8)
+    return StyleGAN1(config, reference.random_variables(stylegan1.init, config))
+
+
+@pytest.fixture(scope="session")
+def small_pggan() -> PGGAN:
+    """16x16, three blocks, z of 10."""
+    config = PGGANConfig(channels=(8, 7, 6), z_dim=10)
+    return PGGAN(config, reference.random_variables(pggan.init, config))
 
 
 @pytest.fixture

@@ -4,9 +4,12 @@ Images are [H, W, C], kernels [kh, kw, I, O]. Here the weights are modulated, as
 write it, and an upsampling layer really inserts the zeros; `lrgan_jax` does neither, which is what makes the comparison
 worth something.
 
-`mapping`, `synthesis` and `dcgan` take a config and the variables' dict as our generators hold them; `random_variables`
-makes such a dict in which nothing has a harmless value (no noise strength or bias is 0, no affine bias exactly 1).
+`mapping`, `synthesis`, `dcgan`, `stylegan1` and `pggan` take a config and the variables' dict as our generators hold
+them; `random_variables` makes such a dict in which nothing has a harmless value (no noise strength or bias is 0, no
+affine bias exactly 1).
 """
+
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,7 +37,7 @@ def in_float64(variables):
     return jax.tree.map(lambda a: np.asarray(a, np.float64), variables)
 
 
-def correlate(x, kernel):
+def correlate(x, kernel) -> Any:
     """out[p] = sum_i x[p + i - k // 2] kernel[i], zeros outside."""
     (height, width, _), k = x.shape, len(kernel)
     x = np.pad(x, ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
@@ -166,3 +169,106 @@ def dcgan(config, variables, z):
             x = conv_transpose(np.maximum(x, 0), params[f"up{k}"])[1:-1, 1:-1]
         images.append(np.tanh(x))
     return np.stack(images)
+
+
+def doubled(x):
+    """Every pixel four times."""
+    return x.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def equalized(kernel, gain, lr=1.0):
+    return kernel * lr * (1 if gain is None else gain / np.sqrt(kernel.size / kernel.shape[-1]))
+
+
+def stylegan1_mapping(config, variables, z, c=None):
+    """z [N, z_dim] -> w [N, w_dim]; the label's row of the table is put after z, both are normalised together."""
+    layers = in_float64(variables)["params"]["mapping"]
+    x = np.asarray(z, np.float64)
+    x = x if c is None else np.concatenate([x, np.asarray(c, np.float64) @ layers["label_weight"]], axis=1)
+    x = x if config.latent_eps is None else x / np.sqrt((x**2).mean(-1, keepdims=True) + config.latent_eps)
+    for i in range(config.mapping_layers):
+        layer = layers[f"fc{i}"]
+        kernel = equalized(layer["kernel"], config.mapping_gain, config.mapping_lr)
+        x = leaky_relu(x @ kernel + layer["bias"] * config.mapping_lr, 1.0)
+    return x if config.repeat_w else x.reshape(len(x), config.num_ws, config.w_dim)
+
+
+def stylegan1(config, variables, ws, noise="const"):
+    """ws [N, num_ws, w_dim] -> images [N, H, W, C]."""
+    variables = in_float64(variables)
+    params, buffers = variables["params"]["synthesis"], variables["buffers"].get("synthesis", {})
+
+    def block(k, x, ws):
+        layers, side = params[f"b{config.resolutions[k]}"], config.resolutions[k]
+        for i in (0, 1):
+            layer, first = layers[f"conv{i}"], (k, i) == (0, 0)
+            x = layers["const"] if first else doubled(x) if i == 0 else x
+            if not first:
+                x = correlate(x, equalized(layer["kernel"], config.conv_gain, config.conv_lr))
+            bias = layer.get("bias", 0.0) * config.conv_lr  # rosinality's constant has none
+            x = x + bias if config.bias_first else x
+            if i == 0 and not first:
+                x = filtered(x, config.filter, 1, x.shape[:2]) / 4
+            if config.use_noise and noise == "const":
+                picture = buffers[f"b{side}"]["noise0" if config.paired else f"noise{i}"]
+                strength = layer["noise_strength"]
+                strength = (
+                    strength if config.noise_gain is None else strength * config.noise_gain / len(strength) ** 0.5
+                )
+                x = x + picture[..., None] * strength
+            x = leaky_relu(x if config.bias_first else x + bias, 1.0)
+            x = (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + config.norm_eps)
+            affine = layer["affine"]
+            style = ws[k if config.paired else 2 * k + i] @ equalized(affine["kernel"], config.style_gain)
+            scale, shift = np.split(style + affine["bias"], 2)
+            x = x * (scale + 1 if config.adds_one else scale) + shift
+        return x
+
+    def rgb(k, x):
+        layer = params[f"b{config.resolutions[k]}"]["torgb"]
+        kernel = equalized(layer["kernel"], config.rgb_gain, config.conv_lr)
+        return correlate(x, kernel) + layer["bias"] * config.conv_lr
+
+    return np.stack([_grown(config, lambda k, x, w=w: block(k, x, w), rgb) for w in np.asarray(ws, np.float64)])
+
+
+def pggan(config, variables, z, c=None):
+    """z [N, z_dim] -> images [N, H, W, C]; every layer and every toRGB begins with the pixel norm."""
+    params = in_float64(variables)["params"]
+    norm = lambda x: x / np.sqrt((x**2).mean(-1, keepdims=True) + config.eps)  # noqa: E731
+
+    def layer(k, name, x, gain):
+        weights = params[f"b{config.resolutions[k]}"][name]
+        kernel = equalized(weights["kernel"], gain)
+        x = np.tensordot(norm(x), kernel, (0, 2)) if name == "project" else correlate(x, kernel)
+        return x + weights["bias"]
+
+    def block(k, x, start):
+        x = (
+            layer(0, "project", start, config.conv_gain)
+            if k == 0
+            else layer(k, "conv0", doubled(norm(x)), config.conv_gain)
+        )
+        return leaky_relu(layer(k, "conv1", norm(leaky_relu(x, 1.0)), config.conv_gain), 1.0)
+
+    starts = norm(np.asarray(z, np.float64))
+    starts = starts if c is None else np.concatenate([starts, np.asarray(c, np.float64)], axis=1)
+    rgb = lambda k, x: layer(k, "torgb", norm(x), config.rgb_gain)  # noqa: E731
+    return np.stack([_grown(config, lambda k, x, start=start: block(k, x, start), rgb) for start in starts])
+
+
+def _grown(config, block, rgb):
+    """The picture at a level of detail, in the order and the words of genforce's code."""
+    x = image = None
+    for k in range(len(config.channels)):
+        level = len(config.channels) - 1 - k
+        if config.lod < level + 1:
+            x = block(k, x)
+        if level - 1 < config.lod <= level:
+            image = rgb(k, x)
+        elif level < config.lod < level + 1:
+            alpha = np.ceil(config.lod) - config.lod
+            image = alpha * rgb(k, x) + (1 - alpha) * doubled(image)
+        elif config.lod >= level + 1:
+            image = doubled(image)
+    return np.tanh(image) if config.final_tanh else image

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import lrgan_jax
+from lrgan_jax.generators import ARCHITECTURES
 
 ROOT = Path(lrgan_jax.__file__).parent
 # The house from the bottom to the top, a floor a line or two: a module may import what stands before it. Rooms whose
@@ -26,7 +27,8 @@ rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces krylov search leading
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
 generators.shown generators.latent_files
-generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
+generators.functions generators.style_space generators.ops generators.growth generators.truncation
+generators.stylegan2 generators.stylegan1_network generators.stylegan1 generators.pggan generators.dcgan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
 methods.resefa methods.sefa methods
@@ -131,8 +133,8 @@ def test_who_may_know_what(module):
     assert not roots & {"tensorflow", "convert", "scipy", "matplotlib"}
     assert "pickle" not in roots or module == "convert.write.torch_writer"  # which writes, and reads nothing
     assert "torch" not in roots or module.startswith("convert.check.")
-    networks = ("generators.stylegan2", "generators.dcgan", "training.discriminator", "training.distillation")
-    assert "flax" not in roots or module in networks
+    networks = {f"generators.{name}" for name in ARCHITECTURES} | {"training.discriminator", "training.distillation"}
+    assert "flax" not in roots or module.removesuffix("_network") in networks
     assert "tyro" not in roots or module.startswith("commands.") or module == "__main__"
 
 

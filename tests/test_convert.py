@@ -357,6 +357,12 @@ def test_other_tensorflow_networks_are_refused(refusal):
         ("ToRGB_lod0/weight", np.ones((1, 1, 2, 3), np.float32))
     )
     assert "configs A to D" in refusal((network, network, progressive))
+    grown = dataclasses.replace(
+        network,
+        name="tfutil.Network",
+        state={"version": 2, "static_kwargs": {}, "variables": [("4x4/Dense/weight", np.ones((2, 3), np.float32))]},
+    )
+    assert "NVIDIA's PGGAN" in refusal((grown, grown, grown))
     for part, change, said in (
         (network, {"version": 3}, "version 3"),
         (network, {"variables": [("a",)]}, "no pairs"),

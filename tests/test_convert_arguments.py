@@ -113,7 +113,7 @@ def test_what_the_file_says_itself_stands(tree):
     file = tree(gen, own)
     again, _ = built(file, own)
     assert same(again, built(file, None)[0])
-    with pytest.raises(CheckpointError, match="the arguments: conv_clamp is 256"):
+    with pytest.raises(CheckpointError, match="arguments: conv_clamp is 256"):
         built(file, own | {"conv_clamp": 256})
 
 
@@ -122,7 +122,7 @@ def test_a_dcgans_arguments_can_only_agree():
     cfg = gen.config
     right = {"nz": cfg.z_dim, "ngf": cfg.channels[-1], "nc": cfg.img_channels}
     assert built(dcgan_names(gen), right)[0].config == cfg
-    with pytest.raises(CheckpointError, match="the arguments: nz is 99"):
+    with pytest.raises(CheckpointError, match="arguments: nz is 99"):
         built(dcgan_names(gen), right | {"nz": 99})
 
 
@@ -136,5 +136,5 @@ def test_the_command_takes_a_json(tmp_path, convert_command):
     assert read_checkpoint(file, arguments=NVIDIA).config == CLAMPED.config
     told.write_text(json.dumps(NVIDIA | {"w_dim": 7}))
     code, said = convert_command(str(file), str(tmp_path / "model"), "--arguments", str(told))[:2]
-    assert code == 1 and "the arguments: w_dim is 7, where this network has 6" in said
+    assert code == 1 and "arguments: w_dim is 7, where this network has 6" in said
     assert not (tmp_path / "model").exists()

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from lrgan_jax.generators import DCGANConfig, image_function, to_ws
+from lrgan_jax.generators import DCGANConfig, StyleGAN2Config, image_function, to_ws
 from lrgan_jax.jacobian import region_grams
 
 CHUNK = 5
@@ -28,7 +28,7 @@ def convolutions(gen, **options) -> list[dict]:
     return found
 
 
-@pytest.fixture(params=["small_stylegan2", "small_dcgan"])
+@pytest.fixture(params=["small_stylegan2", "small_stylegan1", "small_pggan", "small_dcgan"])
 def gen(request):
     return request.getfixturevalue(request.param)
 
@@ -55,7 +55,14 @@ def test_the_tangent_program_has_one_dense_convolution_per_layer(gen):
     else:
         per_block = sorted(c["taps"] for c in tangents)
         ups = len(gen.config.channels) - 1
-        assert per_block == sorted([9] * (ups + 1) + [4, 2, 2] * ups)
+        up = [4, 2, 2] if isinstance(gen.config, StyleGAN2Config) else [4]  # all phases at once, 2x2 taps each
+        assert per_block == sorted([9] * (ups + 1) + up * ups)
+
+
+def test_a_style_that_comes_last_has_no_tangent_before_it(small_stylegan1):
+    """StyleGAN's rows 3 and 5 act behind the conv1 of the two blocks above: what is left is one upsampling."""
+    for layers, taps in (([3, 5], [4, 9]), ([4], [9]), ([5], [])):
+        assert [c["taps"] for c in convolutions(small_stylegan1, layers=layers) if c["batch"] == CHUNK] == taps
 
 
 def test_tangents_begin_at_the_first_layer_that_moves(small_stylegan2):

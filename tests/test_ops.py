@@ -31,6 +31,14 @@ def each(f):
     return lambda x, kernel, *style: np.stack([f(a, kernel, *s) for a, *s in zip(x, *style, strict=True)])
 
 
+def shifts(kernel):
+    """3x3 to 4x4: the sum of the kernel in the four corners."""
+    total = np.zeros((4, 4, *kernel.shape[2:]))
+    for i, j in np.ndindex(2, 2):
+        total[i : i + 3, j : j + 3] += kernel
+    return total
+
+
 CASES = {  # name -> function, oracle, shapes of the arguments, terms summed per output
     "dense": (
         lambda x, kernel, bias: ops.dense(x, kernel, bias, 0.1),
@@ -70,6 +78,18 @@ CASES = {  # name -> function, oracle, shapes of the arguments, terms summed per
         lambda x: np.stack([reference.upsample(a, TAPS) for a in x]),
         ((3, 3, 5, 3),),
         16,
+    ),
+    "nearest_conv": (
+        ops.nearest_conv,
+        each(lambda x, kernel: reference.correlate(reference.doubled(x), kernel)),
+        ((3, 4, 6, 3), (3, 3, 3, 5)),
+        27,
+    ),
+    "nearest_conv, of a fused layer": (  # whose kernel is spread as it is, after its four shifts were added up
+        lambda x, kernel: ops.nearest_conv(x, kernel[::-1, ::-1]),
+        each(lambda x, kernel: reference.conv_transpose(x, shifts(kernel))[1:-1, 1:-1]),
+        ((3, 4, 6, 3), (3, 3, 3, 5)),
+        27,
     ),
     "conv_transpose_4x4": (
         ops.conv_transpose_4x4,

@@ -17,9 +17,9 @@ from lrgan_jax.convert.check.verify import TOLERANCE, verify
 from lrgan_jax.convert.formats import find_network
 from lrgan_jax.convert.metric_networks import write_networks
 from lrgan_jax.convert.reading import read_checkpoint, with_info
-from lrgan_jax.convert.write import back
+from lrgan_jax.convert.write import back, hammer
 from lrgan_jax.foreign import CheckpointError, array_files, containers
-from lrgan_jax.generators import Generator, StoredGenerator, StyleGAN2
+from lrgan_jax.generators import PGGAN, Generator, StoredGenerator, StyleGAN1, StyleGAN2
 from lrgan_jax.models.checkpoint import check_devices, load, save
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
@@ -35,7 +35,7 @@ def convert_command(
     peer: Annotated[Path | None, tyro.conf.arg(metavar="CHECKOUT")] = None,
     inspect: bool = False,
     show: bool = False,
-    to: Annotated[Literal["nvidia", "rosinality"] | None, tyro.conf.arg(metavar="nvidia|rosinality")] = None,
+    to: Annotated[Literal["nvidia", "rosinality", "hammer"] | None, tyro.conf.arg(metavar="PROJECT")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
     network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
@@ -64,7 +64,8 @@ def convert_command(
         peer: a checkout of the file's project: compare layer by layer with its own code. Runs that code; needs PyTorch.
         inspect: list what is in the file, whatever it is, and write nothing.
         show: print what was found, write nothing.
-        to: the other way: write our model IN as a PyTorch state dict OUT that NVIDIA's or rosinality's code loads.
+        to: the other way: write our model IN as a PyTorch file OUT that nvidia's or rosinality's code loads, or of a
+            StyleGAN (1) or PGGAN genforce's hammer.
         name: the model's name; the file's by default.
         dtype: of the weights on disk; float16 halves the size.
         network: which network, for files with several; they are listed where that is needed.
@@ -130,6 +131,12 @@ def _write_back(model: Path, file: Path | None, project: str) -> None:
         model, file = file, model
     _check_free(file)
     gen = load(model)
+    if project == "hammer":
+        if not isinstance(gen, StyleGAN1 | PGGAN):
+            raise InputError(f"{model} is neither a StyleGAN (1) nor a PGGAN")
+        write_whole(file, hammer.written(gen))
+        print(f"wrote {file}: a model of Hammer's, with the arguments of its constructor")
+        return
     if not isinstance(gen, StyleGAN2):
         raise InputError(f"{model} is no StyleGAN2")
     write_whole(file, back.written(gen, project))

@@ -34,7 +34,7 @@ def read_checkpoint(
       arguments: what the network was made with, by the names of its own project's constructor, for files that lack
         them. All of them are looked at: one that the file contradicts, or that is not known, is refused.
     Returns:
-      A `StyleGAN2` or `DCGAN`, whichever the file holds.
+      Of whichever architecture the file holds.
     Raises:
       CheckpointError: in one line, whatever is wrong with the file.
     """

@@ -27,10 +27,14 @@ from lrgan_jax.generators.windows import Window
 
 if TYPE_CHECKING:
     from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
+    from lrgan_jax.generators.pggan import PGGAN, PGGANConfig
+    from lrgan_jax.generators.stylegan1 import StyleGAN1, StyleGAN1Config
     from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 ARCHITECTURES = {
     "stylegan2": "StyleGAN2",
+    "stylegan1": "StyleGAN1",
+    "pggan": "PGGAN",
     "dcgan": "DCGAN",
 }  # file -> class; its config is called so, too, with Config at the end
 
@@ -60,6 +64,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "ARCHITECTURES",
     "DCGAN",
+    "PGGAN",
     "WS",
     "Architecture",
     "DCGANConfig",
@@ -70,7 +75,10 @@ __all__ = [
     "LatentsError",
     "MakesParts",
     "ModelInfo",
+    "PGGANConfig",
     "StoredGenerator",
+    "StyleGAN1",
+    "StyleGAN1Config",
     "StyleGAN2",
     "StyleGAN2Config",
     "StyleSpace",

@@ -1,4 +1,4 @@
-"""The arithmetic of StyleGAN2 and DCGAN as plain functions of arrays, NHWC, any float dtype.
+"""The arithmetic of the convolutional generators as plain functions of arrays, NHWC, any float dtype.
 
 Two choices make these fast under `vmap` and forward-mode differentiation:
 
@@ -30,7 +30,26 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 
 def normalize_2nd_moment(x: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """Scale each row to unit mean square (StyleGAN's pixel norm for latents and label embeddings)."""
-    return x * lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)
+    return pixel_norm(x, 1e-8)
+
+
+def pixel_norm(x: Float[Array, "... d"], eps: float) -> Float[Array, "... d"]:
+    """Scale to unit mean square over the channels (arXiv:1710.10196, section 4.2)."""
+    return x * lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + eps)
+
+
+def instance_norm(x: Float[Array, "n h w c"], eps: float) -> Float[Array, "n h w c"]:
+    """Each channel of each image to mean 0 and variance 1."""
+    x = x - x.mean((1, 2), keepdims=True)
+    return x * lax.rsqrt(jnp.square(x).mean((1, 2), keepdims=True) + eps)
+
+
+def equalized(kernel: Float[Array, "*k i o"], gain: float | None, lr_multiplier: float = 1.0) -> Float[Array, "*k i o"]:
+    """Weights of unit variance as they are used: each output's divided by the root of their number (equalised learning
+    rate); with a gain of None as they are, but for the multiplier.
+    """
+    root = float(np.sqrt(kernel.size // kernel.shape[-1]))
+    return kernel * (lr_multiplier if gain is None else gain / root * lr_multiplier)
 
 
 def dense(
@@ -213,6 +232,24 @@ def _filter_axis(even, odd, taps, pad, size, axis):
         return jnp.broadcast_to(total, even.shape[:axis] + (size,) + even.shape[axis + 1 :])  # a phase may get no tap
 
     return output(0), output(1)
+
+
+def nearest(x: Float[Array, "n h w c"]) -> Float[Array, "n 2*h 2*w c"]:
+    """Every pixel four times."""
+    n, height, width, channels = x.shape
+    pixels = jnp.broadcast_to(x[:, :, None, :, None], (n, height, 2, width, 2, channels))
+    return pixels.reshape(n, 2 * height, 2 * width, channels)
+
+
+def nearest_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n 2*h 2*w o"]:
+    """`conv(nearest(x), kernel)`, on the small image: where two taps meet the same pixel, they are added up before.
+
+    Along one axis that gives t[2m] = x[m-1] k[0] + x[m] (k[1] + k[2]) and t[2m+1] = x[m] (k[0] + k[1]) + x[m+1] k[2],
+    a transposed 4x4 convolution.
+    """
+    spread = jnp.pad(kernel[::-1, ::-1], ((1, 1), (1, 1), (0, 0), (0, 0)))
+    rows = spread[1:] + spread[:-1]
+    return conv_transpose_4x4(x, rows[:, 1:] + rows[:, :-1])
 
 
 def interleave(quarters) -> Float[Array, "n g v c"]:

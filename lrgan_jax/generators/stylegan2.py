@@ -25,7 +25,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.deprecation import deprecated
-from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import (
@@ -38,6 +37,7 @@ from lrgan_jax.generators.protocol import (
     check_noise,
 )
 from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.truncation import truncated
 from lrgan_jax.generators.windows import Window, crop, needed
 from lrgan_jax.layers import Choice, check_layers
 
@@ -451,16 +451,7 @@ class StyleGAN2(Shown, StoredWeights):
         dtype = weights_dtype(self.variables)
         z = check_z(z, self.z_dim, dtype)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
-        w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w + jnp.asarray(1 - truncation, w.dtype) * (
-            w_avg - w
-        )  # in this order truncation 1 leaves w exactly alone
-        if cutoff is None:
-            return W(truncated)
-        if not 0 <= cutoff <= self.num_ws:
-            raise InputError(f"cutoff counts layers, 0 to {self.num_ws} for this model, got {cutoff}")
-        layer = jnp.arange(self.num_ws)[:, None]
-        return WS(jnp.where(layer < cutoff, truncated[:, None], w[:, None]))
+        return truncated(w, self.variables["buffers"]["mapping"]["w_avg"], truncation, cutoff, self.num_ws)
 
     def synthesis(
         self,

@@ -22,7 +22,8 @@ def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "n d d"]
     """One basis for each z [n, z_dim], with its class where the mapping takes one.
 
     Raises:
-      InputError: without z, or for a generator without a mapping network, of which every basis is one.
+      InputError: without z, for a generator without a mapping network, of which every basis is one, or for one whose
+        mapping makes a w for each layer.
     """
     if gen.space is not W:
         raise InputError("this model has no mapping network, so it has no local basis")
@@ -35,6 +36,8 @@ def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "n d d"]
     def basis(item):
         z, *label = item
         J = jax.jacfwd(lambda z: jnp.asarray(gen.mapping(z[None], *(c[None] for c in label)))[0])(z)
+        if J.ndim > 2:
+            raise InputError("this model's mapping makes a w for each layer, which have no local basis in common")
         return spectrum(jnp.matmul(J, J.T, precision="highest"))[1]
 
     return jax.lax.map(basis, (z,) if label is None else (z, jnp.asarray(label, z.dtype)))

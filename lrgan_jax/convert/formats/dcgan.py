@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
 
 from lrgan_jax.convert.formats.layouts import swapped_iohw
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename
-from lrgan_jax.convert.formats.settings import disagreements
 from lrgan_jax.convert.formats.sizes import agreed
+from lrgan_jax.convert.formats.told import GIVEN, arguments_of
+from lrgan_jax.convert.formats.variables import assembled, wanted
 from lrgan_jax.generators import DCGAN, DCGANConfig
 from lrgan_jax.generators.dcgan import init
 
@@ -71,19 +70,16 @@ class DCGANNetwork:
 
     def build(self, given: Mapping[str, Any]) -> tuple[DCGAN, list[str]]:
         """See `protocol.Network`."""
-        refuse_given(given, ("arguments",), "a DCGAN")
+        refuse_given(given, (GIVEN,), "a DCGAN")
         problems: list[str] = []
         origin = Origin(self.tensors, BACK)
         ours = rename(self.tensors, RULES, problems, names=origin.names)
         with after(problems):
             config = _infer(ours, origin)
-        wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-        shapes = {"/".join(entry.key for entry in path): leaf.shape for path, leaf in wanted}
-        fill(ours, shapes, problems, origin)
-        told = {"nz": config.z_dim, "ngf": config.channels[-1], "nc": config.img_channels}
-        refuse([*problems, *disagreements(given.get("arguments", {}), told, "the arguments")])
-        leaves = [np.asarray(ours[name], np.float32) for name in shapes]
-        return DCGAN(config, jax.tree.unflatten(structure, leaves)), []
+        fill(ours, wanted(init, config), problems, origin)
+        table = {"nz": config.z_dim, "ngf": config.channels[-1], "nc": config.img_channels}
+        refuse([*problems, *arguments_of(given).disagreements(table)])
+        return DCGAN(config, assembled(ours, init, config)), []
 
 
 def read(place: Place) -> DCGANNetwork | None:

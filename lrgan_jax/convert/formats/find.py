@@ -12,10 +12,11 @@ from lrgan_jax.convert.formats.trees import Table, is_module, tables
 from lrgan_jax.foreign import CheckpointError
 
 APART = "a synthesis network without its mapping network, or apart from it; export the whole generator"
-OTHERS = {  # tensors of what is often taken for a whole StyleGAN2 generator
+OTHERS = {  # tensors of what is often taken for a whole generator that is read
     "synthesis.input.weight": "a StyleGAN3 network; only StyleGAN2 networks can be converted",
     "b4.const": APART,
     "early_layer.const": APART,
+    "4x4/Dense/weight": "NVIDIA's PGGAN of TensorFlow, which is not read; genforce's converters make a .pth of it",
 }
 
 

@@ -12,8 +12,9 @@ from lrgan_jax.convert.formats.genforce import COMMON_LAYER, LAYER, SHARED, SHAR
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, taps_of, word
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
+from lrgan_jax.convert.formats.told import GIVEN
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN2Config
 
@@ -47,7 +48,7 @@ def read(place: Place) -> StyleGAN2Network | None:
     """The network there, with its arguments if the file has them; None if it is the older relative."""
     if genforce.is_old(place.tensors):
         return None
-    given = _arguments(place)
+    given = arguments_in(place)
     if given is None:
         settings = own_settings(place.owner)
         return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings, untold=untold(settings))
@@ -55,7 +56,7 @@ def read(place: Place) -> StyleGAN2Network | None:
     return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings, check=check, arguments=given)
 
 
-def _arguments(place: Place) -> Mapping[str, Any] | None:
+def arguments_in(place: Place) -> Mapping[str, Any] | None:
     """What the model of that name was made with, and `model_type`; an average has the arguments of what it averages."""
     every = place.beside(ARGUMENTS)
     if every is None:
@@ -67,7 +68,7 @@ def _arguments(place: Place) -> Mapping[str, Any] | None:
     return given
 
 
-def _understand(given: Mapping[str, Any], where: str = "the arguments") -> Told:
+def _understand(given: Mapping[str, Any], where: str = GIVEN) -> Understood:
     clamp = given.get("conv_clamp")
     settings = {
         "conv_clamp": None if clamp is None else number(clamp, "conv_clamp"),
@@ -75,7 +76,7 @@ def _understand(given: Mapping[str, Any], where: str = "the arguments") -> Told:
         "z_dim": given.get("z_dim", 512),
         "mapping_layers": given.get("mapping_layers", 8),
     }
-    return Told(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), where))
+    return Understood(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), where))
 
 
 def _table(config: StyleGAN2Config) -> Table:

@@ -11,8 +11,9 @@ from lrgan_jax.convert.formats.layouts import scalar
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import disagreements, number
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
+from lrgan_jax.convert.formats.told import GIVEN
 from lrgan_jax.convert.formats.trees import modules
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
@@ -64,22 +65,20 @@ def _pickled(place: Place) -> StyleGAN2Network:
     )
 
 
-def _understand(given: Mapping[str, Any]) -> Told:
+def _understand(given: Mapping[str, Any]) -> Understood:
     """The generator's arguments, those of its parts beside them or within them. The clamp has another default in each
     repository, so only one that is given counts.
     """
     inner = {name: given.get(name) or {} for name in ("mapping_kwargs", "synthesis_kwargs")}
     if wrong := [name for name, value in inner.items() if not isinstance(value, Mapping)]:
-        raise CheckpointError(
-            f"the arguments: {wrong[0]} is {inner[wrong[0]]!r:.40}, where a table of arguments is wanted"
-        )
+        raise CheckpointError(f"{GIVEN}: {wrong[0]} is {inner[wrong[0]]!r:.40}, where a table of arguments is wanted")
     mapping, synthesis = inner["mapping_kwargs"], {**given, **inner["synthesis_kwargs"]}
     settings: dict[str, Any] = {"mapping_lr": number(mapping.get("lr_multiplier", 0.01), "lr_multiplier")}
     if "conv_clamp" in synthesis:
         clamp = synthesis["conv_clamp"]
         settings["conv_clamp"] = None if clamp is None else number(clamp, "conv_clamp")
     settings |= {name: given[name] for name in ("z_dim",) if name in given}
-    return Told(settings, lambda config: disagreements(given, nvidia_modules.tables(config)[""][1], "the arguments"))
+    return Understood(settings, lambda config: disagreements(given, nvidia_modules.tables(config)[""][1], GIVEN))
 
 
 def _is_off(value: Any) -> bool:

@@ -13,8 +13,9 @@ from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, taps_of
 from lrgan_jax.convert.formats.stylegan2.names import block_number, layer_number, numbered_layer
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.own import own_settings
+from lrgan_jax.convert.formats.told import GIVEN
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
 
@@ -107,7 +108,7 @@ def read(place: Place) -> StyleGAN2Network:
     return StyleGAN2Network(NAME, tensors, RULES, BACK, _understand, settings, check=check, arguments=arguments)
 
 
-def _understand(given: Mapping[str, Any]) -> Told:
+def _understand(given: Mapping[str, Any]) -> Understood:
     """The generator's."""
 
     def table(config: StyleGAN2Config) -> Table:
@@ -121,7 +122,7 @@ def _understand(given: Mapping[str, Any]) -> Told:
         }
 
     settings = {"mapping_lr": number(given["lr_mlp"], "lr_mlp")} if "lr_mlp" in given else {}
-    return Told(settings, lambda config: disagreements(given, table(config), "the arguments"))
+    return Understood(settings, lambda config: disagreements(given, table(config), GIVEN))
 
 
 def _check(arguments: Mapping[str, Any], config: StyleGAN2Config) -> Iterator[str]:

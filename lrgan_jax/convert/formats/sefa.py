@@ -15,8 +15,9 @@ from lrgan_jax.convert.formats.layouts import reversed_oihw, with_two, without_t
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, word
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.own import own_settings
+from lrgan_jax.convert.formats.told import GIVEN
 from lrgan_jax.generators import StyleGAN2Config
 
 NAME = "genforce StyleGAN2 before Hammer (SeFa)"
@@ -64,9 +65,9 @@ def read(place: Place) -> StyleGAN2Network | None:
     return StyleGAN2Network(NAME, place.tensors, RULES, BACK, _understand, settings)
 
 
-def _understand(given: Mapping[str, Any]) -> Told:
+def _understand(given: Mapping[str, Any]) -> Understood:
     settings = {"mapping_lr": number(given.get("mapping_lr_mul", 0.01), "mapping_lr_mul")}
-    return Told(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), "the arguments"))
+    return Understood(settings, lambda config: disagreements({**DEFAULTS, **given}, _table(config), GIVEN))
 
 
 def _table(config: StyleGAN2Config) -> Table:

@@ -20,8 +20,9 @@ from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, taps_of
 from lrgan_jax.convert.formats.stylegan2.names import layer_number, numbered_layer
-from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Told
+from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.shapes import LONGEST
+from lrgan_jax.convert.formats.told import GIVEN
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
@@ -112,7 +113,8 @@ def read(place: Place) -> StyleGAN2Network:
     """The network there, its variables by their full names, with the settings from its arguments."""
     if any(re.fullmatch(r"(synthesis/)?ToRGB_lod\d+/.*", name) for name in place.tensors):
         raise CheckpointError(
-            "a progressive StyleGAN (ToRGB_lod...): StyleGAN2's configs A to D and StyleGAN are not read, only E and F"
+            "a progressive StyleGAN (ToRGB_lod...), one of StyleGAN2's configs A to D or StyleGAN (1): of NVIDIA's "
+            "TensorFlow files only configs E and F are read; genforce's converters make a .pth of it, which is"
         )
     every = dict(_arguments(place.owner))
     own = every[""]
@@ -150,9 +152,9 @@ def _check(every: Mapping[str, Mapping[str, Any]], config: StyleGAN2Config) -> I
         yield from disagreements(given, _table(config), path or "static_kwargs")
 
 
-def _understand(given: Mapping[str, Any]) -> Told:
+def _understand(given: Mapping[str, Any]) -> Understood:
     """The file has them all already, those left out being the defaults, so they can only agree with it."""
-    return Told({}, partial(_check, {"the arguments": given}))
+    return Understood({}, partial(_check, {GIVEN: given}))
 
 
 def _table(config: StyleGAN2Config) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 
-TENSORFLOW = "dnnlib.tflib.network.Network"
+TENSORFLOW = ("dnnlib.tflib.network.Network", "tfutil.Network")  # the second is PGGAN's
 SNAPSHOT = ("G", "D", "Gs")  # what NVIDIA's TensorFlow code pickles as a tuple; Gs is the average
 _CONTAINERS = (Mapping, list, tuple, Record)
 _MOST_LETTERS = 10_000_000  # in all names: a module that hangs in two places has its names twice, and so on
@@ -132,7 +132,7 @@ def _part(module: Record, part: str) -> Mapping[str, Any]:
 
 
 def is_tensorflow(value: Any) -> bool:
-    return isinstance(value, Record) and value.name == TENSORFLOW
+    return isinstance(value, Record) and value.name in TENSORFLOW
 
 
 def _variables(network: Any, work: Work, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:

@@ -1,8 +1,8 @@
 """What a file may lack without being damaged: made up, and said. Tensors are in the common language."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from lrgan_jax.generators import StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import map_latents
 
 Pictures = Literal["random", "zeros"]
+NO_MEAN = "the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0"
 
 
 def one_row(mean: np.ndarray, name: str, problems: list[str]) -> np.ndarray:
@@ -46,7 +47,7 @@ def completed(
     out, remarks = dict(tensors), []
     if "mapping.w_avg" not in out:
         out["mapping.w_avg"] = np.zeros(config.w_dim, np.float32)
-        remarks.append("the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0")
+        remarks.append(NO_MEAN)
     if len(config.channels) > 1 and not any(name.endswith(".resample_filter") for name in out):
         remarks.append("the file has no resampling filter, so the usual one of 1, 3, 3, 1 is assumed")
     if config.use_noise and not any(name.endswith(".noise_const") for name in out):
@@ -55,19 +56,24 @@ def completed(
             side = int(re.findall(r"\d+", name)[0])
             drawn = random.standard_normal((side, side), np.float32)
             out[name.replace("noise_strength", "noise_const")] = drawn if noise == "random" else np.zeros_like(drawn)
-        how = "made from seed 0" if noise == "random" else "zeros"
-        remarks.append(
-            f"the file has no noise pictures; they are {how} (--noise), "
-            "so details of images differ from those of its project"
-        )
+        remarks.append(no_pictures(noise))
     return out, remarks
 
 
-def mean_latent(config: StyleGAN2Config, variables, samples: int = 10_000) -> np.ndarray:
+def no_pictures(noise: Pictures) -> str:
+    """The remark on noise pictures that were made up."""
+    how = "made from seed 0" if noise == "random" else "zeros"
+    return (
+        f"the file has no noise pictures; they are {how} (--noise), "
+        "so details of images differ from those of its project"
+    )
+
+
+def mean_latent(config: Any, variables, mapping: Callable[..., Any] = map_latents, samples: int = 10_000) -> np.ndarray:
     """w averaged over random z (and random labels), as the peers do when a file carries no mean."""
     key_z, key_c = jax.random.split(jax.random.key(0))
     z, c = jax.random.normal(key_z, (samples, config.z_dim), jnp.float32), None
     if config.c_dim:
         labels = jax.random.randint(key_c, (samples,), 0, config.c_dim, jnp.int32)
         c = jax.nn.one_hot(labels, config.c_dim, dtype=jnp.float32)
-    return np.asarray(map_latents(config, variables, z, c).mean(0))
+    return np.asarray(mapping(config, variables, z, c).mean(0))

@@ -17,13 +17,14 @@ from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, r
 from lrgan_jax.convert.formats.stylegan2 import missing
 from lrgan_jax.convert.formats.stylegan2.names import common_shapes, our_variables
 from lrgan_jax.convert.formats.stylegan2.shapes import infer
+from lrgan_jax.convert.formats.told import GIVEN, arguments_of
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 
 FILTER = ".resample_filter"
 SETTINGS = tuple(field.name for field in dataclasses.fields(StyleGAN2Config))
 
 
-class Told(NamedTuple):
+class Understood(NamedTuple):
     """What arguments of a project's constructor say: fields of the configuration that no shape shows, and a check of
     it against all of them.
     """
@@ -51,7 +52,7 @@ class StyleGAN2Network:
     tensors: dict[str, np.ndarray]
     rules: tuple[Rule, ...]
     back: tuple[Rule, ...]
-    understand: Callable[[Mapping[str, Any]], Told]
+    understand: Callable[[Mapping[str, Any]], Understood]
     settings: Mapping[str, Any]
     untold: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
@@ -63,9 +64,10 @@ class StyleGAN2Network:
         """See `protocol.Network`. Given may be fields of the config, `w_avg`, `noise` and `arguments`: see
         `read_checkpoint`.
         """
-        refuse_given(given, (*SETTINGS, "w_avg", "noise", "arguments"), "a StyleGAN2")
-        if (arguments := given.get("arguments")) is not None:
-            return self._with(arguments).build({name: given[name] for name in given if name != "arguments"})
+        refuse_given(given, (*SETTINGS, "w_avg", "noise", GIVEN), "a StyleGAN2")
+        if GIVEN in given:
+            rest = {name: given[name] for name in given if name != GIVEN}
+            return self._with(arguments_of(given).given).build(rest)
         told = {name: value for name, value in given.items() if name in SETTINGS}
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)

@@ -181,5 +181,10 @@ def _filter(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple:
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         shape = origin.shape(name, ())
         raise CheckpointError(f"{origin.name(name)}: shape {shape}, a filter is a row of taps or a square")
+    return separated(kernel)
+
+
+def separated(kernel: np.ndarray) -> tuple:
+    """The taps of a square filter that is exactly an outer product, the rows of any other."""
     taps = kernel.sum(0)
     return tuple(taps.tolist()) if (np.outer(taps, taps) == kernel).all() else tuple(map(tuple, kernel.tolist()))

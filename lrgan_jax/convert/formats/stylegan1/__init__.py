@@ -1,0 +1,1 @@
+"""What the formats of StyleGAN (1) have in common; see `network.py`."""
