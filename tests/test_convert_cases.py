@@ -50,13 +50,13 @@ REFUSED = {
     "ros_whole_module.pt": "a whole module of the class model.Generator",
     "export_cond.pt": "of a conditional network the label embedding is missing",
     "nv_synthesis_only.pth": "a synthesis network without its mapping network",
-    "ros_nonsquare.pt": "non-square pictures: its constant input is 4x2",
     "ada_mapact_relu.pkl": "mapping.fc0: activation is 'relu'",
     "hammer_nodemod.pth": "demodulate is False",
     "hammer_tanh.pth": "final_tanh is True",
     "age.pt": "a single tensor of shape [1, 16] and no network",
     "pti_embedding_0.pt": "a single tensor of shape [1, 6, 16] and no network",
 }
+TALL = "ros_nonsquare.pt"  # loads, of which there are no images
 SMALL = StyleGAN2Config(channels=(4, 2), z_dim=6, w_dim=6, mapping_layers=2, mapping_features=6, embed_features=0)
 GEN = StyleGAN2(SMALL, reference.random_variables(stylegan2.init, SMALL))
 
@@ -93,6 +93,38 @@ def test_a_clamp_that_only_its_user_knows(case):
     assert "--conv-clamp" in read_checkpoint(path).info.provenance["remarks"][0]
 
 
+def test_pictures_twice_as_high(case):
+    """Against the reference, on the weights as we have them; their own project's code is not at hand."""
+    gen = read_checkpoint(case(TALL))
+    assert gen.size == (16, 8)
+    ws = np.random.default_rng(0).standard_normal((2, gen.num_ws, gen.w_dim)).astype(np.float32)
+    assert worst(gen.synthesis(ws), reference.synthesis(gen.config, gen.variables, ws)) < PARITY
+
+
+@pytest.mark.parametrize("square", [None, False, True])
+def test_stylegan_humans_modules(square):
+    """NVIDIA's with a word more: they say whether pictures are square, and are believed if so they are."""
+    config = dataclasses.replace(SMALL, const_size=(4, 2))
+    gen = StyleGAN2(config, reference.random_variables(stylegan2.init, config))
+    record = generator(gen)
+    for module in (record, record.state["_modules"]["synthesis"]):
+        if square is not None:
+            module.state["square"] = square
+    if square:
+        with pytest.raises(CheckpointError, match="square is True, where this network has False"):
+            find_network({"G_ema": record})[0].build({})
+    else:
+        assert find_network({"G_ema": record})[0].build({})[0].size == (8, 4)
+
+
+@pytest.mark.parametrize("project", ["nvidia", "rosinality"])
+def test_pictures_that_are_not_square_have_no_way_back(project):
+    config = dataclasses.replace(SMALL, const_size=(4, 2))
+    gen = StyleGAN2(config, reference.random_variables(stylegan2.init, config))
+    with pytest.raises(CheckpointError, match="begins at 4x4 and makes no pictures of 4x8"):
+        back.written(gen, project)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_reported_file_is_refused_by_name(name, case):
     with pytest.raises(CheckpointError, match=re.escape(REFUSED[name])):
@@ -101,10 +133,10 @@ def test_a_reported_file_is_refused_by_name(name, case):
 
 def test_every_checkpoint_among_the_cases_is_tried(shared):
     found = {path.name for path in (shared / "cases").iterdir() if path.suffix in (".pt", ".pth", ".pkl", ".ckpt")}
-    assert found == {*RIGHT, *VERIFIED, *REFUSED, "nv_clamped_state.pth"}
+    assert found == {*RIGHT, *VERIFIED, *REFUSED, "nv_clamped_state.pth", TALL}
 
 
-@pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED, "projected_w.npz", "direction_Lxd.npy"])
+@pytest.mark.parametrize("name", [*RIGHT, *VERIFIED, *REFUSED, TALL, "projected_w.npz", "direction_Lxd.npy"])
 def test_every_case_can_be_listed(name, case, convert_command):
     code, said = convert_command("--inspect", case(name))
     assert code == 0 and said.count("\n") > 0

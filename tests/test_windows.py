@@ -64,13 +64,34 @@ def test_a_generator_that_cannot_crop_is_cropped(small_dcgan):
 @pytest.mark.parametrize("window", PARTS)
 @pytest.mark.parametrize("taps", FILTERS)
 def test_parts_stay_inside_and_grow_little(window, taps):
-    """Never beyond the layer's own image, the whole of it for the whole image, and a margin of a few pixels at most."""
-    windows = needed(window, (4, 8, 16, 32), taps)
-    assert windows[-1] == window
-    for size, part, larger in zip((4, 8, 16), windows, windows[1:], strict=False):
-        assert part.top >= 0 and part.left >= 0 and part.top + part.height <= size and part.left + part.width <= size
-        assert part.height <= larger.height / 2 + 2 * (2 + taps // 2) + 1
-        assert window.height < 32 or part.height == size
+    """Never beyond the layer's own image, the whole of it for the whole image, and a margin of a few pixels at most;
+    of images twice as wide, too.
+    """
+    for times in (1, 2):
+        sizes = tuple((side, times * side) for side in (4, 8, 16, 32))
+        window = window._replace(width=times * window.width) if window.width == 32 else window
+        windows = needed(window, sizes, taps)
+        assert windows[-1] == window
+        for (height, width), part, larger in zip(sizes[:-1], windows, windows[1:], strict=False):
+            bottom, right = part.top + part.height, part.left + part.width
+            assert part.top >= 0 and part.left >= 0 and bottom <= height and right <= width
+            assert part.height <= larger.height / 2 + 2 * (2 + taps // 2) + 1
+            assert window.height < 32 or part.height == height
+            assert window.width < 32 or part.width == width
+
+
+@pytest.mark.parametrize("const_size", [(4, 2), (3, 5)])
+def test_images_that_are_not_square(const_size):
+    """Whole against the reference, which takes the constant as it is; parts are cut out of the whole."""
+    gen = random_stylegan2(dataclasses.replace(BASE, const_size=const_size))
+    height, width = gen.size
+    assert (height, width) == (8 * const_size[0], 8 * const_size[1])
+    ws = np.random.default_rng(0).standard_normal((8, 5))
+    whole = np.asarray(image_function(gen)(ws))
+    assert whole.shape == (height, width, 3)
+    assert worst(whole, reference.synthesis(gen.config, gen.variables, ws[None])[0]) < PARITY_F64
+    for part in (Window(3, 5, 7, 2), Window(height - 1, 0, 1, width)):
+        assert worst(image_function(gen, window=part)(ws), cut(whole, part)) < PARITY_F64
 
 
 @pytest.mark.parametrize("layers", [(0,), (2, 3), (7,)])

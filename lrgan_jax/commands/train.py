@@ -99,6 +99,8 @@ def train_command(
         network = begin.config
     else:
         raise TrainingError(f"--start {start} is not a StyleGAN2")
+    if begin is not None and begin.config.const_size != (4, 4):
+        raise TrainingError(f"--start {start} makes pictures that are not square, and only square ones are learnt from")
     critic = DiscriminatorConfig(
         _widths(discriminator_base or channel_base, channel_max, source.resolution), source.img_channels
     )

@@ -38,7 +38,7 @@ from lrgan_jax.generators.protocol import (
 )
 from lrgan_jax.generators.shown import Shown
 from lrgan_jax.generators.truncation import truncated
-from lrgan_jax.generators.windows import Window, crop, needed
+from lrgan_jax.generators.windows import Size, Window, crop, needed
 from lrgan_jax.layers import Choice, check_layers
 
 
@@ -47,7 +47,9 @@ class StyleGAN2Config:
     """Everything that fixes the network's shape and arithmetic; hashable, so it is static under `jit`.
 
     Attributes:
-      channels: width of each block, from 4x4 upwards; its length fixes the resolution, 4 * 2^(len - 1).
+      channels: width of each block, from the smallest upwards.
+      const_size: height and width of the learned constant, from which each block after the first doubles: images are
+        2^(len(channels) - 1) times as large. 4x2 in StyleGAN-Human, of twice as high pictures.
       mapping_features: width of the hidden mapping layers. embed_features: of the label embedding.
       label_concat: labels pick a row of a plain table, put after z and normalised together with it, as in the
         TensorFlow StyleGAN2's LabelConcat and genforce's sefa; otherwise an equalised layer embeds them and z is
@@ -75,10 +77,18 @@ class StyleGAN2Config:
     use_noise: bool = True
     conv_clamp: float | None = None
     scaled_demodulation: bool = False
+    const_size: Size = (4, 4)
 
     @property
     def resolutions(self) -> tuple[int, ...]:
+        """What the blocks are called by: their size, were the constant of 4x4."""
         return tuple(4 * 2**k for k in range(len(self.channels)))
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """Height and width of each block."""
+        height, width = self.const_size
+        return tuple((height * 2**k, width * 2**k) for k in range(len(self.channels)))
 
     @property
     def num_ws(self) -> int:
@@ -145,7 +155,7 @@ class SynthesisLayer(nn.Module):
 
     config: StyleGAN2Config
     features: int
-    size: int  # of the whole image here, of which `window` says the part that is computed
+    size: Size  # of the whole image here, of which `window` says the part that is computed
     up: bool = False
     gain: float = 1.0
 
@@ -167,7 +177,7 @@ class SynthesisLayer(nn.Module):
     def noise_picture(self, noise: Noise, x, window: Window) -> Float[Array, "#n h w"]:
         """One picture for all channels: the same for every sample when const, a fresh one each when random."""
         strength = self.param("noise_strength", nn.initializers.zeros, (), jnp.float32)
-        shape = self.size, self.size
+        shape = self.size
         stored = self.variable(
             "buffers", "noise_const", lambda: jax.random.normal(self.make_rng("params"), shape, jnp.float32)
         )
@@ -175,7 +185,7 @@ class SynthesisLayer(nn.Module):
             return jnp.zeros((1, 1, 1), x.dtype)
         fresh = noise == "random"
         picture = jax.random.normal(self.make_rng("noise"), (len(x), *shape), x.dtype) if fresh else stored.value[None]
-        return strength * crop(picture[..., None], Window(0, 0, self.size, self.size), window)[..., 0]
+        return strength * crop(picture[..., None], Window(0, 0, *shape), window)[..., 0]
 
 
 class ToRGB(nn.Module):
@@ -205,13 +215,13 @@ class SynthesisBlock(nn.Module):
     def __call__(self, x, image, rows: list[Float[Array, "n d"]], noise: Noise, have: Window, want: Window):
         """`x` and `image` hold the part `have` of the block below; what comes out is the part `want` of this one."""
         cfg, k, features = self.config, self.index, self.config.channels[self.index]
-        size = cfg.resolutions[k]
+        size = cfg.sizes[k]
         wider = want.grown(1, size)  # what conv1 looks at
         residual = cfg.architecture == "resnet" and k > 0
         gain = float(np.sqrt(0.5)) if residual else 1.0  # two branches of unit variance add up to unit variance
         if k == 0:
-            const = self.param("const", nn.initializers.normal(1.0), (4, 4, features), jnp.float32)
-            const = crop(const[None], Window(0, 0, 4, 4), wider)
+            const = self.param("const", nn.initializers.normal(1.0), (*size, features), jnp.float32)
+            const = crop(const[None], Window(0, 0, *size), wider)
             x = skip = jnp.broadcast_to(const, (rows[0].shape[0], *const.shape[1:]))
         else:
             skip = Conv1x1(features, name="skip")(x) if residual else x
@@ -254,15 +264,15 @@ class SynthesisNetwork(nn.Module):
         moving: tuple[int, ...] | None = None,
         window: Window | None = None,
     ) -> Float[Array, "n h w c"]:
-        sizes = self.config.resolutions
+        sizes = self.config.sizes
         # A row that is held still has no tangent at all, so differentiation starts at the first one that moves.
         rows = [
             w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))
         ]
-        windows = needed(window or Window(0, 0, sizes[-1], sizes[-1]), sizes, len(self.config.filter))
+        windows = needed(window or Window(0, 0, *sizes[-1]), sizes, len(self.config.filter))
         x: Any = None
         image: Any = None
-        for k, resolution in enumerate(sizes):
+        for k, resolution in enumerate(self.config.resolutions):
             x, image = SynthesisBlock(self.config, k, name=f"b{resolution}")(
                 x, image, rows, noise, windows[k - 1], windows[k]
             )
@@ -415,7 +425,7 @@ class StyleGAN2(Shown, StoredWeights):
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.config.resolutions[-1], self.config.resolutions[-1]
+        return self.config.sizes[-1]
 
     @property
     def classes(self) -> Classes | None:

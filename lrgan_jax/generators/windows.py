@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float
 
+Size = tuple[int, int]  # height and width
+
 
 class Window(NamedTuple):
     """A part of an image, in its pixels."""
@@ -18,10 +20,10 @@ class Window(NamedTuple):
     height: int
     width: int
 
-    def grown(self, margin: int, size: int) -> "Window":
-        """With `margin` more pixels on every side, as far as an image of `size` x `size` goes."""
+    def grown(self, margin: int, size: Size) -> "Window":
+        """With `margin` more pixels on every side, as far as an image of `size` goes."""
         top, left = max(self.top - margin, 0), max(self.left - margin, 0)
-        bottom, right = min(self.top + self.height + margin, size), min(self.left + self.width + margin, size)
+        bottom, right = min(self.top + self.height + margin, size[0]), min(self.left + self.width + margin, size[1])
         return Window(top, left, bottom - top, right - left)
 
     def doubled(self) -> "Window":
@@ -40,13 +42,13 @@ def crop(x: Float[Array, "n h w c"], have: Window, want: Window) -> Float[Array,
     return x[:, top : top + want.height, left : left + want.width]
 
 
-def needed(window: Window, resolutions: tuple[int, ...], taps: int) -> tuple[Window, ...]:
-    """For each block, from 4x4 up, the part of its output that `window` of the last one's depends on.
+def needed(window: Window, sizes: tuple[Size, ...], taps: int) -> tuple[Window, ...]:
+    """For each block, from the smallest up, the part of its output that `window` of the last one's depends on.
 
     An upsampling layer looks 1 pixel beyond for its convolution and `taps // 2` for its filter, of the small image
     each, which is enough for the 1 pixel of the large one that the next convolution looks beyond.
     """
     windows = [window]
-    for size in resolutions[-2::-1]:
+    for size in sizes[-2::-1]:
         windows.append(windows[-1].halved().grown(2 + taps // 2, size))
     return tuple(reversed(windows))

@@ -159,6 +159,7 @@ def _shared(cfg: StyleGAN2Config) -> Table:
         "use_noise": cfg.use_noise,
         "activation": "lrelu",
         "kernel_size": 3,
+        "square": _is_square(cfg),
         "fp16_channels_last": ANY,
         "fused_modconv_default": ANY,
     }
@@ -193,6 +194,11 @@ def _block(cfg: StyleGAN2Config, k: int) -> dict[str, tuple[str, Table]]:
     return found
 
 
+def _is_square(cfg: StyleGAN2Config) -> bool:
+    """What StyleGAN-Human's modules say beside NVIDIA's, whose pictures always are."""
+    return cfg.const_size[0] == cfg.const_size[1]
+
+
 def _layer(cfg: StyleGAN2Config, k: int, inputs: int, up: int) -> tuple[str, Table]:
     return "SynthesisLayer", {
         "in_channels": inputs,
@@ -202,6 +208,7 @@ def _layer(cfg: StyleGAN2Config, k: int, inputs: int, up: int) -> tuple[str, Tab
         "kernel_size": 3,
         "up": up,
         "use_noise": one_of(False, cfg.use_noise),
+        "square": _is_square(cfg),
         "activation": "lrelu",
         "resample_filter": taps_of(cfg.filter) if up == 2 else ANY,
         "conv_clamp": cfg.conv_clamp,

@@ -30,6 +30,7 @@ def nvidia(gen: StyleGAN2) -> StateDict:
     cfg = gen.config
     if cfg.label_concat:
         raise CheckpointError("NVIDIA's PyTorch code has no labels concatenated before the norm (LabelConcat)")
+    _check_square(cfg, "NVIDIA's")
     nvidia_arguments(cfg)  # or widths that its code cannot be told are refused
     used, default = _square(cfg.filter), _square(DEFAULT_FILTER)
     filters = {}
@@ -48,6 +49,7 @@ def nvidia(gen: StyleGAN2) -> StateDict:
 def rosinality(gen: StyleGAN2) -> dict[str, Any]:
     """What rosinality's scripts load: `g_ema`, and `latent_avg` beside it, with their learning rate of the mapping."""
     cfg = gen.config
+    _check_square(cfg, "rosinality's")
     table = [tuple(_width(r, multiplier) for r in cfg.resolutions) for multiplier in (1, 2)]
     unknown = {
         f"architecture {cfg.architecture}": cfg.architecture != "skip",
@@ -72,6 +74,12 @@ def rosinality(gen: StyleGAN2) -> dict[str, Any]:
     named = {name: a * scale if name.startswith("style.") else a for name, a in named.items()}
     mean = named.pop("latent_avg")
     return {"latent_avg": mean, "g_ema": _with_settings(named, dataclasses.replace(cfg, mapping_lr=MAPPING_LR))}
+
+
+def _check_square(cfg: StyleGAN2Config, whose: str) -> None:
+    if cfg.const_size != (4, 4):
+        height, width = cfg.sizes[-1]
+        raise CheckpointError(f"{whose} code begins at 4x4 and makes no pictures of {width}x{height}")
 
 
 def _width(resolution: int, multiplier: int) -> int:

@@ -29,7 +29,6 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], origin
     """
     shapes = {name: array.shape for name, array in tensors.items()}
     resolutions = _resolutions(shapes)
-    _check_square(shapes, origin)
     layers = _mapping_layers(shapes, settings.get("mapping_layers"))
     sizes = agreed((_sides(name, layers), shape) for name, shape in shapes.items())
 
@@ -59,6 +58,7 @@ def infer(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], origin
         embed_features=embed,
         label_concat=concat,
         filter=_filter(tensors, origin),
+        const_size=_const_size(shapes, len(resolutions), origin),
         use_noise=any(name.endswith((".noise_strength", ".noise_const")) for name in shapes),
     )
     for name in settings.keys() & inferred.keys():
@@ -107,12 +107,15 @@ def _resolutions(shapes: Mapping[str, Shape]) -> list[int]:
     return resolutions
 
 
-def _check_square(shapes: Mapping[str, Shape], origin: Origin) -> None:
-    const = shapes.get("synthesis.b4.const", ())
-    if len(const) == 3 and const[1:] != (4, 4):
-        what = "a network of non-square pictures" if const[1] != const[2] else "another network than StyleGAN2"
-        where = origin.name("synthesis.b4.const")
-        raise CheckpointError(f"{what}: its constant input is {const[1]}x{const[2]} ({where}), where 4x4 is known")
+def _const_size(shapes: Mapping[str, Shape], blocks: int, origin: Origin) -> tuple[int, int]:
+    """Of the constant input: 4x4 but for networks of pictures that are not square."""
+    _, *size = shapes.get("synthesis.b4.const", (0, 4, 4))
+    if len(size) != 2 or not 1 <= min(size) <= max(size) * 2 ** (blocks - 1) <= LARGEST:
+        shape = origin.shape("synthesis.b4.const", ())
+        raise CheckpointError(
+            f"{origin.name('synthesis.b4.const')}: shape {shape} is no picture from which blocks double"
+        )
+    return size[0], size[1]
 
 
 def _architecture(resolutions: list[int], there) -> str:
