@@ -11,7 +11,9 @@ from lrgan_jax.generators.functions import FunctionGenerator, from_function
 from lrgan_jax.generators.latent_files import LatentsError, load_latents
 from lrgan_jax.generators.latents import WS, Latent, W, Z
 from lrgan_jax.generators.protocol import (
+    DrawsZ,
     Generator,
+    HasParts,
     HasStyles,
     MakesParts,
     ModelInfo,
@@ -26,12 +28,14 @@ from lrgan_jax.generators.view import image_function, render, to_ws
 from lrgan_jax.generators.windows import Window
 
 if TYPE_CHECKING:
+    from lrgan_jax.generators.biggan import BigGAN, BigGANConfig
     from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
     from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 ARCHITECTURES = {
     "stylegan2": "StyleGAN2",
     "dcgan": "DCGAN",
+    "biggan": "BigGAN",
 }  # file -> class; its config is called so, too, with Config at the end
 
 
@@ -62,9 +66,13 @@ __all__ = [
     "DCGAN",
     "WS",
     "Architecture",
+    "BigGAN",
+    "BigGANConfig",
     "DCGANConfig",
+    "DrawsZ",
     "FunctionGenerator",
     "Generator",
+    "HasParts",
     "HasStyles",
     "Latent",
     "LatentsError",

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_key
 from lrgan_jax.base.errors import InputError, InputTypeError
-from lrgan_jax.generators.latents import Latent
+from lrgan_jax.generators.latents import Latent, Z
 from lrgan_jax.generators.windows import Window
 from lrgan_jax.jacobian import pixel_grid
 from lrgan_jax.layers import Choice
@@ -114,6 +114,27 @@ class HasStyles(Protocol):
 
     def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
         """Their rows, one per channel of a style of these layers."""
+        ...
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A latent that is made of parts which are edited apart, such as z and the class behind it."""
+
+    @property
+    def parts(self) -> Mapping[str, tuple[int, int]]:
+        """By name, from which number of w on and to which; the first is edited unless another is asked for. One called
+        "z" is z itself, which is white. A number in no part is never edited.
+        """
+        ...
+
+
+@runtime_checkable
+class DrawsZ(Protocol):
+    """A distribution of z that is not standard normal, or not at every truncation."""
+
+    def drawn(self, z: Z, truncation: float) -> Z:
+        """The z that standard normal numbers stand for."""
         ...
 
 
