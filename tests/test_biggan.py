@@ -9,7 +9,7 @@ import pytest
 from tolerances import PARITY, PARITY_F64, PARITY_W, worst
 
 from lrgan_jax.convert import read_checkpoint
-from lrgan_jax.generators import W, Z
+from lrgan_jax.generators import W
 from lrgan_jax.generators.biggan import place
 
 AJBROCK = ("ajb32", "ajb32_noshared", "ajb_deep32")
@@ -182,6 +182,8 @@ def divisor(buffers, name):
             layer = buffers[f"block{k}"][norm.replace("bn", "norm")][kinds[kind]]
         case ["blocks", k, "0", conv]:
             layer = buffers[f"block{k}"][conv.replace("conv_sc", "skip")]
+        case _:
+            raise AssertionError(name)
     return np.asarray(layer["spectral_norm"], np.float64).sum()
 
 

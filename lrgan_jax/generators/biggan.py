@@ -23,6 +23,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number
@@ -391,7 +392,7 @@ class BigGAN(Shown, StoredWeights):
         if not self.config.by_truncation:
             check_number("truncation", truncation)
             return W(jnp.concatenate([jnp.asarray(truncation, z.dtype) * z, y], axis=1))
-        if isinstance(truncation, jax.core.Tracer):
+        if isinstance(truncation, Tracer):
             raise InputError("truncation chooses among this model's statistics, so it is a number and not traced")
         r = place(float(truncation), self.config.num_statistics)
         return W(jnp.concatenate([z, y, jnp.full((len(z), 1), r, z.dtype)], axis=1))

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.generators.latents import Latent, W
-from lrgan_jax.generators.protocol import Generator
+from lrgan_jax.generators.protocol import Generator, HasParts, numbers_of_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.generators.view import to_ws
 
@@ -54,13 +54,22 @@ def own_latents(gen: Generator) -> OwnLatents | None:
         return _measured(gen)
 
 
+def own_root(gen: Generator, numbers: tuple[int, int] | None = None) -> Float[AnyArray, "m m"] | None:
+    """S of these numbers of w, or of all; None where they are white."""
+    first, end = numbers or (0, gen.w_dim)
+    if numbers_of_z(gen, numbers) == end - first:
+        return None
+    known = own_latents(gen)
+    return None if known is None else known.root[first:end, first:end]
+
+
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
     """How far out latents ws [..., L, d] lie, of the row that is farthest: 1 for a typical one of the generator's own.
 
     The root mean square over the whitened numbers that vary, which hardly changes from sample to sample.
     """
     rows, of = np.asarray(ws), own_latents(gen)
-    white = rows if of is None else (np.asarray(_straightened(rows)) - of.mean) @ of.whitener
+    white = rows if of is None else (np.asarray(_straightened(gen, rows)) - of.mean) @ of.whitener
     return np.sqrt(np.square(white).sum(-1) / (gen.w_dim if of is None else of.varying)).max(-1)
 
 
@@ -73,7 +82,9 @@ def _measured(gen: Generator) -> OwnLatents:
 def _of(gen: Generator) -> OwnLatents:
     ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
-    before = _straightened(ws)
+    if isinstance(gen, HasParts):
+        return _of_parts(gen, ws)
+    before = _straightened(gen, ws)
     covariance = _of_each if getattr(gen, "numbers_apart", False) else _covariance
     values, axes = covariance(ws)
     widths, own = covariance(before)
@@ -84,6 +95,25 @@ def _of(gen: Generator) -> OwnLatents:
         whitener=(own / jnp.sqrt(raised)) @ own.T,
         varying=jnp.sum(widths / raised),
     )
+
+
+def _of_parts(gen: HasParts, ws: Float[Array, "n d"]) -> OwnLatents:
+    """Each by itself, as they are drawn apart; z is white, and a number in no part does not vary."""
+    d = ws.shape[1]
+    root = whitener = jnp.zeros((d, d), ws.dtype)
+    mean, varying = jnp.zeros(d, ws.dtype), jnp.zeros((), ws.dtype)
+    for name, (first, end) in gen.parts.items():
+        part, own, count = ws[:, first:end], (slice(first, end), slice(first, end)), jnp.asarray(end - first)
+        if name == "z":
+            root, whitener = (a.at[own].set(jnp.eye(end - first, dtype=a.dtype)) for a in (root, whitener))
+        else:
+            values, axes = _covariance(part)
+            raised = _raised(values)
+            root = root.at[own].set((axes * jnp.sqrt(raised)) @ axes.T)
+            whitener = whitener.at[own].set((axes / jnp.sqrt(raised)) @ axes.T)
+            mean, count = mean.at[first:end].set(part.mean(0)), jnp.sum(values / raised)
+        varying += count.astype(ws.dtype)
+    return OwnLatents(root, mean, whitener, varying)
 
 
 def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
@@ -102,5 +132,7 @@ def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:
     return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30))
 
 
-def _straightened(w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+    if isinstance(gen, HasParts):  # whose mapping has no activation
+        return jnp.asarray(w)
     return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import Generator, W
+from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import Z, check_z, weights_dtype
+from lrgan_jax.generators.protocol import has_mapping
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import spectrum
@@ -24,7 +25,7 @@ def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "n d d"]
     Raises:
       InputError: without z, or for a generator without a mapping network, of which every basis is one.
     """
-    if gen.space is not W:
+    if not has_mapping(gen):
         raise InputError("this model has no mapping network, so it has no local basis")
     if z is None:
         raise InputError("a local basis belongs to the z behind w: give z, which is then mapped")

@@ -34,6 +34,8 @@ def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Ta
     """
     options = {**asdict(job.search), **asdict(job.keep)}
     options = {name: value for name, value in options.items() if name not in BESIDE}
+    if job.search.part is None:  # of latents without parts earlier releases say nothing
+        del options["part"]
     prints = [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in targets.masks]
     protected = dict(zip(names[targets.num_regions :], prints[targets.num_regions :], strict=True))
     if targets.keep is not None:
@@ -100,7 +102,12 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job:
             (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
         )
     if root is not None:
-        found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, ("latent_dim", "other_latent_dim"), len(root))
+        names = (
+            axes(job.search, ("number", "other_number"))
+            if not job.search.per_layer
+            else ("latent_dim", "other_latent_dim")
+        )
+        found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, names, len(root))
     return found | {
         "masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)
     }

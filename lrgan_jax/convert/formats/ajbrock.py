@@ -18,7 +18,7 @@ from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
-from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, same
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
@@ -382,6 +382,6 @@ def _assumed(said: Mapping[str, Any]) -> Iterator[str]:
 def _standing(config: BigGANConfig, said: Mapping[str, Any]) -> Iterator[str]:
     if config.counted and "accumulate_standing" not in said:
         yield (
-            "its statistics are sums over batches and are divided by accumulation_counter, which the project's own code "
-            "does only when told to (accumulate_standing)"
+            "its statistics are sums over batches and are divided by their accumulation_counter, as the project's own "
+            "code does when told to (accumulate_standing)"
         )

@@ -5,7 +5,7 @@ norms are u (W v) with both vectors as they are stored, which is what the code d
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
-from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, same
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
@@ -142,7 +142,9 @@ class HuggingFaceNetwork:
         """See `protocol.Network`."""
         refuse_given(given, ("arguments",), "a BigGAN")
         arguments = given.get("arguments") or {}
-        problems = list(disagreements({n: v for n, v in arguments.items() if n in self.config}, self.config, "arguments"))
+        problems = list(
+            disagreements({n: v for n, v in arguments.items() if n in self.config}, self.config, "arguments")
+        )
         said = {**arguments, **self.config}
         place = _attention(self.tensors)
         origin = Origin(self.tensors, back(place))
@@ -208,7 +210,9 @@ def _is_layer(layer: Any) -> bool:
 def _table(config: BigGANConfig, place: int | None, ours: Mapping[str, np.ndarray]) -> Table:
     """Every entry of the config, and what it must be."""
     ch = config.channels[-1]
-    widths = [[up, a // ch, b // ch] for up, a, b in zip(config.ups, config.channels, config.channels[1:], strict=False)]
+    widths = [
+        [up, a // ch, b // ch] for up, a, b in zip(config.ups, config.channels, config.channels[1:], strict=False)
+    ]
     blocks = len(config.ups)
     return {
         "output_dim": config.size,
