@@ -18,7 +18,7 @@ from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
-from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of
+from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, same
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
@@ -332,7 +332,7 @@ def _table(arch: Arch, config: BigGANConfig, style: Style, tensors: Mapping[str,
         "num_G_SVs": vectors if vectors else ANY,
         "num_G_SV_itrs": ANY,
         "G_shared": config.class_dim is not None,
-        "shared_dim": ANY if config.class_dim is None else lambda value: value == config.class_dim or not value,
+        "shared_dim": ANY if config.class_dim is None else _shared_dim_is(config.class_dim, slots, config.z_dim),
         "hier": config.z_goes != "first",
         "cross_replica": style.added,
         "mybn": ANY if style.added else mine,
@@ -352,6 +352,11 @@ def _table(arch: Arch, config: BigGANConfig, style: Style, tensors: Mapping[str,
 
 def _above_0(value: Any) -> bool:
     return number(value, "eps") > 0
+
+
+def _shared_dim_is(width: int, slots: int, z_dim: int) -> Callable[[Any], bool]:
+    """0 stands for dim_z, before what is left over of its chunks is dropped."""
+    return lambda value: same(value, width) or same(value, 0) and width // slots * slots == z_dim
 
 
 def _is_relu(value: Any) -> bool:

@@ -36,7 +36,8 @@ _KINDS = {"scale": "gain", "offset": "shift"}
 
 def _attention(tensors: Mapping[str, Any]) -> int | None:
     """Which of the layers it is."""
-    found = [int(match[1]) for name in tensors if (match := re.fullmatch(r"generator\.layers\.(\d{1,4})\.gamma", name))]
+    pattern = re.compile(r"generator\.layers\.(\d{1,4})\.(gamma|snconv1x1_)")
+    found = [int(match[1]) for name in tensors if (match := pattern.match(name))]
     return found[0] if found else None
 
 

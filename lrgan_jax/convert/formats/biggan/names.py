@@ -6,6 +6,7 @@ an axis may still be the project's own.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -111,7 +112,9 @@ def spectral_norms(
     return found
 
 
+@lru_cache(maxsize=1)  # tracing a deep network takes a second
 def _wanted(config: BigGANConfig):
+    """What the model has, the shape of each by our name, and how they nest."""
     leaves, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in leaves}, structure
 
