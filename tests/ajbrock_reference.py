@@ -133,7 +133,9 @@ def image(tensors, z, label, *, standing=False, **arguments):
         return x + gain + shift if args["cross_replica"] else x * gain + shift
 
     def norm(name, x, y):
-        gain, shift = (y @ (weight(f"{name}.{kind}").T if shared else t[f"{name}.{kind}.weight"]) for kind in ("gain", "bias"))
+        gain, shift = (
+            y @ (weight(f"{name}.{kind}").T if shared else t[f"{name}.{kind}.weight"]) for kind in ("gain", "bias")
+        )
         gain, shift = 1 + gain[..., None, None], shift[..., None, None]
         if args["norm_style"] == "nonorm":
             return x * gain + shift

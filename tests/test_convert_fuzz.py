@@ -25,6 +25,8 @@ FILES = {  # the smallest of every container and format, and how often each is d
     "hostile/nvidia_module_src.pkl": 500,
     "hammer/hammer_origin16_cond_nosmooth.pth": 500,
     "sefa/sefa_skip32.pth": 300,
+    "biggan_ajbrock/ajb32.pth": 200,
+    "biggan_hf/hf16_zip/pytorch_model.bin": 200,
     "../../cases/hammer_lr1.pth": 500,
     "../../cases/lightning_ros.ckpt": 500,
     "../../cases/nv_state_with_path.pt": 500,

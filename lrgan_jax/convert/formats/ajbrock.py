@@ -54,7 +54,8 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, tensors: Mapping[str, np.ndarray]) -> "Style":
-        shared = "shared.weight" in tensors
+        # Tables have no spectral norm, the linear maps of an embedding do: so one that is lost is missed.
+        shared = "shared.weight" in tensors or any(name.endswith(".gain.u0") for name in tensors)
         if "output_layer.0.bn.running_mean" in tensors:
             return cls(shared, "bn.", "running_mean", "running_var")
         mine = "output_layer.0.bn.stored_mean" in tensors
@@ -188,7 +189,7 @@ class AjbrockNetwork:
         if not config.counted:
             ours = {name: array for name, array in ours.items() if not name.endswith("/count")}
         names.check(ours, config, problems, origin)
-        norm = partial(_spectral_norm, self.tensors, settings["SN_eps"], problems)
+        norm = partial(_spectral_norm, self.tensors, style, settings["SN_eps"], problems)
         ours |= names.spectral_norms(ours, origin, norm, problems)
         problems += disagreements(said, _table(arch, config, style, self.tensors), "arguments")
         refuse(problems)
@@ -271,12 +272,14 @@ def _counted(ours: Mapping[str, np.ndarray], said: Mapping[str, Any]) -> bool:
     return any(standing) and said.get("accumulate_standing", True) is not False
 
 
-def _spectral_norm(tensors: Mapping[str, np.ndarray], eps: float, problems: list[str], name: str) -> float:
+def _spectral_norm(
+    tensors: Mapping[str, np.ndarray], style: Style, eps: float, problems: list[str], name: str
+) -> float:
     """Of the weight of that name, 1 where the network has none: of embeddings, or altogether."""
     stem = name.removesuffix("weight")
     u = tensors.get(f"{stem}u0")
     if u is None:
-        plain = re.search(r"\.bn\d\.(gain|bias)\.$", stem) and "shared.weight" not in tensors
+        plain = re.search(r"\.bn\d\.(gain|bias)\.$", stem) and not style.shared
         if not plain and _normalised(tensors):
             problems.append(f"{stem}u0: nothing in the checkpoint fills it")
         return 1.0
