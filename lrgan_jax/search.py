@@ -4,7 +4,7 @@ commands.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,7 +56,7 @@ class Search:
 
     layers: Choice = None
     per_layer: bool = False
-    part: str | tuple[int, int] | None = None
+    part: str | Sequence[int] | None = None
     protect: Any = None
     method: str = "frontier"
     num: int = 4

@@ -3,12 +3,14 @@
 `state` makes one of random numbers for a constructor's arguments, `image` is what the network gives in eval mode.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812, as everybody calls it
 
 WIDTHS = {32: (4, 4, 4, 4), 64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1)}
-DEFAULTS = dict(
+DEFAULTS: dict[str, Any] = dict(
     G_ch=4,
     dim_z=6,
     bottom_width=4,

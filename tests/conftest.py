@@ -16,7 +16,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
-from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, dcgan, stylegan2  # noqa: E402
+from lrgan_jax.generators import (  # noqa: E402
+    DCGAN,
+    BigGAN,
+    BigGANConfig,
+    DCGANConfig,
+    StyleGAN2,
+    StyleGAN2Config,
+    biggan,
+    dcgan,
+    stylegan2,
+)
 
 SHARED = (
     Path(__file__).resolve().parents[2] / "shared"
@@ -119,6 +129,15 @@ def small_dcgan() -> DCGAN:
         lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config)
     )
     return DCGAN(config, variables)
+
+
+@pytest.fixture(scope="session")
+def small_biggan() -> BigGAN:
+    """16x16, z of 6 in three chunks, four classes of 3 numbers, attention that shows."""
+    config = BigGANConfig(channels=(16, 16, 8), ups=(True, True), z_dim=6, c_dim=4, class_dim=3, attention=(1,))
+    variables = jax.jit(biggan.init, static_argnums=1)(jax.random.key(2), config)
+    variables["params"]["attention1"]["gamma"] += 0.5
+    return BigGAN(config, variables)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -228,7 +228,7 @@ def check_no_label(gen: Generator, c: ArrayLike | None) -> None:
 BOTH = "both"  # of the parts
 
 
-def moving_numbers(gen: Generator, part: str | tuple[int, int] | None) -> tuple[int, int] | None:
+def moving_numbers(gen: Generator, part: str | Sequence[int] | None) -> tuple[int, int] | None:
     """From which number of w on, and to which, a search of this part moves it; None for all.
 
     Args:
