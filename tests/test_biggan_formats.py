@@ -7,7 +7,7 @@ import ajbrock_reference as peer
 import jax
 import numpy as np
 import pytest
-from tolerances import PARITY_F64, worst
+from tolerances import PARITY, PARITY_F64, worst
 
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.foreign import containers
@@ -249,3 +249,11 @@ def test_arguments_do_not_contradict_the_config(folder):
         network.build({"arguments": {"eps": 1e-3}})
     with pytest.raises(CheckpointError, match="conv-clamp"):
         network.build({"conv_clamp": 3.0})
+
+
+@pytest.mark.parametrize("name", ["biggan_ajbrock/ajb32.pth", "biggan_hf/hf32"])
+def test_the_command_converts_and_verifies(name, shared, tmp_path, convert_command):
+    source = shared / "fixtures" / "public" / name
+    code, said = convert_command(source, tmp_path / "model", "--verify", source.with_suffix(".npz"))
+    assert code == 0 and "32x32" in said
+    assert load(tmp_path / "model").info.provenance["worst_error"] < PARITY
