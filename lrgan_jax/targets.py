@@ -19,7 +19,7 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
 from lrgan_jax.generators.natural import own_root
-from lrgan_jax.generators.protocol import moving_numbers
+from lrgan_jax.generators.parts import moving_numbers
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.layers import Moves, moves_of
 from lrgan_jax.lengths import Root

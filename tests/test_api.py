@@ -24,10 +24,10 @@ foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces krylov leading search
-generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
-generators.shown generators.latent_files
-generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators.biggan
-generators
+generators.latents generators.windows generators.protocol generators.parts generators.view
+generators.sampling generators.natural generators.shown generators.latent_files
+generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan
+generators.biggan_network generators.biggan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
 methods.resefa methods.sefa methods
@@ -135,7 +135,7 @@ def test_who_may_know_what(module):
     networks = (
         "generators.stylegan2",
         "generators.dcgan",
-        "generators.biggan",
+        "generators.biggan_network",
         "training.discriminator",
         "training.distillation",
     )

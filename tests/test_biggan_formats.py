@@ -139,7 +139,7 @@ SHOWN_ONCE = ("shared.weight", "embeddings.weight")  # another number of classes
 def network(request):
     """Tensors, and arguments that go with them."""
     if request.param == "HuggingFace":
-        folder = request.getfixturevalue("folder")
+        folder = request.getfixturevalue("folder").parent / "hf16_zip"
         return read_tree(folder), config_of(folder)
     return peer.state(model=request.param, G_attn="16"), {}
 

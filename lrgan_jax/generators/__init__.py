@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lrgan_jax.generators.functions import FunctionGenerator, from_function
 from lrgan_jax.generators.latent_files import LatentsError, load_latents
 from lrgan_jax.generators.latents import WS, Latent, W, Z
+from lrgan_jax.generators.parts import HasParts
 from lrgan_jax.generators.protocol import (
     DrawsZ,
     Generator,
-    HasParts,
     HasStyles,
     MakesParts,
     ModelInfo,

@@ -1,6 +1,7 @@
 """The latents that a generator draws itself: how they lie around their mean, and how far out another one is."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,8 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.generators.latents import Latent, W
-from lrgan_jax.generators.protocol import Generator, HasParts, numbers_of_z
+from lrgan_jax.generators.parts import HasParts, numbers_of_z
+from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.generators.view import to_ws
 
@@ -84,8 +86,11 @@ def _of(gen: Generator) -> OwnLatents:
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
     if isinstance(gen, HasParts):
         return _of_parts(gen, ws)
-    before = _straightened(gen, ws)
-    covariance = _of_each if getattr(gen, "numbers_apart", False) else _covariance
+    return _of_numbers(ws, _straightened(gen, ws), _of_each if getattr(gen, "numbers_apart", False) else _covariance)
+
+
+def _of_numbers(ws: Float[Array, "n d"], before: Float[Array, "n d"], covariance: Callable) -> OwnLatents:
+    """Of samples, and of these before the mapping's last activation."""
     values, axes = covariance(ws)
     widths, own = covariance(before)
     raised = _raised(widths)
@@ -98,22 +103,21 @@ def _of(gen: Generator) -> OwnLatents:
 
 
 def _of_parts(gen: HasParts, ws: Float[Array, "n d"]) -> OwnLatents:
-    """Each by itself, as they are drawn apart; z is white, and a number in no part does not vary."""
-    d = ws.shape[1]
-    root = whitener = jnp.zeros((d, d), ws.dtype)
-    mean, varying = jnp.zeros(d, ws.dtype), jnp.zeros((), ws.dtype)
+    """Part by part, as they are drawn apart; z is white, and a number in no part does not vary."""
+    d, dtype = ws.shape[1], ws.dtype
+    root = whitener = jnp.zeros((d, d), dtype)
+    mean, varying = jnp.zeros(d, dtype), jnp.zeros((), dtype)
     for name, (first, end) in gen.parts.items():
-        part, own, count = ws[:, first:end], (slice(first, end), slice(first, end)), jnp.asarray(end - first)
-        if name == "z":
-            root, whitener = (a.at[own].set(jnp.eye(end - first, dtype=a.dtype)) for a in (root, whitener))
-        else:
-            values, axes = _covariance(part)
-            raised = _raised(values)
-            root = root.at[own].set((axes * jnp.sqrt(raised)) @ axes.T)
-            whitener = whitener.at[own].set((axes / jnp.sqrt(raised)) @ axes.T)
-            mean, count = mean.at[first:end].set(part.mean(0)), jnp.sum(values / raised)
-        varying += count.astype(ws.dtype)
+        row, block = slice(first, end), (slice(first, end), slice(first, end))
+        own = _white(end - first, dtype) if name == "z" else _of_numbers(ws[:, row], ws[:, row], _covariance)
+        root, whitener = root.at[block].set(own.root), whitener.at[block].set(own.whitener)
+        mean, varying = mean.at[row].set(own.mean), varying + own.varying
     return OwnLatents(root, mean, whitener, varying)
+
+
+def _white(d: int, dtype: Any) -> OwnLatents:
+    one = jnp.eye(d, dtype=dtype)
+    return OwnLatents(one, jnp.zeros(d, dtype), one, jnp.asarray(d, dtype))
 
 
 def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:

@@ -5,7 +5,7 @@ A method is a file that ends in its row, and a line here. Whatever lists, explai
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, HasStyles
-from lrgan_jax.generators.protocol import has_mapping
+from lrgan_jax.generators.parts import has_mapping
 from lrgan_jax.methods.chance import RANDOM
 from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.methods.ganspace import GANSPACE

@@ -10,7 +10,7 @@ from lrgan_jax.base import linalg
 from lrgan_jax.base.checks import random_key
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import weights_dtype
-from lrgan_jax.generators.protocol import moving_numbers
+from lrgan_jax.generators.parts import moving_numbers
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.generators import Generator, render
-from lrgan_jax.generators.protocol import moving_numbers, numbers_of_z
+from lrgan_jax.generators.parts import moving_numbers, numbers_of_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search

@@ -13,7 +13,7 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import Z, check_z, weights_dtype
-from lrgan_jax.generators.protocol import has_mapping
+from lrgan_jax.generators.parts import has_mapping
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import spectrum

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, HasStyles
-from lrgan_jax.generators.protocol import moving_numbers
+from lrgan_jax.generators.parts import moving_numbers
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import weight_directions

@@ -102,11 +102,7 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job:
             (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
         )
     if root is not None:
-        names = (
-            axes(job.search, ("number", "other_number"))
-            if not job.search.per_layer
-            else ("latent_dim", "other_latent_dim")
-        )
+        names = ("latent_dim", "other_latent_dim") if job.search.part is None else ("part_dim", "other_part_dim")
         found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, names, len(root))
     return found | {
         "masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)

@@ -16,10 +16,10 @@ TOLERANCE = 2e-5  # of the image's largest magnitude: float32 rounding through a
 def verify(gen: Generator, path: str | Path) -> dict[str, float]:
     """Worst error of every reference output in an .npz, relative to its largest magnitude: name -> error.
 
-    Inputs read: `z` [N, z_dim], `c` [N, c_dim] (or `class_label`, or their numbers `y`), `wplus` [N, num_ws, w_dim], `truncation_cutoff`. Outputs compared, when
-    present: `w`, `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img` or `img_{const,none}`, after `psi1`,
-    `psi07`, `psi07_cutoff` or `wplus` where they apply (`img_psi07_const`: truncation 0.7, constant noise). Rows of an
-    output belong to the first rows of its input.
+    Inputs read: `z` [N, z_dim], `c` [N, c_dim] (or `class_label`, or their numbers `y`), `wplus` [N, num_ws, w_dim],
+    `truncation_cutoff`. Outputs compared, when present: `w`, `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img`
+    or `img_{const,none}`, after `psi1`, `psi07`, `psi07_cutoff` or `wplus` where they apply (`img_psi07_const`:
+    truncation 0.7, constant noise). Rows of an output belong to the first rows of its input.
 
     Raises:
       CheckpointError: in one line, if the file is unreadable or holds nothing to compare.
