@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ def read_checkpoint(
     given = dict(settings or {})
     given |= ({} if w_avg is None else {"w_avg": w_avg}) | ({} if noise == "random" else {"noise": noise})
     with containers.naming(path):
-        tree, digest = _read(path / WEIGHTS if path.is_dir() else path)
+        inside = path / WEIGHTS
+        tree, digest = _read(inside if os.path.isfile(inside) else path)  # a Path's own is_file fails on a long name
         found, remark = find_network(tree, network)
         gen, remarks = found.build(given)
     provenance: dict[str, Any] = {
