@@ -128,7 +128,7 @@ def test_64_bits(name, fixtures):
     check_jacobian(fixture, gen, jacobians[1], PARITY_F64)
 
 
-@pytest.mark.parametrize("name", ["ajb32", "ajb_deep32", "hf16_51"])
+@pytest.mark.parametrize("name", ["ajb32", "hf16_51"])
 def test_jacobians_in_32_bits(name, fixtures):
     fixture = fixtures(name)
     truncation = float(fixture["jac_truncation"]) if "jac_truncation" in fixture.stored else 1.0
@@ -325,7 +325,7 @@ def test_upsampling_convolutions():
         plain = ops.conv(ops.nearest_up(jnp.asarray(x)), jnp.asarray(kernel))
         np.testing.assert_allclose(ops.nearest_up_conv(jnp.asarray(x), jnp.asarray(kernel)), plain, rtol=0, atol=1e-13)
         np.testing.assert_array_equal(ops.nearest_up(jnp.asarray(x)), x.repeat(2, 1).repeat(2, 2))
-        pooled = ops.max_pool(jnp.asarray(x))
+        pooled = np.asarray(ops.max_pool(jnp.asarray(x)))
     assert pooled.shape == (2, 1, 2, 4) and (pooled[0, 0, 1] == x[0, :2, 2:4].max((0, 1))).all()
 
 
@@ -397,10 +397,9 @@ def test_natural_lengths_of_parts(small_biggan):
     assert depth(gen, rows(gen, 512)).mean() == pytest.approx(1, rel=0.05)
 
 
-@pytest.mark.parametrize("part", [None, "class"])
-def test_a_sweep_an_edit_and_a_walk_of_a_part(part, small_biggan, tmp_path):
+def test_a_sweep_an_edit_and_a_walk_of_a_part(small_biggan, tmp_path):
     """As of any other model; what a sweep finds is what a search finds."""
-    gen, (first, end) = small_biggan, PARTS[part]
+    gen, part, (first, end) = small_biggan, "class", PARTS["class"]
     sweep.run(gen, tmp_path / "sweep", seeded(gen, 0, 2, labels=(0, 1)), {"here": REGION}, num=1, part=part, block=2)
     found = sweep.open(tmp_path / "sweep").directions("here", 0)
     alone = find_directions(gen, seeded(gen, 0, 2, labels=(0, 1)).all()[:1], REGION, num=1, part=part)
@@ -412,9 +411,8 @@ def test_a_sweep_an_edit_and_a_walk_of_a_part(part, small_biggan, tmp_path):
     np.testing.assert_allclose(edited[0, 0], 0.5 * found.vectors[0], atol=1e-6)
     points = np.asarray(walk(gen, rows(gen, 1), again, REGION, length=1.0, num_steps=2))
     assert (points[-1] != points[0]).any() and not np.delete(points[-1] - points[0], np.r_[first:end], -1).any()
-    if part == "class":
-        with pytest.raises(InputError, match="name its part"):
-            walk(gen, rows(gen, 1), found.vectors, REGION, length=1.0)
+    with pytest.raises(InputError, match="name its part"):
+        walk(gen, rows(gen, 1), found.vectors, REGION, length=1.0)
 
 
 # ---- What is known to be local.
