@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
@@ -101,8 +102,8 @@ def walk(
       length: of the whole path in the search's metric, standard deviations by default, one number or [N]; negative
         ones walk the other way.
       search, overrides: settings of `Search` as in `find_directions`, of which `protect`, `layers`, `channels`,
-        `pooling`, `size`, `metric` and those of mu count: the inside-to-outside ratio to keep, set at each point by
-        default. Without layers the directions' own move.
+        `part`, `pooling`, `size`, `metric` and those of mu count: the inside-to-outside ratio to keep, set at each
+        point by default. Without layers and part the directions' own move.
     Returns:
       The points of the path, [num_steps + 1, N, num_ws, w_dim], the latents themselves first.
     Raises:
@@ -115,8 +116,12 @@ def walk(
     start = to_ws(gen, w)
     rows = jnp.asarray(direction.vectors if isinstance(direction, Directions) else direction, start.dtype)
     check_number("direction", rows)
-    if search.layers is None and isinstance(direction, Directions):
-        search = search.but(layers=direction.layers)
+    if isinstance(direction, Directions):
+        part = None if direction.search is None else direction.search.part
+        search = search.but(
+            layers=direction.layers if search.layers is None else search.layers,
+            part=part if search.part is None else search.part,
+        )
     if search.layers is None and rows.ndim == 3:
         search = search.but(layers=range(gen.num_ws))
     search = search.but(per_layer=rows.ndim == 3, mu=None if search.measures else search.mu)
@@ -139,7 +144,10 @@ def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: in
     if rows.shape not in ((1, *shape), (num, *shape)):
         wanted = f"one direction, or one for each of the {num} latents, of {' x '.join(map(str, shape))} numbers"
         raise InputError(f"a walk takes {wanted}, got {list(rows.shape)}")
-    numbers = jax.vmap(moves.gather)(rows) if moves.per_layer else rows
+    if moves.numbers is not None and not np.array_equal(moves.widened(moves.narrowed(rows), d), rows):
+        first, end = moves.numbers
+        raise InputError(f"this direction moves more than the numbers {first} to {end} of a latent: name its part")
+    numbers = jax.vmap(moves.gather)(rows) if moves.per_layer else moves.narrowed(rows)
     return jnp.broadcast_to(numbers, (num, numbers.shape[1]))
 
 

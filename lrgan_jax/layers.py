@@ -1,8 +1,9 @@
-"""Which rows of ws move, and whether they move alike: said once, for what is differentiated and for what is edited.
+"""Which rows of ws move, which of their numbers, and whether they move alike: said once, for what is differentiated and
+for what is edited.
 
 Symbols: ws [L, d] is one latent, a row per layer. A move is added to it, and is zero on rows that stay. It is written
 down as m numbers: m = d where the chosen rows share one vector, m = len(rows) * d where each has a vector of its own
-(W+).
+(W+). Where only some numbers of a row move, it is so many instead of d.
 """
 
 import operator
@@ -30,11 +31,13 @@ class Moves:
       num_ws: L, how many rows there are; None for a latent [d] without layers, all of which moves.
       rows: those that move, rising; None for all.
       per_layer: each row has a vector of its own (W+); else they share one.
+      numbers: from which number of a row on, and to which, it moves; None for all of it.
     """
 
     num_ws: int | None = None
     rows: tuple[int, ...] | None = None
     per_layer: bool = False
+    numbers: tuple[int, int] | None = None
 
     @property
     def moving(self) -> tuple[int, ...]:
@@ -43,20 +46,34 @@ class Moves:
 
     def size(self, d: int) -> int:
         """m, the numbers that say a move of rows of d."""
-        return d * len(self.moving) if self.per_layer and self.num_ws else d
+        width = d if self.numbers is None else self.numbers[1] - self.numbers[0]
+        return width * len(self.moving) if self.per_layer and self.num_ws else width
+
+    def widened(self, rows: Float[AnyArray, "*k w"], d: int) -> Float[Array, "*k d"]:
+        """Numbers that move as rows of d, zero where nothing does."""
+        rows = jnp.asarray(rows)
+        if self.numbers is None:
+            return rows
+        first, end = self.numbers
+        return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(first, d - end)])
+
+    def narrowed(self, rows: Float[AnyArray, "*k d"]) -> Float[AnyArray, "*k w"]:
+        """Of rows of d the numbers that move: the transpose of `widened`."""
+        return rows if self.numbers is None else rows[..., slice(*self.numbers)]
 
     def spread(self, numbers: Float[AnyArray, "*k m"], d: int) -> Float[Array, "*lead d"]:
         """Numbers as moves: [..., L, d], or [..., d] of a latent without layers."""
         numbers = jnp.asarray(numbers)
         if self.num_ws is None:
-            return numbers
+            return self.widened(numbers, d)
         if not self.per_layer:
-            return numbers[..., None, :] * self.weights(numbers.dtype)[:, None]
-        own = numbers.reshape(*numbers.shape[:-1], len(self.moving), d)
+            return self.widened(numbers, d)[..., None, :] * self.weights(numbers.dtype)[:, None]
+        own = self.widened(numbers.reshape(*numbers.shape[:-1], len(self.moving), -1), d)
         return jnp.zeros((*own.shape[:-2], self.num_ws, d), own.dtype).at[..., np.array(self.moving), :].set(own)
 
     def gather(self, gradient: Float[Array, "*layers d"]) -> Float[Array, " m"]:
         """The transpose of `spread`: how a gradient by the latent answers to each number."""
+        gradient = jnp.asarray(self.narrowed(gradient))
         if self.num_ws is None:
             return gradient
         if not self.per_layer:
@@ -68,15 +85,15 @@ class Moves:
         return jnp.asarray([row in self.moving for row in range(self.num_ws or 0)], dtype)
 
 
-def moves_of(layers: Choice, num_ws: int, *, per_layer: bool = False) -> Moves:
-    """The moves of some layers of a model that has `num_ws`.
+def moves_of(layers: Choice, num_ws: int, *, per_layer: bool = False, numbers: tuple[int, int] | None = None) -> Moves:
+    """The moves of some layers of a model that has `num_ws`, and of some numbers in each.
 
     Raises:
       InputError: if a layer is none, or all that a model without layers has are asked to differ.
     """
     if per_layer and num_ws == 1:
         raise InputError("this model has one row of ws, so there is no vector per layer: leave per_layer out")
-    return Moves(num_ws, None if layers is None else check_layers(layers, num_ws), per_layer)
+    return Moves(num_ws, None if layers is None else check_layers(layers, num_ws), per_layer, numbers)
 
 
 def moved(

@@ -117,11 +117,11 @@ def global_directions(gen: Generator, search: Search | None = None, *, z: Any = 
     rows = np.asarray(_rows(gen, method, search, z))
     if rows.ndim == 3 and len(rows) != 1:
         raise InputError(f"a local basis belongs to one latent, got {len(rows)}")
-    rows = rows[0] if rows.ndim == 3 else rows
+    moves = search_moves(gen, search)
+    rows = np.asarray(moves.widened(rows[0] if rows.ndim == 3 else rows, gen.w_dim))
     reach = (-GLOBAL_REACH, GLOBAL_REACH)
-    layers = search_moves(gen, search).rows
     return Directions(
-        rows[: search.num], layers=layers, step_range=reach, method=method.name, search=search, **_model(gen)
+        rows[: search.num], layers=moves.rows, step_range=reach, method=method.name, search=search, **_model(gen)
     )
 
 
@@ -201,7 +201,7 @@ def to_directions(gen: Generator, analysis: Analysis, search: Search, *, region:
 
 def move_rows(vectors: Float[np.ndarray, "k m"], moves: Moves, d: int) -> Float[np.ndarray, "k *layers d"]:
     """What a search found, as `Directions` hold it: a row that the layers share, [k, d], or a move of ws, [k, L, d]."""
-    return np.asarray(moves.spread(vectors, d)) if moves.per_layer else vectors
+    return np.asarray((moves.spread if moves.per_layer else moves.widened)(vectors, d))
 
 
 def _offered(gen: Generator, w: Any, method: Method, search: Search) -> tuple[Float[Array, "k d"], Any]:

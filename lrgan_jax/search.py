@@ -4,7 +4,7 @@ commands.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Search:
       layers: the layers to differentiate and later to edit, such as 4-7; all by default. "auto" chooses the stretch
         that `layer_map` finds best, where one region is asked for.
       per_layer: a vector for each layer (W+) instead of one that all of them share; of the coarser half by default.
+      part: of a latent that is made of parts, such as a BigGAN's z and class, what moves: one by its name, "both", or
+        numbers, from one and to another; the first part by default.
       protect: what must keep still, a region, several, or several with weights; the whole rest of the image by default.
       method: by which method; see the table of methods.
       num: at most so many directions.
@@ -54,6 +56,7 @@ class Search:
 
     layers: Choice = None
     per_layer: bool = False
+    part: str | Sequence[int] | None = None
     protect: Any = None
     method: str = "frontier"
     num: int = 4
@@ -86,6 +89,8 @@ class Search:
             object.__setattr__(
                 self, "layers", tuple(self.layers)
             )  # hashable, as all of a search but arrays in `protect` is
+        if self.part is not None and not isinstance(self.part, str):
+            object.__setattr__(self, "part", tuple(self.part))
 
     def but(self, **changes: Any) -> "Search":
         """The same with other values of some settings.

@@ -278,7 +278,8 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
       count.
     Source: Shen and Zhou 2021, arXiv:2007.06600, section 3.
     """
-    rows = weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
+    norms = jnp.linalg.norm(weights, axis=1, keepdims=True)
+    rows = weights / jnp.where(norms > 0, norms, 1)  # a channel that these numbers do not reach says nothing
     values, basis = spectrum(jnp.matmul(rows.T, rows, precision=HIGHEST))
     return Subspace(basis, values, jnp.ones(len(values), bool))
 

@@ -18,7 +18,8 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
-from lrgan_jax.generators.natural import own_latents
+from lrgan_jax.generators.natural import own_root
+from lrgan_jax.generators.parts import moving_numbers
 from lrgan_jax.jacobian import RegionGrams, region_grams
 from lrgan_jax.layers import Moves, moves_of
 from lrgan_jax.lengths import Root
@@ -118,15 +119,16 @@ def search_moves(gen: Generator, search: Search) -> Moves:
     layers = search.layers
     if layers is None and search.per_layer:
         layers = range((gen.num_ws + 1) // 2)  # with a vector of their own, finer ones paint: eyes turn white
-    return moves_of(layers, gen.num_ws, per_layer=search.per_layer)
+    numbers = moving_numbers(gen, search.part)
+    return moves_of(layers, gen.num_ws, per_layer=search.per_layer, numbers=numbers)
 
 
 def metric_root(gen: Generator, search: Search) -> Root:
     """What makes lengths natural ones, where the search counts in those; None where latents are white already."""
     if search.metric == "latent":
         return None
-    if (known := own_latents(gen)) is not None:
-        return known.root
+    if (root := own_root(gen, search_moves(gen, search).numbers)) is not None:
+        return root
     return np.eye(gen.w_dim, dtype=np.float32) if search.per_layer else None  # of layers the mean counts, white or not
 
 

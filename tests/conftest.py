@@ -20,12 +20,15 @@ install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartyp
 from lrgan_jax.generators import (  # noqa: E402
     DCGAN,
     PGGAN,
+    BigGAN,
+    BigGANConfig,
     DCGANConfig,
     PGGANConfig,
     StyleGAN1,
     StyleGAN1Config,
     StyleGAN2,
     StyleGAN2Config,
+    biggan,
     dcgan,
     pggan,
     stylegan1,
@@ -147,6 +150,15 @@ def small_pggan() -> PGGAN:
     """16x16, three blocks, z of 10."""
     config = PGGANConfig(channels=(8, 7, 6), z_dim=10)
     return PGGAN(config, reference.random_variables(pggan.init, config))
+
+
+@pytest.fixture(scope="session")
+def small_biggan() -> BigGAN:
+    """16x16, z of 6 in three chunks, four classes of 3 numbers, attention that shows."""
+    config = BigGANConfig(channels=(16, 16, 8), ups=(True, True), z_dim=6, c_dim=4, class_dim=3, attention=(1,))
+    variables = jax.jit(biggan.init, static_argnums=1)(jax.random.key(2), config)
+    variables["params"]["attention1"]["gamma"] += 0.5
+    return BigGAN(config, variables)
 
 
 @pytest.fixture

@@ -25,10 +25,11 @@ foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces krylov search leading
-generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
-generators.shown generators.latent_files
+generators.latents generators.windows generators.protocol generators.parts generators.view
+generators.sampling generators.natural generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.growth generators.truncation
-generators.stylegan2 generators.stylegan1_network generators.stylegan1 generators.pggan generators.dcgan generators
+generators.stylegan2 generators.stylegan1_network generators.stylegan1 generators.pggan generators.dcgan
+generators.biggan_network generators.biggan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
 methods.resefa methods.sefa methods

@@ -30,6 +30,8 @@ FILES = {  # the smallest of every container and format, and how often each is d
     "stylegan1/rosi_sg1_32.model": 150,
     "pggan/sefa_pg32.pth": 300,
     "pggan/hammer_pg32_cond.pth": 300,
+    "biggan_ajbrock/ajb32.pth": 200,
+    "biggan_hf/hf16_zip/pytorch_model.bin": 200,
     "../../cases/hammer_lr1.pth": 500,
     "../../cases/lightning_ros.ckpt": 500,
     "../../cases/nv_state_with_path.pt": 500,

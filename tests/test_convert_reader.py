@@ -24,8 +24,19 @@ from lrgan_jax.foreign.pickles import LARGE
 SHARED = Path(__file__).parents[1].parent / "shared"
 FIXTURES = SHARED / "fixtures" / "public"
 HOSTILE = FIXTURES / "hostile"
-FOLDERS = ("nvidia_ada", "nvidia_sg3", "nvidia_tf", "rosinality", "hammer", "sefa", "stylegan1", "pggan")
+FOLDERS = (
+    "nvidia_ada",
+    "nvidia_sg3",
+    "nvidia_tf",
+    "rosinality",
+    "hammer",
+    "sefa",
+    "stylegan1",
+    "pggan",
+    "biggan_ajbrock",
+)
 CHECKPOINTS = [path for folder in FOLDERS for path in sorted(FIXTURES.glob(f"{folder}/*.[mp]*[lth]"))]
+CHECKPOINTS += sorted(FIXTURES.glob("biggan_hf/*/*.bin"))
 CHECKPOINTS += [*SHARED.glob("checkpoints/dcgan_digiface/weights.tar"), *SHARED.glob("faces64/faces64_ada.pt")]
 HOSTILE_NAMES = sorted(path.name for path in HOSTILE.glob("*") if path.suffix != ".json")
 # What is wrong with these is the names and shapes, or something that a reader does not even look at.

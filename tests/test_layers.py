@@ -14,6 +14,7 @@ from lrgan_jax.targets import search_moves
 from tests.tolerances import worst
 
 WAYS = [Moves(5), Moves(5, (1, 3)), Moves(5, (1, 3), per_layer=True), Moves(5, per_layer=True), Moves()]
+WAYS += [Moves(5, numbers=(1, 3)), Moves(5, (1, 3), per_layer=True, numbers=(0, 2)), Moves(numbers=(3, 4))]
 
 
 @pytest.mark.parametrize("moves", WAYS)
@@ -27,6 +28,8 @@ def test_gather_is_the_transpose_of_spread(moves):
     np.testing.assert_allclose(np.sum(move * g), np.dot(v, moves.gather(jnp.asarray(g))), rtol=1e-5)
     if moves.rows is not None:
         assert not move[[row for row in range(5) if row not in moves.rows]].any()
+    if moves.numbers is not None:
+        assert not np.delete(move, np.r_[slice(*moves.numbers)], axis=-1).any()
     batch = np.asarray(moves.spread(np.stack([v, 2 * v])[None], d))
     np.testing.assert_array_equal(batch, np.stack([move, 2 * move])[None])
 

@@ -52,7 +52,8 @@ def convert_command(
     """Convert another project's checkpoint to a model of ours, or back.
 
     Reads a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or SeFa
-    (.pth), any of these as safetensors or a plain state dict, and the PyTorch tutorial's DCGAN.
+    (.pth), any of these as safetensors or a plain state dict, the PyTorch tutorial's DCGAN, and a BigGAN of ajbrock's
+    (G_ema.pth) or HuggingFace's (the folder).
 
     Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. The format is told
     by the content and every hyper-parameter is read off the file. Example: lrgan convert network.pkl my-model

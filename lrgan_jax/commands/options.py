@@ -112,6 +112,7 @@ class SearchOptions(Search):
     """
 
     layers: Layers = None
+    part: Annotated[str | None, tyro.conf.arg(metavar="z|class|both")] = None
     protect: Annotated[tuple[str, ...], tyro.conf.arg(metavar="REGION[=WEIGHT]")] = ()
     method: Annotated[
         Literal[tuple(methods.METHODS)],  # pyright: ignore[reportInvalidTypeForm]

@@ -38,7 +38,8 @@ def _different(scene: Scene, sweep: Sweep) -> list[str]:
     options = {"channels": Search().channels, "pooling": Search().pooling, "per_layer": False} | settings["options"]
     asked = {"model": scene.gen.info.fingerprint, "channels": search.channels, "pooling": search.pooling}
     found = list(differences(asked, {name: (settings | options)[name] for name in asked}))
-    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options["per_layer"]) != scene.moves:
+    part = tuple(options["part"]) if options.get("part") else None
+    if moves_of(options["layers"], scene.gen.num_ws, per_layer=options["per_layer"], numbers=part) != scene.moves:
         vectors = "a vector for each of " if options["per_layer"] else ""
         found.append(f"it moves {vectors}{layers_text(options['layers'])}")
     own, protected = np.split(prints(scene.targets.masks), [len(scene.regions)])

@@ -12,6 +12,7 @@ from lrgan_jax.editing import walk
 from lrgan_jax.evaluation import Loop, Scene, of_class
 from lrgan_jax.generators import image_function
 from lrgan_jax.metrics import step_for_change
+from lrgan_jax.pipeline import move_rows
 
 STRENGTHS = (1.0, 2.0, 4.0)  # times the usual step
 REACH = 6.0  # length of a walk in usual steps: it bends, so it needs more of them
@@ -95,7 +96,7 @@ def _walked(
     """The points of all walks."""
     num = len(vectors)
     rows = np.repeat(vectors, 2, axis=0) * np.tile(WAYS, num)[:, None]
-    directions = scene.spread(rows) if scene.search.per_layer else rows
+    directions = move_rows(rows, scene.moves, scene.gen.w_dim)
     start, search = scene.ws[np.repeat(np.arange(num), 2)], scene.search.but(layers=scene.moves.rows)
     options = {"num_steps": NUM_STEPS, "search": search}
     points = walk(scene.gen, start, directions, scene.targets.masks[r], length=lengths.reshape(-1), **options)

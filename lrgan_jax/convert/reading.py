@@ -3,6 +3,8 @@
 import dataclasses
 import datetime
 import hashlib
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from lrgan_jax.convert.formats import find_network
+from lrgan_jax.convert.formats.huggingface import CONFIG, WEIGHTS
 from lrgan_jax.convert.formats.stylegan2.missing import Pictures
-from lrgan_jax.foreign import containers
+from lrgan_jax.foreign import CheckpointError, containers
 from lrgan_jax.generators import StoredGenerator
+
+LONGEST = 2**20  # bytes of a config
 
 
 def read_checkpoint(
@@ -27,6 +32,7 @@ def read_checkpoint(
     """The generator inside `path`; its `info.provenance` says where from, and in `remarks` what was assumed or made up.
 
     Args:
+      path: the file, or a folder as HuggingFace's projects write it; their config is read, too, where it lies beside.
       settings: fields of the network's configuration that no shape shows and this file may lack, such as conv_clamp.
       network: which one of several, by the end of its path; None takes the only one, or the only averaged one.
       w_avg: the mean latent [w_dim] of a file that has none; None estimates it.
@@ -43,10 +49,8 @@ def read_checkpoint(
     given |= {} if arguments is None else {"arguments": dict(arguments)}
     given |= ({} if w_avg is None else {"w_avg": w_avg}) | ({} if noise == "random" else {"noise": noise})
     with containers.naming(path):
-        data = containers.bytes_of(path)
-        digest = hashlib.sha256(data).hexdigest()
-        tree = containers.parse(data)
-        del data  # large, and not wanted any more
+        inside = path / WEIGHTS
+        tree, digest = _read(inside if os.path.isfile(inside) else path)  # a Path's own is_file fails on a long name
         found, remark = find_network(tree, network)
         gen, remarks = found.build(given)
     provenance: dict[str, Any] = {
@@ -58,6 +62,28 @@ def read_checkpoint(
     if remarks := [*([remark] if remark else []), *remarks]:
         provenance["remarks"] = remarks
     return with_info(gen, name=path.stem, provenance=provenance)
+
+
+def _read(path: Path) -> tuple[Any, str]:
+    """What a file holds, together with the config that HuggingFace's projects put beside it, and its SHA-256."""
+    data = containers.bytes_of(path)
+    tree, digest = containers.parse(data), hashlib.sha256(data).hexdigest()
+    del data  # large, and not wanted any more
+    config = path.with_name(f"{path.name.removesuffix(WEIGHTS)}{CONFIG}")
+    if path.name.endswith(WEIGHTS) and config.exists():
+        tree = {WEIGHTS.partition(".")[0]: tree, CONFIG.partition(".")[0]: _json(config)}
+    return tree, digest
+
+
+def _json(path: Path) -> dict[str, Any]:
+    data = containers.bytes_of(path)
+    try:
+        value = json.loads(data) if len(data) <= LONGEST else None
+    except (ValueError, RecursionError):  # damaged, or nested without end
+        value = None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path.name} beside it is no table of settings in JSON")
+    return value
 
 
 def with_info(gen: StoredGenerator, **fields: Any) -> StoredGenerator:

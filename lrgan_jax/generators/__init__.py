@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lrgan_jax.generators.functions import FunctionGenerator, from_function
 from lrgan_jax.generators.latent_files import LatentsError, load_latents
 from lrgan_jax.generators.latents import WS, Latent, W, Z
+from lrgan_jax.generators.parts import HasParts
 from lrgan_jax.generators.protocol import (
+    DrawsZ,
     Generator,
     HasStyles,
     MakesParts,
@@ -26,6 +28,7 @@ from lrgan_jax.generators.view import image_function, render, to_ws
 from lrgan_jax.generators.windows import Window
 
 if TYPE_CHECKING:
+    from lrgan_jax.generators.biggan import BigGAN, BigGANConfig
     from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
     from lrgan_jax.generators.pggan import PGGAN, PGGANConfig
     from lrgan_jax.generators.stylegan1 import StyleGAN1, StyleGAN1Config
@@ -36,6 +39,7 @@ ARCHITECTURES = {
     "stylegan1": "StyleGAN1",
     "pggan": "PGGAN",
     "dcgan": "DCGAN",
+    "biggan": "BigGAN",
 }  # file -> class; its config is called so, too, with Config at the end
 
 
@@ -67,9 +71,13 @@ __all__ = [
     "PGGAN",
     "WS",
     "Architecture",
+    "BigGAN",
+    "BigGANConfig",
     "DCGANConfig",
+    "DrawsZ",
     "FunctionGenerator",
     "Generator",
+    "HasParts",
     "HasStyles",
     "Latent",
     "LatentsError",

@@ -1,6 +1,7 @@
 """The latents that a generator draws itself: how they lie around their mean, and how far out another one is."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.generators.latents import Latent, W
+from lrgan_jax.generators.parts import HasParts, numbers_of_z
 from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.generators.view import to_ws
@@ -54,13 +56,22 @@ def own_latents(gen: Generator) -> OwnLatents | None:
         return _measured(gen)
 
 
+def own_root(gen: Generator, numbers: tuple[int, int] | None = None) -> Float[AnyArray, "m m"] | None:
+    """S of these numbers of w, or of all; None where they are white."""
+    first, end = numbers or (0, gen.w_dim)
+    if numbers_of_z(gen, numbers) == end - first:
+        return None
+    known = own_latents(gen)
+    return None if known is None else known.root[first:end, first:end]
+
+
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
     """How far out latents ws [..., L, d] lie, of the row that is farthest: 1 for a typical one of the generator's own.
 
     The root mean square over the whitened numbers that vary, which hardly changes from sample to sample.
     """
     rows, of = np.asarray(ws), own_latents(gen)
-    white = rows if of is None else (np.asarray(_straightened(rows)) - of.mean) @ of.whitener
+    white = rows if of is None else (np.asarray(_straightened(gen, rows)) - of.mean) @ of.whitener
     return np.sqrt(np.square(white).sum(-1) / (gen.w_dim if of is None else of.varying)).max(-1)
 
 
@@ -73,8 +84,13 @@ def _measured(gen: Generator) -> OwnLatents:
 def _of(gen: Generator) -> OwnLatents:
     ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
-    before = _straightened(ws)
-    covariance = _of_each if getattr(gen, "numbers_apart", False) else _covariance
+    if isinstance(gen, HasParts):
+        return _of_parts(gen, ws)
+    return _of_numbers(ws, _straightened(gen, ws), _of_each if getattr(gen, "numbers_apart", False) else _covariance)
+
+
+def _of_numbers(ws: Float[Array, "n d"], before: Float[Array, "n d"], covariance: Callable) -> OwnLatents:
+    """Of samples, and of these before the mapping's last activation."""
     values, axes = covariance(ws)
     widths, own = covariance(before)
     raised = _raised(widths)
@@ -84,6 +100,24 @@ def _of(gen: Generator) -> OwnLatents:
         whitener=(own / jnp.sqrt(raised)) @ own.T,
         varying=jnp.sum(widths / raised),
     )
+
+
+def _of_parts(gen: HasParts, ws: Float[Array, "n d"]) -> OwnLatents:
+    """Part by part, as they are drawn apart; z is white, and a number in no part does not vary."""
+    d, dtype = ws.shape[1], ws.dtype
+    root = whitener = jnp.zeros((d, d), dtype)
+    mean, varying = jnp.zeros(d, dtype), jnp.zeros((), dtype)
+    for name, (first, end) in gen.parts.items():
+        row, block = slice(first, end), (slice(first, end), slice(first, end))
+        own = _white(end - first, dtype) if name == "z" else _of_numbers(ws[:, row], ws[:, row], _covariance)
+        root, whitener = root.at[block].set(own.root), whitener.at[block].set(own.whitener)
+        mean, varying = mean.at[row].set(own.mean), varying + own.varying
+    return OwnLatents(root, mean, whitener, varying)
+
+
+def _white(d: int, dtype: Any) -> OwnLatents:
+    one = jnp.eye(d, dtype=dtype)
+    return OwnLatents(one, jnp.zeros(d, dtype), one, jnp.asarray(d, dtype))
 
 
 def _covariance(samples: Float[Array, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
@@ -102,5 +136,7 @@ def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:
     return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30))
 
 
-def _straightened(w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+    if isinstance(gen, HasParts):  # whose mapping has no activation
+        return jnp.asarray(w)
     return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)

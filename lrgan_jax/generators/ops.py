@@ -275,3 +275,27 @@ def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o
         y[:, r : r + height, c : c + width, i * features : (i + 1) * features] for i, (r, c) in enumerate(phases)
     )
     return interleave(((a, b), (c, d)))
+
+
+def nearest_up(x: Float[Array, "n h w c"]) -> Float[Array, "n 2*h 2*w c"]:
+    """Each pixel four times."""
+    return interleave(((x, x), (x, x)))
+
+
+def nearest_up_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n 2*h 2*w o"]:
+    """A 3x3 convolution of `nearest_up(x)`, as one on the small image, of 16 taps where there were 36.
+
+    Two of the three taps along an axis fall on the same small pixel: out[2m] = x[m-1] k[0] + x[m] (k[1] + k[2]) and
+    out[2m+1] = x[m] (k[0] + k[1]) + x[m+1] k[2], which is a transposed 4x4 convolution.
+    """
+    rows = jnp.stack([kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]])
+    return conv_transpose_4x4(
+        x, jnp.stack([rows[:, 2], rows[:, 1] + rows[:, 2], rows[:, 0] + rows[:, 1], rows[:, 0]], axis=1)
+    )
+
+
+def max_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:
+    """The largest of every 2x2 pixels, a last odd row or column left out."""
+    n, height, width, channels = x.shape
+    even = x[:, : height // 2 * 2, : width // 2 * 2]
+    return even.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))

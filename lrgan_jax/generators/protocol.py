@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_key
 from lrgan_jax.base.errors import InputError, InputTypeError
-from lrgan_jax.generators.latents import Latent
+from lrgan_jax.generators.latents import Latent, Z
 from lrgan_jax.generators.windows import Window
 from lrgan_jax.jacobian import pixel_grid
 from lrgan_jax.layers import Choice
@@ -114,6 +114,15 @@ class HasStyles(Protocol):
 
     def style_weights(self, layers: Choice = None) -> Float[Array, "k d"]:
         """Their rows, one per channel of a style of these layers."""
+        ...
+
+
+@runtime_checkable
+class DrawsZ(Protocol):
+    """A distribution of z that is not standard normal, or not at every truncation."""
+
+    def drawn(self, z: Z, truncation: float) -> Z:
+        """The z that standard normal numbers stand for."""
         ...
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.base.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, Latent, W, Z, weights_dtype
-from lrgan_jax.generators.protocol import Generator, check_generator
+from lrgan_jax.generators.protocol import DrawsZ, Generator, check_generator
 from lrgan_jax.generators.view import render, to_ws
 
 POOL = 512  # random latents that near-frontal ones are picked from
@@ -45,6 +45,11 @@ def _draw(key, first, num: int, width: int) -> Float[Array, "n z"]:
     return jax.vmap(lambda key: jax.random.normal(key, (width,), jnp.float32))(keys)
 
 
+def drawn(gen: Generator, z: Z, truncation: float = 1.0) -> Z:
+    """The z that a generator of its own distribution draws where others draw `z`."""
+    return gen.drawn(z, truncation) if isinstance(gen, DrawsZ) else z
+
+
 class Latents(NamedTuple):
     """`num` latents, not necessarily in memory. `stretch(first, n)` gives ws of those from `first` on, past the end the
     last one again.
@@ -70,7 +75,7 @@ def seeded(
     truncation: float = 1.0,
     cutoff: int | None = None,
 ) -> Latents:
-    """Random latents: those of `sample_z` with the seed's key, whatever `num` is.
+    """Random latents: those of `sample_z` with the seed's key, whatever `num` is, as the generator draws them.
 
     Args:
       labels: classes of a conditional model, taken in turn: latent i is of class `labels[i % len(labels)]`.
@@ -86,6 +91,7 @@ def seeded(
     def stretch(first: int, n: int) -> WS:
         numbers = np.minimum(np.arange(first, first + n), num - 1)
         z = sample_z(gen, key, len(set(numbers)), first=int(numbers[0]))[numbers - numbers[0]]
+        z = drawn(gen, z, 1.0 if cutoff == 0 else truncation)
         return to_ws(gen, gen.mapping(z, one_hot(gen, labels, numbers), truncation, cutoff))
 
     record = {"num": num, "seed": seed, "labels": list(labels), "truncation": truncation}
@@ -167,7 +173,9 @@ def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float 
     check_whole("pool", pool)
     check_whole("num", num, most=pool)
     numbers = np.arange(pool)
-    latents = gen.mapping(sample_z(gen, key, pool), one_hot(gen, range(gen.c_dim), numbers), truncation)
+    latents = gen.mapping(
+        drawn(gen, sample_z(gen, key, pool), truncation), one_hot(gen, range(gen.c_dim), numbers), truncation
+    )
     return latents[most_frontal(render(gen, to_ws(gen, latents)))[:num]]
 
 

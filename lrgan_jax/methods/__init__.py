@@ -4,7 +4,8 @@ A method is a file that ends in its row, and a line here. Whatever lists, explai
 """
 
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import Generator, HasStyles, W
+from lrgan_jax.generators import Generator, HasStyles
+from lrgan_jax.generators.parts import has_mapping
 from lrgan_jax.methods.chance import RANDOM
 from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.methods.ganspace import GANSPACE
@@ -63,7 +64,7 @@ def local(name: str) -> Method:
 
 def fits(method: Method, gen: Generator) -> bool:
     """Whether the generator has what the method needs."""
-    return {"weights": isinstance(gen, HasStyles), "mapping": gen.space is W}.get(method.needs, True)
+    return {"weights": isinstance(gen, HasStyles), "mapping": has_mapping(gen)}.get(method.needs, True)
 
 
 __all__ = ["LOCAL", "METHODS", "Method", "Pair", "fits", "local", "named"]

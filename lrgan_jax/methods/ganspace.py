@@ -1,7 +1,7 @@
 """GANSpace: principal components of w.
 
-Where the latent is z itself, which has none, the components are those of an early layer's features and are carried over
-to z by regression, as the authors do for BigGAN; images of 16 x 16 pixels stand for the features.
+Where z itself moves, which has none, the components are those of an early layer's features and are carried over to the
+latent by regression, as the authors do for BigGAN; images of 16 x 16 pixels stand for the features.
 
 Source: Harkonen et al. 2020, arXiv:2004.02546, section 2.
 """
@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
-from lrgan_jax.generators import Generator, W, render
+from lrgan_jax.generators import Generator, render
+from lrgan_jax.generators.parts import moving_numbers, numbers_of_z
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
@@ -28,8 +29,9 @@ def find(gen: Generator, search: Search, z: Any = None, *, samples: int = SAMPLE
     """The largest component first, of `samples` random latents of the search's draw, of all classes in turn."""
     check_whole("samples", samples, least=2)
     ws = seeded(gen, search.draw, samples, labels=range(gen.c_dim)).all()
-    latents = np.asarray(ws)[:, 0]
-    return regressed_components(latents, latents if gen.space is W else _small_images(gen, ws))
+    numbers = moving_numbers(gen, search.part)
+    latents = np.asarray(ws)[:, 0, slice(*(numbers or (None,)))]
+    return regressed_components(latents, _small_images(gen, ws) if numbers_of_z(gen, numbers) else latents)
 
 
 def regressed_components(latents: Float[AnyArray, "n d"], features: Float[AnyArray, "n k"]) -> Float[Array, "m d"]:

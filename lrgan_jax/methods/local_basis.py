@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import Generator, W
+from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import Z, check_z, weights_dtype
+from lrgan_jax.generators.parts import has_mapping
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import spectrum
@@ -25,7 +26,7 @@ def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "n d d"]
       InputError: without z, for a generator without a mapping network, of which every basis is one, or for one whose
         mapping makes a w for each layer.
     """
-    if gen.space is not W:
+    if not has_mapping(gen):
         raise InputError("this model has no mapping network, so it has no local basis")
     if z is None:
         raise InputError("a local basis belongs to the z behind w: give z, which is then mapped")

@@ -28,8 +28,8 @@ class Method:
       needs: "grams" of the region and of the rest; "steps", these and edits of the image; or of the generator alone its
         affine "weights", "samples" of its latents, its "mapping" network, or "nothing".
       find: of a `Pair` -> `subspaces.Candidates`, best first, where it needs Grams or steps. Else of a generator, a
-        `Search` and the latents z [n, z_dim] they are wanted at, or None -> unit rows [k, d], or [n, k, d] that differ
-        from latent to latent.
+        `Search` and the latents z [n, z_dim] they are wanted at, or None -> unit rows [k, m] of the numbers that move,
+        or [n, k, m] that differ from latent to latent.
       kind: for whoever shows it: "ours", of the "paper", or of "others".
     """
 

@@ -9,12 +9,13 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, HasStyles
+from lrgan_jax.generators.parts import moving_numbers
 from lrgan_jax.methods.record import Method
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import weight_directions
 
 
-def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "d d"]:
+def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "m m"]:
     """Of the styles of the chosen layers. The last row of a StyleGAN2 counts by its last toRGB, as in the authors'
     code.
 
@@ -23,7 +24,8 @@ def find(gen: Generator, search: Search, z: Any = None) -> Float[Array, "d d"]:
     """
     if not isinstance(gen, HasStyles):
         raise InputError("SeFa needs the affine maps behind a generator's latent, which this one does not show")
-    return weight_directions(gen.style_weights(search.layers)).basis
+    first, end = moving_numbers(gen, search.part) or (0, gen.w_dim)
+    return weight_directions(gen.style_weights(search.layers)[:, first:end]).basis
 
 
 SEFA = Method("sefa", "SeFa", "what the weights behind the latent amplify most", "weights", find, "others")

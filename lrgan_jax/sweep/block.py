@@ -98,7 +98,7 @@ USABLE, UNUSABLE = 1, 2  # values of `usable`; 0 is for latents not reached yet
 
 def axes(search: Search, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names of axes as a store of this search has them."""
-    return names if search.per_layer else tuple(NUMBERS_OF_ROWS.get(name, name) for name in names)
+    return names if search.per_layer or search.part else tuple(NUMBERS_OF_ROWS.get(name, name) for name in names)
 
 
 class Sums(NamedTuple):

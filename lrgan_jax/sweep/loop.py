@@ -130,7 +130,7 @@ def _job(gen: Generator, search: Search, keep: Keep, overrides: Mapping[str, Any
     if search.measures:
         raise InputError('mu="measured" takes real steps, which a sweep does not: give a number, or leave it out')
     moves = search_moves(gen, search)
-    chosen = search.but(layers=moves.rows, num=min(search.num, moves.size(gen.w_dim)), protect=None)
+    chosen = search.but(layers=moves.rows, part=moves.numbers, num=min(search.num, moves.size(gen.w_dim)), protect=None)
     return Job(chosen, replace(keep, memory=default_memory() if keep.memory is None else keep.memory)), search
 
 

@@ -34,6 +34,8 @@ def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Ta
     """
     options = {**asdict(job.search), **asdict(job.keep)}
     options = {name: value for name, value in options.items() if name not in BESIDE}
+    if job.search.part is None:  # of latents without parts earlier releases say nothing
+        del options["part"]
     prints = [hashlib.sha256(np.asarray(mask).tobytes()).hexdigest() for mask in targets.masks]
     protected = dict(zip(names[targets.num_regions :], prints[targets.num_regions :], strict=True))
     if targets.keep is not None:
@@ -100,7 +102,8 @@ def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job:
             (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
         )
     if root is not None:
-        found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, ("latent_dim", "other_latent_dim"), len(root))
+        names = ("latent_dim", "other_latent_dim") if job.search.part is None else ("part_dim", "other_part_dim")
+        found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, names, len(root))
     return found | {
         "masks": Layout((regions, *targets.masks.shape[1:]), "float32", ("region", "mask_y", "mask_x"), regions)
     }

@@ -94,7 +94,8 @@ class Sweep:
             name: found[name].item() for name in ("mu", "rank_inside", "rank_outside", "converged") if name in found
         }
         search, num_ws = job_of(self.manifest).search, self._store.layouts["ws"].shape[1]
-        moves = moves_of(search.layers, num_ws, per_layer=search.per_layer)
+        numbers: Any = search.part  # as stores have it, whose models need not be at hand
+        moves = moves_of(search.layers, num_ws, per_layer=search.per_layer, numbers=numbers)
         return Directions(
             move_rows(vectors, moves, self._store.layouts["ws"].shape[2]),
             inside,

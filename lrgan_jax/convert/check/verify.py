@@ -16,10 +16,10 @@ TOLERANCE = 2e-5  # of the image's largest magnitude: float32 rounding through a
 def verify(gen: Generator, path: str | Path) -> dict[str, float]:
     """Worst error of every reference output in an .npz, relative to its largest magnitude: name -> error.
 
-    Inputs read: `z` [N, z_dim], `c` [N, c_dim], `wplus` [N, num_ws, w_dim], `truncation_cutoff`. Outputs compared, when
-    present: `w`, `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img` or `img_{const,none}`, after `psi1`,
-    `psi07`, `psi07_cutoff` or `wplus` where they apply (`img_psi07_const`: truncation 0.7, constant noise). Rows of an
-    output belong to the first rows of its input.
+    Inputs read: `z` [N, z_dim], `c` [N, c_dim] (or `class_label`, or their numbers `y`), `wplus` [N, num_ws, w_dim],
+    `truncation_cutoff`. Outputs compared, when present: `w`, `w_psi07`, `ws_psi07_cutoff`, and images NCHW named `img`
+    or `img_{const,none}`, after `psi1`, `psi07`, `psi07_cutoff` or `wplus` where they apply (`img_psi07_const`:
+    truncation 0.7, constant noise). Rows of an output belong to the first rows of its input.
 
     Raises:
       CheckpointError: in one line, if the file is unreadable or holds nothing to compare.
@@ -50,8 +50,8 @@ def _recipe(gen: Generator, reference: dict[str, np.ndarray], name: str) -> Call
     )
 
     def w():
-        c = reference["c"][:rows] if "c" in reference else None
-        return gen.mapping(reference["z"][:rows], c, truncation, cutoff)
+        c = _labels(gen, reference)
+        return gen.mapping(reference["z"][:rows], None if c is None else c[:rows], truncation, cutoff)
 
     def image():
         ws = reference["wplus"][:rows] if "wplus" in name else w()
@@ -67,6 +67,15 @@ def _recipe(gen: Generator, reference: dict[str, np.ndarray], name: str) -> Call
         f"img_{a}{noise}" for a in ("", "psi1_", "psi07_", "psi07_cutoff_", "wplus_") for noise in ("const", "none")
     }
     return image if name in images else None
+
+
+def _labels(gen: Generator, reference: dict[str, np.ndarray]) -> np.ndarray | None:
+    if "y" in reference:
+        numbers = reference["y"]
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < gen.c_dim:
+            raise ValueError(f"its classes y are not among 0 to {gen.c_dim - 1}")
+        return np.eye(gen.c_dim, dtype=np.float32)[numbers]
+    return reference.get("c", reference.get("class_label"))
 
 
 def _read(path: str | Path) -> dict[str, np.ndarray]:

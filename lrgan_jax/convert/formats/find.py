@@ -17,6 +17,8 @@ OTHERS = {  # tensors of what is often taken for a whole generator that is read
     "b4.const": APART,
     "early_layer.const": APART,
     "4x4/Dense/weight": "NVIDIA's PGGAN of TensorFlow, which is not read; genforce's converters make a .pth of it",
+    "ScaledCrossReplicaBN.weight": "a BigGAN with the names of its TFHub module, which are not read; convert it to "
+    "BigGAN-PyTorch's own G_ema.pth first",
 }
 
 
@@ -59,6 +61,8 @@ def _nothing(tree: Any, every: list[Table], found: list[Place]) -> str:
     if isinstance(tree, np.ndarray):
         what = f"a single tensor of shape {list(tree.shape)} and no network"
         return f"{what}: a latent or a direction, which `lrgan edit` reads"
+    if isinstance(tree, Mapping) and {"itr", "config"} <= tree.keys():
+        return "the state of a BigGAN-PyTorch training without its weights: convert G_ema.pth beside it"
     if isinstance(tree, Mapping) and ("d" in tree or "d_optim" in tree):
         return "a rosinality file without a generator: it has neither g_ema nor g"
     known = ", ".join(f"{format.NAME} by its {format.SIGN}" for format in FORMATS)

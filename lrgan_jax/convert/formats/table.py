@@ -1,10 +1,12 @@
 """The formats that are read. To add one, write its file (see `protocol.Format`) and put it here."""
 
 from lrgan_jax.convert.formats import (
+    ajbrock,
     dcgan,
     genforce_pggan,
     hammer,
     hammer_stylegan1,
+    huggingface,
     nvidia,
     rosinality,
     rosinality_stylegan1,
@@ -25,4 +27,6 @@ FORMATS: tuple[Format, ...] = (
     rosinality_stylegan1,
     genforce_pggan,
     dcgan,
+    ajbrock,
+    huggingface,
 )

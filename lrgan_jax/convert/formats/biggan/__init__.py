@@ -1,0 +1,1 @@
+"""What the BigGANs of all projects share, on their way to ours."""
