@@ -15,6 +15,7 @@ from tolerances import PARITY, PARITY_W, worst
 import lrgan_jax as lr
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.convert import CheckpointError
+from lrgan_jax.convert.check.verify import verify
 from lrgan_jax.convert.formats import hammer_stylegan1, rosinality_stylegan1, sefa_stylegan1
 from lrgan_jax.convert.formats.stylegan2 import missing
 from lrgan_jax.convert.write import hammer
@@ -90,6 +91,9 @@ def test_outputs_are_those_of_rosinality(shared):
         assert worst(found, stored[key]) < PARITY, key
     assert not set(stored) - {"z", "w", "mean_style", *noises} - images.keys()
     assert not set(wide) - check_float64(gen, z, None, wide)
+    plain, *_ = opened(path)
+    errors = verify(plain, path.with_suffix(".npz"))  # which takes noise and mean latent from there, too
+    assert {"w", "img_const", "img_none", "img_psi07"} == {*errors} and max(errors.values()) < PARITY
 
 
 # ---- Against the reference, in what the fixtures do not reach.
