@@ -26,7 +26,8 @@ rpca.problem rpca.authors rpca.converged rpca
 jacobian subspaces krylov leading search
 generators.latents generators.windows generators.protocol generators.view generators.sampling generators.natural
 generators.shown generators.latent_files
-generators.functions generators.style_space generators.ops generators.stylegan2 generators.dcgan generators
+generators.functions generators.style_space generators.ops generators.stylegan2 generators.alias_free
+generators.stylegan3_design generators.stylegan3 generators.dcgan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
 methods.resefa methods.sefa methods
@@ -131,7 +132,7 @@ def test_who_may_know_what(module):
     assert not roots & {"tensorflow", "convert", "scipy", "matplotlib"}
     assert "pickle" not in roots or module == "convert.write.torch_writer"  # which writes, and reads nothing
     assert "torch" not in roots or module.startswith("convert.check.")
-    networks = ("generators.stylegan2", "generators.dcgan", "training.discriminator", "training.distillation")
+    networks = ("generators.stylegan2", "generators.stylegan3", "generators.dcgan", "training.discriminator", "training.distillation")
     assert "flax" not in roots or module in networks
     assert "tyro" not in roots or module.startswith("commands.") or module == "__main__"
 

@@ -28,9 +28,11 @@ from lrgan_jax.generators.windows import Window
 if TYPE_CHECKING:
     from lrgan_jax.generators.dcgan import DCGAN, DCGANConfig
     from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+    from lrgan_jax.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 ARCHITECTURES = {
     "stylegan2": "StyleGAN2",
+    "stylegan3": "StyleGAN3",
     "dcgan": "DCGAN",
 }  # file -> class; its config is called so, too, with Config at the end
 
@@ -73,6 +75,8 @@ __all__ = [
     "StoredGenerator",
     "StyleGAN2",
     "StyleGAN2Config",
+    "StyleGAN3",
+    "StyleGAN3Config",
     "StyleSpace",
     "TakesStyles",
     "W",

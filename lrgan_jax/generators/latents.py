@@ -166,6 +166,23 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) 
     return c
 
 
+def truncated(
+    w: Float[Array, "n d"], mean: Float[Array, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
+) -> W | WS:
+    """`mean + truncation * (w - mean)` (arXiv:1812.04948, appendix B); with a cutoff in the first rows of ws alone.
+
+    Raises:
+      InputError: on a cutoff outside 0..num_ws.
+    """
+    near = w + jnp.asarray(1 - truncation, w.dtype) * (mean - w)  # in this order truncation 1 leaves w exactly alone
+    if cutoff is None:
+        return W(near)
+    if not 0 <= cutoff <= num_ws:
+        raise InputError(f"cutoff counts layers, 0 to {num_ws} for this model, got {cutoff}")
+    layer = jnp.arange(num_ws)[:, None]
+    return WS(jnp.where(layer < cutoff, near[:, None], w[:, None]))
+
+
 def check_ws(w: ArrayLike | Latent, num_ws: int, w_dim: int, dtype: Any = None) -> Float[Array, "n l d"]:
     """`w` [N, w_dim] repeated for every layer, or `ws` [N, num_ws, w_dim] as it is, as `dtype` if one is given; z and
     wrong shapes are refused.

@@ -215,12 +215,12 @@ def _filter_axis(even, odd, taps, pad, size, axis):
     return output(0), output(1)
 
 
-def interleave(quarters) -> Float[Array, "n g v c"]:
-    """Weave `quarters[row][column]` of H x W into one image of 2H x 2W."""
-    (a, b), (c, d) = quarters
-    n, h, w, channels = a.shape
-    rows = [jnp.stack(pair, axis=3) for pair in ((a, b), (c, d))]
-    return jnp.stack(rows, axis=2).reshape(n, 2 * h, 2 * w, channels)
+def interleave(phases) -> Float[Array, "n g v c"]:
+    """Weave `phases[row][column]`, R x R of them and each of H x W, into one image of RH x RW."""
+    rows = [jnp.stack(list(row), axis=3) for row in phases]
+    woven = jnp.stack(rows, axis=2)
+    n, h, r, w, c, channels = woven.shape
+    return woven.reshape(n, h * r, w * c, channels)
 
 
 def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n 2*h 2*w o"]:

@@ -27,7 +27,7 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.deprecation import deprecated
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
-from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
+from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, truncated, weights_dtype
 from lrgan_jax.generators.protocol import (
     Classes,
     ModelInfo,
@@ -117,7 +117,7 @@ class Dense(nn.Module):
 class MappingNetwork(nn.Module):
     """z (and label c) -> w, before truncation."""
 
-    config: StyleGAN2Config
+    config: Any  # StyleGAN2's, or another family's that says as much of this network
 
     @nn.compact
     def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:
@@ -451,16 +451,7 @@ class StyleGAN2(Shown, StoredWeights):
         dtype = weights_dtype(self.variables)
         z = check_z(z, self.z_dim, dtype)
         w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
-        w_avg = self.variables["buffers"]["mapping"]["w_avg"]
-        truncated = w + jnp.asarray(1 - truncation, w.dtype) * (
-            w_avg - w
-        )  # in this order truncation 1 leaves w exactly alone
-        if cutoff is None:
-            return W(truncated)
-        if not 0 <= cutoff <= self.num_ws:
-            raise InputError(f"cutoff counts layers, 0 to {self.num_ws} for this model, got {cutoff}")
-        layer = jnp.arange(self.num_ws)[:, None]
-        return WS(jnp.where(layer < cutoff, truncated[:, None], w[:, None]))
+        return truncated(w, self.variables["buffers"]["mapping"]["w_avg"], truncation, cutoff, self.num_ws)
 
     def synthesis(
         self,
