@@ -56,7 +56,16 @@ def filtered_leaky_relu(
         phases = [across(list(row), down_filter) for row in zip(*columns)]
     else:
         phases = [_summed(_of_each_row(cells, down_filter, down, counts[0], s, across)) for s in range(woven)]
-    return ops.interleave(phases)[:, : size[0], : size[1]]
+    return _once(ops.interleave(phases)[:, : size[0], : size[1]], down_filter)
+
+
+def _once(x: Array, weights: Array) -> Array:
+    """x, divided by a 1 that the compiler does not see: of which it knows that it is dear, and does not repeat it.
+
+    A sum of shifted arrays counts as cheap with XLA on CPUs (jax 0.10), which repeats it wherever it is read. So the
+    next layer's tangents would each compute again the features that they have in common: four times the time.
+    """
+    return x / (0 * weights.sum() + 1)
 
 
 def _upsampled(x, filter, up: int, period: int, before: int, count: int, axis: int) -> list[Array]:
