@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError, InputTypeError
 
@@ -167,7 +168,7 @@ def check_label(c: ArrayLike | None, c_dim: int, batch: int, dtype: Any = None) 
 
 
 def truncated(
-    w: Float[Array, "n d"], mean: Float[Array, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
+    w: Float[Array, "n d"], mean: Float[AnyArray, " d"], truncation: float | Array, cutoff: int | None, num_ws: int
 ) -> W | WS:
     """`mean + truncation * (w - mean)` (arXiv:1812.04948, appendix B); with a cutoff in the first rows of ws alone.
 

@@ -44,7 +44,7 @@ class StyleGAN3Config:
       output_scale: of the toRGB's output, after its clamp. final_tanh: whether the image is its tanh.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Any, ...]  # each a Layer; in JSON they are plain lists
     z_dim: int = 512
     w_dim: int = 512
     c_dim: int = 0
@@ -57,7 +57,7 @@ class StyleGAN3Config:
     label_concat = False  # as StyleGAN2's mapping network asks for it
 
     def __post_init__(self):
-        object.__setattr__(self, "layers", tuple(Layer(*layer) for layer in self.layers))  # JSON has lists
+        object.__setattr__(self, "layers", tuple(Layer(*layer) for layer in self.layers))
 
     @property
     def num_ws(self) -> int:
@@ -289,7 +289,7 @@ class StyleGAN3(Shown, StoredWeights):
     @property
     def transform(self) -> Float[Array, "3 3"]:
         """See `with_transform`."""
-        return self.variables["buffers"]["synthesis"]["input"]["transform"]
+        return jnp.asarray(self.variables["buffers"]["synthesis"]["input"]["transform"])
 
     def with_transform(self, matrix: ArrayLike) -> "StyleGAN3":
         """The same generator, which draws its pictures turned, shifted or scaled; to be edited as the upright ones.

@@ -51,19 +51,19 @@ class Design:
 
     img_resolution: int
     img_channels: int = 3
-    channel_base: float = 32768
-    channel_max: float = 512
+    channel_base: int | float = 32768
+    channel_max: int | float = 512
     num_layers: int = 14
     num_critical: int = 2
-    first_cutoff: float = 2
-    first_stopband: float = 2**2.1
-    last_stopband_rel: float = 2**0.3
+    first_cutoff: int | float = 2
+    first_stopband: int | float = 2**2.1
+    last_stopband_rel: int | float = 2**0.3
     margin_size: int = 10
     conv_kernel: int = 3
     filter_size: int = 6
     lrelu_upsampling: int = 2
     use_radial_filters: bool = False
-    conv_clamp: float | None = 256
+    conv_clamp: int | float | None = 256
 
     def layers(self) -> tuple[Layer, ...]:
         """The input, then layers 0 to num_layers, of which the last is the toRGB."""
@@ -102,7 +102,7 @@ class Design:
             ),
             up_filter=(up_taps,) if up_taps > 1 else (),
             down_filter=() if down_taps == 1 else (down_taps, down_taps) if radial else (down_taps,),
-            clamp=self.conv_clamp,
+            clamp=None if self.conv_clamp is None else float(self.conv_clamp),
         )
 
 

@@ -48,7 +48,7 @@ def read(place: Place) -> StyleGAN2Network | None:
     """The network there, with its arguments if the file has them; None if it is the older relative."""
     if genforce.is_old(place.tensors):
         return None
-    given = _arguments(place)
+    given = arguments_of(place)
     if given is None:
         settings = own_settings(place.owner)
         return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, untold=untold(settings))
@@ -62,7 +62,7 @@ def read(place: Place) -> StyleGAN2Network | None:
     return StyleGAN2Network(NAME, place.tensors, RULES, BACK, settings, check=partial(_check, given), arguments=given)
 
 
-def _arguments(place: Place) -> Mapping[str, Any] | None:
+def arguments_of(place: Place) -> Mapping[str, Any] | None:
     """What the model of that name was made with, and `model_type`; an average has the arguments of what it averages."""
     every = place.beside(ARGUMENTS)
     if every is None:
