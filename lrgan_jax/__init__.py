@@ -56,7 +56,7 @@ from lrgan_jax.subspaces import (
 )
 
 if TYPE_CHECKING:
-    from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config
+    from lrgan_jax.generators import DCGAN, DCGANConfig, StyleGAN2, StyleGAN2Config, StyleGAN3, StyleGAN3Config
 
 __version__ = "0.2.0"
 __all__ = [
@@ -84,6 +84,8 @@ __all__ = [
     "Search",
     "StyleGAN2",
     "StyleGAN2Config",
+    "StyleGAN3",
+    "StyleGAN3Config",
     "analyse",
     "attribute_space",
     "constrained_directions",

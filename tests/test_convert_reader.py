@@ -24,7 +24,7 @@ from lrgan_jax.foreign.pickles import LARGE
 SHARED = Path(__file__).parents[1].parent / "shared"
 FIXTURES = SHARED / "fixtures" / "public"
 HOSTILE = FIXTURES / "hostile"
-FOLDERS = ("nvidia_ada", "nvidia_sg3", "nvidia_tf", "rosinality", "hammer", "sefa")
+FOLDERS = ("nvidia_ada", "nvidia_sg3", "nvidia_tf", "rosinality", "hammer", "sefa", "stylegan3")
 CHECKPOINTS = [path for folder in FOLDERS for path in sorted(FIXTURES.glob(f"{folder}/*.p*[lth]"))]
 CHECKPOINTS += [*SHARED.glob("checkpoints/dcgan_digiface/weights.tar"), *SHARED.glob("faces64/faces64_ada.pt")]
 HOSTILE_NAMES = sorted(path.name for path in HOSTILE.glob("*") if path.suffix != ".json")

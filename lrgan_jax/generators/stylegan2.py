@@ -25,7 +25,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.deprecation import deprecated
-from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, truncated, weights_dtype
 from lrgan_jax.generators.protocol import (

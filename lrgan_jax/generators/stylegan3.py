@@ -1,7 +1,7 @@
 """StyleGAN3, T and R, in Flax Linen: a picture of waves, then layers that keep to their bands; there is no noise.
 
-Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`; of the input its `frequencies`,
-`phases` and `transform`; of each layer its filters and its input's mean square, `magnitude`).
+Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`; the input's `frequencies`,
+`phases` and `transform`; each layer's filters and the mean square of what comes in, `magnitude`).
 
 Latents: z [N, z_dim] -> mapping -> w [N, w_dim], or ws [N, num_ws, w_dim]: row 0 turns and shifts the input, row i + 1
 styles layer i, and the last row the toRGB.
@@ -87,7 +87,7 @@ class Input(nn.Module):
 
     def __call__(self, w: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
         own, frequencies = self.config.layers[0], self.frequencies.value
-        turned = jnp.matmul(_plane(self.style(w)), self.transform.value, precision="highest")
+        turned = jnp.einsum("nij,jk->nik", _plane(self.style(w)), self.transform.value, precision="highest")
         waves = jnp.einsum("cx,nxy->ncy", frequencies, turned[:, :2, :2], precision="highest")
         phases = self.phases.value + jnp.einsum("cx,nx->nc", frequencies, turned[:, :2, 2], precision="highest")
         # Waves that the transform makes too fine for the samples fade out, as in the paper's appendix F.
@@ -182,13 +182,9 @@ class SynthesisNetwork(nn.Module):
 
     def setup(self):
         self.input = Input(self.config)
-        self.layers = [
-            SynthesisLayer(self.config, i + 1, name=f"layer{i}") for i in range(len(self.config.layers) - 1)
-        ]
+        self.layers = [SynthesisLayer(self.config, i + 1, name=f"layer{i}") for i in range(len(self.config.layers) - 1)]
 
-    def __call__(
-        self, ws: Float[Array, "n l d"], moving: tuple[int, ...] | None = None
-    ) -> Float[Array, "n h w c"]:
+    def __call__(self, ws: Float[Array, "n l d"], moving: tuple[int, ...] | None = None) -> Float[Array, "n h w c"]:
         # A row that is held still has no tangent at all, so differentiation starts at the first one that moves.
         first, *rows = [
             w if moving is None or i in moving else lax.stop_gradient(w) for i, w in enumerate(jnp.moveaxis(ws, 1, 0))

@@ -3,8 +3,8 @@
 A trained network carries its own filters, which are what it computes with. The rule makes fresh networks, and tells
 whether a file that holds nothing but tensors is of the numbers that are assumed of it.
 
-Symbols: layer i has the rate s (samples across the image), the cutoff f_c, and the half width f_h of the transition band
-of its filters; all count per image, so that 1/s is the distance of two samples.
+Symbols: layer i has the rate s (samples across the image), the cutoff f_c, and the half width f_h of its filters'
+transition band; all count per image, so that 1/s is the distance of two samples.
 
 Source: Karras et al. 2021, arXiv:2106.12423, section 3 and appendix C; Kaiser's window as in Oppenheim and Schafer.
 """
@@ -22,8 +22,7 @@ class Layer(NamedTuple):
 
     Attributes:
       channels, size, rate: of what comes out; `size` is height and width, margins included.
-      cutoff, half_width: of its downsampling filter, and of the next layer's upsampling filter; None if nobody knows,
-        which only a fresh network would have to.
+      cutoff, half_width: of its downsampling filter, and of the next layer's upsampling filter, if the rule made them.
       kernel: side of the convolution. up, down: factors around the nonlinearity.
       before: zeros above and to the left of the upsampled picture; negative ones are cut off.
       up_filter, down_filter: shapes of the filters; () is none. clamp: bound on the nonlinearity's output, or None.

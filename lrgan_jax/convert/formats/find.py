@@ -13,6 +13,7 @@ from lrgan_jax.foreign import CheckpointError
 
 APART = "a synthesis network without its mapping network, or apart from it; export the whole generator"
 OTHERS = {  # tensors of what is often taken for a whole StyleGAN2 generator
+    "synthesis.input.weight": "a StyleGAN3 network without the frequencies of its input (synthesis.input.freqs)",
     "b4.const": APART,
     "early_layer.const": APART,
     "input.freqs": APART,

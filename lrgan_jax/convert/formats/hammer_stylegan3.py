@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats.hammer import ARGUMENTS, arguments_of
 from lrgan_jax.convert.formats.genforce import USUAL as USUAL
+from lrgan_jax.convert.formats.hammer import ARGUMENTS, arguments_of
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Origin, Rule
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number

@@ -25,7 +25,8 @@ SIGN = "synthesis.input.freqs"
 USUAL = ("G_ema", "G")
 
 _TENSORS = {
-    name: name for name in ("weight", "bias", "affine.weight", "affine.bias", "magnitude_ema", "up_filter", "down_filter")
+    name: name
+    for name in ("weight", "bias", "affine.weight", "affine.bias", "magnitude_ema", "up_filter", "down_filter")
 }
 _INPUT = "synthesis/input"
 
@@ -46,7 +47,7 @@ def _rules(names: Sequence[str]) -> tuple[Rule, ...]:
         Rule(r"synthesis\.input\.weight", f"params/{_INPUT}/kernel", "out,in to in,out", np.transpose),
         Rule(r"synthesis\.input\.freqs", f"buffers/{_INPUT}/frequencies", "as it is"),
         Rule(r"synthesis\.input\.(phases|transform)", rf"buffers/{_INPUT}/\1", "as it is"),
-        *layer_rules(layer, lambda match: numbers[match[1]], _TENSORS),
+        *layer_rules(layer, lambda match: numbers[match[1]], {name: name for name in _TENSORS}),
     )
 
 
@@ -62,7 +63,7 @@ def _back(names: Sequence[str]) -> tuple[Rule, ...]:
         Rule(f"params/{_INPUT}/kernel", "synthesis.input.weight", "in,out to out,in", np.transpose),
         Rule(f"buffers/{_INPUT}/frequencies", "synthesis.input.freqs", "as it is"),
         Rule(rf"buffers/{_INPUT}/(phases|transform)", r"synthesis.input.\1", "as it is"),
-        *layer_back(theirs, _TENSORS),
+        *layer_back(theirs, {name: name for name in _TENSORS}),
     )
 
 
@@ -160,9 +161,7 @@ def _bare(place: Place) -> StyleGAN3Network:
     if not names or [int(name[1:].partition("_")[0]) for name in names] != list(range(len(names))):
         raise CheckpointError(f"its layers are not numbered from 0: {', '.join(names)[:80] or 'there are none'}")
     sizes = {i: int(name.split("_")[1]) for i, name in enumerate(names)}
-    return StyleGAN3Network(
-        NAME, place.tensors, _rules(names), _back(names), partial(_by_rule, sizes), _contradictions
-    )
+    return StyleGAN3Network(NAME, place.tensors, _rules(names), _back(names), partial(_by_rule, sizes), _contradictions)
 
 
 def _by_rule(

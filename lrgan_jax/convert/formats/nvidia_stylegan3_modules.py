@@ -1,7 +1,7 @@
 """Every attribute and argument of NVIDIA's StyleGAN3 modules: what it must be for a network of some configuration.
 
-Those that only made the filters, which are stored themselves, are harmless. `square` is StyleGAN-Human's, whose pictures
-are half as wide as high.
+Those that only made the filters, which are stored themselves, are harmless. `square` is StyleGAN-Human's, whose
+pictures may be half as wide as high.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -169,8 +169,9 @@ def _padding(below: Layer, own: Layer) -> Iterator[int]:
 
 def _size(size: tuple[int, int]) -> Callable[[Any], bool]:
     """That size, as width and height or as the one side of a square."""
-    return lambda value: np.shape(value) in ((), (2,)) and all(
-        same(side, own) for side, own in zip(np.broadcast_to(np.asarray(value), 2), size[::-1], strict=True)
+    return lambda value: (
+        np.shape(value) in ((), (2,))
+        and all(same(side, own) for side, own in zip(np.broadcast_to(np.asarray(value), 2), size[::-1], strict=True))
     )
 
 

@@ -38,7 +38,8 @@ def layer_rules(layer: str, ours: Callable, tensors: Mapping[str, str]) -> tuple
         ("down_filter", "buffers/down_filter", "as it is", _same),
     )
     return tuple(
-        Rule(rf"{layer}\.{tensors[name].replace('.', '[.]')}", to(target), why, turn) for name, target, why, turn in kinds
+        Rule(rf"{layer}\.{tensors[name].replace('.', '[.]')}", to(target), why, turn)
+        for name, target, why, turn in kinds
     )
 
 

@@ -171,7 +171,7 @@ def check_sizes(layers: tuple[Layer, ...]) -> None:
         if not (0 < layer.up <= STEEPEST and 0 < layer.down <= STEEPEST and 0 < layer.kernel <= STEEPEST):
             factors = f"{layer.up!r:.10}, {layer.down!r:.10} and its kernel {layer.kernel!r:.10}"
             raise CheckpointError(f"{where}: its factors are {factors}, 1 to {STEEPEST} are read")
-        for name, shape, factor, sides in (("up", layer.up_filter, layer.up, 1), ("down", layer.down_filter, layer.down, 2)):
-            odd = len(shape) > sides or len(set(shape)) > 1 or any(not 0 < side <= LONGEST for side in shape)
+        for shape, factor, most in ((layer.up_filter, layer.up, 1), (layer.down_filter, layer.down, 2)):
+            odd = len(shape) > most or len(set(shape)) > 1 or any(not 0 < side <= LONGEST for side in shape)
             if odd or (not shape and factor > 1):
-                raise CheckpointError(f"{where}: its {name}sampling filter has the shape {shape!r:.40}, which is not known")
+                raise CheckpointError(f"{where}: no filter of shape {shape!r:.40} at a factor of {factor} is known")

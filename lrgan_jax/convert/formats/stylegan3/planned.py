@@ -136,7 +136,7 @@ def _differences(
 
 
 def widths(config: StyleGAN3Config, base: Any, most: Any) -> Iterator[str]:
-    """Where the layers are not as wide as the rule has it with this channel_base and channel_max, if these are given.
+    """The first layer that is not as wide as the rule has it with this channel_base and channel_max.
 
     Raises:
       CheckpointError: if these are no numbers.
@@ -147,6 +147,7 @@ def widths(config: StyleGAN3Config, base: Any, most: Any) -> Iterator[str]:
         wide = round(min(number(base, "channel_base") / 2 / layer.cutoff, number(most, "channel_max")))
         if layer.channels != wide:
             yield f"layer {i} gives {layer.channels} channels, of base {base} and at most {most} it were {wide}"
+            return
 
 
 def _alike(stored: np.ndarray | None, rule: np.ndarray, shape: tuple[int, ...]) -> bool:
