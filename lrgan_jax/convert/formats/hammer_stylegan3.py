@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats.genforce import USUAL as USUAL
+from lrgan_jax.convert.formats import genforce
 from lrgan_jax.convert.formats.hammer import ARGUMENTS, arguments_of
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.rules import Origin, Rule
@@ -22,7 +22,7 @@ from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN3Config
 
 NAME = "genforce/Hammer StyleGAN3 (ReSeFa)"
-SIGN = "synthesis.early_layer.frequency"
+SIGN, USUAL = "synthesis.early_layer.frequency", genforce.USUAL
 GRID = "synthesis.early_layer.grid"
 
 _TENSORS = {
@@ -115,7 +115,6 @@ def read(place: Place) -> StyleGAN3Network:
         BACK,
         partial(_plan, own, place.tensors.get(GRID)),
         partial(_check, own),
-        arguments=own,
     )
 
 
@@ -135,7 +134,8 @@ def _plan(
             settings[ours] = number(known[theirs], theirs)
     if "final_tanh" in known:
         settings["final_tanh"] = bool(known["final_tanh"])
-    return planned(tensors, Told(design, settings, bool(known.get("embedding_bias", True))), {-1: side}, rate, origin)
+    told = Told(design, settings, biased=bool(known.get("embedding_bias", True)), certain=own is not None)
+    return planned(tensors, told, {-1: side}, rate, origin)
 
 
 def _sampling(grid: np.ndarray | None) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from lrgan_jax.convert.formats import nvidia_stylegan3_modules
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.records import modules_of
 from lrgan_jax.convert.formats.rules import Origin, Rule
-from lrgan_jax.convert.formats.settings import disagreements, number
+from lrgan_jax.convert.formats.settings import ANY, disagreements, number
 from lrgan_jax.convert.formats.stylegan3.names import dense_back, dense_rules, layer_back, layer_rules
 from lrgan_jax.convert.formats.stylegan3.network import Plan, StyleGAN3Network, check_sizes
 from lrgan_jax.convert.formats.stylegan3.planned import DESIGN, Told, planned, widths
@@ -47,7 +47,7 @@ def _rules(names: Sequence[str]) -> tuple[Rule, ...]:
         Rule(r"synthesis\.input\.weight", f"params/{_INPUT}/kernel", "out,in to in,out", np.transpose),
         Rule(r"synthesis\.input\.freqs", f"buffers/{_INPUT}/frequencies", "as it is"),
         Rule(r"synthesis\.input\.(phases|transform)", rf"buffers/{_INPUT}/\1", "as it is"),
-        *layer_rules(layer, lambda match: numbers[match[1]], {name: name for name in _TENSORS}),
+        *layer_rules(layer, lambda match: numbers[match[1]], _TENSORS),
     )
 
 
@@ -63,7 +63,7 @@ def _back(names: Sequence[str]) -> tuple[Rule, ...]:
         Rule(f"params/{_INPUT}/kernel", "synthesis.input.weight", "in,out to out,in", np.transpose),
         Rule(f"buffers/{_INPUT}/frequencies", "synthesis.input.freqs", "as it is"),
         Rule(rf"buffers/{_INPUT}/(phases|transform)", r"synthesis.input.\1", "as it is"),
-        *layer_back(theirs, {name: name for name in _TENSORS}),
+        *layer_back(theirs, _TENSORS),
     )
 
 
@@ -73,9 +73,7 @@ def _back(names: Sequence[str]) -> tuple[Rule, ...]:
 def _pickled(place: Place) -> StyleGAN3Network:
     modules = modules_of(place)
     state: dict[str, Mapping[str, Any]] = {path: module.state or {} for path, module in modules.items()}
-    names = state.get("synthesis", {}).get("layer_names")
-    if not isinstance(names, list) or not names or not all(f"synthesis.{name}" in state for name in names):
-        raise CheckpointError("the layer_names of its synthesis network are no list of its layers")
+    names = _names(state)
 
     def check(config: StyleGAN3Config, given: Mapping[str, Any]) -> Iterator[str]:
         yield from nvidia_stylegan3_modules.check(modules, names, config)
@@ -88,9 +86,16 @@ def _pickled(place: Place) -> StyleGAN3Network:
         _back(names),
         lambda tensors, given, origin: _of_modules(state, names, tensors),
         check,
-        arguments=nvidia_stylegan3_modules.arguments(modules[""]),
-        attributes=state,
     )
+
+
+def _names(state: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of the layers, in their order, which nothing else tells."""
+    match state.get("synthesis", {}).get("layer_names"):
+        case [_, *_] as names if all(isinstance(name, str) and f"synthesis.{name}" in state for name in names):
+            if len(set(names)) == len(names):
+                return list(names)
+    raise CheckpointError("the layer_names of its synthesis network are no list of its layers")
 
 
 def _of_modules(state: Mapping[str, Any], names: Sequence[str], tensors: Mapping[str, np.ndarray]) -> Plan:
@@ -144,19 +149,16 @@ def _layer(attributes: Mapping[str, Any], ours: str, tensors: Mapping[str, np.nd
 
 
 def _size(value: Any, name: str) -> tuple[int, int]:
-    """Height and width, of width and height."""
-    sides = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | int | np.integer) else np.zeros(0)
-    if sides.shape not in ((), (2,)) or not np.issubdtype(sides.dtype, np.integer):
+    if (size := nvidia_stylegan3_modules.sides(value)) is None:
         raise CheckpointError(f"{name} should be a width and a height, the file has {value!r:.40}")
-    width, height = np.broadcast_to(sides, 2).tolist()
-    return height, width
+    return size
 
 
 # ---- State dicts: names and shapes, and the rule.
 
 
 def _bare(place: Place) -> StyleGAN3Network:
-    found = {name.split(".")[1] for name in place.tensors if re.match(r"synthesis\.L\d+_\d+_\d+\.", name)}
+    found = {name.split(".")[1] for name in place.tensors if re.match(r"synthesis\.L\d{1,4}_\d{1,4}_\d{1,4}\.", name)}
     names = sorted(found, key=lambda name: [int(part) for part in name[1:].split("_")])
     if not names or [int(name[1:].partition("_")[0]) for name in names] != list(range(len(names))):
         raise CheckpointError(f"its layers are not numbered from 0: {', '.join(names)[:80] or 'there are none'}")
@@ -179,7 +181,7 @@ def _by_rule(
 
 
 def _contradictions(config: StyleGAN3Config, given: Mapping[str, Any]) -> Iterator[str]:
-    table = {**nvidia_stylegan3_modules.generator_table(config), "note": lambda value: True}  # JSON has no comments
+    table = {**nvidia_stylegan3_modules.generator_table(config), "note": ANY}  # JSON has no comments
     yield from disagreements(given, table, "the arguments given")
     if given.keys() & {"channel_base", "channel_max"}:
         yield from widths(config, given.get("channel_base"), given.get("channel_max"))

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats.records import arguments_of, compare
-from lrgan_jax.convert.formats.settings import ANY, Table, one_of, same
+from lrgan_jax.convert.formats.records import compare
+from lrgan_jax.convert.formats.settings import ANY, Table, one_of
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN3Config
 from lrgan_jax.generators.stylegan3_design import Layer
@@ -41,11 +41,6 @@ _TRAINING = dict.fromkeys(("magnitude_ema_beta", "num_fp16_res"), ANY)
 def check(modules: Mapping[str, Record], names: Sequence[str], config: StyleGAN3Config) -> Iterator[str]:
     """Every disagreement between the modules of a file and the configuration read off them, in words."""
     yield from compare(modules, tables(config, names), POSITIONAL, NEEDED, "StyleGAN3")
-
-
-def arguments(module: Record) -> dict[str, Any]:
-    """What a module was made with, by name."""
-    return arguments_of(module, POSITIONAL)
 
 
 def generator_table(cfg: StyleGAN3Config) -> Table:
@@ -167,12 +162,18 @@ def _padding(below: Layer, own: Layer) -> Iterator[int]:
         yield finer - given - own.before[axis]
 
 
+def sides(value: Any) -> tuple[int, int] | None:
+    """Height and width, of what NVIDIA's code calls a size: a width and a height, or the one side of a square."""
+    match value.tolist() if isinstance(value, np.ndarray | np.generic) else value:
+        case [int() as width, int() as height] | (int() as width, int() as height):
+            return height, width
+        case int() as side:
+            return side, side
+    return None
+
+
 def _size(size: tuple[int, int]) -> Callable[[Any], bool]:
-    """That size, as width and height or as the one side of a square."""
-    return lambda value: (
-        np.shape(value) in ((), (2,))
-        and all(same(side, own) for side, own in zip(np.broadcast_to(np.asarray(value), 2), size[::-1], strict=True))
-    )
+    return lambda value: sides(value) == size
 
 
 def _dense(inputs: int, outputs: int, lr: float = 1.0, activation: str = "linear") -> tuple[str, Table]:

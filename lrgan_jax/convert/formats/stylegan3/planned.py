@@ -1,10 +1,11 @@
 """How a StyleGAN3 computes whose file holds nothing but tensors: as StyleGAN3's rule has it, of what the tensors show,
 what is told, and defaults.
 
-The rule makes the sizes and the filters, too, and these the file has: where they are not the same to the last digit of
-float32, the numbers are wrong, and the file is refused.
+The rule makes the sizes and the filters, too, and these the file has: where they are not the same, the numbers are
+wrong, and the file is refused. Only of one that says all its numbers itself the filters may be others.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -27,12 +28,14 @@ class Told(NamedTuple):
     """What is known of a network beside its tensors.
 
     Attributes:
-      design: fields of Design. settings: fields of StyleGAN3Config, and z_dim.
+      design: fields of Design. settings: fields of StyleGAN3Config, and z_dim. biased: see `Plan`.
+      certain: whether the file itself says all of this, so that its filters may be any.
     """
 
     design: Mapping[str, Any]
     settings: Mapping[str, Any]
     biased: bool = True
+    certain: bool = False
 
 
 def planned(
@@ -51,16 +54,17 @@ def planned(
     if "img_resolution" not in design:
         design["img_resolution"] = sizes.get(shown["num_layers"])
     known = design.pop("img_resolution")
-    candidates = [2**k for k in range(3, 13)] if known is None else [known]
-    why: list[str] = []
+    candidates = [2**k for k in range(3, 12)] if known is None else [known]
+    found: list[list[str]] = []
     for resolution in candidates:
         layers = _layers({**design, "img_resolution": resolution}, sizes.get(-1))
-        differences = list(_differences(tensors, layers, sizes, rate, origin))
+        differences = list(_sizes_that_differ(layers, sizes, rate))
+        differences += [] if told.certain else _filters_that_differ(tensors, layers, origin)
         if not differences:
             return Plan(layers, told.settings, tuple(_assumed(design, told)), told.biased)
-        why = why or differences
+        found.append(differences)
     raise CheckpointError(
-        f"{why[0]}; with its constructor's arguments (--arguments FILE.json) it can be read if they are its own"
+        f"{min(found, key=len)[0]}; with its constructor's arguments (--arguments FILE.json) it can be read if they are its own"
     )
 
 
@@ -115,24 +119,26 @@ def _layers(design: dict[str, Any], input_size: int | None) -> tuple[Layer, ...]
     return layers
 
 
-def _differences(
-    tensors: Mapping[str, np.ndarray],
-    layers: tuple[Layer, ...],
-    sizes: Mapping[int, int],
-    rate: float | None,
-    origin: Origin,
-) -> Iterator[str]:
+def _sizes_that_differ(layers: tuple[Layer, ...], sizes: Mapping[int, int], rate: float | None) -> Iterator[str]:
     """Where the file is not as the rule has it."""
     for i, side in sizes.items():
         if side != layers[i + 1].size[0]:
-            yield f"layer {i} gives {side} pixels, by StyleGAN3's rule it were {layers[i + 1].size[0]}"
+            where = f"layer {i}" if i >= 0 else "the input"
+            yield f"{where} gives {side} pixels, by StyleGAN3's rule it were {layers[i + 1].size[0]}"
     if rate is not None and rate != layers[0].rate:
         yield f"the input has {rate:g} samples across the image, by StyleGAN3's rule it were {layers[0].rate:g}"
-    for i, (below, own) in enumerate(zip(layers, layers[1:], strict=False)):
+
+
+def _filters_that_differ(tensors: Mapping[str, np.ndarray], layers: tuple[Layer, ...], origin: Origin) -> Iterator[str]:
+    for i, (below, own) in enumerate(itertools.pairwise(layers[:-1])):
         names = [f"buffers/synthesis/layer{i}/{name}" for name in ("up_filter", "down_filter")]
-        for name, shape, rule in zip(names, (own.up_filter, own.down_filter), filters(below, own), strict=True):
-            if i < len(layers) - 2 and not _alike(tensors.get(name), rule, shape):
+        for name, rule in zip(names, filters(below, own), strict=True):
+            if not _alike(tensors.get(name, np.ones(1)), rule):
                 yield f"{origin.name(name)} is not the filter that StyleGAN3's rule makes of the numbers assumed"
+
+
+def _alike(stored: np.ndarray, rule: np.ndarray) -> bool:
+    return stored.shape == rule.shape and bool(np.abs(stored - rule).max() <= CLOSE * np.abs(rule).max())
 
 
 def widths(config: StyleGAN3Config, base: Any, most: Any) -> Iterator[str]:
@@ -148,12 +154,6 @@ def widths(config: StyleGAN3Config, base: Any, most: Any) -> Iterator[str]:
         if layer.channels != wide:
             yield f"layer {i} gives {layer.channels} channels, of base {base} and at most {most} it were {wide}"
             return
-
-
-def _alike(stored: np.ndarray | None, rule: np.ndarray, shape: tuple[int, ...]) -> bool:
-    if stored is None:
-        return not shape
-    return stored.shape == shape and bool(np.abs(stored - rule).max() <= CLOSE * np.abs(rule).max())
 
 
 def _assumed(design: Mapping[str, Any], told: Told) -> Iterable[str]:
