@@ -51,9 +51,7 @@ def planned(
     """
     shown = _shown(tensors)
     design = _checked({**shown, **told.design})
-    if "img_resolution" not in design:
-        design["img_resolution"] = sizes.get(shown["num_layers"])
-    known = design.pop("img_resolution")
+    known = design.pop("img_resolution", sizes.get(shown["num_layers"]))
     candidates = [2**k for k in range(3, 12)] if known is None else [known]
     found: list[list[str]] = []
     for resolution in candidates:
@@ -63,9 +61,8 @@ def planned(
         if not differences:
             return Plan(layers, told.settings, tuple(_assumed(design, told)), told.biased)
         found.append(differences)
-    raise CheckpointError(
-        f"{min(found, key=len)[0]}; with its constructor's arguments (--arguments FILE.json) it can be read if they are its own"
-    )
+    likeliest = min(found, key=len)
+    raise CheckpointError(f"{likeliest[0]}; its constructor's own arguments (--arguments FILE.json) would tell them")
 
 
 def _shown(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
