@@ -65,6 +65,8 @@ if TYPE_CHECKING:
         StyleGAN1Config,
         StyleGAN2,
         StyleGAN2Config,
+        StyleGAN3,
+        StyleGAN3Config,
     )
 
 __version__ = "0.2.0"
@@ -97,6 +99,8 @@ __all__ = [
     "StyleGAN1Config",
     "StyleGAN2",
     "StyleGAN2Config",
+    "StyleGAN3",
+    "StyleGAN3Config",
     "analyse",
     "attribute_space",
     "constrained_directions",

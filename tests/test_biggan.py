@@ -317,16 +317,10 @@ def test_what_does_not_fit_is_refused(small_biggan, latent, c, says):
         small_biggan.synthesis(latent, c)
 
 
-def test_upsampling_convolutions():
-    """One on the small picture is the plain one on the large."""
-    rng = np.random.default_rng(0)
-    x, kernel = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((3, 3, 4, 2))
-    with jax.enable_x64(True):
-        plain = ops.conv(ops.nearest_up(jnp.asarray(x)), jnp.asarray(kernel))
-        np.testing.assert_allclose(ops.nearest_up_conv(jnp.asarray(x), jnp.asarray(kernel)), plain, rtol=0, atol=1e-13)
-        np.testing.assert_array_equal(ops.nearest_up(jnp.asarray(x)), x.repeat(2, 1).repeat(2, 2))
-        pooled = np.asarray(ops.max_pool(jnp.asarray(x)))
-    assert pooled.shape == (2, 1, 2, 4) and (pooled[0, 0, 1] == x[0, :2, 2:4].max((0, 1))).all()
+def test_pooling_leaves_out_an_odd_row():
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 4))
+    pooled = np.asarray(ops.max_pool(jnp.asarray(x, jnp.float32)))
+    assert pooled.shape == (2, 1, 2, 4) and (pooled[0, 0, 1] == np.float32(x[0, :2, 2:4].max((0, 1)))).all()
 
 
 # ---- Parts of the latent.

@@ -201,7 +201,7 @@ def test_damaged_descriptions_are_refused(folder, text):
 
 CHANGES = {
     "another version": (dict(version=99), "version 99"),
-    "another architecture": (dict(architecture="stylegan3"), "stylegan3"),
+    "another architecture": (dict(architecture="stylegan9"), "stylegan9"),
     "an architecture that is no name": (dict(architecture=["dcgan"]), ""),
     "a config of another width": (dict(config=dict(channels=[5, 3], z_dim=6)), "(4,) but the config wants (3,)"),
     "a config of another z": (dict(config=dict(channels=[5, 4], z_dim=3)), "config wants (4, 4, 3, 5)"),

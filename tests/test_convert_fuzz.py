@@ -35,6 +35,8 @@ FILES = {  # the smallest of every container and format, and how often each is d
     "../../cases/hammer_lr1.pth": 500,
     "../../cases/lightning_ros.ckpt": 500,
     "../../cases/nv_state_with_path.pt": 500,
+    "stylegan3/hammer_sg3t32.pth": 200,
+    "stylegan3/sg3r32_cond.pkl": 200,
     "our own .pt": 500,
     "our own .safetensors": 500,
 }

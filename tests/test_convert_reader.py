@@ -32,6 +32,7 @@ FOLDERS = (
     "hammer",
     "sefa",
     "stylegan1",
+    "stylegan3",
     "pggan",
     "biggan_ajbrock",
 )

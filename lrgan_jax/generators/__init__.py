@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from lrgan_jax.generators.pggan import PGGAN, PGGANConfig
     from lrgan_jax.generators.stylegan1 import StyleGAN1, StyleGAN1Config
     from lrgan_jax.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+    from lrgan_jax.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
 ARCHITECTURES = {
     "stylegan2": "StyleGAN2",
+    "stylegan3": "StyleGAN3",
     "stylegan1": "StyleGAN1",
     "pggan": "PGGAN",
     "dcgan": "DCGAN",
@@ -89,6 +91,8 @@ __all__ = [
     "StyleGAN1Config",
     "StyleGAN2",
     "StyleGAN2Config",
+    "StyleGAN3",
+    "StyleGAN3Config",
     "StyleSpace",
     "TakesStyles",
     "W",

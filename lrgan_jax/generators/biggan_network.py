@@ -123,9 +123,9 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n g v o"]:
         kernel = _weight(self, (self.width, self.width, x.shape[-1], self.features))
         if self.up and self.width == 1:  # a pixel at a time, so it may as well come first
-            y = ops.nearest_up(ops.conv(x, kernel))
+            y = ops.nearest(ops.conv(x, kernel))
         else:
-            y = ops.nearest_up_conv(x, kernel) if self.up else ops.conv(x, kernel)
+            y = ops.nearest_conv(x, kernel) if self.up else ops.conv(x, kernel)
         return y + _bias(self, self.features) if self.use_bias else y
 
 
@@ -211,7 +211,7 @@ class DeepBlock(nn.Module):
         for k, convolution in enumerate(convolutions):
             h = convolution(nn.relu(Norm(self.config, name=f"norm{k + 1}")(h, condition, r)))
         kept = x[..., : self.features]
-        return h + (ops.nearest_up(kept) if self.up else kept)
+        return h + (ops.nearest(kept) if self.up else kept)
 
 
 class Attention(nn.Module):

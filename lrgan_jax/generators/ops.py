@@ -236,9 +236,7 @@ def _filter_axis(even, odd, taps, pad, size, axis):
 
 def nearest(x: Float[Array, "n h w c"]) -> Float[Array, "n 2*h 2*w c"]:
     """Every pixel four times."""
-    n, height, width, channels = x.shape
-    pixels = jnp.broadcast_to(x[:, :, None, :, None], (n, height, 2, width, 2, channels))
-    return pixels.reshape(n, 2 * height, 2 * width, channels)
+    return interleave(((x, x), (x, x)))
 
 
 def nearest_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n 2*h 2*w o"]:
@@ -252,12 +250,12 @@ def nearest_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) ->
     return conv_transpose_4x4(x, rows[:, 1:] + rows[:, :-1])
 
 
-def interleave(quarters) -> Float[Array, "n g v c"]:
-    """Weave `quarters[row][column]` of H x W into one image of 2H x 2W."""
-    (a, b), (c, d) = quarters
-    n, h, w, channels = a.shape
-    rows = [jnp.stack(pair, axis=3) for pair in ((a, b), (c, d))]
-    return jnp.stack(rows, axis=2).reshape(n, 2 * h, 2 * w, channels)
+def interleave(phases) -> Float[Array, "n g v c"]:
+    """Weave `phases[row][column]`, R x R of them and each of H x W, into one image of RH x RW."""
+    rows = [jnp.stack(list(row), axis=3) for row in phases]
+    woven = jnp.stack(rows, axis=2)
+    n, h, r, w, c, channels = woven.shape
+    return woven.reshape(n, h * r, w * c, channels)
 
 
 def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o"]) -> Float[Array, "n 2*h 2*w o"]:
@@ -275,23 +273,6 @@ def conv_transpose_4x4(x: Float[Array, "n h w i"], kernel: Float[Array, "4 4 i o
         y[:, r : r + height, c : c + width, i * features : (i + 1) * features] for i, (r, c) in enumerate(phases)
     )
     return interleave(((a, b), (c, d)))
-
-
-def nearest_up(x: Float[Array, "n h w c"]) -> Float[Array, "n 2*h 2*w c"]:
-    """Each pixel four times."""
-    return interleave(((x, x), (x, x)))
-
-
-def nearest_up_conv(x: Float[Array, "n h w i"], kernel: Float[Array, "3 3 i o"]) -> Float[Array, "n 2*h 2*w o"]:
-    """A 3x3 convolution of `nearest_up(x)`, as one on the small image, of 16 taps where there were 36.
-
-    Two of the three taps along an axis fall on the same small pixel: out[2m] = x[m-1] k[0] + x[m] (k[1] + k[2]) and
-    out[2m+1] = x[m] (k[0] + k[1]) + x[m+1] k[2], which is a transposed 4x4 convolution.
-    """
-    rows = jnp.stack([kernel[2], kernel[1] + kernel[2], kernel[0] + kernel[1], kernel[0]])
-    return conv_transpose_4x4(
-        x, jnp.stack([rows[:, 2], rows[:, 1] + rows[:, 2], rows[:, 0] + rows[:, 1], rows[:, 0]], axis=1)
-    )
 
 
 def max_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 c"]:

@@ -127,7 +127,7 @@ class Dense(nn.Module):
 class MappingNetwork(nn.Module):
     """z (and label c) -> w, before truncation."""
 
-    config: StyleGAN2Config
+    config: Any  # StyleGAN2's, or another family's that says as much of this network
 
     @nn.compact
     def __call__(self, z: Float[Array, "n z"], c: Float[Array, "n c"] | None) -> Float[Array, "n d"]:

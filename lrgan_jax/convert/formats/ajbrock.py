@@ -19,6 +19,7 @@ from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, after, refuse, rename
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, same
+from lrgan_jax.convert.formats.told import GIVEN, arguments_of
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
@@ -53,8 +54,8 @@ class AjbrockNetwork:
 
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
-        refuse_given(given, ("arguments",), "a BigGAN")
-        said = given.get("arguments") or {}
+        refuse_given(given, (GIVEN,), "a BigGAN")
+        said = arguments_of(given).given
         settings = {name: number(said.get(name, value), name) for name, value in ASSUMED.items()}
         problems: list[str] = []
         style = Style.of(self.tensors)

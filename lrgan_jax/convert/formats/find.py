@@ -13,12 +13,20 @@ from lrgan_jax.foreign import CheckpointError
 
 APART = "a synthesis network without its mapping network, or apart from it; export the whole generator"
 OTHERS = {  # tensors of what is often taken for a whole generator that is read
-    "synthesis.input.weight": "a StyleGAN3 network; only StyleGAN2 networks can be converted",
+    "synthesis.input.weight": "a StyleGAN3 network without the frequencies of its input (synthesis.input.freqs)",
     "b4.const": APART,
     "early_layer.const": APART,
+    "input.freqs": APART,
+    "early_layer.frequency": APART,
     "4x4/Dense/weight": "NVIDIA's PGGAN of TensorFlow, which is not read; genforce's converters make a .pth of it",
     "ScaledCrossReplicaBN.weight": "a BigGAN with the names of its TFHub module, which are not read; convert it to "
     "BigGAN-PyTorch's own G_ema.pth first",
+}
+DESCENDANTS = {  # tensors of networks that hold what looks like one of ours, or most of one
+    "mapping.embed_proj.weight": "a StyleGAN-XL: its classes' embeddings and mean latents, one a class, are not read",
+    "mapping.x_avg": "a StyleGAN-T: its text encoder and residual blocks are not read",
+    "superresolution.block0.conv0.weight": "an EG3D, or one of its kind: its volume renderer, decoder and "
+    "super-resolution are not read, and without them its StyleGAN2 draws no pictures",
 }
 
 
@@ -32,13 +40,22 @@ def find_network(tree: Any, wanted: str | None = None) -> tuple[Network, str]:
     """
     every = list(tables(tree))
     found = [(format, place) for format in FORMATS for place in places(every, format.SIGN)]
-    known = [(format, place) for format, place in found if not _is_foreign(place)]
+    others = {place.path: what for sign, what in DESCENDANTS.items() for place in places(every, sign)}
+    own = [(format, place) for format, place in found if not _descendant(place, others)]
+    known = [(format, place) for format, place in own if not _is_foreign(place)]
     read = {place.path: (place, network) for format, place in known if (network := format.read(place)) is not None}
     if not read:
-        raise CheckpointError(_nothing(tree, every, [place for _, place in found]))
+        if others and not own:
+            raise CheckpointError(next(iter(others.values())))
+        raise CheckpointError(_nothing(tree, every, [place for _, place in own]))
     usual = [path for format in FORMATS for path in format.USUAL]
     chosen, remark = choose([place for place, _ in read.values()], wanted, usual)
     return read[chosen.path][1], remark
+
+
+def _descendant(place: Place, others: Mapping[str, str]) -> bool:
+    """Whether it is one of these networks, by their paths, or within one."""
+    return any(f"{place.path}.".startswith(f"{path}." if path else "") for path in others)
 
 
 def _is_foreign(place: Place) -> bool:

@@ -18,6 +18,7 @@ from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number
+from lrgan_jax.convert.formats.told import GIVEN, arguments_of
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
@@ -141,8 +142,8 @@ class HuggingFaceNetwork:
 
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
-        refuse_given(given, ("arguments",), "a BigGAN")
-        arguments = given.get("arguments") or {}
+        refuse_given(given, (GIVEN,), "a BigGAN")
+        arguments = arguments_of(given).given
         problems = list(
             disagreements({n: v for n, v in arguments.items() if n in self.config}, self.config, "arguments")
         )

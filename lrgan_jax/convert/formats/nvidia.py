@@ -9,12 +9,12 @@ import numpy as np
 from lrgan_jax.convert.formats import nvidia_modules
 from lrgan_jax.convert.formats.layouts import scalar
 from lrgan_jax.convert.formats.places import Place
+from lrgan_jax.convert.formats.records import modules_of
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import disagreements, number
 from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
 from lrgan_jax.convert.formats.stylegan2.own import own_settings, untold
 from lrgan_jax.convert.formats.told import GIVEN
-from lrgan_jax.convert.formats.trees import modules
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import Record
 
@@ -40,8 +40,7 @@ def read(place: Place) -> StyleGAN2Network:
 
 
 def _pickled(place: Place) -> StyleGAN2Network:
-    start = f"{place.inside}." if place.inside else ""
-    own = {path[len(start) :]: module for path, module in modules(place.owner) if f"{path}.".startswith(start)}
+    own = modules_of(place)
     state: dict[str, Mapping[str, Any]] = {path: module.state or {} for path, module in own.items()}
     clamp = state.get("synthesis.b4.conv1", {}).get("conv_clamp")  # which all others have to share
     mapping = state.get("mapping", {})

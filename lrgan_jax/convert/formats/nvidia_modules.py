@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from math import sqrt
 from typing import Any
 
-from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, one_of, taps_of
+from lrgan_jax.convert.formats.records import arguments_of, compare
+from lrgan_jax.convert.formats.settings import ANY, Table, one_of, taps_of
 from lrgan_jax.foreign.allowed import Record
 from lrgan_jax.generators import StyleGAN2Config
 
-BOOKKEEPING = dict.fromkeys(
-    ("training", "_parameters", "_buffers", "_modules", "_init_args", "_init_kwargs", "_is_full_backward_hook"), ANY
-)  # the arguments are compared on their own
 POSITIONAL = {  # the names of what may stand in _init_args
     "Generator": ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs", "synthesis_kwargs"),
     "MappingNetwork": (
@@ -86,31 +84,12 @@ NEEDED = {  # attributes without which NVIDIA's own code does not run
 
 def check(modules: Mapping[str, Record], config: StyleGAN2Config) -> Iterator[str]:
     """Every disagreement between the modules of a file and the configuration read off them, in words."""
-    wanted = tables(config)
-    for path, module in modules.items():
-        where = path or "the generator"
-        kind, table = wanted.get(path, ("", {}))
-        if module.name != kind:
-            yield f"{where} is a {module.name:.40}, " + (
-                f"where StyleGAN2 has a {kind}" if kind else "which StyleGAN2 does not have"
-            )
-            continue
-        state: Mapping[str, Any] = module.state or {}
-        attributes = {name: value for name, value in state.items() if not _is_empty_table(name, value)}
-        yield from disagreements(attributes, {**BOOKKEEPING, **table}, where)
-        yield from (f"{where} lacks {name}" for name in NEEDED.get(kind, ()) if name not in state)
-        yield from disagreements(arguments(module), table, f"{where} (its arguments)")
-    yield from (f"{path} is missing" for path in wanted if path not in modules)
+    yield from compare(modules, tables(config), POSITIONAL, NEEDED, "StyleGAN2")
 
 
 def arguments(module: Record) -> dict[str, Any]:
-    """What a module was made with, by name; positional ones beyond those known keep their number."""
-    state: Mapping[str, Any] = module.state or {}
-    args, kwargs = state.get("_init_args", ()), state.get("_init_kwargs", {})
-    names = POSITIONAL.get(module.name, ())
-    args = args if isinstance(args, tuple | list) else (args,)
-    positional = {names[n] if n < len(names) else f"argument {n}": value for n, value in enumerate(args)}
-    return positional | (dict(kwargs) if isinstance(kwargs, Mapping) else {"_init_kwargs": kwargs})
+    """What a module was made with, by name."""
+    return arguments_of(module, POSITIONAL)
 
 
 def tables(config: StyleGAN2Config) -> dict[str, tuple[str, Table]]:
@@ -265,8 +244,3 @@ def _dense(inputs: int, outputs: int, lr: float = 1.0, activation: str = "linear
 def _or_w(features: int, config: StyleGAN2Config) -> Callable[[Any], bool]:
     """A width, of which None means w's."""
     return one_of(features, *([None] if features == config.w_dim else []))
-
-
-def _is_empty_table(name: str, value: Any) -> bool:
-    """PyTorch's tables of hooks, of which every version has others: an empty one does nothing."""
-    return name.startswith("_") and (value is None or (isinstance(value, Mapping | set | list | tuple) and not value))
