@@ -51,9 +51,10 @@ def convert_command(
 ) -> None:
     """Convert another project's checkpoint to a model of ours, or back.
 
-    Reads a StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl), rosinality's (.pt), genforce's Hammer, ReSeFa or SeFa
-    (.pth), any of these as safetensors or a plain state dict, the PyTorch tutorial's DCGAN, and a BigGAN of ajbrock's
-    (G_ema.pth) or HuggingFace's (the folder).
+    Reads StyleGAN2 of NVIDIA's (PyTorch or TensorFlow .pkl) and rosinality's (.pt), NVIDIA's StyleGAN3 (.pkl), the
+    StyleGAN 1, 2 and 3 and PGGAN of genforce's Hammer, ReSeFa and SeFa (.pth), rosinality's StyleGAN (.model), BigGAN
+    of ajbrock's (G_ema.pth) and HuggingFace's (the folder), and the PyTorch tutorial's DCGAN, any of these as
+    safetensors or a plain state dict, too.
 
     Needs neither PyTorch nor the other project's code, and executes nothing that the file carries. The format is told
     by the content and every hyper-parameter is read off the file. Example: lrgan convert network.pkl my-model

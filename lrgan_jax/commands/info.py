@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from lrgan_jax.generators.parts import HasParts
 from lrgan_jax.models import checkpoint
 from lrgan_jax.models.named import named_directions
 
@@ -32,17 +33,21 @@ def info_command(
     directions = {name: found.measure for name, found in named_directions(model).items()}
     known = {
         "name": gen.info.name,
+        "family": type(gen).__name__,
         "size": list(gen.size),
         "z_dim": gen.z_dim,
         "w_dim": gen.w_dim,
         "c_dim": gen.c_dim,
         "layers": gen.num_ws,
+        "latent": gen.space.space,
+        "parts": dict(gen.parts) if isinstance(gen, HasParts) else None,
+        "classes": f"in the {gen.classes}" if gen.classes else None,
         "regions": list(gen.info.regions),
         "directions": {name: measure.meaning if measure else "" for name, measure in directions.items()},
         "fingerprint": gen.info.fingerprint,
         "config": dataclasses.asdict(gen.config),
         "provenance": dict(gen.info.provenance),
     }
-    print(json.dumps(known, indent=1))
+    print(json.dumps({name: value for name, value in known.items() if value is not None}, indent=1))
     if card:
         print(gen.info.card)
