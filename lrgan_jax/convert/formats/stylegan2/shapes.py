@@ -108,14 +108,20 @@ def _resolutions(shapes: Mapping[str, Shape]) -> list[int]:
 
 
 def _const_size(shapes: Mapping[str, Shape], blocks: int, origin: Origin) -> tuple[int, int]:
-    """Of the constant input: 4x4 but for networks of pictures that are not square."""
-    _, *size = shapes.get("synthesis.b4.const", (0, 4, 4))
-    if len(size) != 2 or not 1 <= min(size) <= max(size) * 2 ** (blocks - 1) <= LARGEST:
-        shape = origin.shape("synthesis.b4.const", ())
+    """Of the constant input, as most of it and the noise pictures show it: 4x4 but for pictures that are not square."""
+    shown = Counter()
+    for name, shape in shapes.items():
+        match = re.fullmatch(r"synthesis\.b(\d+)\.(?:const|conv[01]\.noise_const)", name)
+        times = int(match[1]) // 4 if match else 0
+        if times and len(shape) > 1 and not any(side % times for side in shape[-2:]):
+            shown[shape[-2] // times, shape[-1] // times] += 1
+    size = shown.most_common(1)[0][0] if shown else (4, 4)
+    if not 1 <= min(size) <= max(size) * 2 ** (blocks - 1) <= LARGEST:
+        name = "synthesis.b4.const"
         raise CheckpointError(
-            f"{origin.name('synthesis.b4.const')}: shape {shape} is no picture from which blocks double"
+            f"{origin.name(name)}: shape {origin.shape(name, ())} is no picture that blocks can double"
         )
-    return size[0], size[1]
+    return size
 
 
 def _architecture(resolutions: list[int], there) -> str:
