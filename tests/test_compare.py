@@ -1052,6 +1052,13 @@ def test_effects_without_networks(compared):
     assert all(a is None for a in compared.effects)
 
 
+def test_lpips_is_left_out_of_pictures_too_small_for_it(compared, monkeypatch):
+    """It would refuse them after all else has been computed."""
+    monkeypatch.setattr(effects, "networks", lambda: {"lpips_alexnet": {}})
+    found = effects.effects(compared.setup.scene, compared.vectors, compared.measured.size, one_by_one(LATENTS))
+    assert all(a is None for a in found)
+
+
 def test_effects_are_means_over_both_ways(compared, monkeypatch):
     """With a stand-in for one network, whose answer is the mean difference.
 

@@ -110,7 +110,7 @@ def test_any_image_class_and_search(search):
         np.testing.assert_allclose(image, wide(ws, label), rtol=0, atol=1e-5)
     page = demo.page(result, model="wide")
     assert ("of what is to keep still" in page) == (search.protect is not None)
-    assert ("a vector for each of all layers" in page) == search.per_layer
+    assert ("Edits move a vector for each of layers 0." in page) == search.per_layer
 
 
 def test_frontal_faces_are_more_symmetric():

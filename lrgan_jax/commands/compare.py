@@ -19,8 +19,8 @@ from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
-from lrgan_jax.layers import layers_text
 from lrgan_jax.pages.kit import COLOURS
+from lrgan_jax.targets import moves_text
 
 FILES = ("index.html", "plane.svg", "front.svg", "figures.json")
 
@@ -75,7 +75,7 @@ def compare_command(
     about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": asked.to_json(), "latents": latents}
     text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"
     where = f"{num_latents} latents of the sweep {from_sweep}" if from_sweep else latents
-    note = f"{where}, {layers_text(asked.layers)}."
+    note = f"{where}, {moves_text(gen, comparison.setup.scene.search)}."
     write_whole(out / "figures.json", text.encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
