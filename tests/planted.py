@@ -1,6 +1,7 @@
 """Networks that are taught two coloured squares, so that it is known what moves a region and nothing else."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ SIDE = 16
 LEFT, RIGHT = (slice(4, 12), slice(1, 7)), (slice(4, 12), slice(9, 15))
 GREYS = np.linspace(-0.6, 0.6, 4)
 CHANGE = 0.02  # mean squared, of the region
+OPTIMISED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 
 
 def two_squares(z, c=None):
@@ -42,7 +44,8 @@ def trained(gen, picture, *, steps, batch, rate):
         own = dataclasses.replace(gen, variables=gen.variables | {"params": params})
         return jnp.square(own.synthesis(own.mapping(z, c)) - picture(z, c)).mean()
 
-    @jax.jit
+    # Of this many steps the time to compile, which all other tests save, is little.
+    @partial(jax.jit, compiler_options=OPTIMISED)
     def step(params, state, key):
         numbers, label = jax.random.split(key)
         z, c = jax.random.normal(numbers, (batch, gen.z_dim)), None

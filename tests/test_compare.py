@@ -22,6 +22,7 @@ from jax.tree_util import Partial
 import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
 from lrgan_jax.commands import compare as command
+from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import as_json, effects, experiment, methods, naturalness, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
@@ -745,6 +746,13 @@ def test_command_writes_figures_and_a_page(written, figures):
         assert float(strange) == pytest.approx(figures.natural[name].strangeness.median, abs=0.0051)  # two
     text = (folder / "index.html").read_text()
     assert text.rstrip().endswith("</html>") and "http" not in text and "3 random latents, seed 0" in text
+
+
+def test_columns_are_as_wide_as_their_heads():
+    """Names of regions may be files, which are long."""
+    lines = text_table(("all", "left of it.png", "x"), {"random": ["1.0", "2.0", "none"]}).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert [line.split() for line in lines] == [["all", "left", "of", "it.png", "x"], ["random", "1.0", "2.0", "none"]]
 
 
 class Reader(HTMLParser):

@@ -67,6 +67,17 @@ def test_attribute_is_the_measure(shown):
     assert (ratios[result.methods.index("frontier")] < 1).all()
 
 
+def test_a_direction_that_does_not_exist_is_said_to_be_none(shown):
+    """And changes nothing in the rows of other methods."""
+    _, result = shown
+    outside = result.measured.outside.copy()
+    outside[1, :, 0] = np.nan
+    without = result._replace(measured=result.measured._replace(outside=outside))
+    ratios = demo.leak_ratios(without)
+    assert np.isinf(ratios[1, 0]) and np.isfinite(np.delete(ratios.ravel(), 2)).all()
+    assert "<td>none</td>" in demo.page(without, model="small") and "nan" not in demo.page(without, model="small")
+
+
 def test_page_says_what_was_measured(shown):
     """One section a region, one strip an edit, the table's numbers, and text that cannot break the markup."""
     _, result = shown

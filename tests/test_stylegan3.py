@@ -289,9 +289,9 @@ def test_what_is_no_transform_is_refused(gen, matrix, why):
 
 @pytest.mark.slow
 def test_a_trained_network_is_edited_where_it_should_be():
-    """Squares by three numbers of z each, of whose length nothing passes. Of the change inside, in the mean square, there
-    is outside: 2 to 13 % along a square's own direction, 12 to 190 % along random ones, 270 % and more along the other
-    square's.
+    """Squares by three numbers of z each, of whose length nothing passes. Of the change inside, in the mean square,
+    there is outside: 1 to 2 % along a square's own direction, 8 to 120 % along random ones, 500 % and more along the
+    other square's. Trained with other rounding it was 2 to 13 % along its own.
     """
 
     def picture(z, c):
@@ -308,6 +308,5 @@ def test_a_trained_network_is_edited_where_it_should_be():
         for side, other in (("left", "right"), ("right", "left")):
             leaks.append(planted.leaks(gen, w, np.concatenate([own[side], own[other], chance]), masks[side]))
     own, other, *chance = np.transpose(leaks)
-    print(np.round(leaks, 3))
     assert np.median(own) < 0.1 and own.max() < 0.25
     assert (own < other / 10).all() and (own < np.median(chance, axis=0) / 2).all()

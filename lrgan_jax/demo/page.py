@@ -47,9 +47,16 @@ its last one below; the darker, the less the leak and the length of the step cos
 
 
 def leak_ratios(demo: Demo) -> Float[np.ndarray, "k r"]:
-    """Leak of every method over that of the unprojected attribute direction, median over the latents."""
-    outside = demo.measured.outside
+    """Leak of every method over that of the unprojected attribute direction, median over the latents; infinite for
+    directions that do not exist.
+    """
+    outside = np.where(np.isnan(demo.measured.outside), np.inf, demo.measured.outside)
     return np.median(outside / outside[PLAIN], axis=1)
+
+
+def ratio_text(ratio: np.floating) -> str:
+    """Or "none"."""
+    return f"{ratio:.2f}" if np.isfinite(ratio) else "none"
 
 
 def caveat(demo: Demo) -> str:
@@ -61,7 +68,7 @@ def _leaks(demo: Demo) -> str:
     reached = np.all(demo.measured.reached, axis=1)
     rows = []
     for name, ratios, all_reached in zip(demo.methods, leak_ratios(demo), reached, strict=True):
-        cells = [f"{ratio:.2f}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
+        cells = [f"{ratio_text(ratio)}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
         rows.append(kit.Row(escape(METHODS[name].title), cells, name == "frontier"))
     star = "" if reached.all() else " * some edits could not change the region that much; their largest change counts."
     early = f" {caveat(demo)}" if demo.stopped else ""
