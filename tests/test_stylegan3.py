@@ -172,18 +172,14 @@ def windowed(image, stored):
 
 # ---- A small one, of random weights.
 
-SMALL = Design(16, channel_base=64, channel_max=5, num_layers=4, num_critical=1, margin_size=6, filter_size=4)
-TURNABLE = dataclasses.replace(SMALL, conv_kernel=1, use_radial_filters=True)
-
-
-def fresh(design) -> StyleGAN3:
-    config = StyleGAN3Config(design.layers(), z_dim=6, w_dim=7, mapping_features=7, embed_features=7)
-    return StyleGAN3(config, jax.jit(stylegan3.init, static_argnums=1)(jax.random.key(0), config))
-
 
 @pytest.fixture(scope="module")
-def gen() -> StyleGAN3:
-    return fresh(SMALL)
+def gen(small_stylegan3) -> StyleGAN3:
+    return small_stylegan3
+
+
+def fresh(config) -> StyleGAN3:
+    return StyleGAN3(config, jax.jit(stylegan3.init, static_argnums=1)(jax.random.key(0), config))
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +256,13 @@ def test_nothing_is_differentiated_below_the_first_layer_that_moves(gen):
     assert sorted(shape[0] for shape in found if shape[-1] > 3) == [1] * 4 + [3]
 
 
-def test_a_turn_of_the_transform_turns_the_picture():
+def test_a_turn_of_the_transform_turns_the_picture(gen):
     """Of StyleGAN3-R, whose filters are the same in all directions, by a right angle exactly: the documented matrix
     turns the picture against the clock.
     """
-    gen = fresh(TURNABLE)
+    few = {"channel_base": 64, "channel_max": 5, "num_layers": 4, "num_critical": 1}
+    design = Design(16, **few, margin_size=6, filter_size=4, conv_kernel=1, use_radial_filters=True)
+    gen = fresh(dataclasses.replace(gen.config, layers=design.layers()))
     w = gen.mapping(sample_z(gen, jax.random.key(1), 2))
     upright = np.asarray(gen.synthesis(w))
     a = np.pi / 2
@@ -299,8 +297,7 @@ def test_a_trained_network_is_edited_where_it_should_be():
 
     design = Design(planted.SIDE, channel_max=32, num_layers=2, num_critical=1, margin_size=2, filter_size=4)
     config = StyleGAN3Config(design.layers(), z_dim=6, w_dim=8, mapping_features=8, mapping_layers=1, mapping_lr=1.0)
-    fresh = StyleGAN3(config, jax.jit(stylegan3.init, static_argnums=1)(jax.random.key(0), config))
-    gen, masks = planted.trained(fresh, picture, steps=800, batch=16, rate=1e-2), planted.masks()
+    gen, masks = planted.trained(fresh(config), picture, steps=800, batch=16, rate=1e-2), planted.masks()
     chance = global_directions(gen, method="random", num=4).vectors
     leaks = []
     for w in gen.mapping(sample_z(gen, jax.random.key(5), 4)).array:

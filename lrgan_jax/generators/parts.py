@@ -52,9 +52,10 @@ def part_text(gen: Generator, numbers: tuple[int, int] | None) -> str:
     """These numbers of w for a person: "z", "z and class", "numbers 2 to 4"; "" for all of a latent without parts."""
     if not isinstance(gen, HasParts) or numbers is None:
         return ""
-    parts = {ends: name for name, ends in dict(gen.parts).items()}
-    parts[moving_numbers(gen, BOTH)] = " and ".join(parts.values())
-    return parts.get(numbers, f"numbers {numbers[0]} to {numbers[1] - 1}")
+    names = {ends: name for name, ends in dict(gen.parts).items()}
+    if numbers == moving_numbers(gen, BOTH):
+        return " and ".join(names.values())
+    return names.get(numbers, f"numbers {numbers[0]} to {numbers[1] - 1}")
 
 
 def numbers_of_z(gen: Generator, numbers: tuple[int, int] | None) -> int:
