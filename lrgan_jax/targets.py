@@ -19,9 +19,9 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
 from lrgan_jax.generators.natural import own_root
-from lrgan_jax.generators.parts import moving_numbers
+from lrgan_jax.generators.parts import moving_numbers, part_text
 from lrgan_jax.jacobian import RegionGrams, region_grams
-from lrgan_jax.layers import Moves, moves_of
+from lrgan_jax.layers import Moves, layers_text, moves_of
 from lrgan_jax.lengths import Root
 from lrgan_jax.regions import bounding_box, region_mask
 from lrgan_jax.search import Search
@@ -121,6 +121,14 @@ def search_moves(gen: Generator, search: Search) -> Moves:
         layers = range((gen.num_ws + 1) // 2)  # with a vector of their own, finer ones paint: eyes turn white
     numbers = moving_numbers(gen, search.part)
     return moves_of(layers, gen.num_ws, per_layer=search.per_layer, numbers=numbers)
+
+
+def moves_text(gen: Generator, search: Search) -> str:
+    """What a search moves, for a person: "all layers", "a vector for each of layers 0-2", "class"."""
+    moves = search_moves(gen, search)
+    layers = f"{'a vector for each of ' * moves.per_layer}{layers_text(moves.rows)}"
+    part = part_text(gen, moves.numbers)
+    return f"{part} of {layers}" if part and gen.num_ws > 1 else part or layers
 
 
 def metric_root(gen: Generator, search: Search) -> Root:

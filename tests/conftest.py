@@ -28,12 +28,16 @@ from lrgan_jax.generators import (  # noqa: E402
     StyleGAN1Config,
     StyleGAN2,
     StyleGAN2Config,
+    StyleGAN3,
+    StyleGAN3Config,
     biggan,
     dcgan,
     pggan,
     stylegan1,
     stylegan2,
+    stylegan3,
 )
+from lrgan_jax.generators.stylegan3_design import Design  # noqa: E402
 
 SHARED = (
     Path(__file__).resolve().parents[2] / "shared"
@@ -143,6 +147,14 @@ def small_stylegan1() -> StyleGAN1:
     """16x16, three blocks, w of 9."""
     config = StyleGAN1Config(channels=(8, 7, 6), z_dim=10, w_dim=9, mapping_layers=2, mapping_features=8)
     return StyleGAN1(config, reference.random_variables(stylegan1.init, config))
+
+
+@pytest.fixture(scope="session")
+def small_stylegan3() -> StyleGAN3:
+    """StyleGAN3-T, 16x16, six layers, w of 7."""
+    design = Design(16, channel_base=64, channel_max=5, num_layers=4, num_critical=1, margin_size=6, filter_size=4)
+    config = StyleGAN3Config(design.layers(), z_dim=6, w_dim=7, mapping_features=7, embed_features=7)
+    return StyleGAN3(config, jax.jit(stylegan3.init, static_argnums=1)(jax.random.key(0), config))
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ compare.experiment compare.figures compare.plane compare.front compare.page
 compare
 bench
 __init__
-commands.options commands
+commands.options commands.tables commands
 __main__
 """.split()  # noqa: SIM905
 JOBS = (

@@ -22,6 +22,7 @@ from jax.tree_util import Partial
 import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
 from lrgan_jax.commands import compare as command
+from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import as_json, effects, experiment, methods, naturalness, summary, walks
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.compare.page import page
@@ -747,6 +748,13 @@ def test_command_writes_figures_and_a_page(written, figures):
     assert text.rstrip().endswith("</html>") and "http" not in text and "3 random latents, seed 0" in text
 
 
+def test_columns_are_as_wide_as_their_heads():
+    """Names of regions may be files, which are long."""
+    lines = text_table(("all", "left of it.png", "x"), {"random": ["1.0", "2.0", "none"]}).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert [line.split() for line in lines] == [["all", "left", "of", "it.png", "x"], ["random", "1.0", "2.0", "none"]]
+
+
 class Reader(HTMLParser):
     """Keeps the tags and the text, and fails where an element is closed that is not open."""
 
@@ -1050,6 +1058,13 @@ def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
 def test_effects_without_networks(compared):
     """None of each, not zeros."""
     assert all(a is None for a in compared.effects)
+
+
+def test_lpips_is_left_out_of_pictures_too_small_for_it(compared, monkeypatch):
+    """It would refuse them after all else has been computed."""
+    monkeypatch.setattr(effects, "networks", lambda: {"lpips_alexnet": {}})
+    found = effects.effects(compared.setup.scene, compared.vectors, compared.measured.size, one_by_one(LATENTS))
+    assert all(a is None for a in found)
 
 
 def test_effects_are_means_over_both_ways(compared, monkeypatch):

@@ -67,6 +67,17 @@ def test_attribute_is_the_measure(shown):
     assert (ratios[result.methods.index("frontier")] < 1).all()
 
 
+def test_a_direction_that_does_not_exist_is_said_to_be_none(shown):
+    """And changes nothing in the rows of other methods."""
+    _, result = shown
+    outside = result.measured.outside.copy()
+    outside[1, :, 0] = np.nan
+    without = result._replace(measured=result.measured._replace(outside=outside))
+    ratios = demo.leak_ratios(without)
+    assert np.isinf(ratios[1, 0]) and np.isfinite(np.delete(ratios.ravel(), 2)).all()
+    assert "<td>none</td>" in demo.page(without, model="small") and "nan" not in demo.page(without, model="small")
+
+
 def test_page_says_what_was_measured(shown):
     """One section a region, one strip an edit, the table's numbers, and text that cannot break the markup."""
     _, result = shown
@@ -110,7 +121,7 @@ def test_any_image_class_and_search(search):
         np.testing.assert_allclose(image, wide(ws, label), rtol=0, atol=1e-5)
     page = demo.page(result, model="wide")
     assert ("of what is to keep still" in page) == (search.protect is not None)
-    assert ("a vector for each of all layers" in page) == search.per_layer
+    assert ("Edits move a vector for each of layers 0." in page) == search.per_layer
 
 
 def test_frontal_faces_are_more_symmetric():

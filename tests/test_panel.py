@@ -321,10 +321,10 @@ def test_the_code_loads_the_classes_of_a_file(conditional, tmp_path, monkeypatch
     same_faces(gen, faces, source, monkeypatch)
 
 
-@pytest.mark.parametrize("settings", [{"labels": (1,)}, {"cutoff": 2}, {"space": "w"}])
-def test_faces_are_picked_from_all(small_stylegan2, settings):
-    """What is said of a file's latents alone."""
-    with pytest.raises(LrganError, match=f"--{[*settings][0]} is for --latents FILE"):
+@pytest.mark.parametrize("settings", [{"labels": (1,)}, {"space": "w"}])
+def test_faces_that_there_are_not(small_stylegan2, settings):
+    """Of classes where there are none, and of a file that is not given."""
+    with pytest.raises(LrganError, match="this model has no classes|--space says what the rows of --latents FILE are"):
         file_or_frontal(small_stylegan2, "small", 3, Which(**settings))
 
 
@@ -466,9 +466,10 @@ def test_a_picture_is_measured_before_it_is_read():
 
 
 def test_the_command_gives_its_faces_in_code(small_stylegan2, conditional, monkeypatch):
-    """Near-frontal ones, of every class in turn."""
-    for gen in (small_stylegan2, conditional["mapping"]):
-        faces, source = file_or_frontal(gen, "small", 3, Which(seed=1, truncation=0.8))
+    """Near-frontal ones, of every class in turn; the first of the classes that are named."""
+    labelled = conditional["mapping"]
+    for gen, more in ((small_stylegan2, {}), (labelled, {}), (labelled, {"labels": (2, 0), "cutoff": 1})):
+        faces, source = file_or_frontal(gen, "small", 3, Which(seed=1, truncation=0.8, **more))
         assert len(faces) == 3
         same_faces(gen, faces, source, monkeypatch)
 

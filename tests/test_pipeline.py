@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax import pipeline
+from lrgan_jax import pipeline, sweep
 from lrgan_jax.directions import FULL_CHANGE, Directions
 from lrgan_jax.editing import edit
-from lrgan_jax.generators import W, Z, image_function, sample_z, to_ws
+from lrgan_jax.generators import W, Z, image_function, render, sample_z, to_ws
+from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.metrics import region_change
 from lrgan_jax.pipeline import analyse, find_directions
@@ -343,6 +344,23 @@ def stylegan2_latents(small_stylegan2):
 
 BOX = np.zeros((16, 16), np.float32)
 BOX[4:10, 3:12] = 1
+
+
+@pytest.mark.parametrize("family", ["stylegan1", "stylegan2", "stylegan3", "pggan", "biggan", "dcgan"])
+def test_every_family_is_searched_swept_and_edited(family, request, tmp_path):
+    """A sweep finds what a search finds, and a small step along it changes the image by the energies of the record."""
+    gen = request.getfixturevalue(f"small_{family}")
+    two = seeded(gen, 0, 2, labels=range(gen.c_dim))
+    w = two.stretch(1, 1)
+    found = find_directions(gen, w, BOX, num=1)
+    sweep.run(gen, tmp_path / "store", two, {"box": BOX}, num=1, block=1)
+    swept = sweep.open(tmp_path / "store").directions("box", 1)
+    np.testing.assert_allclose(swept.vectors, found.vectors, rtol=1e-3, atol=1e-4 * np.abs(found.vectors).max())
+    before, after = render(gen, edit(w, found, [-1e-2, 1e-2])[:, 0])
+    change = region_change(before, after, BOX)
+    # Leaky and plain ReLUs bend between the two images.
+    np.testing.assert_allclose(change.inside / 2e-2**2, found.inside[0], rtol=0.05)
+    np.testing.assert_allclose(change.outside / 2e-2**2, found.outside[0], rtol=0.05, atol=2e-3 * found.inside[0])
 
 
 def test_directions_of_some_layers_do_what_they_say(small_stylegan2, stylegan2_latents):

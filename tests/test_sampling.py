@@ -56,6 +56,14 @@ def test_the_most_frontal_is_symmetric_and_like_the_others():
     assert order[0] == 5 and order[-1] == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_flat_picture_is_like_nothing():
+    """Without a warning of a division by 0, also where all are."""
+    ramp = np.broadcast_to(np.linspace(-1, 1, 8, dtype=np.float32)[:, None, None], (8, 8, 1))
+    assert most_frontal(np.stack([np.zeros_like(ramp), ramp])).tolist() == [1, 0]
+    assert sorted(most_frontal(np.zeros((2, 8, 8, 1), np.float32))) == [0, 1]
+
+
 def test_classes_of_rows_are_kept():
     """Given latents bring their classes; z take labels in turn."""
     gen = lr.from_function(lambda z, c: jnp.outer(z, c)[..., None], 4, c_dim=3)

@@ -13,14 +13,15 @@ from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
+from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import front
 from lrgan_jax.compare.experiment import STAGES, run
 from lrgan_jax.compare.figures import Figures, as_json, summary
 from lrgan_jax.compare.page import page
 from lrgan_jax.compare.plane import picture
 from lrgan_jax.compare.stages import forget
-from lrgan_jax.layers import layers_text
 from lrgan_jax.pages.kit import COLOURS
+from lrgan_jax.targets import moves_text
 
 FILES = ("index.html", "plane.svg", "front.svg", "figures.json")
 
@@ -75,7 +76,7 @@ def compare_command(
     about = {"model": gen.info.name, "fingerprint": gen.info.fingerprint, "search": asked.to_json(), "latents": latents}
     text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"
     where = f"{num_latents} latents of the sweep {from_sweep}" if from_sweep else latents
-    note = f"{where}, {layers_text(asked.layers)}."
+    note = f"{where}. Edits move {moves_text(gen, comparison.setup.scene.search)}."
     write_whole(out / "figures.json", text.encode())
     write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
     write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
@@ -88,11 +89,14 @@ def compare_command(
 def table(figures: Figures) -> str:
     """What the command says of the leaks, and of what they rest on."""
     lines = ["change outside over change inside at the same change inside, in percent (median):"]
-    heads = ("all", *figures.regions, "strange")
-    lines.append(f"  {'':12}" + "".join(f"{name:>9}" for name in heads))
-    for method, leaks in figures.leaks.items():
-        cells = "".join(f"{100 * float(leak.median):9.1f}" for leak in leaks.values())
-        lines.append(f"  {method:12}{cells}{float(figures.natural[method].strangeness.median):9.2f}")
+    rows = {
+        method: [
+            *(f"{100 * float(leak.median):.1f}" for leak in leaks.values()),
+            f"{float(figures.natural[method].strangeness.median):.2f}",
+        ]
+        for method, leaks in figures.leaks.items()
+    }
+    lines.append(text_table(("all", *figures.regions, "strange"), rows))
     if figures.ranks and (share := figures.ranks["1"].converged) < 1:
         early = "of the robust PCAs looked at stopped before they converged; methods with a null space rest on them"
         lines.append(f"note: {1 - share:.1%} {early}")

@@ -11,6 +11,7 @@ from lrgan_jax import demo
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.commands.options import Model, SearchOptions, Which, load_model, regions_or_own
+from lrgan_jax.commands.tables import text_table
 from lrgan_jax.generators import Generator, Latent, near_frontal
 
 
@@ -42,9 +43,8 @@ def demo_command(
     result = demo.run(gen, latents, regions, asked, progress=lambda faces: tqdm(faces, "faces", unit="face"))
     write_whole(out, demo.page(result, model=gen.info.name, note=note).encode())
     print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
-    print(f"  {'':12}" + "".join(f"{region:>12}" for region in regions))
-    for method, row in zip(result.methods, demo.leak_ratios(result), strict=True):
-        print(f"  {method:12}" + "".join(f"{ratio:12.2f}" for ratio in row))
+    ratios = zip(result.methods, demo.leak_ratios(result), strict=True)
+    print(text_table(regions, {method: [demo.ratio_text(ratio) for ratio in row] for method, row in ratios}))
     if result.stopped:
         print(f"note: {demo.caveat(result)}", file=sys.stderr)
     print(f"open {out}")

@@ -38,7 +38,7 @@ def explore_command(
 
     Args:
         num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
-            classes in turn; of a file, all or the first.
+            classes in turn; with labels or a cutoff, the first; of a file, all or the first.
         host: a loopback address to listen on.
         port: of the page; 0 takes a free one.
         no_browser: only print the address.
@@ -69,23 +69,28 @@ def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -
     loads = f"lr.load({model.removesuffix(MARK)!r})"
     lines = [f"gen = lr.style_space({loads})" if model.endswith(MARK) else f"gen = {loads}"]
     if which.latents is None:
-        return _frontal(gen, 12 if num is None else num, which, lines)
+        return _random(gen, 12 if num is None else num, which, lines)
     every, first = which.of(gen, 0), "" if num is None else f"[:{num}]"
     loaded = f"lr.load_latents({str(which.latents)!r}, gen{'' if which.space is None else f', space={which.space!r}'})"
     if which.space == "z":
         lines.insert(0, "from lrgan_jax.generators.sampling import given\n")
-        mapped = f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
-        loaded = f"given(gen, {loaded}, {mapped}).all()"
+        loaded = f"given(gen, {loaded}, {_mapped(which)}).all()"
     return every.all()[:num], "\n".join([*lines, f"faces = {loaded}{first}"])
 
 
-def _frontal(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Latent, str]:
-    """Random faces that look at the camera, of all classes in turn."""
-    if needless := [name for name in ("cutoff", "labels", "space") if getattr(which, name) not in (None, ())]:
-        raise UsageError(f"--{needless[0]} is for --latents FILE: the faces are picked from random ones of every class")
+def _random(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Latent, str]:
+    """Faces that look at the camera, of all classes in turn; the first, where it is said of which classes."""
+    if which.labels or which.cutoff is not None or which.space is not None:
+        lines.insert(0, "from lrgan_jax.generators.sampling import seeded\n")
+        lines.append(f"faces = seeded(gen, {which.seed}, {num}, {_mapped(which)}).all()")
+        return which.of(gen, num).all(), "\n".join(lines)
     picked = f"jax.random.key({which.seed}), {num}, truncation={which.truncation}"
     lines = ["import jax", "", *lines, f"faces = lr.near_frontal(gen, {picked})"]
     return near_frontal(gen, random_key(which.seed), num, truncation=which.truncation), "\n".join(lines)
+
+
+def _mapped(which: Which) -> str:
+    return f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
 
 
 def _server(studio: Studio, host: str, port: int) -> Server:

@@ -99,7 +99,9 @@ class Which:
         """For a person who wants the same ones."""
         if self.latents is not None:
             return f"{num} latents of {self.latents}"
-        return f"{num} random latents, seed {self.seed}, truncation {self.truncation:g}"
+        classes = f", classes {' '.join(map(str, self.labels))} in turn" if self.labels else ""
+        cutoff = "" if self.cutoff is None else f" of {self.cutoff} layers"
+        return f"{num} random latents, seed {self.seed}, truncation {self.truncation:g}{cutoff}{classes}"
 
 
 @dataclass(frozen=True)

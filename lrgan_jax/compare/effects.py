@@ -18,12 +18,15 @@ from lrgan_jax.metrics import (
     load,
     lpips_change,
 )
+from lrgan_jax.metrics.lpips import SMALLEST
 
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
 
 class Effects(NamedTuple):
-    """Mean over the two ways, [M, N, R], or [M, R] at one latent; None where the network is missing."""
+    """Mean over the two ways, [M, N, R], or [M, R] at one latent; None where the network is missing, or the
+    pictures too small for it.
+    """
 
     lpips_inside: Float[np.ndarray, "m *n r"] | None
     lpips_outside: Float[np.ndarray, "m *n r"] | None
@@ -48,6 +51,8 @@ def effects(
 ) -> Effects:
     """Of the edits along `vectors` by these steps, backwards and forwards, at the latents that `each` goes through."""
     there = networks()
+    if min(scene.gen.size) < SMALLEST["AlexNet"]:
+        there.pop("lpips_alexnet", None)
     nothing = dict.fromkeys(Effects._fields)
 
     def of_latent(n: int) -> Effects:

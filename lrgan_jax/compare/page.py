@@ -91,7 +91,10 @@ def _leaks(c: Comparison, figures: Figures) -> str:
 def _effects(figures: Figures) -> str:
     known = [name for name in EFFECTS if name in next(iter(figures.effects.values()))]
     if not known:
-        return kit.note("LPIPS, identity, expression and landmarks: see <code>lrgan convert --metrics</code>.")
+        return kit.note(
+            "LPIPS (of pictures large enough for it), identity, expression and landmarks: "
+            "see <code>lrgan convert --metrics</code>."
+        )
     rows = []
     for method, measured in figures.effects.items():
         seconds = figures.seconds.get(method)

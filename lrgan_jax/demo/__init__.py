@@ -5,6 +5,6 @@ page        all of it as HTML
 """
 
 from lrgan_jax.demo.edits import POOL, Demo, Edit, run
-from lrgan_jax.demo.page import caveat, leak_ratios, page
+from lrgan_jax.demo.page import caveat, leak_ratios, page, ratio_text
 
-__all__ = ["POOL", "Demo", "Edit", "caveat", "leak_ratios", "page", "run"]
+__all__ = ["POOL", "Demo", "Edit", "caveat", "leak_ratios", "page", "ratio_text", "run"]

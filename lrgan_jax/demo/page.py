@@ -8,9 +8,9 @@ from jaxtyping import Float
 from lrgan_jax import images
 from lrgan_jax.demo.edits import PLAIN, SHOWN, Demo, Edit
 from lrgan_jax.layer_map import LayerMap
-from lrgan_jax.layers import layers_text
 from lrgan_jax.methods import METHODS
 from lrgan_jax.pages import kit, layers
+from lrgan_jax.targets import moves_text
 
 STYLE = """
 .edit { display: grid; grid-template-columns: 6rem minmax(16rem, 1fr) 6rem 6rem 11.5rem; gap: .4rem .9rem;
@@ -31,26 +31,32 @@ def page(demo: Demo, *, model: str, note: str = "") -> str:
     Args:
       model: its name. note: how the latents were chosen, for the reader who wants to repeat it.
     """
-    search = demo.scene.search
-    own = " a vector for each of" if search.per_layer else ""
     about = """<p>Each strip moves one latent along one direction. The direction was computed from that image alone so
 that the marked region changes and the rest stays; nothing is masked or pasted when the image is made.</p>"""
-    parts = [about, kit.note(f"{escape(note)} Edits move{own} {escape(layers_text(search.layers))}."), _leaks(demo)]
+    moved = moves_text(demo.scene.gen, demo.scene.search)
+    parts = [about, kit.note(f"{escape(note)} Edits move {escape(moved)}."), _leaks(demo)]
     parts += [_section(demo, r) for r in range(len(demo.scene.regions))]
     parts += [] if demo.layers is None else [_layers(demo.layers)]
     return kit.document(f"Local edits of {model}", parts, style=STYLE + layers.STYLE)
 
 
 def _layers(of: LayerMap) -> str:
-    about = """Of the first face. Each cell is a stretch of layers that one vector moves, its first layer on the left,
+    about = """Of the first image. Each cell is a stretch of layers that one vector moves, its first layer on the left,
 its last one below; the darker, the less the leak and the length of the step cost together, to first order."""
     return kit.section("Which layers edit a region best?", about, layers.pictures(of))
 
 
 def leak_ratios(demo: Demo) -> Float[np.ndarray, "k r"]:
-    """Leak of every method over that of the unprojected attribute direction, median over the latents."""
-    outside = demo.measured.outside
+    """Leak of every method over that of the unprojected attribute direction, median over the latents; infinite for
+    directions that do not exist.
+    """
+    outside = np.where(np.isnan(demo.measured.outside), np.inf, demo.measured.outside)
     return np.median(outside / outside[PLAIN], axis=1)
+
+
+def ratio_text(ratio: np.floating) -> str:
+    """Or "none"."""
+    return f"{ratio:.2f}" if np.isfinite(ratio) else "none"
 
 
 def caveat(demo: Demo) -> str:
@@ -62,7 +68,7 @@ def _leaks(demo: Demo) -> str:
     reached = np.all(demo.measured.reached, axis=1)
     rows = []
     for name, ratios, all_reached in zip(demo.methods, leak_ratios(demo), reached, strict=True):
-        cells = [f"{ratio:.2f}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
+        cells = [f"{ratio_text(ratio)}{'' if whole else '*'}" for ratio, whole in zip(ratios, all_reached, strict=True)]
         rows.append(kit.Row(escape(METHODS[name].title), cells, name == "frontier"))
     star = "" if reached.all() else " * some edits could not change the region that much; their largest change counts."
     early = f" {caveat(demo)}" if demo.stopped else ""
@@ -71,7 +77,7 @@ def _leaks(demo: Demo) -> str:
     return kit.section(
         "How still is the rest?",
         f"Change {where}, relative to the direction that moves the region most and ignores the rest; both "
-        f"moved until the {changed}. Median over {len(demo.edits)} faces, both ways; smaller is better.{star}{early}",
+        f"moved until the {changed}. Median over {len(demo.edits)} images, both ways; smaller is better.{star}{early}",
         kit.table([escape(region) for region in demo.scene.regions], rows),
         kit.explained(demo.methods),
         kit.note(

@@ -48,6 +48,16 @@ def moving_numbers(gen: Generator, part: str | Sequence[int] | None) -> tuple[in
     raise InputError(f"part is {names}, or numbers from {ends[0]} to {ends[1]}, got {part!r}")
 
 
+def part_text(gen: Generator, numbers: tuple[int, int] | None) -> str:
+    """These numbers of w for a person: "z", "z and class", "numbers 2 to 4"; "" for all of a latent without parts."""
+    if not isinstance(gen, HasParts) or numbers is None:
+        return ""
+    names = {ends: name for name, ends in dict(gen.parts).items()}
+    if numbers == moving_numbers(gen, BOTH):
+        return " and ".join(names.values())
+    return names.get(numbers, f"numbers {numbers[0]} to {numbers[1] - 1}")
+
+
 def numbers_of_z(gen: Generator, numbers: tuple[int, int] | None) -> int:
     """How many of these numbers of w, or of all, are z as it is drawn, in which every direction is like every other."""
     first, end = numbers or (0, gen.w_dim)

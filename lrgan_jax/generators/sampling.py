@@ -198,7 +198,8 @@ def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:
 
 def _correlation(a: Float[np.ndarray, "n h w"], b: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
     a, b = (x - x.mean((1, 2), keepdims=True) for x in (a, b))
-    return (a * b).sum((1, 2)) / np.sqrt(np.square(a).sum((1, 2)) * np.square(b).sum((1, 2)))
+    product = np.sqrt(np.square(a).sum((1, 2)) * np.square(b).sum((1, 2)))
+    return (a * b).sum((1, 2)) / np.maximum(product, np.finfo(product.dtype).tiny)  # 0 where nothing varies
 
 
 def _digest(rows: np.ndarray) -> str:

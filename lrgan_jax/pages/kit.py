@@ -27,7 +27,7 @@ STYLE = """
 body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 74rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; letter-spacing: -.01em }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 .2rem } .region { text-transform: capitalize }
+h2 { font-size: 1.2rem; margin: 2.6rem 0 .2rem } .region::first-letter { text-transform: uppercase }
 p { margin: .2rem 0 .9rem; max-width: 46rem } .soft { color: var(--soft) }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .8rem 0 .5rem; }
 th, td { padding: .3rem .9rem; text-align: right; border-bottom: 1px solid var(--line); font-weight: 400 }
