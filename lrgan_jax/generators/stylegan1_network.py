@@ -1,8 +1,8 @@
 """StyleGAN (1)'s configuration and its network in Flax Linen; `stylegan1.py` makes a generator of it.
 
 Variables are a plain dict of two collections: `params` (trained) and `buffers` (`w_avg`, the constant noise pictures).
-Names are those of `stylegan2.py`, `synthesis/b64/conv0/affine/kernel`; the 4x4 block's conv0 is the constant, which has
-no kernel. Weights are stored with unit variance; the equalised learning rate is applied at run time.
+Names are those of `stylegan2_network.py`, `synthesis/b64/conv0/affine/kernel`; the 4x4 block's conv0 is the constant,
+which has no kernel. Weights are stored with unit variance; the equalised learning rate is applied at run time.
 
 A layer is convolution (behind an upsampling and before a blur in conv0), noise, bias, leaky ReLU, instance norm, style.
 The style is a scale and a shift of the layer's output channels, so a row of ws acts behind its layer's convolution.

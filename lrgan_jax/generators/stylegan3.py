@@ -28,7 +28,7 @@ from lrgan_jax.generators.alias_free import filtered_leaky_relu
 from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
 from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
 from lrgan_jax.generators.shown import Shown
-from lrgan_jax.generators.stylegan2 import Dense, MappingNetwork
+from lrgan_jax.generators.stylegan2_network import Dense, MappingNetwork
 from lrgan_jax.generators.stylegan3_design import Layer, filters
 from lrgan_jax.generators.truncation import truncated
 from lrgan_jax.generators.windows import Window, crop

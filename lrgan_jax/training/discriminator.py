@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
-from lrgan_jax.generators.stylegan2 import Conv1x1, Dense
+from lrgan_jax.generators.stylegan2_network import Conv1x1, Dense
 
 
 @dataclass(frozen=True)
