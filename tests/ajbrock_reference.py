@@ -6,8 +6,7 @@
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812, as everybody calls it
+import pytest
 
 WIDTHS = {32: (4, 4, 4, 4), 64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1)}
 DEFAULTS: dict[str, Any] = dict(
@@ -109,6 +108,8 @@ def image(tensors, z, label, *, standing=False, **arguments):
     """NCHW in float64, of z [N, dim_z] and labels [N, n_classes], soft ones, too."""
     args = DEFAULTS | arguments
     deep, shared = args["model"] == "BigGANdeep", args["G_shared"]
+    torch = pytest.importorskip("torch")  # only cross-checks have it
+    F = torch.nn.functional  # noqa: N806, as everybody calls it
     t = {name: torch.tensor(np.asarray(a, np.float64)) for name, a in tensors.items()}
     z, label = torch.tensor(np.asarray(z, np.float64)), torch.tensor(np.asarray(label, np.float64))
 
