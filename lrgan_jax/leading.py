@@ -72,7 +72,8 @@ def leading_directions(
       f: a pure function of one latent of any shape to one image [H, W, C]; compiled once, as for `region_grams`.
       mask: [h, w], weights in [0, 1] at the Jacobian's size.
       k: at most as many as the latent has numbers.
-      mu: how many times more the inside must change than the rest. None takes the greatest a / (b + cost).
+      mu: how many times more the inside must change than the rest. None takes the greatest a / (b + cost), at which
+        often no other direction than the first counts: a smaller mu, or a higher cost, has more of them.
       cost: of a squared unit of length, beside the change outside: `price * change` of a `Search`, so that the first
         direction has the least leak + price * length^2, to first order, when the region changes by `change`. Lengths
         are those of x: where a generator's own x are not white, as w is not, give the function of what is,
