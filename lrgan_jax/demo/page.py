@@ -42,7 +42,7 @@ that the marked region changes and the rest stays; nothing is masked or pasted w
 
 def _layers(of: LayerMap) -> str:
     about = """Of the first image. Each cell is a stretch of layers that one vector moves, its first layer on the left,
-its last one below; the darker, the less the leak and the length of the step cost together, to first order."""
+its last one below; the stronger its colour, the less leak and length of the step cost together, to first order."""
     return kit.section("Which layers edit a region best?", about, layers.pictures(of))
 
 

@@ -1,4 +1,4 @@
-"""Which layers edit a region best, as a picture: a cell for each stretch of layers, darker where it costs less."""
+"""Which layers edit a region best, as a picture: a cell for each stretch of layers, stronger where it costs less."""
 
 from collections.abc import Iterator
 from html import escape
@@ -18,7 +18,7 @@ CELL, LEFT, BELOW = 16, 14, 14  # of the drawing's units
 
 
 def pictures(of: LayerMap) -> str:
-    """One for each region, side by side; the darkest cell of each is its best, and outlined."""
+    """One for each region, side by side; the strongest cell of each is its best, and outlined."""
     shown = (_figure(of, r) for r in range(len(of.regions)))
     return f'<div class="maps">{"".join(shown)}</div>'
 
