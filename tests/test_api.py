@@ -28,6 +28,7 @@ jacobian subspaces krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
 generators.sampling generators.natural generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.growth generators.truncation
+generators.stored
 generators.stylegan2_network generators.stylegan2 generators.alias_free generators.stylegan3_design generators.stylegan3
 generators.stylegan1_network generators.stylegan1 generators.pggan generators.dcgan
 generators.biggan_network generators.biggan generators

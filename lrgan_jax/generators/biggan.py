@@ -22,8 +22,8 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.biggan_network import BigGANConfig, Network
 from lrgan_jax.generators.latents import Latent, W, Z, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_noise
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, check_noise
+from lrgan_jax.generators.stored import Stored
 from lrgan_jax.layers import Choice, check_layers
 
 WIDEST = 2.0  # where the normal distribution is cut that z is drawn from, if statistics differ by truncation
@@ -43,26 +43,13 @@ def synthesize(config: BigGANConfig, variables, w: Float[Array, "n d"]) -> Float
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class BigGAN(Shown, StoredWeights):
+class BigGAN(Stored):
     """A BigGAN or BigGAN-deep with its weights; a pytree. `mapping` puts the class beside z."""
 
     config: BigGANConfig
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    num_ws = 1
     space = W
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.w_dim
-
-    @property
-    def c_dim(self) -> int:
-        return self.config.c_dim
 
     @property
     def size(self) -> tuple[int, int]:

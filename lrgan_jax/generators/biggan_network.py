@@ -58,6 +58,7 @@ class BigGANConfig:
     last_eps: float = 1e-5
     num_statistics: int = 1
     counted: bool = False
+    num_ws = 1
 
     @property
     def size(self) -> int:

@@ -22,8 +22,8 @@ from lrgan_jax.base.deprecation import deprecated
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import ModelInfo, Noise, StoredWeights, check_no_label, check_noise
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.protocol import ModelInfo, Noise, check_no_label, check_noise
+from lrgan_jax.generators.stored import Stored
 from lrgan_jax.layers import Choice, check_layers
 
 
@@ -34,6 +34,12 @@ class DCGANConfig:
     channels: tuple[int, ...] = (512, 256, 128, 64)
     z_dim: int = 100
     img_channels: int = 3
+    c_dim = 0
+    num_ws = 1
+
+    @property
+    def w_dim(self) -> int:
+        return self.z_dim
 
     @property
     def resolution(self) -> int:
@@ -86,24 +92,14 @@ def synthesize(config: DCGANConfig, variables, z: Float[Array, "n z"]) -> Float[
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class DCGAN(Shown, StoredWeights):
+class DCGAN(Stored):
     """A DCGAN generator with its weights; a pytree. `mapping` is the identity on z, `synthesis` takes z."""
 
     config: DCGANConfig
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    c_dim = 0
-    num_ws = 1
     space = Z
     classes = None
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.z_dim
 
     @property
     def size(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ and the picture of the one before is enlarged; in between, one block's picture i
 Source: Karras et al. 2018, arXiv:1710.10196, section 2.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -29,6 +30,19 @@ def faded(below: Any, new: Any, share: float) -> Float[Array, "n h w c"]:
         return new
     enlarged = ops.nearest(below)
     return enlarged if share == 0 else share * new + (1 - share) * enlarged
+
+
+class Growing:
+    """For generators whose configuration has a `lod`, and as many blocks as `channels`."""
+
+    def with_lod(self: Any, lod: float | int) -> Any:
+        """The same network at another level of detail.
+
+        Raises:
+          InputError: on one that it does not have.
+        """
+        check_lod(lod, len(self.config.channels))
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, lod=float(lod)))
 
 
 def check_lod(lod: float | int, blocks: int) -> None:

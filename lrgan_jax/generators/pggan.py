@@ -25,9 +25,10 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import growth, ops
+from lrgan_jax.generators.growth import Growing
 from lrgan_jax.generators.latents import Latent, Z, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, check_no_label, check_noise
+from lrgan_jax.generators.stored import Stored
 from lrgan_jax.layers import Choice, check_layers
 
 
@@ -52,6 +53,11 @@ class PGGANConfig:
     eps: float = 1e-8
     lod: float = 0.0
     final_tanh: bool = False
+    num_ws = 1
+
+    @property
+    def w_dim(self) -> int:
+        return self.z_dim
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -147,26 +153,13 @@ def synthesize(
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class PGGAN(Shown, StoredWeights):
+class PGGAN(Growing, Stored):
     """A PGGAN generator with its weights; a pytree. `mapping` leaves z as it is, `synthesis` takes z, and its class."""
 
     config: PGGANConfig
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    num_ws = 1
     space = Z
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def c_dim(self) -> int:
-        return self.config.c_dim
 
     @property
     def size(self) -> tuple[int, int]:
@@ -175,15 +168,6 @@ class PGGAN(Shown, StoredWeights):
     @property
     def classes(self) -> Classes | None:
         return "synthesis" if self.c_dim else None
-
-    def with_lod(self, lod: float | int) -> "PGGAN":
-        """The same network at another level of detail, see `growth`.
-
-        Raises:
-          InputError: on one that it does not have.
-        """
-        growth.check_lod(lod, len(self.config.channels))
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, lod=float(lod)))
 
     def mapping(
         self,

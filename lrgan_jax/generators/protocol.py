@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-import jax
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_key
@@ -167,26 +165,6 @@ class TakesStyles(StoredGenerator, Protocol):
     ) -> Float[Array, "n h w c"]:
         """Styles -> images, or the part `window` of them."""
         ...
-
-
-class StoredWeights:
-    """Equality for a generator that is a frozen dataclass of `config` and `variables`: equal ones make equal images."""
-
-    config: Any
-    variables: Any
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if type(other) is not type(self):
-            return NotImplemented
-        (ours, structure), (theirs, other_structure) = map(jax.tree.flatten, (self.variables, other.variables))
-        if (self.config, structure) != (other.config, other_structure):
-            return False
-        return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
-
-    def __hash__(self) -> int:
-        return hash(self.config)
 
 
 def grid(gen: Generator, size: int | None = None) -> tuple[int, int]:

@@ -16,13 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.base.checks import check_number
-from lrgan_jax.generators import growth
-from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.growth import Growing
+from lrgan_jax.generators.latents import Latent, check_ws, weights_dtype
+from lrgan_jax.generators.protocol import ModelInfo, Noise, check_no_label, check_noise
+from lrgan_jax.generators.stored import Mapped
 from lrgan_jax.generators.stylegan1_network import Network, StyleGAN1Config
-from lrgan_jax.generators.truncation import truncated
 from lrgan_jax.generators.windows import Window, crop
 from lrgan_jax.layers import Choice, check_layers
 
@@ -57,7 +55,7 @@ def synthesize(
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class StyleGAN1(Shown, StoredWeights):
+class StyleGAN1(Growing, Mapped):
     """A StyleGAN (1) with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (to float64,
     say).
     """
@@ -65,63 +63,11 @@ class StyleGAN1(Shown, StoredWeights):
     config: StyleGAN1Config
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    space = W
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.w_dim
-
-    @property
-    def c_dim(self) -> int:
-        return self.config.c_dim
-
-    @property
-    def num_ws(self) -> int:
-        return self.config.num_ws
+    map_latents = staticmethod(map_latents)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.config.resolutions[-1], self.config.resolutions[-1]
-
-    @property
-    def classes(self) -> Classes | None:
-        return "mapping" if self.c_dim else None
-
-    def with_lod(self, lod: float | int) -> "StyleGAN1":
-        """The same network at another level of detail, see `growth`.
-
-        Raises:
-          InputError: on one that it does not have.
-        """
-        growth.check_lod(lod, len(self.config.channels))
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, lod=float(lod)))
-
-    def mapping(
-        self,
-        z: ArrayLike | Latent,
-        c: ArrayLike | None = None,
-        truncation: float | Array = 1.0,
-        cutoff: int | None = None,
-    ) -> W | WS:
-        """z [N, z_dim] -> w [N, w_dim], pulled towards the mean latent, see `truncated`; with a cutoff, or if the
-        network makes a w for each layer, ws.
-
-        Args:
-          c: one-hot labels [N, c_dim] of a conditional model.
-          truncation: psi; 1 leaves w alone, 0 gives the mean.
-          cutoff: truncate only the first `cutoff` of the num_ws rows.
-        Raises:
-          InputTypeError, InputError: as `StyleGAN2.mapping`.
-        """
-        check_number("truncation", truncation)
-        dtype = weights_dtype(self.variables)
-        z = check_z(z, self.z_dim, dtype)
-        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
-        return truncated(w, self.variables["buffers"]["mapping"]["w_avg"], truncation, cutoff, self.num_ws)
 
     def synthesis(
         self,

@@ -18,22 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.deprecation import deprecated
 from lrgan_jax.generators import ops
-from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
+from lrgan_jax.generators.latents import Latent, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import (
-    Classes,
     ModelInfo,
     Modulated,
     Noise,
-    StoredWeights,
     check_no_label,
     check_noise,
 )
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.stored import Mapped
 from lrgan_jax.generators.stylegan2_network import Network, StyleGAN2Config, SynthesisBlock
-from lrgan_jax.generators.truncation import truncated
 from lrgan_jax.generators.windows import Window
 from lrgan_jax.layers import Choice, check_layers
 
@@ -142,7 +138,7 @@ def features(
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class StyleGAN2(Shown, StoredWeights):
+class StyleGAN2(Mapped):
     """A StyleGAN2 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (to
     float64, say).
     """
@@ -150,63 +146,17 @@ class StyleGAN2(Shown, StoredWeights):
     config: StyleGAN2Config
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    space = W
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.w_dim
-
-    @property
-    def c_dim(self) -> int:
-        return self.config.c_dim
-
-    @property
-    def num_ws(self) -> int:
-        return self.config.num_ws
+    map_latents = staticmethod(map_latents)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.config.sizes[-1]
 
     @property
-    def classes(self) -> Classes | None:
-        return "mapping" if self.c_dim else None
-
-    @property
     def resolution(self) -> int:
         """Deprecated: `size`."""
         deprecated("resolution", instead="size, (height, width)", since="0.2")
         return self.size[0]
-
-    def mapping(
-        self,
-        z: ArrayLike | Latent,
-        c: ArrayLike | None = None,
-        truncation: float | Array = 1.0,
-        cutoff: int | None = None,
-    ) -> W | WS:
-        """z -> w, pulled towards the mean latent: `w_avg + truncation * (w - w_avg)` (arXiv:1812.04948, appendix B).
-
-        Args:
-          z: [N, z_dim], standard normal.
-          c: one-hot labels [N, c_dim] of a conditional model.
-          truncation: psi; 1 leaves w alone, 0 gives the mean.
-          cutoff: truncate only the first `cutoff` of the num_ws layers.
-        Returns:
-          w [N, w_dim]; with a cutoff, ws [N, num_ws, w_dim].
-        Raises:
-          InputTypeError: if `z` is w or ws. InputError: on wrong shapes, missing or needless labels, a cutoff outside
-            0..num_ws, a truncation that is not finite.
-        """
-        check_number("truncation", truncation)
-        dtype = weights_dtype(self.variables)
-        z = check_z(z, self.z_dim, dtype)
-        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
-        return truncated(w, self.variables["buffers"]["mapping"]["w_avg"], truncation, cutoff, self.num_ws)
 
     def synthesis(
         self,

@@ -25,12 +25,11 @@ from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import ops
 from lrgan_jax.generators.alias_free import filtered_leaky_relu
-from lrgan_jax.generators.latents import WS, Latent, W, check_label, check_ws, check_z, weights_dtype
-from lrgan_jax.generators.protocol import Classes, ModelInfo, Noise, StoredWeights, check_no_label, check_noise
-from lrgan_jax.generators.shown import Shown
+from lrgan_jax.generators.latents import Latent, check_ws, weights_dtype
+from lrgan_jax.generators.protocol import ModelInfo, Noise, check_no_label, check_noise
+from lrgan_jax.generators.stored import Mapped
 from lrgan_jax.generators.stylegan2_network import Dense, MappingNetwork
 from lrgan_jax.generators.stylegan3_design import Layer, filters
-from lrgan_jax.generators.truncation import truncated
 from lrgan_jax.generators.windows import Window, crop
 from lrgan_jax.layers import Choice, check_layers
 
@@ -249,7 +248,7 @@ def synthesize(
 
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("config", "info"))
 @dataclass(frozen=True, eq=False, repr=False)
-class StyleGAN3(Shown, StoredWeights):
+class StyleGAN3(Mapped):
     """A StyleGAN3 with its weights: a pytree, so it passes through `jit`, `vmap` and `jax.tree.map` (to
     float64, say).
     """
@@ -257,31 +256,11 @@ class StyleGAN3(Shown, StoredWeights):
     config: StyleGAN3Config
     variables: Mapping[str, Any] = field(repr=False)
     info: ModelInfo = ModelInfo()
-    space = W
-
-    @property
-    def z_dim(self) -> int:
-        return self.config.z_dim
-
-    @property
-    def w_dim(self) -> int:
-        return self.config.w_dim
-
-    @property
-    def c_dim(self) -> int:
-        return self.config.c_dim
-
-    @property
-    def num_ws(self) -> int:
-        return self.config.num_ws
+    map_latents = staticmethod(map_latents)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.config.size
-
-    @property
-    def classes(self) -> Classes | None:
-        return "mapping" if self.c_dim else None
 
     @property
     def transform(self) -> Float[Array, "3 3"]:
@@ -306,20 +285,6 @@ class StyleGAN3(Shown, StoredWeights):
         buffers = self.variables["buffers"]
         drawn = {**buffers["synthesis"], "input": {**buffers["synthesis"]["input"], "transform": matrix}}
         return replace(self, variables={**self.variables, "buffers": {**buffers, "synthesis": drawn}})
-
-    def mapping(
-        self,
-        z: ArrayLike | Latent,
-        c: ArrayLike | None = None,
-        truncation: float | Array = 1.0,
-        cutoff: int | None = None,
-    ) -> W | WS:
-        """z -> w, pulled towards the mean latent: `w_avg + truncation * (w - w_avg)`; as `StyleGAN2.mapping`."""
-        check_number("truncation", truncation)
-        dtype = weights_dtype(self.variables)
-        z = check_z(z, self.z_dim, dtype)
-        w = map_latents(self.config, self.variables, z, check_label(c, self.c_dim, len(z), dtype))
-        return truncated(w, self.variables["buffers"]["mapping"]["w_avg"], truncation, cutoff, self.num_ws)
 
     def synthesis(
         self,
