@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 from nvidia_records import generator
+from test_convert import nvidia_names
 from tolerances import PARITY, worst
 
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
@@ -115,6 +116,19 @@ def test_stylegan_humans_modules(square):
             find_network({"G_ema": record})[0].build({})
     else:
         assert find_network({"G_ema": record})[0].build({})[0].size == (8, 4)
+
+
+def test_pictures_that_are_not_square_get_noise_of_their_size():
+    """Made up where the file has none, and zeros where a layer's noise is switched off."""
+    config = dataclasses.replace(SMALL, const_size=(4, 2))
+    gen = StyleGAN2(config, reference.random_variables(stylegan2.init, config))
+    tensors = {name: a for name, a in nvidia_names(gen).items() if not name.endswith("noise_const")}
+    found, remarks = find_network(tensors)[0].build({})
+    assert found.size == (8, 4) and any("no noise pictures" in remark for remark in remarks)
+    record = generator(gen)
+    record.state["_modules"]["synthesis"].state["_modules"]["b8"].state["_modules"]["conv0"].state["use_noise"] = False
+    silenced, _ = find_network({"G_ema": record})[0].build({})
+    assert silenced.variables["buffers"]["synthesis"]["b8"]["conv0"]["noise_const"].shape == (8, 4)
 
 
 @pytest.mark.parametrize("project", ["nvidia", "rosinality"])

@@ -6,14 +6,12 @@ an axis may still be the project's own.
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
-import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
 
 from lrgan_jax.convert.formats.rules import Origin, fill
 from lrgan_jax.convert.formats.sizes import agreed
+from lrgan_jax.convert.formats.variables import assembled, wanted
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import BigGAN, BigGANConfig
 from lrgan_jax.generators.biggan import init
@@ -113,21 +111,13 @@ def spectral_norms(
     return found
 
 
-@lru_cache(maxsize=8)  # tracing a deep network takes a second
-def _wanted(config: BigGANConfig):
-    """What the model has, the shape of each by our name, and how they nest."""
-    leaves, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in leaves}, structure
-
-
 def check(tensors: Mapping[str, np.ndarray], config: BigGANConfig, problems: list[str], origin: Origin) -> None:
     """Tell `problems` of whatever the model wants otherwise; spectral norms go with their weights."""
     if config.size > LARGEST:
         problems.append(f"pictures of {config.size} pixels, where {LARGEST} are the most that is read")
-    fill(tensors, {name: shape for name, shape in _wanted(config)[0].items() if NORM not in name}, problems, origin)
+    fill(tensors, {name: shape for name, shape in wanted(init, config).items() if NORM not in name}, problems, origin)
 
 
 def generator(tensors: Mapping[str, np.ndarray], config: BigGANConfig) -> BigGAN:
     """The network of tensors that were checked, and of their norms."""
-    wanted, structure = _wanted(config)
-    return BigGAN(config, jax.tree.unflatten(structure, [np.asarray(tensors[name], np.float32) for name in wanted]))
+    return BigGAN(config, assembled(tensors, init, config))

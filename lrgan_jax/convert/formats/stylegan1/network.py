@@ -14,7 +14,7 @@ import numpy as np
 
 from lrgan_jax.convert.formats.growing import level_of_detail
 from lrgan_jax.convert.formats.protocol import refuse_given
-from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename, unusable
+from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename
 from lrgan_jax.convert.formats.settings import Table
 from lrgan_jax.convert.formats.sizes import Shape
 from lrgan_jax.convert.formats.stylegan1.shapes import infer
@@ -68,9 +68,7 @@ class StyleGAN1Network:
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)
         tensors = rename(self.tensors, self.rules, problems, names=origin.names)
-        if (mean := given.get("w_avg")) is not None:
-            tensors[MEAN], origin.names[MEAN] = mean, "the mean latent given"
-            problems += [f"the mean latent given {problem}" for problem in [unusable(mean)] if problem]
+        missing.put_given_mean(given, tensors, MEAN, origin, problems)
         with after(problems):
             fields = infer(tensors, origin, project.z_dim(told))
             lod = level_of_detail(tensors.pop("lod", None), len(fields["channels"]), problems)

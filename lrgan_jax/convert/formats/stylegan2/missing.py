@@ -8,11 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lrgan_jax.convert.formats.rules import Origin, unusable
+from lrgan_jax.convert.formats.stylegan2.names import block_number
 from lrgan_jax.generators import StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import map_latents
 
 Pictures = Literal["random", "zeros"]
 NO_MEAN = "the file has no mean latent (w_avg), it was estimated from 10,000 samples of seed 0"
+
+
+def put_given_mean(
+    given: Mapping[str, Any], tensors: dict[str, np.ndarray], ours: str, origin: Origin, problems: list[str]
+) -> None:
+    """The mean latent that the user gives, if so, in the place of the file's, which is called `ours`."""
+    if (mean := given.get("w_avg")) is not None:
+        tensors[ours], origin.names[ours] = mean, "the mean latent given"
+        problems += [f"the mean latent given {problem}" for problem in [unusable(mean)] if problem]
 
 
 def one_row(mean: np.ndarray, name: str, problems: list[str]) -> np.ndarray:
@@ -31,9 +42,8 @@ def silenced(
     """The tensors, noise of no strength in these layers if the network has noise at all."""
     out = dict(tensors)
     for layer in layers if config.use_noise else ():
-        side = int(re.findall(r"\d+", layer)[0])
         out[f"{layer}.noise_strength"] = np.zeros((), np.float32)
-        out.setdefault(f"{layer}.noise_const", np.zeros((side, side), np.float32))
+        out.setdefault(f"{layer}.noise_const", np.zeros(_size(layer, config), np.float32))
     return out
 
 
@@ -53,11 +63,15 @@ def completed(
     if config.use_noise and not any(name.endswith(".noise_const") for name in out):
         random = np.random.default_rng(0)
         for name in [name for name in out if name.endswith(".noise_strength")]:
-            side = int(re.findall(r"\d+", name)[0])
-            drawn = random.standard_normal((side, side), np.float32)
+            drawn = random.standard_normal(_size(name, config), np.float32)
             out[name.replace("noise_strength", "noise_const")] = drawn if noise == "random" else np.zeros_like(drawn)
         remarks.append(no_pictures(noise))
     return out, remarks
+
+
+def _size(name: str, config: StyleGAN2Config) -> tuple[int, int]:
+    """Of the block that a tensor belongs to."""
+    return config.sizes[block_number(re.findall(r"\d+", name)[0])]
 
 
 def no_pictures(noise: Pictures) -> str:

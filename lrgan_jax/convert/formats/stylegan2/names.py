@@ -3,13 +3,13 @@
 from functools import lru_cache
 from typing import Any
 
-import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path, tree_leaves_with_path
+from jax.tree_util import tree_leaves_with_path
 
 from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio
 from lrgan_jax.convert.formats.rules import Rule, refuse, rename
 from lrgan_jax.convert.formats.sizes import Shape
+from lrgan_jax.convert.formats.variables import assembled, wanted
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import init
 
@@ -68,22 +68,14 @@ def common_tensors(gen: StyleGAN2) -> dict[str, np.ndarray]:
 
 def our_variables(tensors: dict[str, np.ndarray], config: StyleGAN2Config) -> Any:
     """All tensors of `config` in the common language, of the right shapes, as our variables in float32."""
-    structure, ours = _tree(config)[1], rename(tensors, TO_OURS, [], check_values=False)
-    return jax.tree.unflatten(structure, [np.asarray(ours[name], np.float32) for name in _tree(config)[0]])
+    return assembled(rename(tensors, TO_OURS, [], check_values=False), init, config)
 
 
 @lru_cache(maxsize=8)
 def common_shapes(config: StyleGAN2Config) -> dict[str, Shape]:
     """What a network of that configuration has, and in which shapes, in the common language."""
-    ours = {name: np.broadcast_to(np.float32(0), shape) for name, shape in _tree(config)[0].items()}
+    ours = {name: np.broadcast_to(np.float32(0), shape) for name, shape in wanted(init, config).items()}
     return {name: a.shape for name, a in rename(ours, TO_COMMON, [], check_values=False).items()}
-
-
-@lru_cache(maxsize=8)
-def _tree(config: StyleGAN2Config) -> tuple[dict[str, Shape], Any]:
-    """Our names and shapes, and the tree that they make."""
-    wanted, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    return {_path(path): leaf.shape for path, leaf in wanted}, structure
 
 
 def _path(path: tuple) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrgan_jax.convert.formats.protocol import refuse_given
-from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename, unusable
+from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename
 from lrgan_jax.convert.formats.stylegan2 import missing
 from lrgan_jax.convert.formats.stylegan2.names import common_shapes, our_variables
 from lrgan_jax.convert.formats.stylegan2.shapes import infer
@@ -72,9 +72,7 @@ class StyleGAN2Network:
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)
         tensors = rename(self.tensors, self.rules, problems, names=origin.names)
-        if (mean := given.get("w_avg")) is not None:
-            tensors["mapping.w_avg"], origin.names["mapping.w_avg"] = mean, "the mean latent given"
-            problems += [f"the mean latent given {problem}" for problem in [unusable(mean)] if problem]
+        missing.put_given_mean(given, tensors, "mapping.w_avg", origin, problems)
         if (mean := tensors.get("mapping.w_avg")) is not None:
             tensors["mapping.w_avg"] = missing.one_row(mean, origin.names["mapping.w_avg"], problems)
         with after(problems):

@@ -1,18 +1,12 @@
 """Our names and layouts of a StyleGAN3's tensors, and the shapes that a configuration gives them."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
 
-import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
 
 from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.sizes import Shape, agreed
-from lrgan_jax.generators import StyleGAN3Config
-from lrgan_jax.generators.stylegan3 import init
 
 OURS = r"(?:params|buffers)/synthesis/(layer\d+)/"
 
@@ -115,10 +109,3 @@ def _sides(name: str, mapping_layers: int) -> tuple[str, ...]:
             }
             return sides.get(tuple(kind), ())
     return ()
-
-
-@lru_cache(maxsize=8)
-def wanted(config: StyleGAN3Config) -> tuple[dict[str, Shape], Any]:
-    """Our names and shapes of all variables, and the tree that they make."""
-    leaves, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in leaves}, structure

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from lrgan_jax.convert.formats.protocol import refuse_given
-from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename, unusable
-from lrgan_jax.convert.formats.stylegan3.names import sizes_of, wanted
+from lrgan_jax.convert.formats.rules import Origin, Rule, after, fill, refuse, rename
+from lrgan_jax.convert.formats.stylegan2 import missing
+from lrgan_jax.convert.formats.stylegan3.names import sizes_of
 from lrgan_jax.convert.formats.told import GIVEN, arguments_of
+from lrgan_jax.convert.formats.variables import assembled, wanted
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators import StyleGAN3, StyleGAN3Config
+from lrgan_jax.generators.stylegan3 import init
 from lrgan_jax.generators.stylegan3_design import Layer
 
 LARGEST, MOST_LAYERS, LONGEST, STEEPEST = 4096, 100, 256, 16  # pixels; layers; taps of a filter; factors
@@ -64,18 +66,14 @@ class StyleGAN3Network:
         problems: list[str] = []
         origin = Origin(self.tensors, self.back)
         tensors = rename(self.tensors, self.rules, problems, names=origin.names)
-        if (mean := given.get("w_avg")) is not None:
-            tensors[W_AVG], origin.names[W_AVG] = mean, "the mean latent given"
-            problems += [f"the mean latent given {problem}" for problem in [unusable(mean)] if problem]
+        missing.put_given_mean(given, tensors, W_AVG, origin, problems)
         with after(problems):
             plan = self.plan(tensors, arguments, origin)
             config = _config(tensors, plan, origin)
         tensors = _completed(tensors, config, plan.biased)
-        shapes, structure = wanted(config)
-        fill(tensors, shapes, problems, origin)
+        fill(tensors, wanted(init, config), problems, origin)
         refuse([*problems, *_powerless(tensors, origin), *self.check(config, arguments)])
-        leaves = [np.asarray(tensors[name], np.float32) for name in shapes]
-        return StyleGAN3(config, jax.tree.unflatten(structure, leaves)), list(plan.remarks)
+        return StyleGAN3(config, assembled(tensors, init, config)), list(plan.remarks)
 
 
 def count(tensors: Iterable[str], part: str) -> int:
