@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
+from jax.tree_util import tree_flatten_with_path, tree_leaves_with_path
 
 from lrgan_jax.convert.formats.sizes import Shape
 
@@ -20,6 +20,11 @@ def assembled(tensors: Mapping[str, np.ndarray], init: Callable, config: Any) ->
     """All tensors that are wanted, of the right shapes, as the variables in float32."""
     shapes, structure = _tree(init, config)
     return jax.tree.unflatten(structure, [np.asarray(tensors[name], np.float32) for name in shapes])
+
+
+def as_table(variables: Any) -> dict[str, np.ndarray]:
+    """The way back."""
+    return {"/".join(entry.key for entry in path): np.asarray(a) for path, a in tree_leaves_with_path(dict(variables))}
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Our StyleGAN (1) and PGGAN -> the `.pth` of genforce's Hammer: a state dict beside its constructor's arguments.
+"""Our StyleGAN (1), StyleGAN3 and PGGAN -> the `.pth` of Hammer: a state dict beside its constructor's arguments.
 
 What its code cannot be told is refused before anything is written, and what was written is read again.
 """
@@ -6,21 +6,24 @@ What its code cannot be told is refused before anything is written, and what was
 from typing import Any
 
 import numpy as np
-from jax.tree_util import tree_leaves_with_path
 
-from lrgan_jax.convert.formats import genforce_pggan, hammer_stylegan1
-from lrgan_jax.convert.formats.find import find_network
+from lrgan_jax.convert.formats import genforce_pggan, hammer_stylegan1, hammer_stylegan3
 from lrgan_jax.convert.formats.hammer import ARGUMENTS
-from lrgan_jax.convert.formats.rules import Rule, refuse, rename
-from lrgan_jax.convert.write import torch_writer
-from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.convert.formats.hammer_stylegan3 import GRID
+from lrgan_jax.convert.formats.rules import Rule
+from lrgan_jax.convert.formats.variables import as_table
+from lrgan_jax.convert.write import nvidia_stylegan3, torch_writer
+from lrgan_jax.convert.write.designs import design_of
+from lrgan_jax.convert.write.states import read_again, refuse_another, renamed
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import StateDict
-from lrgan_jax.generators import PGGAN, StyleGAN1, StyleGAN1Config
+from lrgan_jax.generators import PGGAN, StyleGAN1, StyleGAN1Config, StyleGAN3, StyleGAN3Config
 
 MODEL = "generator_smooth"
+RESOLUTIONS = tuple(2**k for k in range(3, 11))  # that its StyleGAN3 is made in
 
 
-def written(gen: StyleGAN1 | PGGAN) -> memoryview:
+def written(gen: StyleGAN1 | StyleGAN3 | PGGAN) -> memoryview:
     """The bytes of the file.
 
     Raises:
@@ -28,14 +31,19 @@ def written(gen: StyleGAN1 | PGGAN) -> memoryview:
     """
     if isinstance(gen, StyleGAN1):
         _check(gen.config)
-        state, arguments = _state(gen, hammer_stylegan1.BACK, _blurs(gen.config)), _stylegan1(gen)
+        tensors, arguments = _tensors(gen, hammer_stylegan1.BACK, _blurs(gen.config)), _stylegan1(gen)
+    elif isinstance(gen, StyleGAN3):
+        arguments = _stylegan3(gen.config)
+        tensors = {GRID: _grid(gen.config)} | renamed(nvidia_stylegan3.tensors(gen), hammer_stylegan3.BACK)
     else:
-        state, arguments = _state(gen, genforce_pggan.BACK, {}), _pggan(gen)
-    data = torch_writer.dumps({"models": {MODEL: state}, ARGUMENTS: {MODEL: arguments}})
-    network, _ = find_network(containers.parse(bytes(data)))
-    if network.build({})[0] != gen:
-        raise CheckpointError("what was written for Hammer does not come back as the same network; nothing was kept")
+        tensors, arguments = _tensors(gen, genforce_pggan.BACK, {}), _pggan(gen)
+    data = torch_writer.dumps({"models": {MODEL: StateDict(tensors)}, ARGUMENTS: {MODEL: arguments}})
+    again = read_again(data)
+    refuse_another(nvidia_stylegan3.is_same(gen, again) if isinstance(gen, StyleGAN3) else again == gen, "hammer")
     return data
+
+
+# ---- StyleGAN (1) and PGGAN.
 
 
 def _check(cfg: StyleGAN1Config) -> None:
@@ -54,13 +62,11 @@ def _check(cfg: StyleGAN1Config) -> None:
         raise CheckpointError(f"Hammer's code cannot hold this model: {', '.join(refused)}")
 
 
-def _state(gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]) -> StateDict:
+def _tensors(
+    gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """All its tensors by Hammer's names."""
-    ours = {"/".join(key.key for key in path): np.asarray(a) for path, a in tree_leaves_with_path(dict(gen.variables))}
-    problems: list[str] = []
-    named = rename({**ours, "lod": np.asarray(gen.config.lod, np.float32), **further}, back, problems)
-    refuse(problems)
-    return StateDict({name: np.asarray(array, np.float32, order="C") for name, array in named.items()})
+    return renamed({**as_table(gen.variables), "lod": np.asarray(gen.config.lod, np.float32), **further}, back)
 
 
 def _blurs(cfg: StyleGAN1Config) -> dict[str, np.ndarray]:
@@ -121,4 +127,37 @@ def _common(gen: StyleGAN1 | PGGAN) -> dict[str, Any]:
         "fused_scale": False,
         "fmaps_base": base,
         "fmaps_max": largest,
+    }
+
+
+# ---- StyleGAN3.
+
+
+def _grid(cfg: StyleGAN3Config) -> np.ndarray:
+    """Where the input's samples are, [1, S, S, 2]: x and y."""
+    x, y = ((np.arange(side) + 0.5 - side / 2) / cfg.layers[0].rate for side in reversed(cfg.layers[0].size))
+    return np.stack(np.meshgrid(x, y), -1)[None].astype(np.float32)
+
+
+def _stylegan3(cfg: StyleGAN3Config) -> dict[str, Any]:
+    design = design_of(cfg.layers)
+    unknown = {
+        "activations that are not upsampled, which its code leaves out": design.lrelu_upsampling == 1,
+        f"pictures of {design.img_resolution} pixels": design.img_resolution not in RESOLUTIONS,
+    }
+    if refused := [what for what, true in unknown.items() if true]:
+        raise CheckpointError(f"Hammer's code cannot hold this model: {', '.join(refused)}")
+    labels = {"embedding_dim": cfg.embed_features} if cfg.c_dim else {}
+    return {
+        "model_type": "StyleGAN3Generator",
+        "z_dim": cfg.z_dim,
+        "w_dim": cfg.w_dim,
+        "mapping_layers": cfg.mapping_layers,
+        "mapping_fmaps": cfg.mapping_features,
+        "mapping_lr_mul": cfg.mapping_lr,
+        "label_dim": cfg.c_dim,
+        **labels,
+        **{theirs: getattr(design, ours) for ours, theirs in hammer_stylegan3.DESIGN.items()},
+        "final_tanh": cfg.final_tanh,
+        "output_scale": cfg.output_scale,
     }
