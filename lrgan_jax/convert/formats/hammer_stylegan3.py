@@ -59,7 +59,8 @@ BACK = (
     *layer_back(lambda layer: f"synthesis.{layer}", _TENSORS),
 )
 
-# What fixes the arithmetic, in our words, which are NVIDIA's, and in Hammer's; and what the constructor takes where it is left out.
+# What fixes the arithmetic, in our words, which are NVIDIA's, and in Hammer's; then what its constructor takes where it
+# is left out.
 DESIGN = {
     "img_resolution": "resolution",
     "img_channels": "image_channels",
