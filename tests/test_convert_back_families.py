@@ -4,6 +4,7 @@ import dataclasses
 import json
 from itertools import pairwise
 from math import ceil, log2
+from typing import get_args
 
 import ajbrock_reference
 import jax
@@ -13,6 +14,7 @@ import reference
 from tolerances import worst
 
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.commands.convert import Project
 from lrgan_jax.convert import CheckpointError, find_network, read_checkpoint
 from lrgan_jax.convert.formats.huggingface import CONFIG, WEIGHTS
 from lrgan_jax.convert.write import ajbrock, hammer, huggingface, nvidia_stylegan3, spectral, torch_writer
@@ -66,7 +68,7 @@ NO_HAMMER = {"activations as they are": "not upsampled", "no power of two": "pic
 
 
 def stylegan3_of(layers, **fields):
-    config = StyleGAN3Config(layers, **{"z_dim": 6, "w_dim": 7, "mapping_features": 7, "embed_features": 7, **fields})
+    config = StyleGAN3Config(layers, **{"z_dim": 6, "w_dim": 7, "mapping_features": 7, "embed_features": 0, **fields})
     variables = reference.random_variables(init, config)
     for i, (below, own) in enumerate(pairwise(config.layers[:-1])):
         kept = variables["buffers"]["synthesis"][f"layer{i}"]
@@ -96,7 +98,7 @@ def nvidia_shapes(
 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_a_stylegan3_goes_to_nvidia(name, tmp_path):
-    labels = {"c_dim": 3, "output_scale": 1.5, "mapping_lr": 0.02} if name == "R" else {}
+    labels = {"c_dim": 3, "embed_features": 7, "output_scale": 1.5, "mapping_lr": 0.02} if name == "R" else {}
     gen = stylegan3_of(dataclasses.replace(SMALL, **DESIGNS[name]).layers(), **labels)
     data = nvidia_stylegan3.written(gen)
     assert built(parsed(data)) == (gen, [])  # to the last bit of its configuration, with nothing to assume
@@ -122,6 +124,13 @@ def test_a_stylegan3_goes_to_hammer(name, tmp_path):
         nvidia_stylegan3.written(gen)
 
 
+def test_hammer_leaves_the_activation_out_where_it_is_not_upsampled():
+    tree = parsed(hammer.written(stylegan3_of(SMALL.layers())))
+    tree["model_kwargs_init"]["generator_smooth"]["act_upsampling"] = 1
+    with pytest.raises(CheckpointError, match="act_upsampling is 1"):
+        built(tree)
+
+
 def test_what_a_pickle_rounded_otherwise_stays(tmp_path):
     """NumPy's powers are not Python's to the last bit, and a file's own filters are nobody's."""
     layers = [layer._replace(cutoff=np.nextafter(layer.cutoff, 99).item()) for layer in SMALL.layers()]
@@ -137,7 +146,7 @@ def test_what_a_pickle_rounded_otherwise_stays(tmp_path):
     [
         (2, {"clamp": 3.0}, "clamp of layer 1 is 3.0, where it were 256"),
         (2, {"channels": 2}, "channels of layer 1 is 2"),
-        (-1, {"size": (16, 8)}, r"size of layer 3 is \(16, 16\)|size of layer 4 is \(16, 8\)"),
+        (-1, {"size": (16, 8)}, r"size of layer 4 is \(16, 8\), where it were \(16, 16\)"),
         (3, {"half_width": 7.0}, "half_width of"),
         (1, {"before": (1, 2)}, "before of layer 0"),
     ],
@@ -180,7 +189,7 @@ def test_what_contradicts_it_is_refused_by_name():
 
 VARIANTS = {
     "hierarchical": dict(G_attn="8_16"),
-    "not hierarchical, wider": dict(hier=False, G_attn="64", BN_eps=1e-3, resolution=64, G_ch=2),
+    "not hierarchical, wider": dict(hier=False, G_attn="32", BN_eps=1e-3, resolution=64, G_ch=2),
     "no shared embedding": dict(hier=False, G_shared=False, bottom_width=3),
     "sync norm": dict(cross_replica=True, G_attn="32"),
     "no norm": dict(norm_style="nonorm"),
@@ -205,10 +214,7 @@ def test_a_biggan_goes_to_ajbrock(name, tmp_path):
         "torch.float32",
         *(["torch.int64"] if made.get("cross_replica") else []),
     }
-    everything = ajbrock_reference.DEFAULTS | made
-    assert {n: made_with[n] for n in made if n not in ("mybn", "dim_z")} | made_with == made_with | {
-        n: everything[n] for n in made
-    }
+    assert shapes(ajbrock_reference.state(**made_with)) == shapes(loaded)  # so its constructor is told what it needs
     rng = np.random.default_rng(1)
     z, c = rng.standard_normal((2, gen.z_dim)), rng.dirichlet(np.ones(gen.c_dim), 2)
     images = [ajbrock_reference.image(state, z, c, standing=standing, **made) for state in (loaded, tensors)]
@@ -253,14 +259,21 @@ def test_what_ajbrocks_code_cannot_hold_is_refused(change, said):
 
 
 HUGGING = dict(
-    channels=(32, 16, 16, 8, 2), ups=(True, False, True, False), z_dim=3, deep=True, z_goes="everywhere", attention=(2,)
+    channels=(32, 16, 8, 4, 2), ups=(True, False, True, False), z_dim=3, deep=True, z_goes="everywhere", attention=(2,)
 )
 HUGGING |= dict(num_statistics=5, eps=1e-3, last_eps=1e-3, img_channels=2)
 
 
-@pytest.mark.parametrize("change", [{}, {"attention": (), "ups": (False,) * 4}, {"channels": (64, 64, 32, 16, 4)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"attention": (), "ups": (False,) * 4},
+        {"channels": (64, 32, 32, 16, 8, 4), "ups": (True,) * 5, "img_channels": 3},
+    ],
+)
 def test_a_biggan_goes_to_huggingface(change, tmp_path):
-    gen = random_biggan(**HUGGING | change | ({"img_channels": 3} if "channels" in change else {}))
+    gen = random_biggan(**HUGGING | change)
     files = huggingface.written(gen)
     config, tensors = json.loads(bytes(files[CONFIG])), by_torch(files[WEIGHTS], tmp_path)
     again, remarks = built({"pytorch_model": parsed(files[WEIGHTS]), "config": config})
@@ -271,7 +284,7 @@ def test_a_biggan_goes_to_huggingface(change, tmp_path):
     for stem in stems:
         weight, u, v = (tensors[f"{stem}_{end}"].numpy().astype(np.float64) for end in ("orig", "u", "v"))
         found = u @ weight.reshape(len(weight), -1) @ v
-        assert min(abs(found / norm - 1) for norm in norms.values()) < SAME
+        assert min(abs(found / abs(norm) - 1) for norm in norms.values()) < SAME
     assert tensors["generator.conv_to_rgb.bias"].shape == (gen.config.channels[-1],)
 
 
@@ -282,10 +295,10 @@ def test_a_biggan_goes_to_huggingface(change, tmp_path):
         ({"num_statistics": 1}, "one table of statistics"),
         ({"norm": "added"}, "norms of that kind"),
         ({"class_dim": 4}, "a class embedding of 4 numbers beside z of 3"),
-        ({"channels": (16, 16, 16, 8, 2)}, "widths"),
-        ({"channels": (32, 16, 16, 4, 2)}, "other channels than all or half"),
+        ({"channels": (16, 16, 8, 4, 2)}, "widths"),
+        ({"channels": (32, 16, 4, 4, 2), "attention": ()}, "other channels than all or half"),
         ({"bottom": 3}, "a first picture of 3 pixels"),
-        ({"attention": (4,)}, r"attention at \(4,\)"),
+        ({"attention": (4,), "channels": (128, 64, 32, 16, 8)}, r"attention at \(4,\)"),
         ({"last_eps": 1e-5}, "different eps"),
         ({"img_channels": 1}, "images of 1 channels"),
     ],
@@ -335,9 +348,7 @@ def test_files_keep_their_names_and_shapes(project, name, shared, tmp_path):
         for part, content in files.items():
             (place / part).write_bytes(content)
         assert json.loads((place / CONFIG).read_text()) == json.loads((path / CONFIG).read_text())
-    theirs, ours = (
-        find_network(containers.read(p / WEIGHTS if p.is_dir() else p))[0].tensors for p in (path, place)
-    )
+    theirs, ours = (find_network(containers.read(p / WEIGHTS if p.is_dir() else p))[0].tensors for p in (path, place))
     assert shapes(theirs) == shapes(ours)
     again = read_checkpoint(place)
     assert again.config == gen.config and "remarks" not in again.info.provenance
@@ -351,6 +362,7 @@ def test_files_keep_their_names_and_shapes(project, name, shared, tmp_path):
 
 
 def test_every_family_is_told_where_it_may_go():
+    assert get_args(Project) == tuple(WRITERS)
     config = DCGANConfig(channels=(2, 3), z_dim=4)
     other = DCGAN(config, reference.random_variables(dcgan.init, config))
     for project, families in WRITERS.items():
@@ -361,8 +373,10 @@ def test_every_family_is_told_where_it_may_go():
 @pytest.mark.parametrize("room", [nvidia_stylegan3, ajbrock, huggingface])
 def test_nothing_else_is_kept(room, monkeypatch):
     """A writer that turned a tensor would be noticed."""
-    gen = stylegan3_of(SMALL.layers()) if room is nvidia_stylegan3 else random_biggan(
-        **(HUGGING if room is huggingface else {})
+    gen = (
+        stylegan3_of(SMALL.layers())
+        if room is nvidia_stylegan3
+        else random_biggan(**(HUGGING if room is huggingface else {}))
     )
     dumps = torch_writer.dumps
 

@@ -21,7 +21,7 @@ from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
 LAST_EPS = 1e-5  # of the last norm, whatever the others are told
-ROUNDING = 1e-7  # of the weights, and so of their singular values
+CLOSE = 3e-7  # to the norm: a few roundings in 32 bits
 
 
 def written(gen: BigGAN) -> tuple[memoryview, dict[str, Any]]:
@@ -44,17 +44,21 @@ def state(gen: BigGAN) -> tuple[StateDict, dict[str, Any]]:
     names: dict[str, str] = {}
     tensors = renamed(in_their_order(ours, cfg), back(_style(cfg)), names)
     norms = {name: norms[own] for name, own in names.items() if own in norms}
-    normalised = [name for name in norms if cfg.class_dim is not None or ".bn" not in name]  # not tables of classes
-    vectors = _vectors(tensors, {name: norms[name] for name in normalised})
-    divided = [name for name in norms if not vectors or name not in normalised]
-    tensors |= {name: (tensors[name] / norms[name]).astype(np.float32) for name in divided}
-    if cfg.norm == "added":
-        means = [name for name in tensors if name.endswith(".running_mean")]
-        counters = {name.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64) for name in means}
-        tensors |= counters
+    normalised = {
+        name: norm for name, norm in norms.items() if cfg.class_dim or ".bn" not in name
+    }  # no table of classes
+    vectors = _vectors(tensors, normalised)
+    for name in norms.keys() - (normalised.keys() if vectors else ()):
+        tensors[name] = (tensors[name] / norms[name]).astype(np.float32)
     made_with["G_param"] = "SN" if vectors else "none"
     words = {**made_with, "G_nl": "relu", "accumulate_standing": cfg.counted}
-    return with_own_words(tensors | vectors, words), made_with
+    return with_own_words({**tensors, **vectors, **_counters(tensors)}, words), made_with
+
+
+def _counters(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What PyTorch's own norms have beside running means, and evaluation never reads."""
+    means = [name for name in tensors if name.endswith(".running_mean")]
+    return {name.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64) for name in means}
 
 
 def _style(cfg: BigGANConfig) -> Style:
@@ -121,7 +125,7 @@ def _vectors(tensors: Mapping[str, np.ndarray], norms: Mapping[str, float]) -> d
         if u is None:
             return {}
         stem = name.removesuffix("weight")
-        found |= {f"{stem}u0": u[None].astype(np.float32), f"{stem}sv0": np.array([norm], np.float32)}
+        found |= {f"{stem}u0": u[None], f"{stem}sv0": np.array([norm], np.float32)}
     return found
 
 
@@ -133,10 +137,13 @@ def _start(matrix: np.ndarray, norm: float) -> np.ndarray | None:
     by a small number.
     """
     values, left = left_vectors(matrix)
-    if not len(values) or not values[-1] * (1 - ROUNDING) <= norm <= values[0] * (1 + ROUNDING):
+    if not len(values):
         return None
     second = min(int((values > norm).sum()), len(values) - 1)
     gap = values[0] ** 2 - values[second] ** 2
     share = np.clip((norm**2 - values[second] ** 2) / gap, 0, 1) if gap else 1.0
     mixed = np.sqrt(share) * left[:, 0] / values[0] + np.sqrt(1 - share) * left[:, second] / values[second]
-    return mixed / np.linalg.norm(mixed)
+    u = (mixed / np.linalg.norm(mixed)).astype(np.float32)
+    v = u @ matrix.astype(np.float64)
+    found = np.linalg.norm(matrix @ v) / np.linalg.norm(v)
+    return u if abs(found - norm) <= CLOSE * norm else None

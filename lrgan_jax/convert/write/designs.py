@@ -5,7 +5,6 @@ layers the usual one is taken, or else the plainest.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import chain
 from math import ceil, exp2, inf, isclose, log2
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.generators.stylegan3_design import Design, Layer
 
-USUAL = {field.name: field.default for field in fields(Design)}
+USUAL = Design(img_resolution=64)
 SLACK = 1e-12  # what rounding may do to a number; next to a limit it is kept away from by as much
 
 
@@ -28,7 +27,7 @@ def design_of(layers: Sequence[Layer]) -> Design:
     if len(layers) < 3:
         raise CheckpointError("StyleGAN3's rule makes no network without layers between its input and its toRGB")
     below, inner, image = layers[0], layers[1], layers[-1]
-    bands, resolution = layers[1:], image.size[1]
+    bands, resolution = layers[1:], image.size[0]
     num_layers = len(bands) - 1
     steps = next((i for i in range(1, num_layers) if isclose(bands[i].cutoff, resolution / 2)), num_layers)
     first_stopband, last_stopband_rel = _stopbands(bands, steps, resolution)
@@ -44,9 +43,9 @@ def design_of(layers: Sequence[Layer]) -> Design:
         first_cutoff=_plain(below.cutoff),
         first_stopband=first_stopband,
         last_stopband_rel=last_stopband_rel,
-        margin_size=max(int(below.size[1] - below.rate) // 2, 0),
+        margin_size=max(int(below.size[0] - below.rate) // 2, 0),
         conv_kernel=inner.kernel,
-        filter_size=next(filter(None, taps), USUAL["filter_size"]),
+        filter_size=next(filter(None, taps), USUAL.filter_size),
         lrelu_upsampling=inner.up,
         use_radial_filters=any(len(layer.down_filter) == 2 for layer in bands),
         conv_clamp=None if inner.clamp is None else _plain(inner.clamp),
@@ -84,7 +83,7 @@ def _stopbands(bands: Sequence[Layer], steps: int, resolution: int) -> tuple[flo
     """first_stopband, and last_stopband_rel, between which the stopbands are even in their logarithms."""
     limits = [_stopband_limits(band) for band in bands]
     low, high = (limit / (resolution / 2) for limit in limits[-1])
-    usual = USUAL["first_stopband"], USUAL["last_stopband_rel"]
+    usual = USUAL.first_stopband, USUAL.last_stopband_rel
     for relative in chain([_chosen(low, high, usual[1])], np.linspace(low, high, 64)[1:-1].tolist()):
         last, lowest, highest = log2(relative * resolution / 2), -inf, inf
         for i, limit in enumerate(limits[:steps]):
@@ -112,7 +111,7 @@ def _widths(bands: Sequence[Layer]) -> tuple[int | float, int]:
     widest = max(band.channels for band in bands)
     low = max(2 * band.cutoff * (band.channels - 0.5) for band in bands) * (1 + SLACK)
     high = min((2 * band.cutoff * (band.channels + 0.5) for band in bands if band.channels < widest), default=2 * low)
-    return _chosen(low, high * (1 - SLACK), USUAL["channel_base"]), widest
+    return _chosen(low, high * (1 - SLACK), USUAL.channel_base), widest
 
 
 # ---- Which of all numbers between two.

@@ -3,6 +3,7 @@
 What its code cannot be told is refused before anything is written, and what was written is read again.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.generators import PGGAN, StyleGAN1, StyleGAN1Config, StyleGAN3, StyleGAN3Config
 
 MODEL = "generator_smooth"
+Parts = tuple[dict[str, np.ndarray], dict[str, Any]]  # a network's tensors and arguments
 RESOLUTIONS = tuple(2**k for k in range(3, 11))  # that its StyleGAN3 is made in
 
 
@@ -29,14 +31,7 @@ def written(gen: StyleGAN1 | StyleGAN3 | PGGAN) -> memoryview:
     Raises:
       CheckpointError: if Hammer's code cannot hold this model.
     """
-    if isinstance(gen, StyleGAN1):
-        _check(gen.config)
-        tensors, arguments = _tensors(gen, hammer_stylegan1.BACK, _blurs(gen.config)), _stylegan1(gen)
-    elif isinstance(gen, StyleGAN3):
-        arguments = _stylegan3(gen.config)
-        tensors = {GRID: _grid(gen.config)} | renamed(nvidia_stylegan3.tensors(gen), hammer_stylegan3.BACK)
-    else:
-        tensors, arguments = _tensors(gen, genforce_pggan.BACK, {}), _pggan(gen)
+    tensors, arguments = _PARTS[type(gen)](gen)
     data = torch_writer.dumps({"models": {MODEL: StateDict(tensors)}, ARGUMENTS: {MODEL: arguments}})
     again = read_again(data)
     refuse_another(nvidia_stylegan3.is_same(gen, again) if isinstance(gen, StyleGAN3) else again == gen, "hammer")
@@ -62,9 +57,7 @@ def _check(cfg: StyleGAN1Config) -> None:
         raise CheckpointError(f"Hammer's code cannot hold this model: {', '.join(refused)}")
 
 
-def _tensors(
-    gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _tensors(gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All its tensors by Hammer's names."""
     return renamed({**as_table(gen.variables), "lod": np.asarray(gen.config.lod, np.float32), **further}, back)
 
@@ -74,10 +67,11 @@ def _blurs(cfg: StyleGAN1Config) -> dict[str, np.ndarray]:
     return {f"filter/synthesis/b{r}": np.outer(taps, taps) for r in cfg.resolutions[1:]}
 
 
-def _stylegan1(gen: StyleGAN1) -> dict[str, Any]:
+def _stylegan1(gen: StyleGAN1) -> Parts:
     cfg = gen.config
+    _check(cfg)
     gains = {"mapping_wscale_gain": cfg.mapping_gain, "wscale_gain": cfg.conv_gain}
-    return {
+    return _tensors(gen, hammer_stylegan1.BACK, _blurs(cfg)), {
         "model_type": "StyleGANGenerator",
         "z_dim": cfg.z_dim,
         "w_dim": cfg.w_dim,
@@ -99,11 +93,11 @@ def _stylegan1(gen: StyleGAN1) -> dict[str, Any]:
     }
 
 
-def _pggan(gen: PGGAN) -> dict[str, Any]:
+def _pggan(gen: PGGAN) -> Parts:
     cfg = gen.config
     if cfg.rgb_gain != (None if cfg.conv_gain is None else 1.0):
         raise CheckpointError("Hammer's code cannot hold this model: another gain of colours")
-    return {
+    return _tensors(gen, genforce_pggan.BACK, {}), {
         "model_type": "PGGANGenerator",
         "z_dim": cfg.z_dim,
         "label_dim": cfg.c_dim,
@@ -139,7 +133,8 @@ def _grid(cfg: StyleGAN3Config) -> np.ndarray:
     return np.stack(np.meshgrid(x, y), -1)[None].astype(np.float32)
 
 
-def _stylegan3(cfg: StyleGAN3Config) -> dict[str, Any]:
+def _stylegan3(gen: StyleGAN3) -> Parts:
+    cfg = gen.config
     design = design_of(cfg.layers)
     unknown = {
         "activations that are not upsampled, which its code leaves out": design.lrelu_upsampling == 1,
@@ -148,7 +143,8 @@ def _stylegan3(cfg: StyleGAN3Config) -> dict[str, Any]:
     if refused := [what for what, true in unknown.items() if true]:
         raise CheckpointError(f"Hammer's code cannot hold this model: {', '.join(refused)}")
     labels = {"embedding_dim": cfg.embed_features} if cfg.c_dim else {}
-    return {
+    tensors = renamed(nvidia_stylegan3.tensors(gen), hammer_stylegan3.BACK)
+    return {GRID: _grid(cfg), **tensors}, {
         "model_type": "StyleGAN3Generator",
         "z_dim": cfg.z_dim,
         "w_dim": cfg.w_dim,
@@ -161,3 +157,6 @@ def _stylegan3(cfg: StyleGAN3Config) -> dict[str, Any]:
         "final_tanh": cfg.final_tanh,
         "output_scale": cfg.output_scale,
     }
+
+
+_PARTS: dict[type, Callable[[Any], Parts]] = {StyleGAN1: _stylegan1, StyleGAN3: _stylegan3, PGGAN: _pggan}

@@ -45,6 +45,8 @@ def state(gen: BigGAN) -> StateDict:
     found = renamed(tensors, back(cfg.attention[0] if cfg.attention else None), names)
     for name, own in names.items():
         if own in norms:
+            if norms[own] < 0:  # which our reader takes for damage, and is the same as the opposite of both
+                found[name], norms[own] = -found[name], -norms[own]
             u, v = _vectors(name, found[name].reshape(len(found[name]), -1), norms[own])
             stem = name.removesuffix("_orig")
             found |= {f"{stem}_u": u.astype(np.float32), f"{stem}_v": v.astype(np.float32)}

@@ -5,6 +5,8 @@ written, and what was written is read again.
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from lrgan_jax.convert.formats.nvidia_stylegan3 import BANDS, back
 from lrgan_jax.convert.formats.variables import as_table
 from lrgan_jax.convert.write import torch_writer
@@ -57,7 +59,7 @@ def arguments(config: StyleGAN3Config) -> dict[str, Any]:
     }
 
 
-def tensors(gen: StyleGAN3):
+def tensors(gen: StyleGAN3) -> dict[str, np.ndarray]:
     """All of ours that files have: the single 1 that stands for no filter they have not."""
     none = {
         f"buffers/synthesis/layer{i}/{name}"
@@ -72,5 +74,11 @@ def is_same(gen: StyleGAN3, again: Any) -> bool:
     """Whether they are, but for the rounding of the cutoffs, of which the filters were made once."""
     if not isinstance(again, StyleGAN3) or any(differences(gen.config.layers, again.config.layers)):
         return False
-    config = dataclasses.replace(again.config, layers=gen.config.layers)
-    return dataclasses.replace(again, config=config) == gen
+    return _meant(again.config) == _meant(gen.config) and dataclasses.replace(again, config=gen.config) == gen
+
+
+def _meant(config: StyleGAN3Config) -> StyleGAN3Config:
+    """Without the layers, and with those widths of the mapping that no tensor has as a file would show them."""
+    embed = config.embed_features if config.c_dim else 0
+    hidden = config.mapping_features if config.mapping_layers > 1 else config.w_dim
+    return dataclasses.replace(config, layers=(), embed_features=embed, mapping_features=hidden)

@@ -13,7 +13,9 @@ from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.generators import StoredGenerator
 
 
-def renamed(tensors: Mapping[str, np.ndarray], back: tuple[Rule, ...], names: dict[str, str] | None = None):
+def renamed(
+    tensors: Mapping[str, np.ndarray], back: tuple[Rule, ...], names: dict[str, str] | None = None
+) -> dict[str, np.ndarray]:
     """By the project's names, and as it lays them out; `names` is told what each is with us.
 
     Raises:

@@ -51,7 +51,9 @@ def _ajbrock(gen: BigGAN) -> Written:
 
 
 def _huggingface(gen: BigGAN) -> Written:
-    return Written(huggingface.written(gen), "a folder for pytorch_pretrained_biggan's BigGAN.from_pretrained(...).eval()")
+    return Written(
+        huggingface.written(gen), "a folder for pytorch_pretrained_biggan's BigGAN.from_pretrained(...).eval()"
+    )
 
 
 WRITERS: dict[str, dict[type, Callable[[Any], Written]]] = {
