@@ -44,11 +44,9 @@ def state(gen: BigGAN) -> tuple[StateDict, dict[str, Any]]:
     names: dict[str, str] = {}
     tensors = renamed(in_their_order(ours, cfg), back(_style(cfg)), names)
     norms = {name: norms[own] for name, own in names.items() if own in norms}
-    normalised = {
-        name: norm for name, norm in norms.items() if cfg.class_dim or ".bn" not in name
-    }  # no table of classes
-    vectors = _vectors(tensors, normalised)
-    for name in norms.keys() - (normalised.keys() if vectors else ()):
+    tables = [name for name in norms if cfg.class_dim is None and ".bn" in name]  # of classes, which have no norm
+    vectors = _vectors(tensors, {name: norm for name, norm in norms.items() if name not in tables})
+    for name in tables if vectors else norms:
         tensors[name] = (tensors[name] / norms[name]).astype(np.float32)
     made_with["G_param"] = "SN" if vectors else "none"
     words = {**made_with, "G_nl": "relu", "accumulate_standing": cfg.counted}
