@@ -17,7 +17,7 @@ from lrgan_jax.convert.formats.ajbrock_names import Style, back, rules
 from lrgan_jax.convert.formats.biggan import names
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
-from lrgan_jax.convert.formats.rules import Origin, after, refuse, rename
+from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, same
 from lrgan_jax.convert.formats.told import GIVEN, arguments_of
 from lrgan_jax.foreign import CheckpointError
@@ -51,6 +51,12 @@ class AjbrockNetwork:
 
     tensors: dict[str, np.ndarray]
     format = NAME
+    arguments = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """To our names."""
+        return rules(Style.of(self.tensors))
 
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
@@ -85,7 +91,7 @@ def _infer(ours, style: Style, origin: Origin, eps: float, *, counted: bool) -> 
     deep = any(name.endswith("/conv3/kernel") for name in ours)
     sizes = names.Sizes(ours, origin, deep=deep)
     channels = sizes.channels
-    arch = _arch(channels, deep)
+    arch = architecture(channels, deep)
     condition = sizes.of("condition", "params/block0/norm1/gain/kernel")
     first = sizes.of("first", "params/project/kernel")
     y_dim = sizes.of("class", "params/embedding") if style.shared else condition
@@ -110,7 +116,7 @@ def _infer(ours, style: Style, origin: Origin, eps: float, *, counted: bool) -> 
     )
 
 
-def _arch(channels: tuple[int, ...], deep: bool) -> Arch:
+def architecture(channels: tuple[int, ...], deep: bool) -> Arch:
     """Which of the code's networks has these widths: deep ones change them in the second block of a stage and later."""
     for resolution, units in STAGES.items():
         depth, left = divmod(len(channels) - 1, len(units) - 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrgan_jax.convert.formats import nvidia_stylegan3_modules
 from lrgan_jax.convert.formats.places import Place
-from lrgan_jax.convert.formats.records import modules_of
+from lrgan_jax.convert.formats.records import arguments_of, modules_of, plain
 from lrgan_jax.convert.formats.rules import Origin, Rule
 from lrgan_jax.convert.formats.settings import ANY, disagreements, number
 from lrgan_jax.convert.formats.stylegan3.names import dense_back, dense_rules, layer_back, layer_rules
@@ -86,6 +86,8 @@ def _pickled(place: Place) -> StyleGAN3Network:
         _back(names),
         lambda tensors, given, origin: _of_modules(state, names, tensors),
         check,
+        arguments=arguments_of(modules[""], nvidia_stylegan3_modules.POSITIONAL),
+        attributes={path: plain(attributes) for path, attributes in state.items()},
     )
 
 

@@ -22,7 +22,16 @@ def assembled(tensors: Mapping[str, np.ndarray], init: Callable, config: Any) ->
     return jax.tree.unflatten(structure, [np.asarray(tensors[name], np.float32) for name in shapes])
 
 
+def table(variables: Any) -> dict[str, np.ndarray]:
+    """The other way."""
+    return {_name(path): np.asarray(leaf) for path, leaf in tree_flatten_with_path(dict(variables))[0]}
+
+
 @lru_cache(maxsize=8)
 def _tree(init: Callable, config: Any) -> tuple[dict[str, Shape], Any]:
     leaves, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in leaves}, structure
+    return {_name(path): leaf.shape for path, leaf in leaves}, structure
+
+
+def _name(path: Any) -> str:
+    return "/".join(entry.key for entry in path)

@@ -6,16 +6,16 @@ What its code cannot be told is refused before anything is written, and what was
 from typing import Any
 
 import numpy as np
-from jax.tree_util import tree_leaves_with_path
 
 from lrgan_jax.convert.formats import genforce_pggan, hammer_stylegan1
 from lrgan_jax.convert.formats.find import find_network
 from lrgan_jax.convert.formats.hammer import ARGUMENTS
 from lrgan_jax.convert.formats.rules import Rule, refuse, rename
+from lrgan_jax.convert.formats.variables import table
 from lrgan_jax.convert.write import torch_writer
 from lrgan_jax.foreign import CheckpointError, containers
 from lrgan_jax.foreign.allowed import StateDict
-from lrgan_jax.generators import PGGAN, StyleGAN1, StyleGAN1Config
+from lrgan_jax.generators import PGGAN, PGGANConfig, StyleGAN1, StyleGAN1Config
 
 MODEL = "generator_smooth"
 
@@ -28,9 +28,9 @@ def written(gen: StyleGAN1 | PGGAN) -> memoryview:
     """
     if isinstance(gen, StyleGAN1):
         _check(gen.config)
-        state, arguments = _state(gen, hammer_stylegan1.BACK, _blurs(gen.config)), _stylegan1(gen)
+        state, arguments = _state(gen, hammer_stylegan1.BACK, _blurs(gen.config)), stylegan1_arguments(gen.config)
     else:
-        state, arguments = _state(gen, genforce_pggan.BACK, {}), _pggan(gen)
+        state, arguments = _state(gen, genforce_pggan.BACK, {}), pggan_arguments(gen.config)
     data = torch_writer.dumps({"models": {MODEL: state}, ARGUMENTS: {MODEL: arguments}})
     network, _ = find_network(containers.parse(bytes(data)))
     if network.build({})[0] != gen:
@@ -56,9 +56,8 @@ def _check(cfg: StyleGAN1Config) -> None:
 
 def _state(gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]) -> StateDict:
     """All its tensors by Hammer's names."""
-    ours = {"/".join(key.key for key in path): np.asarray(a) for path, a in tree_leaves_with_path(dict(gen.variables))}
     problems: list[str] = []
-    named = rename({**ours, "lod": np.asarray(gen.config.lod, np.float32), **further}, back, problems)
+    named = rename({**table(gen.variables), "lod": np.asarray(gen.config.lod, np.float32), **further}, back, problems)
     refuse(problems)
     return StateDict({name: np.asarray(array, np.float32, order="C") for name, array in named.items()})
 
@@ -68,8 +67,8 @@ def _blurs(cfg: StyleGAN1Config) -> dict[str, np.ndarray]:
     return {f"filter/synthesis/b{r}": np.outer(taps, taps) for r in cfg.resolutions[1:]}
 
 
-def _stylegan1(gen: StyleGAN1) -> dict[str, Any]:
-    cfg = gen.config
+def stylegan1_arguments(cfg: StyleGAN1Config) -> dict[str, Any]:
+    """What Hammer's `StyleGANGenerator(...)` is made with, and its name."""
     gains = {"mapping_wscale_gain": cfg.mapping_gain, "wscale_gain": cfg.conv_gain}
     return {
         "model_type": "StyleGANGenerator",
@@ -89,12 +88,16 @@ def _stylegan1(gen: StyleGAN1) -> dict[str, Any]:
         "noise_type": "spatial" if cfg.use_noise else "none",
         "filter_kernel": tuple(np.flip(cfg.filter).tolist()),
         "eps": cfg.norm_eps,
-        **_common(gen),
+        **_common(cfg),
     }
 
 
-def _pggan(gen: PGGAN) -> dict[str, Any]:
-    cfg = gen.config
+def pggan_arguments(cfg: PGGANConfig) -> dict[str, Any]:
+    """What Hammer's `PGGANGenerator(...)` is made with, and its name.
+
+    Raises:
+      CheckpointError: on gains that its code cannot be told.
+    """
     if cfg.rgb_gain != (None if cfg.conv_gain is None else 1.0):
         raise CheckpointError("Hammer's code cannot hold this model: another gain of colours")
     return {
@@ -104,13 +107,12 @@ def _pggan(gen: PGGAN) -> dict[str, Any]:
         "use_wscale": cfg.conv_gain is not None,
         **({} if cfg.conv_gain is None else {"wscale_gain": cfg.conv_gain}),
         "eps": cfg.eps,
-        **_common(gen),
+        **_common(cfg),
     }
 
 
-def _common(gen: StyleGAN1 | PGGAN) -> dict[str, Any]:
+def _common(cfg: StyleGAN1Config | PGGANConfig) -> dict[str, Any]:
     """What both constructors are told. Our kernels are those of layers that are not fused."""
-    cfg = gen.config
     largest, base = max(cfg.channels), max(c * r for c, r in zip(cfg.channels, cfg.resolutions, strict=True))
     if cfg.channels != tuple(min(base // r, largest) for r in cfg.resolutions):
         raise CheckpointError(f"widths {cfg.channels} follow no fmaps_base and fmaps_max")
