@@ -13,7 +13,7 @@ from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
-from lrgan_jax.convert.check.verify import TOLERANCE, verify
+from lrgan_jax.convert.check.verify import TOLERANCE, left, verify
 from lrgan_jax.convert.metric_networks import write_networks
 from lrgan_jax.convert.reading import network_in, read_checkpoint, with_info
 from lrgan_jax.convert.write import back, hammer
@@ -173,6 +173,8 @@ def _verified(gen: Generator, reference: Path) -> float:
     errors = verify(gen, reference)
     for output, error in errors.items():
         print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
+    if others := left(gen, reference):
+        print(f"note: not compared: {', '.join(others)}")
     worst = max(errors.values())
     if not worst <= TOLERANCE:
         raise CheckpointError(
