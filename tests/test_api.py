@@ -136,7 +136,8 @@ def test_who_may_know_what(module):
     assert not roots & {"tensorflow", "convert", "scipy", "matplotlib"}
     assert "pickle" not in roots or module == "convert.write.torch_writer"  # which writes, and reads nothing
     assert "torch" not in roots or module.startswith("convert.check.")
-    networks = {f"generators.{name}" for name in ARCHITECTURES} | {"training.discriminator", "training.distillation"}
+    networks = {f"generators.{name}" for name in (*ARCHITECTURES, "intermediates")}
+    networks |= {"training.discriminator", "training.distillation"}
     assert "flax" not in roots or module.removesuffix("_network") in networks
     assert "tyro" not in roots or module.startswith("commands.") or module == "__main__"
 

@@ -349,7 +349,7 @@ def test_without_torch_one_line_says_so(checkpoint, checkout, command, monkeypat
     ("file", "said"),
     [
         ("fixtures/public/nvidia_tf/tf_config_f_32.pkl", "PyTorch code only"),
-        ("checkpoints/dcgan_digiface/weights.tar", "StyleGAN2 only"),
+        ("checkpoints/dcgan_digiface/weights.tar", "PyTorch code only"),
     ],
 )
 def test_formats_without_pytorch_code_are_refused(file, said, shared, checkout, command):

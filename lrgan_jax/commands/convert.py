@@ -13,10 +13,9 @@ from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
-from lrgan_jax.convert.check.verify import TOLERANCE, verify
-from lrgan_jax.convert.formats import find_network
+from lrgan_jax.convert.check.verify import TOLERANCE, left, verify
 from lrgan_jax.convert.metric_networks import write_networks
-from lrgan_jax.convert.reading import read_checkpoint, with_info
+from lrgan_jax.convert.reading import network_in, read_checkpoint, with_info
 from lrgan_jax.convert.write.table import written
 from lrgan_jax.foreign import CheckpointError, array_files, containers
 from lrgan_jax.generators import Generator, StoredGenerator
@@ -109,7 +108,7 @@ def convert_command(
         for remark in provenance.get("remarks", ()):
             print(f"note: {remark}")
         if peer is not None:
-            _compare_layers(gen, source, network, peer)
+            _compare_layers(gen, source, network, peer, told)
         if verify_with is not None:
             provenance |= {"verified_with": verify_with.name, "worst_error": _verified(gen, verify_with)}
         gen = with_info(gen, provenance=provenance, **({} if name is None else {"name": name}))
@@ -150,11 +149,13 @@ def _check_free(place: Path) -> None:
     check_place(place)
 
 
-def _compare_layers(gen: Generator, source: Path, wanted: str | None, checkout: Path) -> None:
+def _compare_layers(
+    gen: Generator, source: Path, wanted: str | None, checkout: Path, told: dict[str, Any] | None
+) -> None:
     """Print the errors of all layers; the first that differs is an error."""
     with containers.naming(source):
-        network, _ = find_network(containers.parse(containers.bytes_of(source)), wanted)
-    errors, made_with = compare(gen, network, checkout)
+        network, *_ = network_in(source, wanted)
+    errors, made_with = compare(gen, network, checkout, told)
     print(f"note: {made_with}")
     for layer, error in errors.items():
         print(f"  {layer:28} worst error {error:.1e} of the largest magnitude")
@@ -168,6 +169,8 @@ def _verified(gen: Generator, reference: Path) -> float:
     errors = verify(gen, reference)
     for output, error in errors.items():
         print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
+    if others := left(gen, reference):
+        print(f"note: not compared: {', '.join(others)}")
     worst = max(errors.values())
     if not worst <= TOLERANCE:
         raise CheckpointError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats import find_network
+from lrgan_jax.convert.formats import Network, find_network
 from lrgan_jax.convert.formats.huggingface import CONFIG, WEIGHTS
 from lrgan_jax.convert.formats.stylegan2.missing import Pictures
 from lrgan_jax.foreign import CheckpointError, containers
@@ -49,9 +49,7 @@ def read_checkpoint(
     given |= {} if arguments is None else {"arguments": dict(arguments)}
     given |= ({} if w_avg is None else {"w_avg": w_avg}) | ({} if noise == "random" else {"noise": noise})
     with containers.naming(path):
-        inside = path / WEIGHTS
-        tree, digest = _read(inside if os.path.isfile(inside) else path)  # a Path's own is_file fails on a long name
-        found, remark = find_network(tree, network)
+        found, remark, digest = network_in(path, network)
         gen, remarks = found.build(given)
     provenance: dict[str, Any] = {
         "source": path.name,
@@ -62,6 +60,17 @@ def read_checkpoint(
     if remarks := [*([remark] if remark else []), *remarks]:
         provenance["remarks"] = remarks
     return with_info(gen, name=path.stem, provenance=provenance)
+
+
+def network_in(path: Path, wanted: str | None) -> tuple[Network, str, str]:
+    """The network in a file or folder, where it was found, if that needs saying, and the file's SHA-256.
+
+    Raises:
+      CheckpointError: as `read_checkpoint`, without the file's name.
+    """
+    inside = path / WEIGHTS
+    tree, digest = _read(inside if os.path.isfile(inside) else path)  # a Path's own is_file fails on a long name
+    return *find_network(tree, wanted), digest
 
 
 def _read(path: Path) -> tuple[Any, str]:

@@ -18,7 +18,7 @@ from lrgan_jax.convert.formats.biggan import names
 from lrgan_jax.convert.formats.own import own_words
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
-from lrgan_jax.convert.formats.rules import Origin, after, refuse, rename
+from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements, number, one_of, same
 from lrgan_jax.convert.formats.told import GIVEN, arguments_of
 from lrgan_jax.foreign import CheckpointError
@@ -54,6 +54,16 @@ class AjbrockNetwork:
     own: Mapping[str, Any]
     format = NAME
 
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """Of the constructor, and flags of the project's scripts."""
+        return self.own or None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """To our names."""
+        return rules(Style.of(self.tensors))
+
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
         refuse_given(given, (GIVEN,), "a BigGAN")
@@ -88,7 +98,7 @@ def _infer(ours, style: Style, origin: Origin, eps: float, *, counted: bool) -> 
     deep = any(name.endswith("/conv3/kernel") for name in ours)
     sizes = names.Sizes(ours, origin, deep=deep)
     channels = sizes.channels
-    arch = arch_of(channels, deep)
+    arch = architecture(channels, deep)
     condition = sizes.of("condition", "params/block0/norm1/gain/kernel")
     first = sizes.of("first", "params/project/kernel")
     y_dim = sizes.of("class", "params/embedding") if style.shared else condition
@@ -113,7 +123,7 @@ def _infer(ours, style: Style, origin: Origin, eps: float, *, counted: bool) -> 
     )
 
 
-def arch_of(channels: tuple[int, ...], deep: bool) -> Arch:
+def architecture(channels: tuple[int, ...], deep: bool) -> Arch:
     """Which of the code's networks has these widths: deep ones change them in the second block of a stage and later."""
     for resolution, units in STAGES.items():
         depth, left = divmod(len(channels) - 1, len(units) - 1)

@@ -83,7 +83,7 @@ class PGGANNetwork:
 
     tensors: dict[str, np.ndarray]
     arguments: Mapping[str, Any] | None = None
-    format = NAME
+    format, rules = NAME, RULES
 
     def build(self, given: Mapping[str, Any]) -> tuple[PGGAN, list[str]]:
         """See `protocol.Network`. Given may be `arguments`, of either project's constructor."""

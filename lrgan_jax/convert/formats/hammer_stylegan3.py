@@ -116,6 +116,7 @@ def read(place: Place) -> StyleGAN3Network:
         BACK,
         partial(_plan, own, place.tensors.get(GRID)),
         partial(_check, own),
+        arguments=own,
     )
 
 

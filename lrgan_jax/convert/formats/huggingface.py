@@ -140,6 +140,16 @@ class HuggingFaceNetwork:
     config: Mapping[str, Any]
     format = NAME
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """To our names."""
+        return rules(_attention(self.tensors))
+
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """Of the constructor, which takes them as one object."""
+        return self.config or None
+
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
         refuse_given(given, (GIVEN,), "a BigGAN")

@@ -9,7 +9,7 @@ import numpy as np
 from lrgan_jax.convert.formats import nvidia_modules
 from lrgan_jax.convert.formats.layouts import scalar
 from lrgan_jax.convert.formats.places import Place
-from lrgan_jax.convert.formats.records import modules_of
+from lrgan_jax.convert.formats.records import modules_of, plain
 from lrgan_jax.convert.formats.rules import Rule
 from lrgan_jax.convert.formats.settings import disagreements, number
 from lrgan_jax.convert.formats.stylegan2.network import StyleGAN2Network, Understood
@@ -60,7 +60,7 @@ def _pickled(place: Place) -> StyleGAN2Network:
         check=partial(nvidia_modules.check, own),
         arguments=nvidia_modules.arguments(own[""]),
         silent=tuple(path for path, attributes in state.items() if _is_off(attributes.get("use_noise"))),
-        attributes={path: _plain(attributes) for path, attributes in state.items()},
+        attributes={path: plain(attributes) for path, attributes in state.items()},
     )
 
 
@@ -82,9 +82,3 @@ def _understand(given: Mapping[str, Any]) -> Understood:
 
 def _is_off(value: Any) -> bool:
     return isinstance(value, bool | int | np.generic) and not value
-
-
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a module's attributes is a plain value, which says how it computes."""
-    plain = bool | int | float | str | list | tuple | np.generic | None
-    return {name: value for name, value in attributes.items() if not name.startswith("_") and isinstance(value, plain)}

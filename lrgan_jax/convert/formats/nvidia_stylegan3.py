@@ -9,7 +9,7 @@ import numpy as np
 from lrgan_jax.convert.formats import nvidia_stylegan3_modules
 from lrgan_jax.convert.formats.own import own_words
 from lrgan_jax.convert.formats.places import Place
-from lrgan_jax.convert.formats.records import modules_of
+from lrgan_jax.convert.formats.records import arguments_of, modules_of, plain
 from lrgan_jax.convert.formats.rules import Origin, Rule
 from lrgan_jax.convert.formats.settings import ANY, disagreements, number, same
 from lrgan_jax.convert.formats.stylegan3.names import dense_back, dense_rules, layer_back, layer_rules
@@ -89,6 +89,8 @@ def _pickled(place: Place) -> StyleGAN3Network:
         back(names),
         lambda tensors, given, origin: _of_modules(state, names, tensors),
         check,
+        arguments=arguments_of(modules[""], nvidia_stylegan3_modules.POSITIONAL),
+        attributes={path: plain(attributes) for path, attributes in state.items()},
     )
 
 
@@ -177,7 +179,7 @@ def _bare(place: Place) -> StyleGAN3Network:
         yield from _contradictions(config, own, "what the state dict says of itself")
         yield from _contradictions(config, given)
 
-    return StyleGAN3Network(NAME, place.tensors, _rules(names), back(names), plan, check)
+    return StyleGAN3Network(NAME, place.tensors, _rules(names), back(names), plan, check, own or None)
 
 
 def _with_bands(layers: tuple[Layer, ...], bands: Any) -> tuple[Layer, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.settings import ANY, Table, disagreements
 from lrgan_jax.convert.formats.trees import modules
@@ -56,6 +58,12 @@ def arguments_of(module: Record, positional: Mapping[str, tuple[str, ...]]) -> d
     args = args if isinstance(args, tuple | list) else (args,)
     named = {names[n] if n < len(names) else f"argument {n}": value for n, value in enumerate(args)}
     return named | (dict(kwargs) if isinstance(kwargs, Mapping) else {"_init_kwargs": kwargs})
+
+
+def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a module's attributes is a plain value, which says how it computes."""
+    kinds = bool | int | float | str | list | tuple | np.generic | None
+    return {name: value for name, value in attributes.items() if not name.startswith("_") and isinstance(value, kinds)}
 
 
 def _is_empty_table(name: str, value: Any) -> bool:

@@ -129,7 +129,7 @@ class RosinalityStyleGAN1:
     """A network as its file has it, untrained blocks included."""
 
     tensors: dict[str, np.ndarray]
-    format = NAME
+    format, rules, arguments = NAME, RULES, None
 
     def build(self, given: Mapping[str, Any]) -> tuple[StyleGAN1, list[str]]:
         """See `protocol.Network`. Given must be `arguments` with `step`, and may be `w_avg` and `noise`."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import tree_flatten_with_path, tree_leaves_with_path
+from jax.tree_util import tree_flatten_with_path
 
 from lrgan_jax.convert.formats.sizes import Shape
 
@@ -22,12 +22,16 @@ def assembled(tensors: Mapping[str, np.ndarray], init: Callable, config: Any) ->
     return jax.tree.unflatten(structure, [np.asarray(tensors[name], np.float32) for name in shapes])
 
 
-def as_table(variables: Any) -> dict[str, np.ndarray]:
-    """The way back."""
-    return {"/".join(entry.key for entry in path): np.asarray(a) for path, a in tree_leaves_with_path(dict(variables))}
+def table(variables: Any) -> dict[str, np.ndarray]:
+    """The other way."""
+    return {_name(path): np.asarray(leaf) for path, leaf in tree_flatten_with_path(dict(variables))[0]}
 
 
 @lru_cache(maxsize=8)
 def _tree(init: Callable, config: Any) -> tuple[dict[str, Shape], Any]:
     leaves, structure = tree_flatten_with_path(jax.eval_shape(lambda: init(jax.random.key(0), config)))
-    return {"/".join(entry.key for entry in path): leaf.shape for path, leaf in leaves}, structure
+    return {_name(path): leaf.shape for path, leaf in leaves}, structure
+
+
+def _name(path: Any) -> str:
+    return "/".join(entry.key for entry in path)

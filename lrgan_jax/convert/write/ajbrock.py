@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats.ajbrock import ASSUMED, arch_of
+from lrgan_jax.convert.formats.ajbrock import ASSUMED, architecture
 from lrgan_jax.convert.formats.ajbrock_names import Style, back, in_their_order
 from lrgan_jax.convert.write import torch_writer
 from lrgan_jax.convert.write.spectral import is_same, left_vectors, parted
@@ -74,7 +74,7 @@ def _arguments(cfg: BigGANConfig) -> dict[str, Any]:
     Raises:
       CheckpointError: if none do.
     """
-    arch = arch_of(cfg.channels, cfg.deep)
+    arch = architecture(cfg.channels, cfg.deep)
     blocks, end = len(cfg.ups), len(cfg.ups) + 1
     unknown = {
         "statistics by truncation": cfg.by_truncation,

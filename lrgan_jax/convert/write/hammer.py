@@ -12,13 +12,13 @@ from lrgan_jax.convert.formats import genforce_pggan, hammer_stylegan1, hammer_s
 from lrgan_jax.convert.formats.hammer import ARGUMENTS
 from lrgan_jax.convert.formats.hammer_stylegan3 import GRID
 from lrgan_jax.convert.formats.rules import Rule
-from lrgan_jax.convert.formats.variables import as_table
+from lrgan_jax.convert.formats.variables import table
 from lrgan_jax.convert.write import nvidia_stylegan3, torch_writer
 from lrgan_jax.convert.write.designs import design_of
 from lrgan_jax.convert.write.states import read_again, refuse_another, renamed
 from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import StateDict
-from lrgan_jax.generators import PGGAN, StyleGAN1, StyleGAN1Config, StyleGAN3, StyleGAN3Config
+from lrgan_jax.generators import PGGAN, PGGANConfig, StyleGAN1, StyleGAN1Config, StyleGAN3, StyleGAN3Config
 
 MODEL = "generator_smooth"
 Parts = tuple[dict[str, np.ndarray], dict[str, Any]]  # a network's tensors and arguments
@@ -36,6 +36,23 @@ def written(gen: StyleGAN1 | StyleGAN3 | PGGAN) -> memoryview:
     again = read_again(data)
     refuse_another(nvidia_stylegan3.is_same(gen, again) if isinstance(gen, StyleGAN3) else again == gen, "hammer")
     return data
+
+
+def _stylegan1(gen: StyleGAN1) -> Parts:
+    _check(gen.config)
+    return _tensors(gen, hammer_stylegan1.BACK, _blurs(gen.config)), stylegan1_arguments(gen.config)
+
+
+def _stylegan3(gen: StyleGAN3) -> Parts:
+    tensors = renamed(nvidia_stylegan3.tensors(gen), hammer_stylegan3.BACK)
+    return {GRID: _grid(gen.config), **tensors}, stylegan3_arguments(gen.config)
+
+
+def _pggan(gen: PGGAN) -> Parts:
+    return _tensors(gen, genforce_pggan.BACK, {}), pggan_arguments(gen.config)
+
+
+_PARTS: dict[type, Callable[[Any], Parts]] = {StyleGAN1: _stylegan1, StyleGAN3: _stylegan3, PGGAN: _pggan}
 
 
 # ---- StyleGAN (1) and PGGAN.
@@ -59,7 +76,7 @@ def _check(cfg: StyleGAN1Config) -> None:
 
 def _tensors(gen: StyleGAN1 | PGGAN, back: tuple[Rule, ...], further: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All its tensors by Hammer's names."""
-    return renamed({**as_table(gen.variables), "lod": np.asarray(gen.config.lod, np.float32), **further}, back)
+    return renamed({**table(gen.variables), "lod": np.asarray(gen.config.lod, np.float32), **further}, back)
 
 
 def _blurs(cfg: StyleGAN1Config) -> dict[str, np.ndarray]:
@@ -67,11 +84,10 @@ def _blurs(cfg: StyleGAN1Config) -> dict[str, np.ndarray]:
     return {f"filter/synthesis/b{r}": np.outer(taps, taps) for r in cfg.resolutions[1:]}
 
 
-def _stylegan1(gen: StyleGAN1) -> Parts:
-    cfg = gen.config
-    _check(cfg)
+def stylegan1_arguments(cfg: StyleGAN1Config) -> dict[str, Any]:
+    """What Hammer's `StyleGANGenerator(...)` is made with, and its name."""
     gains = {"mapping_wscale_gain": cfg.mapping_gain, "wscale_gain": cfg.conv_gain}
-    return _tensors(gen, hammer_stylegan1.BACK, _blurs(cfg)), {
+    return {
         "model_type": "StyleGANGenerator",
         "z_dim": cfg.z_dim,
         "w_dim": cfg.w_dim,
@@ -89,28 +105,31 @@ def _stylegan1(gen: StyleGAN1) -> Parts:
         "noise_type": "spatial" if cfg.use_noise else "none",
         "filter_kernel": tuple(np.flip(cfg.filter).tolist()),
         "eps": cfg.norm_eps,
-        **_common(gen),
+        **_common(cfg),
     }
 
 
-def _pggan(gen: PGGAN) -> Parts:
-    cfg = gen.config
+def pggan_arguments(cfg: PGGANConfig) -> dict[str, Any]:
+    """What Hammer's `PGGANGenerator(...)` is made with, and its name.
+
+    Raises:
+      CheckpointError: on gains that its code cannot be told.
+    """
     if cfg.rgb_gain != (None if cfg.conv_gain is None else 1.0):
         raise CheckpointError("Hammer's code cannot hold this model: another gain of colours")
-    return _tensors(gen, genforce_pggan.BACK, {}), {
+    return {
         "model_type": "PGGANGenerator",
         "z_dim": cfg.z_dim,
         "label_dim": cfg.c_dim,
         "use_wscale": cfg.conv_gain is not None,
         **({} if cfg.conv_gain is None else {"wscale_gain": cfg.conv_gain}),
         "eps": cfg.eps,
-        **_common(gen),
+        **_common(cfg),
     }
 
 
-def _common(gen: StyleGAN1 | PGGAN) -> dict[str, Any]:
+def _common(cfg: StyleGAN1Config | PGGANConfig) -> dict[str, Any]:
     """What both constructors are told. Our kernels are those of layers that are not fused."""
-    cfg = gen.config
     largest, base = max(cfg.channels), max(c * r for c, r in zip(cfg.channels, cfg.resolutions, strict=True))
     if cfg.channels != tuple(min(base // r, largest) for r in cfg.resolutions):
         raise CheckpointError(f"widths {cfg.channels} follow no fmaps_base and fmaps_max")
@@ -133,8 +152,12 @@ def _grid(cfg: StyleGAN3Config) -> np.ndarray:
     return np.stack(np.meshgrid(x, y), -1)[None].astype(np.float32)
 
 
-def _stylegan3(gen: StyleGAN3) -> Parts:
-    cfg = gen.config
+def stylegan3_arguments(cfg: StyleGAN3Config) -> dict[str, Any]:
+    """What Hammer's `StyleGAN3Generator(...)` is made with, and its name.
+
+    Raises:
+      CheckpointError: if nothing makes it.
+    """
     design = design_of(cfg.layers)
     unknown = {
         "activations that are not upsampled, which its code leaves out": design.lrelu_upsampling == 1,
@@ -143,8 +166,7 @@ def _stylegan3(gen: StyleGAN3) -> Parts:
     if refused := [what for what, true in unknown.items() if true]:
         raise CheckpointError(f"Hammer's code cannot hold this model: {', '.join(refused)}")
     labels = {"embedding_dim": cfg.embed_features} if cfg.c_dim else {}
-    tensors = renamed(nvidia_stylegan3.tensors(gen), hammer_stylegan3.BACK)
-    return {GRID: _grid(cfg), **tensors}, {
+    return {
         "model_type": "StyleGAN3Generator",
         "z_dim": cfg.z_dim,
         "w_dim": cfg.w_dim,
@@ -157,6 +179,3 @@ def _stylegan3(gen: StyleGAN3) -> Parts:
         "final_tanh": cfg.final_tanh,
         "output_scale": cfg.output_scale,
     }
-
-
-_PARTS: dict[type, Callable[[Any], Parts]] = {StyleGAN1: _stylegan1, StyleGAN3: _stylegan3, PGGAN: _pggan}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lrgan_jax.convert.formats.nvidia_stylegan3 import BANDS, back
-from lrgan_jax.convert.formats.variables import as_table
+from lrgan_jax.convert.formats.variables import table
 from lrgan_jax.convert.write import torch_writer
 from lrgan_jax.convert.write.designs import design_of, differences
 from lrgan_jax.convert.write.states import read_again, refuse_another, renamed, with_own_words
@@ -67,7 +67,7 @@ def tensors(gen: StyleGAN3) -> dict[str, np.ndarray]:
         for name in ("up_filter", "down_filter")
         if not getattr(layer, name)
     }
-    return {name: array for name, array in as_table(gen.variables).items() if name not in none}
+    return {name: array for name, array in table(gen.variables).items() if name not in none}
 
 
 def is_same(gen: StyleGAN3, again: Any) -> bool:

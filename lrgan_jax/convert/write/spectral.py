@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from lrgan_jax.convert.formats.biggan.names import NORM
-from lrgan_jax.convert.formats.variables import as_table
+from lrgan_jax.convert.formats.variables import table
 from lrgan_jax.generators import BigGAN
 
 
 def parted(gen: BigGAN) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """The tensors by our names, and the norm of each kernel in 64 bits."""
-    table = as_table(gen.variables)
-    norms = {_kernel(name): float(a.astype(np.float64).sum()) for name, a in table.items() if name.endswith(NORM)}
-    return {name: array for name, array in table.items() if not name.endswith(NORM)}, norms
+    every = table(gen.variables)
+    norms = {_kernel(name): float(a.astype(np.float64).sum()) for name, a in every.items() if name.endswith(NORM)}
+    return {name: array for name, array in every.items() if not name.endswith(NORM)}, norms
 
 
 def _kernel(norm: str) -> str:

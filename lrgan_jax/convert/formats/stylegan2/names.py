@@ -8,7 +8,7 @@ import numpy as np
 from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio
 from lrgan_jax.convert.formats.rules import Rule, refuse, rename
 from lrgan_jax.convert.formats.sizes import Shape
-from lrgan_jax.convert.formats.variables import as_table, assembled, wanted
+from lrgan_jax.convert.formats.variables import assembled, table, wanted
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import init
 
@@ -59,7 +59,7 @@ def block_number(resolution: int | str) -> int:
 def common_tensors(gen: StyleGAN2) -> dict[str, np.ndarray]:
     """All variables in the common language."""
     problems: list[str] = []
-    named = rename(as_table(gen.variables), TO_COMMON, problems)
+    named = rename(table(gen.variables), TO_COMMON, problems)
     refuse(problems)
     return named
 

@@ -7,7 +7,7 @@ defaults.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ class StyleGAN3Network:
       format: its name. rules: rename its tensors to ours; back: the way back.
       plan: how it computes, of the tensors in our names and the arguments that the user gives.
       check: of the configuration and those arguments, against all that the file says: every disagreement, in words.
+      arguments: of its project's constructor, as the file carries them; None if it carries none.
+      attributes: of its project's modules by path, as they were saved, whatever the arguments made.
     """
 
     format: str
@@ -58,6 +60,8 @@ class StyleGAN3Network:
     back: tuple[Rule, ...]
     plan: Callable[[Mapping[str, np.ndarray], Mapping[str, Any], Origin], Plan]
     check: Callable[[StyleGAN3Config, Mapping[str, Any]], Iterable[str]]
+    arguments: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def build(self, given: Mapping[str, Any]) -> tuple[StyleGAN3, list[str]]:
         """See `protocol.Network`. Given may be `arguments`, of the constructor of the file's project, and `w_avg`."""
