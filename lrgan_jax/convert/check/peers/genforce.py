@@ -95,16 +95,20 @@ class _OldStyleGAN1(_StyleGAN1):
 
 
 class _PGGAN(_Genforce):
-    """Its files are those of both codes."""
+    """Its files are those of both codes, and so are the arguments given."""
 
     format, file, name = genforce_pggan.NAME, "models/pggan_generator.py", "PGGANGenerator"
+
+    def own(self, arguments: Mapping[str, Any]) -> Arguments:
+        new = {old: name for name, old in OLD_NAMES.items()}
+        return {new.get(name, name): value for name, value in super().own(arguments).items()}
 
     def assumed(self, config: PGGANConfig, network: Named) -> Arguments:
         return _unsaid(pggan_arguments(config))
 
-    def made(self, module: Any, arguments: Arguments) -> Any:
+    def called(self, module: Any, arguments: Arguments) -> Arguments:
         is_old = "z_space_dim" in inspect.signature(getattr(module, self.name)).parameters
-        return super().made(module, _old(arguments) if is_old else arguments)
+        return _old(arguments) if is_old else arguments
 
 
 def _unsaid(arguments: Arguments) -> Arguments:
