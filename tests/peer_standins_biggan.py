@@ -172,9 +172,7 @@ class BigGAN(nn.Module):
         embedded = shared_dim or dim_z
         seen = embedded + (dim_z if self.deep else self.chunk if hier else 0)
         made = partial(layer, seen, bias=False) if G_shared else partial(nn.Embedding, n_classes)
-        norm = partial(
-            Norm, linear=made, eps=BN_eps, cross_replica=cross_replica, mybn=mybn, norm_style=norm_style
-        )
+        norm = partial(Norm, linear=made, eps=BN_eps, cross_replica=cross_replica, mybn=mybn, norm_style=norm_style)
         self.shared = nn.Embedding(n_classes, embedded) if G_shared else nn.Identity()
         self.linear = layer(seen if self.deep else self.chunk, widths[0] * bottom_width**2)
         self.blocks, depth = nn.ModuleList(), G_depth if self.deep else 1

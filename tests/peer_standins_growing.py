@@ -117,9 +117,8 @@ class StyledLayer(Weighted):
             x = doubled(x) if self.up else x
             x = F.conv2d(x, weight.flip((2, 3)) if self.fused else weight, padding=1)
             x = blurred(x, self.blur.kernel if self.old else self.get_buffer("filter")) if self.up else x
-        noise = self.apply_noise if self.old else self
-        strength = noise.weight[:, None, None] if self.old else self.noise_strength
-        x = self.finished(x + noise.noise * strength)
+        strength = self.apply_noise.weight[:, None, None] if self.old else self.noise_strength
+        x = self.finished(x + (self.apply_noise if self.old else self).get_buffer("noise") * strength)
         x = x - x.mean((2, 3), keepdim=True)
         x = x / torch.sqrt(x.square().mean((2, 3), keepdim=True) + 1e-8)
         return self.style(x, w) if self.old else (styled(x, style := self.style(w)), style)

@@ -101,7 +101,9 @@ def bent(x, bias, up_filter, down_filter, up, down, padding, slope, gain, clamp)
     n, channels, height, width = x.shape
     finer = x.new_zeros(n, channels, height * up, width * up)
     finer[:, :, ::up, ::up] = x
-    x = filtered(F.pad(finer, padding), None if up_filter is None else up_filter * (up if up_filter.ndim == 1 else up**2))
+    x = filtered(
+        F.pad(finer, padding), None if up_filter is None else up_filter * (up if up_filter.ndim == 1 else up**2)
+    )
     x = F.leaky_relu(x, slope) * gain
     x = x if clamp is None else x.clamp(-clamp, clamp)
     return filtered(x, down_filter)[:, :, ::down, ::down]

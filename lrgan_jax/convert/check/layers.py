@@ -31,10 +31,10 @@ SAMPLES, SEED = 2, 0
 def compare(
     gen: Generator, network: Network, checkout: Path, given: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, float], str]:
-    """How far every layer, and the image (last), is from the peer's, in its order: root mean square, relative to its own.
+    """Root mean square error of every layer and of the image (last), relative to the peer's own, in its order.
 
-    Not the worst: a norm that divides a rare pixel by nearly nothing makes a hundred times more of its rounding. What
-    only one of the two computes is left out: a block that has faded away.
+    Not the worst error: a norm that divides a rare pixel by nearly nothing makes a hundred times more of its rounding.
+    What only one of the two computes is left out: a block that has faded away.
 
     Args:
       network: what the file holds, of which `gen` was made. given: the user's arguments of its project's constructor.
@@ -163,4 +163,5 @@ def _finished(name: str, output, gen: Any):
 def _error(ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
         return float("inf")
+    theirs = theirs.astype(np.float64)  # whose squares are finite
     return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-12))
