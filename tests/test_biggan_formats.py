@@ -253,4 +253,6 @@ def test_the_command_converts_and_verifies(name, shared, tmp_path, convert_comma
     source = shared / "fixtures" / "public" / name
     code, said = convert_command(source, tmp_path / "model", "--verify", source.with_suffix(".npz"))
     assert code == 0 and "32x32" in said
+    line = next(line for line in said.splitlines() if line.startswith("note: not compared: "))
+    assert "img_" in line and not {"z", "c", "y", "class_label", "img"} & set(line.split(": ")[-1].split(", "))
     assert load(tmp_path / "model").info.provenance["worst_error"] < PARITY

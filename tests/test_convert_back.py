@@ -291,7 +291,10 @@ def test_what_cannot_be_written_back_is_said(convert_command, tmp_path):
     save(tmp_path / "dcgan", DCGAN(config, reference.random_variables(dcgan.init, config)))
     for arguments, expected in (
         (("rosinality", tmp_path / "labels", tmp_path / "x.pt"), "architecture orig, labels"),
-        (("nvidia", tmp_path / "dcgan", tmp_path / "x.pt"), "no StyleGAN2"),
+        (
+            ("nvidia", tmp_path / "dcgan", tmp_path / "x.pt"),
+            "a DCGAN does not go to nvidia, only StyleGAN2 and StyleGAN3",
+        ),
         (("nvidia", tmp_path / "nothing", tmp_path / "x.pt"), "nothing"),
         (("nvidia", tmp_path / "labels"), "say which model and where"),
     ):

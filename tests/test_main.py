@@ -4,13 +4,14 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 import lrgan_jax.__main__ as command
-from lrgan_jax import Directions, embedded_models, images, render, to_ws
+from lrgan_jax import Directions, embedded_models, find_directions, images, render, sample_z, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.layers import layers_text
@@ -89,6 +90,21 @@ def test_layers_are_chosen_where_asked_for(lrgan, model, tmp_path):
     assert Directions.load("d.npz").layers == best
 
 
+def test_directions_of_the_mapping_are_those_at_the_images_own_z(model, lrgan, tmp_path, small_stylegan2):
+    """Of a seed's number, and of that row of a file; a file of w has none."""
+    box, z = _box(tmp_path / "box.png"), sample_z(small_stylegan2, jax.random.key(1), 3)
+    np.save(tmp_path / "z.npy", z.array)
+    ask = "directions", box, "--model", model, "--method", "local_basis", "--image", 2
+    assert lrgan(*ask, "--out", "seed.npz", "--seed", 1)[0] == 0
+    assert lrgan(*ask, "--out", "file.npz", "--latents", tmp_path / "z.npy", "--space", "z")[0] == 0
+    expected = find_directions(small_stylegan2, z[2:], np.asarray(Image.open(box)) > 0, method="local_basis")
+    for name in ("seed.npz", "file.npz"):
+        np.testing.assert_allclose(Directions.load(name).vectors, expected.vectors, atol=1e-5)
+    np.save(tmp_path / "w.npy", np.zeros((3, small_stylegan2.w_dim), np.float32))
+    code, _, err = lrgan(*ask, "--out", "w.npz", "--latents", tmp_path / "w.npy")
+    assert code == 1 and "a z of number 2 is wanted" in err
+
+
 def test_images_keep_their_numbers(lrgan, model):
     """Image 3 of a seed is the same in a grid of 4 and in one of 9."""
     for num in (4, 9):
@@ -155,6 +171,11 @@ def test_info_names_every_model(lrgan):
         (("directions", "mouth", "--model", "MODEL", "--layers", "two"), "layers two"),
         (("directions", "elbow", "--model", "MODEL", "--layers", "auto"), "no region 'elbow'"),
         (("directions", "mouth", "--model", "MODEL", "--mu", "1e9"), "lower mu"),
+        (
+            ("directions", "mouth", "--model", "MODEL", "--method", "local_basis", "--truncation", "0.7"),
+            "leave --truncation",
+        ),
+        (("directions", "mouth", "--model", "MODEL", "--method", "local_basis", "--average", "2"), "leave --average"),
         (("directions", "mouth", "--model", "MODEL", "--mu", "measured", "--tao", "0.1"), "leave one of them out"),
         (("edit", "gone.npz", "--model", "MODEL"), "no such file"),
         (("edit", "notes.txt", "--model", "MODEL"), "not a directions file"),

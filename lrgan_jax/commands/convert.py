@@ -13,15 +13,16 @@ from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
-from lrgan_jax.convert.check.verify import TOLERANCE, verify
+from lrgan_jax.convert.check.verify import TOLERANCE, left, verify
 from lrgan_jax.convert.metric_networks import write_networks
 from lrgan_jax.convert.reading import network_in, read_checkpoint, with_info
-from lrgan_jax.convert.write import back, hammer
+from lrgan_jax.convert.write.table import written
 from lrgan_jax.foreign import CheckpointError, array_files, containers
-from lrgan_jax.generators import PGGAN, Generator, StoredGenerator, StyleGAN1, StyleGAN2
-from lrgan_jax.models.checkpoint import check_devices, load, save
+from lrgan_jax.generators import Generator, StoredGenerator
+from lrgan_jax.models.checkpoint import check_devices, draft_folder, load, save
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Project = Literal["nvidia", "rosinality", "hammer", "ajbrock", "huggingface"]
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER")]
 
 
@@ -34,7 +35,7 @@ def convert_command(
     peer: Annotated[Path | None, tyro.conf.arg(metavar="CHECKOUT")] = None,
     inspect: bool = False,
     show: bool = False,
-    to: Annotated[Literal["nvidia", "rosinality", "hammer"] | None, tyro.conf.arg(metavar="PROJECT")] = None,
+    to: Annotated[Project | None, tyro.conf.arg(metavar="PROJECT")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
     network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
@@ -65,8 +66,9 @@ def convert_command(
         peer: a checkout of the file's project: compare layer by layer with its own code. Runs that code; needs PyTorch.
         inspect: list what is in the file, whatever it is, and write nothing.
         show: print what was found, write nothing.
-        to: the other way: write our model IN as a PyTorch file OUT that nvidia's or rosinality's code loads, or of a
-            StyleGAN (1) or PGGAN genforce's hammer.
+        to: the other way: write our model IN as OUT, which the code of that project loads: a PyTorch file of nvidia's
+            (StyleGAN2, StyleGAN3), rosinality's (StyleGAN2), genforce's hammer (StyleGAN 1 and 3, PGGAN) or ajbrock's
+            (BigGAN), or a folder of huggingface's (BigGAN-deep).
         name: the model's name; the file's by default.
         dtype: of the weights on disk; float16 halves the size.
         network: which network, for files with several; they are listed where that is needed.
@@ -125,26 +127,20 @@ def _listed(file: Path) -> Iterable[str]:
         return outline.lines(containers.parse(data), file.name) if arrays is None else arrays
 
 
-def _write_back(model: Path, file: Path | None, project: str) -> None:
-    if file is None:
+def _write_back(model: Path, place: Path | None, project: Project) -> None:
+    if place is None:
         raise InputError(f"say which model and where to write: --to {project} MODEL FILE")
-    if file.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
-        model, file = file, model
-    _check_free(file)
-    gen = load(model)
-    if project == "hammer":
-        if not isinstance(gen, StyleGAN1 | PGGAN):
-            raise InputError(f"{model} is neither a StyleGAN (1) nor a PGGAN")
-        write_whole(file, hammer.written(gen))
-        print(f"wrote {file}: a model of Hammer's, with the arguments of its constructor")
-        return
-    if not isinstance(gen, StyleGAN2):
-        raise InputError(f"{model} is no StyleGAN2")
-    write_whole(file, back.written(gen, project))
-    print(f"wrote {file}: a PyTorch state dict with the names of {project}'s code")
-    if project == "nvidia":
-        arguments = ", ".join(f"{name}={value!r}" for name, value in back.nvidia_arguments(gen.config).items())
-        print(f"load it into Generator({arguments})")
+    if place.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
+        model, place = place, model
+    _check_free(place)
+    files, said = written(load(model), project)
+    if "" in files:
+        write_whole(place, files[""])
+    else:
+        with draft_folder(place, sum(map(len, files.values()))) as draft:
+            for name, content in files.items():
+                (draft / name).write_bytes(content)
+    print(f"wrote {place}: {said}")
 
 
 def _check_free(place: Path) -> None:
@@ -173,6 +169,8 @@ def _verified(gen: Generator, reference: Path) -> float:
     errors = verify(gen, reference)
     for output, error in errors.items():
         print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
+    if others := left(gen, reference):
+        print(f"note: not compared: {', '.join(others)}")
     worst = max(errors.values())
     if not worst <= TOLERANCE:
         raise CheckpointError(

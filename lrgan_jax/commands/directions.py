@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax import sweep
+from lrgan_jax import methods, sweep
 from lrgan_jax.base.errors import ExistsError
 from lrgan_jax.base.files import check_place
-from lrgan_jax.commands.options import Model, SearchOptions, Which, check_suffix, load_model
+from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, check_suffix, load_model
 from lrgan_jax.directions import Directions
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.pipeline import find_directions
@@ -47,7 +47,13 @@ def directions_command(
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
         gen = load_model(model)
-        latents, asked = which.images(gen, image or 0, average).all(), search.search()
+        asked = search.search()
+        if methods.named(asked.method).needs == "mapping":
+            if average > 1:
+                raise UsageError(f"{asked.method} belongs to one latent: leave --average out")
+            latents = which.z(gen, image or 0)
+        else:
+            latents = which.images(gen, image or 0, average).all()
         if asked.layers == "auto":
             judged = layer_map(gen, latents, region, asked)
             print("\n".join(judged.lines()))

@@ -4,14 +4,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
 
 from lrgan_jax import methods
-from lrgan_jax.base.checks import LARGEST_SEED, check_whole
+from lrgan_jax.base.checks import LARGEST_SEED, check_whole, random_key
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Z, load_latents, style_space
 from lrgan_jax.generators.latent_files import Space
-from lrgan_jax.generators.sampling import Latents, given, seeded
+from lrgan_jax.generators.sampling import Latents, check_classes, given, one_hot, sample_z, seeded
 from lrgan_jax.generators.style_space import MARK
 from lrgan_jax.models import checkpoint
 from lrgan_jax.search import Search
@@ -94,6 +95,19 @@ class Which:
         return Latents(
             every.num - first if num is None else num, lambda k, n: every.stretch(first + k, n), every.record
         )
+
+    def z(self, gen: Generator, number: int) -> Z:
+        """That of one image, not mapped yet, with its class: for methods that look at the mapping itself."""
+        if self.truncation != 1 or self.cutoff is not None:
+            raise UsageError("such directions belong to a latent as it is mapped: leave --truncation and --cutoff out")
+        check_classes(gen, self.labels)
+        label = one_hot(gen, self.labels, np.array([number]))
+        if self.latents is None:
+            return Z(sample_z(gen, random_key(self.seed), 1, first=number).array, label)
+        found = load_latents(self.latents, gen, space=self.space)
+        if not isinstance(found, Z) or number >= len(found):
+            raise UsageError(f"{self.latents}: a z of number {number} is wanted; it holds {len(found)} {found.space}")
+        return Z(found.array[number : number + 1], label)
 
     def words(self, num: int) -> str:
         """For a person who wants the same ones."""

@@ -86,7 +86,7 @@ def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32) -> Path:
         "regions": dict(gen.info.regions),
         "provenance": dict(gen.info.provenance),
     }
-    with _draft(path, sum(leaf.nbytes for leaf in jax.tree.leaves(stored))) as draft:
+    with draft_folder(path, sum(leaf.nbytes for leaf in jax.tree.leaves(stored))) as draft:
         (draft / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         (draft / "card.md").write_text(gen.info.card, encoding="utf-8")
         ocp.save(str(draft / "weights"), stored)
@@ -97,7 +97,7 @@ def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32) -> Path:
 
 
 @contextmanager
-def _draft(path: Path, size: int) -> Iterator[Path]:
+def draft_folder(path: Path, size: int) -> Iterator[Path]:
     """A new folder beside `path` for `size` bytes: renamed so when all is written, removed when anything fails."""
     draft = None
     try:

@@ -15,6 +15,7 @@ from lrgan_jax.generators import Generator, to_ws
 
 TOLERANCE = 2e-5  # of the image's largest magnitude: float32 rounding through a whole network stays below
 LATENTS = re.compile(r"(w|ws|wp)(_psi07)?(_cutoff)?")
+INPUTS = re.compile(r"z|c|y|label|class_label|wplus|w[sp]_mix|trunc\w+|transform|mean_style|noise_\d+")
 IMAGES = re.compile(r"img(?:_(?P<of>[a-z0-9]+?))??(?P<cutoff>_cutoff)?(?:_(?P<noise>const|none))?")
 
 Reference = dict[str, np.ndarray]
@@ -44,6 +45,12 @@ def verify(gen: Generator, path: str | Path) -> dict[str, float]:
             return {name: _worst(np.asarray(compute()), reference[name], name) for name, compute in computed.items()}
     except ValueError as error:  # inputs or outputs of another model's shapes
         raise CheckpointError(f"{path} does not belong to this model: {error}") from error
+
+
+def left(gen: Generator, path: str | Path) -> list[str]:
+    """Names of the arrays that `verify` makes no use of."""
+    reference = _read(path)
+    return [name for name in reference if not INPUTS.fullmatch(name) and _recipe(gen, reference, name) is None]
 
 
 def _recipe(gen: Generator, reference: Reference, name: str) -> Callable[[], Any] | None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrgan_jax.convert.formats.ajbrock_names import Style, back, rules
+from lrgan_jax.convert.formats.ajbrock_names import Style, back, in_our_order, rules
 from lrgan_jax.convert.formats.biggan import names
+from lrgan_jax.convert.formats.own import own_words
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
@@ -42,16 +43,21 @@ ASSUMED = {"BN_eps": 1e-5, "SN_eps": 1e-12}  # what no tensor shows, as the cons
 
 def read(place: Place) -> "AjbrockNetwork":
     """The network there."""
-    return AjbrockNetwork(place.tensors)
+    return AjbrockNetwork(place.tensors, own_words(place.owner))
 
 
 @dataclass(frozen=True)
 class AjbrockNetwork:
-    """A network as its file has it."""
+    """A network as its file has it, and the arguments in one that we wrote."""
 
     tensors: dict[str, np.ndarray]
+    own: Mapping[str, Any]
     format = NAME
-    arguments = None
+
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """Of the constructor, and flags of the project's scripts."""
+        return self.own or None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -61,9 +67,10 @@ class AjbrockNetwork:
     def build(self, given: Mapping[str, Any]) -> tuple[BigGAN, list[str]]:
         """See `protocol.Network`."""
         refuse_given(given, (GIVEN,), "a BigGAN")
-        said = arguments_of(given).given
+        arguments = arguments_of(given).given
+        problems = list(disagreements({n: v for n, v in arguments.items() if n in self.own}, self.own, "arguments"))
+        said = {**arguments, **self.own}
         settings = {name: number(said.get(name, value), name) for name, value in ASSUMED.items()}
-        problems: list[str] = []
         style = Style.of(self.tensors)
         origin = Origin(self.tensors, back(style))
         ours = rename(self.tensors, rules(style), problems, names=origin.names)
@@ -76,7 +83,7 @@ class AjbrockNetwork:
         ours |= names.spectral_norms(ours, origin, norm, problems)
         problems += disagreements(said, _table(arch, config, style, self.tensors), "arguments")
         refuse(problems)
-        return names.generator(_in_order(ours, config), config), [*_assumed(said), *_standing(config, said)]
+        return names.generator(in_our_order(ours, config), config), [*_assumed(said), *_standing(config, said)]
 
 
 class Arch(NamedTuple):
@@ -180,21 +187,6 @@ def _unit(row: np.ndarray, eps: float) -> np.ndarray:
 
 def _normalised(tensors: Mapping[str, np.ndarray]) -> bool:
     return any(name.endswith(".u0") for name in tensors)
-
-
-def _in_order(ours: Mapping[str, np.ndarray], config: BigGANConfig) -> dict[str, np.ndarray]:
-    """With z in front of the class, and the projection's channels last, as ours are."""
-
-    def turned(name: str, array: np.ndarray) -> np.ndarray:
-        if name.startswith("params/project/"):
-            lead = array.shape[:-1]
-            array = array.reshape(*lead, config.channels[0], -1).swapaxes(-1, -2).reshape(*lead, -1)
-        conditioned = re.search(r"/(gain|shift)/kernel$", name)
-        if conditioned or name == "params/project/kernel" and config.z_goes == "everywhere":
-            array = np.concatenate([array[config.y_dim :], array[: config.y_dim]])
-        return array
-
-    return {name: turned(name, array) for name, array in ours.items()}
 
 
 # ---- What its user says of it.

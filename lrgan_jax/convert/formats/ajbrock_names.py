@@ -8,6 +8,7 @@ import numpy as np
 
 from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar, with_first, without_first
 from lrgan_jax.convert.formats.rules import Rule
+from lrgan_jax.generators import BigGANConfig
 
 
 class Style(NamedTuple):
@@ -129,3 +130,33 @@ def back(style: Style) -> tuple[Rule, ...]:
         inner = rf"buffers/block(\d+)/norm(\d)/statistics/{ours}"
         found.append(Rule(inner, rf"blocks.\1.0.bn\2.{theirs}", "out of the table", turn))
     return tuple(found)
+
+
+# ---- Order of numbers within an axis: theirs have the class in front of z, and the first picture's channels first.
+
+
+def in_our_order(tensors: Mapping[str, np.ndarray], config: BigGANConfig) -> dict[str, np.ndarray]:
+    """With z in front of the class, and the projection's channels last, as ours are."""
+    return _reordered(tensors, config, (config.channels[0], -1), config.y_dim)
+
+
+def in_their_order(tensors: Mapping[str, np.ndarray], config: BigGANConfig) -> dict[str, np.ndarray]:
+    """The way back."""
+    return _reordered(tensors, config, (-1, config.channels[0]), -config.y_dim)
+
+
+def _reordered(
+    tensors: Mapping[str, np.ndarray], config: BigGANConfig, picture: tuple[int, int], first: int
+) -> dict[str, np.ndarray]:
+    """The projection's numbers as another `picture` of them, and the conditions from their `first` one on in front."""
+
+    def turned(name: str, array: np.ndarray) -> np.ndarray:
+        if name.startswith("params/project/"):
+            lead = array.shape[:-1]
+            array = array.reshape(*lead, *picture).swapaxes(-1, -2).reshape(*lead, -1)
+        conditioned = re.search(r"/(gain|shift)/kernel$", name)
+        if conditioned or name == "params/project/kernel" and config.z_goes == "everywhere":
+            array = np.concatenate([array[first:], array[:first]])
+        return array
+
+    return {name: turned(name, array) for name, array in tensors.items()}

@@ -59,8 +59,9 @@ BACK = (
     *layer_back(lambda layer: f"synthesis.{layer}", _TENSORS),
 )
 
-# What fixes the arithmetic, in our words and NVIDIA's, and what the constructor takes where it is left out.
-_DESIGN = {
+# What fixes the arithmetic, in our words, which are NVIDIA's, and in Hammer's; then what its constructor takes where it
+# is left out.
+DESIGN = {
     "img_resolution": "resolution",
     "img_channels": "image_channels",
     "channel_base": "fmaps_base",
@@ -128,7 +129,7 @@ def _plan(
 ) -> Plan:
     side, rate = _sampling(grid)
     known = {**(DEFAULTS if own is not None else {}), **(own or {}), **given}
-    design = {ours: known[theirs] for ours, theirs in _DESIGN.items() if theirs in known}
+    design = {ours: known[theirs] for ours, theirs in DESIGN.items() if theirs in known}
     settings: dict[str, Any] = {"z_dim": known["z_dim"]} if "z_dim" in known else {}
     for ours, theirs in (("mapping_lr", "mapping_lr_mul"), ("output_scale", "output_scale")):
         if theirs in known:
@@ -197,7 +198,8 @@ def _table(config: StyleGAN3Config) -> Table:
         "conv_clamp": last.clamp,
         "margin_size": (cfg.layers[0].size[0] - cfg.layers[0].rate) / 2,
         **dict.fromkeys(("fmaps_base", "fmaps_max", "num_critical", "first_cutoff", "first_stopband"), ANY),
-        **dict.fromkeys(("last_stopband_rel", "filter_size", "act_upsampling"), ANY),  # the filters show them
+        **dict.fromkeys(("last_stopband_rel", "filter_size"), ANY),  # the filters show them
+        "act_upsampling": lambda value: number(value, "act_upsampling") > 1,  # at 1 its code leaves the ReLU out
         "use_radial_filter": any(len(layer.down_filter) == 2 for layer in cfg.layers),
         "eps": 1e-8,
         "num_ws": cfg.num_ws,

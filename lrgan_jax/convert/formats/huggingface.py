@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lrgan_jax.convert.formats.biggan import names
-from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar
+from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio, scalar, with_first
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.protocol import refuse_given
 from lrgan_jax.convert.formats.rules import Origin, Rule, after, refuse, rename
@@ -114,7 +114,7 @@ def back(place: int | None) -> tuple[Rule, ...]:
             "HWIO to OIHW",
             hwio_to_oihw,
         ),
-        Rule(r"params/attention(\d+)/gamma", r"generator.layers.\1.gamma", "a scalar"),
+        Rule(r"params/attention(\d+)/gamma", r"generator.layers.\1.gamma", "one number", with_first),
         Rule(r"params/norm/gain", "generator.bn.weight", "as it is"),
         Rule(r"params/norm/bias", "generator.bn.bias", "as it is"),
         Rule(r"buffers/norm/statistics/(mean|var)", r"generator.bn.running_\1s", "as it is"),

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lrgan_jax.convert.formats import nvidia_stylegan3_modules
+from lrgan_jax.convert.formats.own import own_words
 from lrgan_jax.convert.formats.places import Place
 from lrgan_jax.convert.formats.records import arguments_of, modules_of, plain
 from lrgan_jax.convert.formats.rules import Origin, Rule
-from lrgan_jax.convert.formats.settings import ANY, disagreements, number
+from lrgan_jax.convert.formats.settings import ANY, disagreements, number, same
 from lrgan_jax.convert.formats.stylegan3.names import dense_back, dense_rules, layer_back, layer_rules
 from lrgan_jax.convert.formats.stylegan3.network import Plan, StyleGAN3Network, check_sizes
 from lrgan_jax.convert.formats.stylegan3.planned import DESIGN, Told, planned, widths
@@ -23,6 +23,7 @@ from lrgan_jax.generators.stylegan3_design import Layer
 NAME = "NVIDIA StyleGAN3 (PyTorch)"
 SIGN = "synthesis.input.freqs"
 USUAL = ("G_ema", "G")
+BANDS = "bands"  # of the layers: cutoff and half width
 
 _TENSORS = {
     name: name
@@ -51,7 +52,9 @@ def _rules(names: Sequence[str]) -> tuple[Rule, ...]:
     )
 
 
-def _back(names: Sequence[str]) -> tuple[Rule, ...]:
+def back(names: Sequence[str]) -> tuple[Rule, ...]:
+    """The way back, to a network of such layers."""
+
     def theirs(layer: str) -> str:
         index = int(layer.removeprefix("layer"))
         return f"synthesis.{names[index] if index < len(names) else layer}"
@@ -83,7 +86,7 @@ def _pickled(place: Place) -> StyleGAN3Network:
         NAME,
         place.tensors,
         _rules(names),
-        _back(names),
+        back(names),
         lambda tensors, given, origin: _of_modules(state, names, tensors),
         check,
         arguments=arguments_of(modules[""], nvidia_stylegan3_modules.POSITIONAL),
@@ -165,11 +168,33 @@ def _bare(place: Place) -> StyleGAN3Network:
     if not names or [int(name[1:].partition("_")[0]) for name in names] != list(range(len(names))):
         raise CheckpointError(f"its layers are not numbered from 0: {', '.join(names)[:80] or 'there are none'}")
     sizes = {i: int(name.split("_")[1]) for i, name in enumerate(names)}
-    return StyleGAN3Network(NAME, place.tensors, _rules(names), _back(names), partial(_by_rule, sizes), _contradictions)
+    own = dict(own_words(place.owner))
+    bands = own.pop(BANDS, None)
+
+    def plan(tensors: Mapping[str, np.ndarray], given: Mapping[str, Any], origin: Origin) -> Plan:
+        found = _by_rule(sizes, tensors, {**own, **given}, origin, certain=bool(own))
+        return found if bands is None else found._replace(layers=_with_bands(found.layers, bands))
+
+    def check(config: StyleGAN3Config, given: Mapping[str, Any]) -> Iterator[str]:
+        yield from _contradictions(config, own, "what the state dict says of itself")
+        yield from _contradictions(config, given)
+
+    return StyleGAN3Network(NAME, place.tensors, _rules(names), back(names), plan, check, own or None)
+
+
+def _with_bands(layers: tuple[Layer, ...], bands: Any) -> tuple[Layer, ...]:
+    """The same with the cutoffs and half widths that we wrote, which differ in their last bit: a pickle has NumPy's."""
+    rule = [(layer.cutoff, layer.half_width) for layer in layers]
+    if not same(bands, rule):
+        raise CheckpointError(f"the state dict's {BANDS} are none of ours: they do not fit its layers")
+    return tuple(
+        layer._replace(cutoff=float(cutoff), half_width=float(width))
+        for layer, (cutoff, width) in zip(layers, bands, strict=True)
+    )
 
 
 def _by_rule(
-    sizes: dict[int, int], tensors: Mapping[str, np.ndarray], given: Mapping[str, Any], origin: Origin
+    sizes: dict[int, int], tensors: Mapping[str, np.ndarray], given: Mapping[str, Any], origin: Origin, *, certain: bool
 ) -> Plan:
     mapping = given.get("mapping_kwargs")
     mapping = mapping if isinstance(mapping, Mapping) else {}
@@ -179,11 +204,13 @@ def _by_rule(
         settings["output_scale"] = number(given["output_scale"], "output_scale")
     if "lr_multiplier" in mapping:
         settings["mapping_lr"] = number(mapping["lr_multiplier"], "lr_multiplier")
-    return planned(tensors, Told(design, settings), sizes, None, origin)
+    return planned(tensors, Told(design, settings, certain=certain), sizes, None, origin)
 
 
-def _contradictions(config: StyleGAN3Config, given: Mapping[str, Any]) -> Iterator[str]:
+def _contradictions(
+    config: StyleGAN3Config, given: Mapping[str, Any], where: str = "the arguments given"
+) -> Iterator[str]:
     table = {**nvidia_stylegan3_modules.generator_table(config), "note": ANY}  # JSON has no comments
-    yield from disagreements(given, table, "the arguments given")
+    yield from disagreements(given, table, where)
     if given.keys() & {"channel_base", "channel_max"}:
         yield from widths(config, given.get("channel_base"), given.get("channel_max"))

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from lrgan_jax.convert.formats.find import find_network
 from lrgan_jax.convert.formats.rosinality import BACK
-from lrgan_jax.convert.formats.rules import refuse, rename
 from lrgan_jax.convert.formats.stylegan2.names import common_tensors
-from lrgan_jax.convert.formats.stylegan2.own import OWN, SETTINGS
+from lrgan_jax.convert.formats.stylegan2.own import SETTINGS
 from lrgan_jax.convert.formats.stylegan2.shapes import DEFAULT_FILTER
 from lrgan_jax.convert.write import torch_writer
-from lrgan_jax.foreign import CheckpointError, containers
+from lrgan_jax.convert.write.states import read_again, refuse_another, renamed, with_own_words
+from lrgan_jax.foreign import CheckpointError
 from lrgan_jax.foreign.allowed import StateDict
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 
@@ -66,9 +65,7 @@ def rosinality(gen: StyleGAN2) -> dict[str, Any]:
         raise CheckpointError(f"rosinality's code cannot hold this model: {', '.join(refused)}")
     up = [f"synthesis.b{r}.{layer}" for r in cfg.resolutions[1:] for layer in ("conv0", "torgb")]
     tensors = common_tensors(gen) | {f"{layer}.resample_filter": _square(cfg.filter) for layer in up}
-    problems: list[str] = []
-    named = rename(tensors, BACK, problems)
-    refuse(problems)
+    named = renamed(tensors, BACK)
     # Its code multiplies the mapping's weights and biases with its one learning rate; ours goes into them.
     scale = np.float32(cfg.mapping_lr / MAPPING_LR)
     named = {name: a * scale if name.startswith("style.") else a for name, a in named.items()}
@@ -97,12 +94,8 @@ def written(gen: StyleGAN2, project: str) -> memoryview:
       CheckpointError: if the project's code cannot hold the model.
     """
     data = torch_writer.dumps(WRITERS[project](gen))
-    network, _ = find_network(containers.parse(bytes(data)))
-    again, _ = network.build({"noise": "zeros"})
-    if not isinstance(again, StyleGAN2) or not _alike(gen, again):
-        raise CheckpointError(
-            f"what was written for {project} does not come back as the same network; nothing was kept"
-        )
+    again = read_again(data, {"noise": "zeros"})
+    refuse_another(isinstance(again, StyleGAN2) and _alike(gen, again), project)
     return data
 
 
@@ -153,9 +146,7 @@ def nvidia_arguments(config: StyleGAN2Config) -> dict[str, Any]:
 
 
 def _with_settings(tensors: dict[str, np.ndarray], config: StyleGAN2Config) -> StateDict:
-    state = StateDict({name: np.asarray(array, order="C") for name, array in tensors.items()})
-    state.attributes = {"_metadata": {"": {"version": 1, OWN: {name: getattr(config, name) for name in SETTINGS}}}}
-    return state
+    return with_own_words(tensors, {name: getattr(config, name) for name in SETTINGS})
 
 
 def _square(taps: Any) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Write the file that `torch.save` would write, without torch: a zip of one small pickle, and the tensors' raw data.
 
-The pickle names three globals only, those of a plain state dict, so `torch.load(weights_only=True)` takes it. Opcodes
+The pickle names only the globals of a plain state dict, so `torch.load(weights_only=True)` takes it. Opcodes
 are written by hand, as Python's own pickler insists on importing what it names.
 """
 
@@ -23,8 +23,8 @@ def dumps(value: Mapping[str, Any]) -> memoryview:
     """The bytes of such a file.
 
     Args:
-      value: dicts and StateDicts (written as OrderedDicts, with their attributes), tuples, float32 arrays, str, int,
-        float, bool, None.
+      value: dicts and StateDicts (written as OrderedDicts, with their attributes), tuples, float32 and int64 arrays,
+        str, int, float, bool, None.
     """
     tensors: list[np.ndarray] = []
     program = b"\x80\x02" + b"".join(_opcodes(value, tensors)) + pickle.STOP
@@ -33,7 +33,7 @@ def dumps(value: Mapping[str, Any]) -> memoryview:
         archive.writestr("archive/data.pkl", program)
         archive.writestr("archive/byteorder", "little")
         for key, array in enumerate(tensors):
-            archive.writestr(f"archive/data/{key}", array.astype("<f4").tobytes())
+            archive.writestr(f"archive/data/{key}", array.astype(array.dtype.newbyteorder("<")).tobytes())
         archive.writestr("archive/version", "3\n")
     return file.getbuffer()
 
@@ -67,7 +67,7 @@ def _opcodes(value: Any, tensors: list[np.ndarray]):
             if isinstance(value, StateDict) and value.attributes:
                 yield from _opcodes(value.attributes, tensors)
                 yield pickle.BUILD
-        case np.ndarray(dtype=np.float32):
+        case np.ndarray(dtype=np.float32 | np.int64):
             yield from _tensor(value, tensors)
         case _:
             raise TypeError(f"a state dict holds no {type(value).__name__}")
@@ -79,7 +79,7 @@ def _tensor(array: np.ndarray, tensors: list[np.ndarray]):
     tensors.append(array)
     yield _REBUILD + pickle.MARK + pickle.MARK
     yield from _opcodes("storage", tensors)
-    yield b"ctorch\nFloatStorage\n"
+    yield b"ctorch\nFloatStorage\n" if array.dtype == np.float32 else b"ctorch\nLongStorage\n"
     for item in (key, "cpu", array.size):
         yield from _opcodes(item, tensors)
     yield pickle.TUPLE + pickle.BINPERSID

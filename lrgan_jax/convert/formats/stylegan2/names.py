@@ -4,12 +4,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jax.tree_util import tree_leaves_with_path
 
 from lrgan_jax.convert.formats.layouts import hwio_to_oihw, oihw_to_hwio
 from lrgan_jax.convert.formats.rules import Rule, refuse, rename
 from lrgan_jax.convert.formats.sizes import Shape
-from lrgan_jax.convert.formats.variables import assembled, wanted
+from lrgan_jax.convert.formats.variables import assembled, table, wanted
 from lrgan_jax.generators import StyleGAN2, StyleGAN2Config
 from lrgan_jax.generators.stylegan2 import init
 
@@ -59,9 +58,8 @@ def block_number(resolution: int | str) -> int:
 
 def common_tensors(gen: StyleGAN2) -> dict[str, np.ndarray]:
     """All variables in the common language."""
-    leaves = tree_leaves_with_path(dict(gen.variables))
     problems: list[str] = []
-    named = rename({_path(path): np.asarray(leaf) for path, leaf in leaves}, TO_COMMON, problems)
+    named = rename(table(gen.variables), TO_COMMON, problems)
     refuse(problems)
     return named
 
@@ -76,7 +74,3 @@ def common_shapes(config: StyleGAN2Config) -> dict[str, Shape]:
     """What a network of that configuration has, and in which shapes, in the common language."""
     ours = {name: np.broadcast_to(np.float32(0), shape) for name, shape in wanted(init, config).items()}
     return {name: a.shape for name, a in rename(ours, TO_COMMON, [], check_values=False).items()}
-
-
-def _path(path: tuple) -> str:
-    return "/".join(entry.key for entry in path)

@@ -1,11 +1,10 @@
-"""What a state dict that we wrote says of itself: the settings that no tensor shows, beside torch's versions."""
+"""What a StyleGAN2's state dict that we wrote says of itself: the settings that no tensor shows."""
 
 from typing import Any
 
+from lrgan_jax.convert.formats.own import own_words
 from lrgan_jax.foreign import CheckpointError
-from lrgan_jax.foreign.allowed import StateDict
 
-OWN = "lrgan_jax"  # under this name
 SETTINGS = {
     "conv_clamp": (float, type(None)),
     "mapping_lr": (float,),
@@ -21,15 +20,11 @@ def own_settings(state: Any) -> dict[str, Any]:
     Raises:
       CheckpointError: if they are not such as we write.
     """
-    match state.attributes if isinstance(state, StateDict) else None:
-        case {"_metadata": {"": dict() as versions}} if isinstance(versions.get(OWN), dict):
-            for name, value in versions[OWN].items():
-                if type(value) not in SETTINGS.get(name, ()):
-                    raise CheckpointError(
-                        f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours"
-                    )
-            return versions[OWN]
-    return {}
+    settings = own_words(state)
+    for name, value in settings.items():
+        if type(value) not in SETTINGS.get(name, ()):
+            raise CheckpointError(f"the state dict's setting {name!r:.40} is {value!r:.40}, which is none of ours")
+    return settings
 
 
 def untold(settings: dict[str, Any]) -> tuple[str, ...]:

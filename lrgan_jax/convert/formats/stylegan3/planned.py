@@ -51,6 +51,8 @@ def planned(
     """
     shown = _shown(tensors)
     design = _checked({**shown, **told.design})
+    if design["num_layers"] != shown["num_layers"]:
+        raise CheckpointError(f"num_layers is {design['num_layers']}, where this network has {shown['num_layers']}")
     known = design.pop("img_resolution", sizes.get(shown["num_layers"]))
     candidates = [2**k for k in range(3, 12)] if known is None else [known]
     found: list[list[str]] = []
