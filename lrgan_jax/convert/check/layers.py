@@ -100,10 +100,7 @@ def _arguments(peer: Peer, gen: Any, network: Any, given: Mapping[str, Any]) -> 
     """What the class is made with."""
     if network.arguments is not None:
         return peer.own({**given, **network.arguments})
-    shown = peer.assumed(gen.config, network)
-    if not shown and not given:
-        raise CheckpointError(f"neither the file nor its tensors say what {peer.name} is made with (--arguments)")
-    return _merged(shown, peer.own(given))
+    return _merged(peer.assumed(gen.config, network), peer.own(given))
 
 
 def _told(peer: Peer, network: Any, given: Mapping[str, Any], arguments: Arguments) -> str:

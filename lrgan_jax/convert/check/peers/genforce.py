@@ -17,8 +17,8 @@ from lrgan_jax.convert.formats import (
 )
 from lrgan_jax.convert.formats.stylegan1.arguments import OLD_NAMES
 from lrgan_jax.convert.write.back import nvidia_arguments
-from lrgan_jax.convert.write.hammer import pggan_arguments, stylegan1_arguments
-from lrgan_jax.generators import PGGANConfig, StyleGAN1Config, StyleGAN2Config
+from lrgan_jax.convert.write.hammer import pggan_arguments, stylegan1_arguments, stylegan3_arguments
+from lrgan_jax.generators import PGGANConfig, StyleGAN1Config, StyleGAN2Config, StyleGAN3Config
 
 
 class _Genforce(Peer):
@@ -121,6 +121,9 @@ def _unsaid(arguments: Arguments) -> Arguments:
 
 class _StyleGAN3(_Genforce):
     format, file, name = hammer_stylegan3.NAME, "models/stylegan3_generator.py", "StyleGAN3Generator"
+
+    def assumed(self, config: StyleGAN3Config, network: Named) -> Arguments:
+        return self.own(stylegan3_arguments(config))
 
 
 GENFORCE = (_StyleGAN2(), _OldStyleGAN2(), _StyleGAN1(), _OldStyleGAN1(), _PGGAN(), _StyleGAN3())
