@@ -78,6 +78,7 @@ def pytest_collection_modifyitems(items):
         "test_browser.py",
         "test_compare.py",
         "test_peer.py",
+        "test_peer_families.py",
     ]
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 

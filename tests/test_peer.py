@@ -10,6 +10,7 @@ import sys
 
 import jax
 import nvidia_records
+import peer_checkouts
 import pytest
 import reference
 
@@ -70,10 +71,8 @@ def checkout(tmp_path):
 
     def write(project, body="pass"):
         file, name, standin = CHECKOUTS[project]
-        folder = tmp_path / f"{project} checkout"
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(f"from peer_standins import {standin} as Base\n\nclass {name}(Base):\n    {body}\n")
-        return folder
+        code = peer_checkouts.standing_in(name, "peer_standins", standin, body)
+        return peer_checkouts.written(tmp_path / f"{project} checkout", file, code)
 
     return write
 

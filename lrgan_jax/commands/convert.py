@@ -158,7 +158,7 @@ def _compare_layers(
     errors, made_with = compare(gen, network, checkout, told)
     print(f"note: {made_with}")
     for layer, error in errors.items():
-        print(f"  {layer:28} worst error {error:.1e} of the largest magnitude")
+        print(f"  {layer:28} root mean square error {error:.1e}, relative")
     different = [layer for layer, error in errors.items() if not error <= TOLERANCE]
     if different:
         raise CheckpointError(f"{different[0]} is the first layer that differs from {checkout}; nothing was written")

@@ -1,42 +1,42 @@
 """A checkout of another project: its files imported, and everything as it was afterwards."""
 
 import importlib
+import io
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
 def imported(checkout: Path, file: str) -> Iterator[Any]:
-    """The module of that file. Within, the checkout's names mean its own files, even if another `models` is loaded."""
+    """The module of that file. Within, the checkout's names mean its own files, even if another `models` is loaded, and
+    what its code prints or warns of is lost.
+    """
     own = {path.stem for path in checkout.iterdir()}
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] in own}
-    others = {name: module for name, module in before.items() if not _lies_in(module, checkout)}
-    path = sys.path[:]
-    _remove(others)
+    # If the checkout is where packages are, torch and ourselves are in it, and stay.
+    own -= {name for name in own & sys.modules.keys() if _lies_in(sys.modules[name], checkout)}
+    others, path = _taken(own), sys.path[:]
     sys.path.insert(0, str(checkout.resolve()))
     try:
-        with _without_compiler():
+        with _without_compiler(), redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
             yield importlib.import_module(file.removesuffix(".py").replace("/", "."))
     finally:
-        _remove(
-            [name for name in sys.modules if name.split(".")[0] in own and name not in before.keys() - others.keys()]
-        )
+        _taken(own)
         sys.modules.update(others)
         sys.path[:] = path
 
 
 def _lies_in(module: Any, folder: Path) -> bool:
-    """As all do that are installed, if the checkout is where packages are."""
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().is_relative_to(folder.resolve())
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(place and Path(place).resolve().is_relative_to(folder.resolve()) for place in places)
 
 
-def _remove(names: Any) -> None:
-    for name in names:
-        del sys.modules[name]
+def _taken(own: set[str]) -> dict[str, Any]:
+    """The loaded modules of these names and all that is in them, which are not loaded any more."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in own}
 
 
 @contextmanager

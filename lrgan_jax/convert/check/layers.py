@@ -31,7 +31,10 @@ SAMPLES, SEED = 2, 0
 def compare(
     gen: Generator, network: Network, checkout: Path, given: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, float], str]:
-    """Worst error of every layer and of the image (last), relative to its largest magnitude, in the peer's order.
+    """Root mean square error of every layer and of the image (last), relative to the peer's own, in its order.
+
+    Not the worst error: a norm that divides a rare pixel by nearly nothing makes a hundred times more of its rounding.
+    What only one of the two computes is left out: a block that has faded away.
 
     Args:
       network: what the file holds, of which `gen` was made. given: the user's arguments of its project's constructor.
@@ -45,7 +48,8 @@ def compare(
     c = np.eye(gen.c_dim, dtype=np.float32)[np.arange(SAMPLES) % gen.c_dim] if gen.c_dim else None
     theirs, told = _run_peer(peer, gen, network, checkout, given or {}, z, c)
     ours = _run_ours(gen, z, c, peer.truncation)
-    errors = {name: _error(ours[name], peer.as_ours(name, output, gen)) for name, output in theirs.items()}
+    both = {name: output for name, output in theirs.items() if name in ours}
+    errors = {name: _error(ours[name], peer.as_ours(name, output, gen)) for name, output in both.items()}
     return errors, told
 
 
@@ -69,6 +73,7 @@ def _run_peer(
         import torch  # pyright: ignore[reportMissingImports]  # an extra
     except ImportError as error:
         raise MissingPackageError("comparing layers needs PyTorch: pip install torch") from error
+    arguments = _arguments(peer, gen, network, given)
     outputs: dict[str, np.ndarray] = {}
 
     def remember(name, module, args, output):
@@ -77,7 +82,7 @@ def _run_peer(
 
     try:
         with imported(checkout, peer.file) as module, torch.no_grad():
-            arguments, told = _arguments(peer, gen, network, given)
+            arguments = peer.called(module, arguments)
             net = peer.made(module, arguments).eval()
             state = _state(gen, network, net)
             net.load_state_dict({name: torch.from_numpy(np.array(a, np.float32)) for name, a in state.items()})
@@ -85,20 +90,26 @@ def _run_peer(
             for name, layer in peer.layers(network).items():
                 net.get_submodule(name).register_forward_hook(partial(remember, layer))
             image = peer.image(net, torch.from_numpy(z), None if c is None else torch.from_numpy(c), gen)
-            return {**outputs, "image": image.numpy()}, told
+            return {**outputs, "image": image.numpy()}, _told(peer, network, given, arguments)
     except Exception as error:  # any project's code, in any version, on any machine
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise CheckpointError(f"{checkout}: its code fails: {reason}") from error
 
 
-def _arguments(peer: Peer, gen: Any, network: Any, given: Mapping[str, Any]) -> tuple[Arguments, str]:
-    """What the class is made with, and where that is from."""
+def _arguments(peer: Peer, gen: Any, network: Any, given: Mapping[str, Any]) -> Arguments:
+    """What the class is made with."""
     if network.arguments is not None:
-        return peer.own({**given, **network.arguments}), "the peer was made with the file's own arguments"
-    arguments = _merged(peer.assumed(gen.config, network), peer.own(given))
+        return peer.own({**given, **network.arguments})
+    return _merged(peer.assumed(gen.config, network), peer.own(given))
+
+
+def _told(peer: Peer, network: Any, given: Mapping[str, Any], arguments: Arguments) -> str:
+    """Where these arguments are from."""
+    if network.arguments is not None:
+        return "the peer was made with the file's own arguments"
     values = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     what = "what its tensors show and those given" if given else "what its tensors show"
-    return arguments, f"the file carries no arguments, so the peer was made with {what}: {peer.name}({values})"
+    return f"the file carries no arguments, so the peer was made with {what}: {peer.name}({values})"
 
 
 def _merged(shown: Arguments, given: Arguments) -> Arguments:
@@ -149,4 +160,5 @@ def _finished(name: str, output, gen: Any):
 def _error(ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
         return float("inf")
-    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-12))
+    theirs = theirs.astype(np.float64)  # whose squares are finite
+    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-12))

@@ -39,7 +39,7 @@ def written(gen: BigGAN) -> tuple[memoryview, dict[str, Any]]:
 def state(gen: BigGAN) -> tuple[StateDict, dict[str, Any]]:
     """What `load_state_dict` of a generator takes that is made with these arguments."""
     cfg = gen.config
-    made_with = _arguments(cfg)
+    made_with = arguments(cfg)
     ours, norms = parted(gen)
     names: dict[str, str] = {}
     tensors = renamed(in_their_order(ours, cfg), back(_style(cfg)), names)
@@ -68,8 +68,8 @@ def _style(cfg: BigGANConfig) -> Style:
 # ---- The constructor's arguments.
 
 
-def _arguments(cfg: BigGANConfig) -> dict[str, Any]:
-    """All that make such a network, but for `G_param`.
+def arguments(cfg: BigGANConfig) -> dict[str, Any]:
+    """What BigGAN-PyTorch's `Generator(...)` is made with, but for `G_param`, and its model's name.
 
     Raises:
       CheckpointError: if none do.

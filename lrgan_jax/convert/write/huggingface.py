@@ -27,7 +27,7 @@ def written(gen: BigGAN) -> dict[str, bytes | memoryview]:
     Raises:
       CheckpointError: if the project's code cannot hold the model.
     """
-    config = _config(gen.config)
+    config = arguments(gen.config)
     data = torch_writer.dumps(state(gen))
     tree = {"pytorch_model": containers.parse(bytes(data)), "config": config}
     refuse_another(is_same(gen, find_network(tree)[0].build({})[0]), "huggingface")
@@ -60,8 +60,8 @@ def _vectors(name: str, matrix: np.ndarray, norm: float) -> tuple[np.ndarray, np
     return left[:, 0] * (norm / values[0]), left[:, 0] @ matrix / values[0]
 
 
-def _config(cfg: BigGANConfig) -> dict[str, Any]:
-    """The constructor's arguments.
+def arguments(cfg: BigGANConfig) -> dict[str, Any]:
+    """What `BigGANConfig(...)` is made with.
 
     Raises:
       CheckpointError: if none make such a network.

@@ -10,6 +10,8 @@ import numpy as np
 from lrgan_jax.convert.check.peers.protocol import Arguments, Named, Peer
 from lrgan_jax.convert.formats import ajbrock, huggingface
 from lrgan_jax.convert.formats.ajbrock_names import Style
+from lrgan_jax.convert.write import ajbrock as ajbrock_writer
+from lrgan_jax.convert.write import huggingface as huggingface_writer
 from lrgan_jax.generators import BigGAN, BigGANConfig
 
 
@@ -25,26 +27,13 @@ class _BigGAN(Peer):
         return {name: value for name, value in arguments.items() if name not in others}
 
     def assumed(self, config: BigGANConfig, network: Named) -> Arguments:
-        arch, style = ajbrock.architecture(config.channels, config.deep), Style.of(network.tensors)
+        style = Style.of(network.tensors)
         vectors = sum(name.startswith("linear.u") for name in network.tensors)
-        attended = [str(8 * 2 ** (block // arch.depth - 1)) for block in config.attention]
         return {
-            "G_ch": arch.ch,
-            "G_depth": arch.depth,
-            "dim_z": config.z_dim,
-            "bottom_width": config.bottom,
-            "resolution": arch.resolution,
-            "G_attn": "_".join(attended or ["0"]),
-            "n_classes": config.c_dim,
-            "num_G_SVs": max(vectors, 1),
-            "G_shared": style.shared,
-            "shared_dim": config.class_dim or 0,
-            "hier": config.z_goes != "first",
-            "cross_replica": style.added,
+            **self.own(ajbrock_writer.arguments(config)),
             "mybn": not style.added and style.nested == "bn.",
-            "BN_eps": config.eps,
             "G_param": "SN" if vectors else "none",
-            "norm_style": "nonorm" if config.norm == "none" else "bn",
+            "num_G_SVs": max(vectors, 1),
             "skip_init": True,
             "no_optim": True,
         }
@@ -73,19 +62,7 @@ class _HuggingFace(Peer):
     truncation = 0.73  # between two of its statistics
 
     def assumed(self, config: BigGANConfig, network: Named) -> Arguments:
-        ch = config.channels[-1]
-        widths = zip(config.ups, config.channels, config.channels[1:], strict=False)
-        return {
-            "output_dim": config.size,
-            "z_dim": config.z_dim,
-            "class_embed_dim": config.class_dim,
-            "channel_width": ch,
-            "num_classes": config.c_dim,
-            "layers": [[up, before // ch, after // ch] for up, before, after in widths],
-            "attention_layer_position": next(iter(config.attention), -1),
-            "eps": config.eps,
-            "n_stats": config.num_statistics,
-        }
+        return huggingface_writer.arguments(config)
 
     def made(self, module: Any, arguments: Arguments) -> Any:
         return module.BigGAN(module.BigGANConfig.from_dict(arguments))

@@ -17,8 +17,8 @@ from lrgan_jax.convert.formats import (
 )
 from lrgan_jax.convert.formats.stylegan1.arguments import OLD_NAMES
 from lrgan_jax.convert.write.back import nvidia_arguments
-from lrgan_jax.convert.write.hammer import pggan_arguments, stylegan1_arguments
-from lrgan_jax.generators import PGGANConfig, StyleGAN1Config, StyleGAN2Config
+from lrgan_jax.convert.write.hammer import pggan_arguments, stylegan1_arguments, stylegan3_arguments
+from lrgan_jax.generators import PGGANConfig, StyleGAN1Config, StyleGAN2Config, StyleGAN3Config
 
 
 class _Genforce(Peer):
@@ -95,16 +95,20 @@ class _OldStyleGAN1(_StyleGAN1):
 
 
 class _PGGAN(_Genforce):
-    """Its files are those of both codes."""
+    """Its files are those of both codes, and so are the arguments given."""
 
     format, file, name = genforce_pggan.NAME, "models/pggan_generator.py", "PGGANGenerator"
+
+    def own(self, arguments: Mapping[str, Any]) -> Arguments:
+        new = {old: name for name, old in OLD_NAMES.items()}
+        return {new.get(name, name): value for name, value in super().own(arguments).items()}
 
     def assumed(self, config: PGGANConfig, network: Named) -> Arguments:
         return _unsaid(pggan_arguments(config))
 
-    def made(self, module: Any, arguments: Arguments) -> Any:
+    def called(self, module: Any, arguments: Arguments) -> Arguments:
         is_old = "z_space_dim" in inspect.signature(getattr(module, self.name)).parameters
-        return super().made(module, _old(arguments) if is_old else arguments)
+        return _old(arguments) if is_old else arguments
 
 
 def _unsaid(arguments: Arguments) -> Arguments:
@@ -117,6 +121,9 @@ def _unsaid(arguments: Arguments) -> Arguments:
 
 class _StyleGAN3(_Genforce):
     format, file, name = hammer_stylegan3.NAME, "models/stylegan3_generator.py", "StyleGAN3Generator"
+
+    def assumed(self, config: StyleGAN3Config, network: Named) -> Arguments:
+        return self.own(stylegan3_arguments(config))
 
 
 GENFORCE = (_StyleGAN2(), _OldStyleGAN2(), _StyleGAN1(), _OldStyleGAN1(), _PGGAN(), _StyleGAN3())

@@ -7,8 +7,9 @@ import numpy as np
 
 from lrgan_jax.convert.check.peers.protocol import Arguments, Named, Peer
 from lrgan_jax.convert.formats import nvidia, nvidia_stylegan3
+from lrgan_jax.convert.write import nvidia_stylegan3 as nvidia_stylegan3_writer
 from lrgan_jax.convert.write.back import nvidia_arguments
-from lrgan_jax.generators import StyleGAN2Config
+from lrgan_jax.generators import StyleGAN2Config, StyleGAN3Config
 
 OF_GENERATOR = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
 
@@ -54,6 +55,9 @@ class _Ada(_StyleGAN2):
 
 class _StyleGAN3(_Nvidia):
     format, file = nvidia_stylegan3.NAME, "training/networks_stylegan3.py"
+
+    def assumed(self, config: StyleGAN3Config, network: Named) -> Arguments:
+        return self.own(nvidia_stylegan3_writer.arguments(config))
 
 
 NVIDIA = (_Ada(), _StyleGAN2(), _StyleGAN3())

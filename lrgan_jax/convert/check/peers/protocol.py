@@ -54,8 +54,16 @@ class Peer:
         return dict(arguments)
 
     def assumed(self, config: Any, network: Named) -> Arguments:
-        """The same from what the tensors show."""
+        """The same from what the tensors show.
+
+        Raises:
+          CheckpointError: if the project's code makes no such network.
+        """
         raise NotImplementedError
+
+    def called(self, module: Any, arguments: Arguments) -> Arguments:
+        """The same as the class in its imported file calls them, of a project whose versions differ."""
+        return arguments
 
     def made(self, module: Any, arguments: Arguments) -> Any:
         """The generator, of its imported file."""
