@@ -21,6 +21,7 @@ from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.lengths import Root
+from lrgan_jax.mixed import exact_candidates
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
@@ -137,7 +138,10 @@ def compute(
 def every(job: Job, gen: Generator, ws: WS, targets: Targets, root: Root) -> tuple[dict[str, Array], Pairs]:
     """Everything about all latents, ws [N, L, d], and their Grams."""
     pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory)
-    return linalg.mapped(partial(_one, job, root))((ws, pairs)), pairs
+    results = linalg.mapped(partial(_one, job, root))((ws, pairs))
+    if job.search.precision == "mixed":
+        results |= linalg.mapped(partial(_made_exact, job, gen, targets))((ws, pairs.inside, pairs.outside))
+    return results, pairs
 
 
 def _one(job: Job, root: Root, item: tuple[WS, Pairs]) -> dict[str, Array]:
@@ -153,6 +157,14 @@ def _one(job: Job, root: Root, item: tuple[WS, Pairs]) -> dict[str, Array]:
         **jax.vmap(partial(factorise, job, root))(inside, outside),
         **kept,
     }
+
+
+def _made_exact(job: Job, gen: Generator, targets: Targets, item: tuple[WS, Array, Array]) -> dict[str, Array]:
+    """What takes the place of the directions by fast products, at one latent."""
+    latent, inside, outside = item
+    ws = jax.tree.map(lambda a: a[None], latent)
+    found, mu = exact_candidates(gen, ws, targets, job.search, inside, outside)
+    return {"vectors": found.vectors, "inside": found.inside, "outside": found.outside, "valid": found.mask, "mu": mu}
 
 
 def factorise(job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:
