@@ -29,7 +29,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.base.memory import default_memory, even_parts, fitting_tangents, platform_most
+from lrgan_jax.base.memory import default_memory, even_parts, fitting_tangents, halving, platform_most
 from lrgan_jax.layers import Choice, Moves, moves_of
 
 Channels = Literal["mean", "sum", "stack"]
@@ -128,10 +128,13 @@ def region_grams(
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
     num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
     memory = default_memory() if memory is None else memory
-    first = [a[0] for a in at]
-    cut = chunk, len(latents)
-    plan = _plan(f, first, moves, num_rows * image.dtype.itemsize, num_rows, memory, cut, whole=keep_jacobian)
-    return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
+    first, column = [a[0] for a in at], num_rows * image.dtype.itemsize
+
+    def compute(memory: int) -> RegionGrams:
+        plan = _plan(f, first, moves, column, num_rows, memory, (chunk, len(latents)), whole=keep_jacobian)
+        return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
+
+    return halving(compute, memory)[0]
 
 
 def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, cut, *, whole: bool) -> Plan:

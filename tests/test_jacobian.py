@@ -494,6 +494,27 @@ def test_plans_cut_the_work_to_the_memory(double):
     assert cut(1, (None, 1), whole=True).block == 7
 
 
+def test_a_device_that_runs_out_of_memory_is_given_less():
+    """Until it is enough, which is said each time; what is no lack of memory, or cannot be helped, is raised."""
+
+    def compute(memory):
+        if memory > 2**21:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 7 bytes.")
+        return jnp.ones(3) * memory
+
+    with pytest.warns(UserWarning, match="out of memory: going on with 0.00195 GB") as said:
+        found, memory = jacobian_memory.halving(compute, 2**23)
+    assert memory == 2**21 == found[0] and len(said) == 2
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        jacobian_memory.halving(partial(_failing, "INTERNAL: something else"), 2**23)
+    with pytest.warns(UserWarning), pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        jacobian_memory.halving(partial(_failing, "RESOURCE_EXHAUSTED: never enough"), 2**23)
+
+
+def _failing(message, memory):
+    raise jax.errors.JaxRuntimeError(message)
+
+
 def test_the_compiled_program_keeps_to_the_memory():
     """What XLA says it needs beyond arguments and results; a quarter of what J alone would take is enough."""
     f = curved_function(dtype=np.float32, shape=(64, 64, 3), latent=(64,))

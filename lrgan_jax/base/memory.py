@@ -1,8 +1,9 @@
 """How much to compute at once: what a device has free, and what a tangent of a function takes of it."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from jaxtyping import Array
@@ -24,6 +25,8 @@ class Most(NamedTuple):
 # than with 4 or 1 at 256x256. Other devices idle with few: 1,024 of 64x64 are as many pixels as 4 of 1024x1024.
 MOST = {"cpu": Most(8, 2**29, False)}
 ELSEWHERE = Most(1024, 2**62, True)
+LEAST = 2**20  # bytes below which no cutting helps
+Result = TypeVar("Result")
 
 
 def free_memory() -> int:
@@ -57,6 +60,23 @@ def fitting_tangents(f: Callable, at: Sequence[Array], memory: int) -> int:
     per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(*at).jaxpr)
     most = platform_most()
     return max(1, min(most.tangents, min(memory, most.memory) // max(per_tangent, 1)))
+
+
+def halving(compute: Callable[[int], Result], memory: int) -> tuple[Result, int]:
+    """`compute(memory)` once it is there, and the memory it was given: half as much whenever the device runs out, which
+    is warned of. Estimates are rough, and others may use the device, too.
+
+    Raises:
+      What `compute` raises, if it is anything else, or if there is nothing left to halve.
+    """
+    while True:
+        try:
+            return jax.block_until_ready(compute(memory)), memory
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or memory < LEAST:
+                raise
+        memory //= 2
+        warnings.warn(f"the device has run out of memory: going on with {memory / 2**30:.3g} GB", stacklevel=2)
 
 
 def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
