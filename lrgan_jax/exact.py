@@ -68,10 +68,9 @@ def exact_directions(
     inside, outside = weights
 
     def best(basis, images):
-        """Of the span, the combinations that are best, and their quotients."""
-        grams = (jnp.einsum("nip,p,njp->ij", images, m, images, precision=HIGHEST) for m in weights)
-        found = subspaces.priced_directions(*(gram / len(images) for gram in grams), cost)
-        return Candidates(*(a[:num] for a in found[:4]))
+        """Of the span, the combinations that are best."""
+        a, b = (jnp.einsum("nip,p,njp->ij", images, m, images, precision=HIGHEST) / len(images) for m in weights)
+        return jax.tree.map(lambda a: a[:num], subspaces.priced_directions(a, b, cost))
 
     def further(basis, images):
         """Towards the exact ones."""

@@ -37,7 +37,7 @@ def exact_candidates(
 
     def of_region(item):
         weights, fast = item
-        cost = Pair(*fast, root, price=search.price, change=search.change, tao=search.tao).cost
+        cost = Pair(fast[0], fast[1], root, price=search.price, change=search.change, tao=search.tao).cost
         found = exact_directions(f, at, weights, fast, root, cost, **options)
         latents = found._replace(vectors=lengths.latent_moves(found.vectors, root))
         return latents, found.inside[0] / (found.outside[0] + cost)
