@@ -29,7 +29,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.base.memory import default_memory, even_parts, fitting_chunk
+from lrgan_jax.base.memory import default_memory, even_parts, fitting_tangents, halving, platform_most
 from lrgan_jax.layers import Choice, Moves, moves_of
 
 Channels = Literal["mean", "sum", "stack"]
@@ -55,7 +55,8 @@ class Plan(NamedTuple):
     """How the work is cut; the results do not depend on it, beyond rounding."""
 
     reverse: bool  # rows of J by reverse mode, not columns by forward mode
-    chunk: int  # tangents (or rows) computed at once
+    group: int  # latents computed at once
+    chunk: int  # tangents (or rows) of each computed at once
     block: int  # columns of J held at once; fewer than d are computed again for every block before them
     slab: int  # columns weighed and multiplied with the block at once
 
@@ -127,21 +128,32 @@ def region_grams(
     pixels = None if rest or keep_jacobian else _pixels_in(masks)
     num_rows = (grid[0] * grid[1] if pixels is None else len(pixels)) * (image.shape[2] if channels == "stack" else 1)
     memory = default_memory() if memory is None else memory
-    first = [a[0] for a in at]
-    plan = _plan(f, first, moves, num_rows * image.dtype.itemsize, num_rows, memory, chunk, whole=keep_jacobian)
-    return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
+    first, column = [a[0] for a in at], num_rows * image.dtype.itemsize
+
+    def compute(memory: int) -> RegionGrams:
+        plan = _plan(f, first, moves, column, num_rows, memory, (chunk, len(latents)), whole=keep_jacobian)
+        return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
+
+    return halving(compute, memory)[0]
 
 
-def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, chunk: int | None, *, whole: bool) -> Plan:
+def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, cut, *, whole: bool) -> Plan:
     """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is
-    the image's own.
+    the image's own. Latents are computed together where one does not fill the device, as far as all of J fits.
+
+    Args:
+      column: bytes of one. cut: the chunk that was asked for, or None, and the number of latents.
     """
+    chunk, num = cut
     d = moves.size(at[0].shape[-1])
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
     slab = even_parts(block, memory // 16 // column)
-    chunk = fitting_chunk(f, at, d, memory // 4) if chunk is None else chunk
-    return Plan(reverse, min(chunk, num_rows if reverse else block), block, slab)
+    tangents = fitting_tangents(f, at, memory // 4)
+    chunk = min(even_parts(d, tangents) if chunk is None else chunk, num_rows if reverse else block)
+    together = platform_most().together and block == d
+    group = min(tangents // chunk, 2 * memory // 5 // (d * column)) if together else 1
+    return Plan(reverse, even_parts(num, group), chunk, block, slab)
 
 
 def _pixels_in(masks) -> np.ndarray | None:
@@ -195,8 +207,18 @@ def _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, pl
         )
 
     if masks.ndim == 4:
-        return lax.map(of_one, (at, masks))
-    return lax.map(lambda at: of_one((at, masks)), at)
+        return _in_groups(of_one, (at, masks), plan.group)
+    return _in_groups(lambda at: of_one((at, masks)), at, plan.group)
+
+
+def _in_groups(f: Callable, items, size: int):
+    """`lax.map`, of so many at once; the last one fills up its group."""
+    if size == 1:
+        return lax.map(f, items)
+    num = len(jax.tree.leaves(items)[0])
+    places = jnp.minimum(jnp.arange(-(-num // size) * size), num - 1).reshape(-1, size)
+    found = lax.map(lambda group: jax.vmap(f)(jax.tree.map(lambda a: a[group], items)), places)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:num], found)
 
 
 def _by_columns(push_forward, latent, values, moves, chunk):

@@ -33,6 +33,7 @@ from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
 from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
+from lrgan_jax.mixed import exact_candidates
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
@@ -91,6 +92,9 @@ def find_directions(
         grams, plain = (real.inside, real.outside), plain.but(method="frontier", price=real.price)
     analysis = analyse(*grams, plain, root=metric_root(gen, search), rows=rows)
     analysis = analysis._replace(candidates={search.method: analysis.candidates[plain.method]})
+    if search.precision == "mixed":
+        exact, mu = exact_candidates(gen, w, aims, search, *(gram[None] for gram in grams))
+        analysis = analysis._replace(candidates={search.method: jax.tree.map(lambda a: a[0], exact)}, mu=mu[0])
     return seen_at(gen, w, to_directions(gen, analysis, search, region=name, average=len(pairs.inside)))
 
 

@@ -18,6 +18,8 @@ from lrgan_jax.rpca import MODES, Mode
 
 Metric = Literal["natural", "latent"]
 METRICS: tuple[Metric, ...] = ("natural", "latent")
+Precision = Literal["highest", "mixed"]
+PRECISIONS: tuple[Precision, ...] = ("highest", "mixed")
 CHANGE = 0.02  # mean squared change of a region: a root mean square of 18 grey levels
 PRICE = 3e-3  # measured: below it far edits leave what the generator makes, above it they leak
 
@@ -52,6 +54,8 @@ class Search:
         of hue then comes free, and a tenth more of the change was seen to leak.
       pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
       size: longer side of the Jacobian's pixel grid; the image's up to 256, and 256 above it, by default.
+      precision: of the Jacobian's products; highest is float32, mixed takes what tensor cores are fast in, and makes
+        the directions exact afterwards, see `exact`: the frontier's at a price alone.
     """
 
     layers: Choice = None
@@ -72,6 +76,7 @@ class Search:
     channels: Channels = "stack"
     pooling: Pooling = "area"
     size: int | None = None
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Settings that make no sense are refused before a Jacobian is computed, which takes long."""
@@ -81,10 +86,12 @@ class Search:
         check_prices(**{name: getattr(self, name) for name in PRICES} | ({"mu": None} if self.measures else {}))
         if self.measures and self.tao is not None:
             raise InputError('mu="measured" weighs steps by price, in place of which tao stands: leave one of them out')
-        choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS}
+        choices = {"channels": CHANNELS, "pooling": POOLINGS, "mode": MODES, "metric": METRICS, "precision": PRECISIONS}
         for name, allowed in choices.items():
             if (value := getattr(self, name)) not in allowed:
                 raise InputError(f"{name} is {' or '.join(map(repr, allowed))}, got {value!r}")
+        if self.precision == "mixed" and (self.method != "frontier" or self.mu is not None):
+            raise InputError('precision="mixed" is for the frontier at a price: leave method and mu out')
         if self.layers is not None and not isinstance(self.layers, str):
             object.__setattr__(
                 self, "layers", tuple(self.layers)

@@ -213,7 +213,7 @@ def priced_directions(
     the greatest quotient. The others' changes are orthogonal to its own: those of the region, and those of the rest
     with lengths priced. Those count that cost at most LOOSE times as much.
     """
-    quotients, vectors = _stationary(inside, outside, positive_cost(inside, outside, cost))
+    quotients, vectors = stationary(inside, outside, positive_cost(inside, outside, cost))
     return _measured(vectors, (quotients > 0) & (quotients >= quotients[0] / LOOSE), inside, outside)
 
 
@@ -234,7 +234,7 @@ def rayleigh_directions(
 
     Source: Zhu et al. 2022, arXiv:2202.09649; their released code offers tao = 1e-3 for an M_B that lacks full rank.
     """
-    _, vectors = _stationary(inside, outside, _share(inside, outside, tao))
+    _, vectors = stationary(inside, outside, _share(inside, outside, tao))
     return _measured(vectors, jnp.isfinite(vectors).all(1), inside, outside)
 
 
@@ -284,7 +284,9 @@ def weight_directions(weights: Float[AnyArray, "k d"]) -> Subspace:
     return Subspace(basis, values, jnp.ones(len(values), bool))
 
 
-def _stationary(inside, outside, cost):
+def stationary(
+    inside: Float[AnyArray, "d d"], outside: Float[AnyArray, "d d"], cost: Float[ArrayLike, ""]
+) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
     """The stationary values of a / (b + cost), falling, and the unit vectors where they are taken."""
     whitened, factor = _whitened(inside, outside, cost)
     values, rows = spectrum(whitened)

@@ -31,6 +31,9 @@ CROPPED = (
 )
 
 
+FAST = "tensorfloat32"  # of the Jacobian of a mixed search: ten bits on a GPU, three passes of seven on a TPU
+
+
 class Targets(NamedTuple):
     """R regions that are to change, and what must keep still at each. Arrays alone, so it passes through `jit`."""
 
@@ -104,7 +107,8 @@ def pair_grams(
       memory: see `region_grams`.
     """
     moves = search_moves(gen, search)
-    options = {"channels": search.channels, "pooling": search.pooling, "memory": memory}
+    precision = FAST if search.precision == "mixed" else search.precision
+    options = {"channels": search.channels, "pooling": search.pooling, "memory": memory, "precision": precision}
     found = generator_grams(gen, w, targets.masks, moves=moves, rest=targets.keep is None, **options)
     if targets.keep is None:
         assert found.outside is not None
@@ -112,6 +116,15 @@ def pair_grams(
     inside, protected = found.inside[:, : targets.num_regions], found.inside[:, targets.num_regions :]
     outside = jnp.einsum("rp,npij->nrij", jnp.asarray(targets.keep, inside.dtype), protected, precision="highest")
     return Pairs(inside, outside, found.image)
+
+
+def row_weights(aims: Targets, per_pixel: int) -> tuple[Float[AnyArray, "r p"], Float[AnyArray, "r p"]]:
+    """Of J's rows in each region's M_A and M_B, which are J^T diag(weights) J."""
+    rows = jnp.repeat(jnp.asarray(aims.masks).reshape(len(aims.masks), -1), per_pixel, axis=1)
+    each = rows / jnp.maximum(rows.sum(1, keepdims=True), 1e-6)
+    if aims.keep is None:
+        return each, (1 - rows) / jnp.maximum((1 - rows).sum(1, keepdims=True), 1e-3)
+    return each[: aims.num_regions], jnp.matmul(aims.keep, each[aims.num_regions :], precision="highest")
 
 
 def search_moves(gen: Generator, search: Search) -> Moves:

@@ -424,7 +424,7 @@ def test_the_chunk_grows_with_the_memory(monkeypatch):
     """Never below 1 or above the platform's or d, never less for more memory, and as many as another size of as many
     passes needs.
     """
-    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
+    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": jacobian_memory.Most(64, 2**40, False)})
     f = curved_function(dtype=np.float32, latent=(100,))
     w = jnp.zeros(100)
     sizes = [fitting_chunk(f, [w], w.shape[-1], memory) for memory in (1, *(2**k for k in range(10, 34)))]
@@ -433,7 +433,39 @@ def test_the_chunk_grows_with_the_memory(monkeypatch):
     assert all(-(-100 // size) < -(-100 // (size - 1)) for size in sizes if size > 1)
     assert fitting_chunk(curved_function(dtype=np.float32), [jnp.zeros(D)], D, 2**40) == D
     monkeypatch.setattr(jacobian_memory, "MOST", {})
-    assert 1 <= fitting_chunk(f, [w], w.shape[-1], free_memory()) <= 64  # whatever this machine has free
+    assert 1 <= fitting_chunk(f, [w], w.shape[-1], free_memory()) <= 100  # whatever this machine has free
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """As on a device that one latent does not fill."""
+    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": jacobian_memory.Most(5 * D, 2**40, True)})
+
+
+@pytest.mark.parametrize("own_masks", [False, True])
+@pytest.mark.parametrize("num", [1, 3, 5, 7])
+def test_latents_together_are_as_one_by_one(double, num, own_masks, many, monkeypatch):
+    """In groups of up to five, of which the last is filled up; each with its own masks, too."""
+    w = np.random.default_rng(11).standard_normal((num, D))
+    masks = np.stack([np.roll(MASK, n, 1)[None] for n in range(num)]) if own_masks else np.stack([MASK, SOFT])
+    plan = jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, 2**30, (None, num), whole=False)
+    assert plan.group == {1: 1, 3: 3, 5: 5, 7: 4}[num] and plan.chunk == D
+    together = region_grams(curved_function(), w, masks, channels="stack", keep_jacobian=True)
+    monkeypatch.undo()
+    for a, b in zip(
+        together, region_grams(curved_function(), w, masks, channels="stack", keep_jacobian=True), strict=True
+    ):
+        np.testing.assert_allclose(a, b, **ROUNDING)
+
+
+def test_latents_are_together_only_where_the_memory_allows(double, many):
+    plans = [
+        jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, memory, (None, 5), whole=False)
+        for memory in (5_000, 2**16, 2**17, 2**30)
+    ]
+    groups = [plan.group for plan in plans]
+    assert groups[0] == 1 and groups[-1] == 5 and groups == sorted(groups) and len(set(groups)) > 2
+    assert all(plan.group == 1 or plan.chunk == D for plan in plans)
 
 
 @pytest.mark.parametrize("memory", [1, 1_000, 2_000, 4_000, 8_000, 2**20])
@@ -455,12 +487,32 @@ def test_little_memory_changes_nothing(double, memory, channels):
 def test_plans_cut_the_work_to_the_memory(double):
     """Blocks and slabs shrink with it, J is held whole where it is asked for, and a chunk never exceeds its block."""
     f, w = curved_function(latent=(7,)), jnp.zeros(7)
-    plans = [
-        jacobian._plan(f, [w], Moves(), 96 * 8, 96, memory, None, whole=False) for memory in (1, 2_000, 5_000, 2**20)
-    ]
+    cut = partial(jacobian._plan, f, [w], Moves(), 96 * 8, 96)
+    plans = [cut(memory, (None, 1), whole=False) for memory in (1, 2_000, 5_000, 2**20)]
     assert [plan.block for plan in plans] == [1, 1, 2, 7] and [plan.slab for plan in plans] == [1, 1, 1, 7]
     assert all(1 <= plan.chunk <= plan.block for plan in plans) and not any(plan.reverse for plan in plans)
-    assert jacobian._plan(f, [w], Moves(), 96 * 8, 96, 1, None, whole=True).block == 7
+    assert cut(1, (None, 1), whole=True).block == 7
+
+
+def test_a_device_that_runs_out_of_memory_is_given_less():
+    """Until it is enough, which is said each time; what is no lack of memory, or cannot be helped, is raised."""
+
+    def compute(memory):
+        if memory > 2**21:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 7 bytes.")
+        return jnp.ones(3) * memory
+
+    with pytest.warns(UserWarning, match="out of memory: going on with 0.00195 GB") as said:
+        found, memory = jacobian_memory.halving(compute, 2**23)
+    assert memory == 2**21 == found[0] and len(said) == 2
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        jacobian_memory.halving(partial(_failing, "INTERNAL: something else"), 2**23)
+    with pytest.warns(UserWarning), pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        jacobian_memory.halving(partial(_failing, "RESOURCE_EXHAUSTED: never enough"), 2**23)
+
+
+def _failing(message, memory):
+    raise jax.errors.JaxRuntimeError(message)
 
 
 def test_the_compiled_program_keeps_to_the_memory():
@@ -477,7 +529,7 @@ def test_the_compiled_program_keeps_to_the_memory():
 
 def test_larger_images_take_smaller_chunks(monkeypatch):
     """The estimate follows the function's largest result, also inside jit."""
-    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": (64, 2**40)})
+    monkeypatch.setattr(jacobian_memory, "MOST", {"cpu": jacobian_memory.Most(64, 2**40, False)})
     sizes = []
     for side in (4, 16, 64):
         f = curved_function(dtype=np.float32, shape=(side, side, 3), latent=(30,))

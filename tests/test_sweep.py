@@ -27,7 +27,7 @@ from lrgan_jax.models import checkpoint
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
 from lrgan_jax.sweep import loop
-from lrgan_jax.sweep.block import USABLE, Job, Keep, compensated_sum, one, symmetric, upper_triangle
+from lrgan_jax.sweep.block import USABLE, Job, Keep, compensated_sum, every, symmetric, upper_triangle
 from lrgan_jax.sweep.plan import job_of
 from lrgan_jax.sweep.store import open_store
 from lrgan_jax.targets import metric_root, targets
@@ -723,5 +723,5 @@ def test_grams_that_do_not_fit_their_dtype_are_no_results(dtype, usable):
     search = Search(num=1)
     job, aims = Job(search, Keep(grams=dtype, thumbnail=8, memory=2**28)), targets(gen, ["top"], search)
     root = metric_root(gen, search)
-    results, _ = jax.jit(one, static_argnums=0)(job, gen, aims, root, WS(jnp.zeros((gen.num_ws, D))))
-    assert bool(results["usable"] == USABLE) == usable
+    results, _ = jax.jit(every, static_argnums=0)(job, gen, WS(jnp.zeros((1, gen.num_ws, D))), aims, root)
+    assert bool(results["usable"][0] == USABLE) == usable

@@ -11,12 +11,17 @@ decomposition, when it is read; a user's own value wins.
 
 import os
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+
+def mapped(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` over the first axis of a tree: one by one on CPUs, which are busy with one, and elsewhere all at once."""
+    return lambda tree: lax.platform_dependent(tree, cpu=partial(lax.map, f), default=jax.vmap(f))
 
 
 def _one_by_one(decompose: Callable[..., Any]) -> Callable[..., Any]:

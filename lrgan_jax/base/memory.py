@@ -1,17 +1,32 @@
 """How much to compute at once: what a device has free, and what a tangent of a function takes of it."""
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from jaxtyping import Array
 
-# What a platform makes use of: tangents at once, and bytes for them. Two CPU cores were 5 to 10 % slower per tangent
-# with 16 than with 8 at 64x64, and with 8 (1 GB by the estimate below) than with 4 or 1 at 256x256; other devices idle
-# with few.
-MOST = {"cpu": (8, 2**29)}
-MOST_ELSEWHERE = (64, 2**62)
+
+class Most(NamedTuple):
+    """What a platform makes use of.
+
+    Attributes:
+      tangents: at once. memory: bytes for them. together: whether those of several latents fill it better than one's.
+    """
+
+    tangents: int
+    memory: int
+    together: bool
+
+
+# Two CPU cores were 5 to 10 % slower per tangent with 16 than with 8 at 64x64, and with 8 (1 GB by the estimate below)
+# than with 4 or 1 at 256x256. Other devices idle with few: 1,024 of 64x64 are as many pixels as 4 of 1024x1024.
+MOST = {"cpu": Most(8, 2**29, False)}
+ELSEWHERE = Most(1024, 2**62, True)
+LEAST = 2**20  # bytes below which no cutting helps
+Result = TypeVar("Result")
 
 
 def free_memory() -> int:
@@ -30,16 +45,43 @@ def default_memory() -> int:
     return 1 << (free_memory() // 2).bit_length() - 1
 
 
-def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
-    """How many of d tangents of f, at these arguments, to push at once: as many as fit in `memory` bytes, at most what
-    the platform makes use of.
+def platform_most() -> Most:
+    """Of the default device's platform."""
+    return MOST.get(jax.default_backend(), ELSEWHERE)
+
+
+def fitting_tangents(f: Callable, at: Sequence[Array], memory: int) -> int:
+    """How many tangents of f, at these arguments, to push at once: as many as fit in `memory` bytes, at most what the
+    platform makes use of, and one.
 
     The estimate takes four times the largest result in f for a tangent: XLA's temporaries measured 1.6 of it for a
     StyleGAN2 of 64x64, 3.5 for one of 256x256 (CPU). It errs to the safe side where weights are what is largest.
     """
     per_tangent = 4 * _largest_result(jax.make_jaxpr(f)(*at).jaxpr)
-    most, most_memory = MOST.get(jax.default_backend(), MOST_ELSEWHERE)
-    return even_parts(d, min(most, min(memory, most_memory) // max(per_tangent, 1)))
+    most = platform_most()
+    return max(1, min(most.tangents, min(memory, most.memory) // max(per_tangent, 1)))
+
+
+def halving(compute: Callable[[int], Result], memory: int) -> tuple[Result, int]:
+    """`compute(memory)` once it is there, and the memory it was given: half as much whenever the device runs out, which
+    is warned of. Estimates are rough, and others may use the device, too.
+
+    Raises:
+      What `compute` raises, if it is anything else, or if there is nothing left to halve.
+    """
+    while True:
+        try:
+            return jax.block_until_ready(compute(memory)), memory
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or memory < LEAST:
+                raise
+        memory //= 2
+        warnings.warn(f"the device has run out of memory: going on with {memory / 2**30:.3g} GB", stacklevel=2)
+
+
+def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
+    """The same of d tangents, in parts of about one size."""
+    return even_parts(d, fitting_tangents(f, at, memory))
 
 
 def even_parts(num: int, most: int) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -9,9 +10,11 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.memory import platform_most
 from lrgan_jax.compare.stages import Stages
 from lrgan_jax.evaluation import Scene
 from lrgan_jax.generators import WS, Generator, Latent, Z, render, sample_z
@@ -19,7 +22,9 @@ from lrgan_jax.generators.sampling import Latents, given, one_hot
 from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import Sweep
-from lrgan_jax.targets import Targets, check_finite, metric_root, pair_grams
+from lrgan_jax.targets import Pairs, Targets, check_finite, metric_root, pair_grams
+
+TOGETHER = 16  # latents whose Grams are computed and kept together, where that is faster
 
 AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and scale, both as shares of its own size
     "larger": (0.0, 0.0, 1.25),
@@ -100,9 +105,15 @@ def prepare(scene: Scene, z: Z | None, stages: Stages) -> Setup:
     count, num = len(scene.regions), len(scene.ws)
     targets = _with_others(scene.targets, count)
 
+    size = TOGETHER if platform_most().together else 1
+
+    @lru_cache(maxsize=1)
+    def of_group(first: int) -> Pairs:
+        return check_finite(pair_grams(scene.gen, scene.ws[first : first + size], targets, scene.search))
+
     def of_latent(n: int) -> Grams:
-        pairs = check_finite(pair_grams(scene.gen, scene.ws[n : n + 1], targets, scene.search))
-        return Grams(np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0]))
+        pairs = of_group(n - n % size)
+        return Grams(np.asarray(pairs.inside[n % size]), np.asarray(pairs.outside[n % size]))
 
     found = stages.each("grams", Grams, num)(of_latent)
     grams = Grams(*map(np.stack, zip(*found, strict=True)))
@@ -173,8 +184,6 @@ def redrawn(mask: Float[np.ndarray, "h w"], down: float, right: float, scale: fl
 def over_all(function: Callable[..., Any]) -> Any:
     """`function` of a Gram pair, and more of the same axes, compiled, for every latent and region.
 
-    One after the other: solvers stop when they are done, where a batch would wait for its slowest.
+    On CPUs one after the other: solvers stop when they are done, where a batch would wait for its slowest.
     """
-    return jax.jit(
-        lambda *pairs: jax.lax.map(lambda of_latent: jax.lax.map(lambda pair: function(*pair), of_latent), pairs)
-    )
+    return jax.jit(lambda *pairs: linalg.mapped(linalg.mapped(lambda pair: function(*pair)))(pairs))

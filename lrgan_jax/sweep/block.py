@@ -1,7 +1,7 @@
 """What the devices do with one block of latents: Grams, robust PCA and directions of each, and the sums over the block.
 
-Every latent is computed on its own, one after the other on each device, so its results do not depend on the block's
-other latents.
+Every latent is computed on its own, on CPUs one after the other and elsewhere many at once, so its results depend on
+the block's other latents by no more than rounding.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,11 @@ from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.lengths import Root
+from lrgan_jax.mixed import exact_candidates
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
-from lrgan_jax.targets import Targets, pair_grams
+from lrgan_jax.targets import Pairs, Targets, pair_grams
 
 AXIS = "latent"
 
@@ -120,9 +121,9 @@ def compute(
     """
 
     def local(gen, ws, counts, targets, root):
-        per_latent = partial(one, job, gen, targets, root)
-        results, grams = lax.map(per_latent, ws)
+        results, pairs = every(job, gen, ws, targets, root)
         usable = counts & (results["usable"] == USABLE)
+        grams = pairs.inside, pairs.outside
         return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
 
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
@@ -134,24 +135,36 @@ def compute(
     return mapped(gen, ws, counts, targets, root)
 
 
-def one(
-    job: Job, gen: Generator, targets: Targets, root: Root, latent: WS
-) -> tuple[dict[str, Array], tuple[Array, Array]]:
-    """Everything about one latent, ws [L, d], and its two sets of Grams [R, m, m]."""
-    ws = jax.tree.map(lambda a: a[None], latent)
+def every(job: Job, gen: Generator, ws: WS, targets: Targets, root: Root) -> tuple[dict[str, Array], Pairs]:
+    """Everything about all latents, ws [N, L, d], and their Grams."""
     pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory)
-    inside, outside = pairs.inside[0], pairs.outside[0]
+    results = linalg.mapped(partial(_one, job, root))((ws, pairs))
+    if job.search.precision == "mixed":
+        results |= linalg.mapped(partial(_made_exact, job, gen, targets))((ws, pairs.inside, pairs.outside))
+    return results, pairs
+
+
+def _one(job: Job, root: Root, item: tuple[WS, Pairs]) -> dict[str, Array]:
+    """Everything about one latent, ws [L, d] with its Grams [R, m, m]."""
+    latent, (inside, outside, image) = item
     sides = {} if job.keep.grams is None else {"gram_inside": inside, "gram_outside": outside}
     kept = {name: upper_triangle(gram).astype(job.keep.grams) for name, gram in sides.items()}  # float16 ends at 65,504
-    usable = jnp.stack([jnp.isfinite(a).all() for a in (pairs.image, inside, outside, *kept.values())]).all()
-    results = {
+    usable = jnp.stack([jnp.isfinite(a).all() for a in (image, inside, outside, *kept.values())]).all()
+    return {
         "ws": latent.array,
-        "image": thumbnail(pairs.image[0], job.keep.thumbnail),
+        "image": thumbnail(image, job.keep.thumbnail),
         "usable": jnp.where(usable, USABLE, UNUSABLE).astype(jnp.uint8),
         **jax.vmap(partial(factorise, job, root))(inside, outside),
         **kept,
     }
-    return results, (inside, outside)
+
+
+def _made_exact(job: Job, gen: Generator, targets: Targets, item: tuple[WS, Array, Array]) -> dict[str, Array]:
+    """What takes the place of the directions by fast products, at one latent."""
+    latent, inside, outside = item
+    ws = jax.tree.map(lambda a: a[None], latent)
+    found, mu = exact_candidates(gen, ws, targets, job.search, inside, outside)
+    return {"vectors": found.vectors, "inside": found.inside, "outside": found.outside, "valid": found.mask, "mu": mu}
 
 
 def factorise(job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[Array, "m m"]) -> dict[str, Array]:

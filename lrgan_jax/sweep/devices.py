@@ -4,6 +4,7 @@ import time
 from collections import abc
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lrgan_jax.base.ahead import ahead
+from lrgan_jax.base.memory import default_memory, halving
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
@@ -52,16 +54,33 @@ def stream(
         counts = block * size + np.arange(padded) < min((block + 1) * size, latents.num)
         return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), targets, root
 
+    def begun(job: Job, given: tuple) -> tuple[Any, float]:
+        """The results, on their way, and when that began: the first call compiles, and comes back once that is done."""
+        return compute(job, mesh, *given), time.perf_counter()
+
+    def first(given: tuple) -> tuple[Any, float]:
+        """Waited for, as not all of the memory that the job says may be there; the others then take what was."""
+        nonlocal within
+        asked = default_memory() if job.keep.memory is None else job.keep.memory
+        found, memory = halving(lambda memory: begun(_within(job, memory), given), asked)
+        within = _within(job, memory)
+        return found
+
     def start(block: int) -> Running:
-        results, sums = compute(job, mesh, *arguments(block))
-        started = time.perf_counter()  # the first call compiles, and comes back once that is done
+        given = arguments(block)
+        (results, sums), started = first(given) if within is None else begun(within, given)
         results |= {f"sum_{side}": total[None] for side, total in sums._asdict().items()}
         for result in results.values():
             result.copy_to_host_async()
         return Running(block, results, started, watcher.submit(_when_ready, results))
 
+    within: Job | None = None
     with ThreadPoolExecutor(1) as watcher:
         yield from ahead(numbers, start, AHEAD)
+
+
+def _within(job: Job, memory: int) -> Job:
+    return job._replace(keep=replace(job.keep, memory=memory))
 
 
 def _when_ready(results) -> float:

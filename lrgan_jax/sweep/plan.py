@@ -5,7 +5,6 @@ from them.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +16,7 @@ from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
-from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, one
+from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, every
 from lrgan_jax.sweep.store import Layout, Store
 from lrgan_jax.targets import Targets, search_moves
 
@@ -90,10 +89,9 @@ def protected(manifest: Mapping[str, Any]) -> list[str] | None:
 def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job: Job) -> dict[str, Layout]:
     """The arrays of a store."""
     num, block, regions = latents.num, job.keep.block, targets.num_regions
-    latent = jax.eval_shape(lambda: jax.tree.map(lambda a: a[0], latents.stretch(0, 1)))
-    results, _ = jax.eval_shape(partial(one, job, gen, targets, root), latent)
+    results, _ = jax.eval_shape(lambda: every(job, gen, latents.stretch(0, 1), targets, root))
     found = {
-        name: Layout((num, *a.shape), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block)
+        name: Layout((num, *a.shape[1:]), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block)
         for name, a in results.items()
     }
     m, grams = search_moves(gen, job.search).size(gen.w_dim), results["inside"].dtype.name
