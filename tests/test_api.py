@@ -24,7 +24,7 @@ base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.converged rpca
-jacobian subspaces krylov search leading
+jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
 generators.sampling generators.natural generators.shown generators.latent_files
 generators.functions generators.style_space generators.ops generators.growth generators.truncation
@@ -34,7 +34,7 @@ generators.stylegan1_network generators.stylegan1 generators.pggan generators.dc
 generators.biggan_network generators.biggan generators
 directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
-methods.resefa methods.sefa methods
+methods.resefa methods.sefa methods mixed
 metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers
 metrics.networks metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
