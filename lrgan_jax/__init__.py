@@ -30,7 +30,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
-from lrgan_jax.jacobian import RegionGrams, region_grams
+from lrgan_jax.jacobian import RegionGrams, region_grams, spread_over
 from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.leading import LeadingDirections, leading_directions
 from lrgan_jax.lengths import latent_moves, natural_gram, natural_moves
@@ -140,6 +140,7 @@ __all__ = [
     "save",
     "show",
     "step_for_change",
+    "spread_over",
     "style_space",
     "to_directions",
     "to_ws",

@@ -15,15 +15,17 @@ Source: Zhu et al. 2021, arXiv:2106.04488, section 3.2; the authors take reverse
 matrices.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
+from jax.sharding import PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
@@ -37,6 +39,7 @@ CHANNELS: tuple[Channels, ...] = ("mean", "sum", "stack")
 Pooling = Literal["area", "nearest"]
 POOLINGS: tuple[Pooling, ...] = ("area", "nearest")
 LARGEST_GRID = 256  # pixels on the longer side of a Jacobian, unless more are asked for: the authors' size
+TANGENT = "tangent"  # the axis of devices over which `spread_over` spreads them
 REVERSE = 3  # a row by reverse mode takes up to so many times as long as a column by forward mode
 
 
@@ -59,6 +62,25 @@ class Plan(NamedTuple):
     chunk: int  # tangents (or rows) of each computed at once
     block: int  # columns of J held at once; fewer than d are computed again for every block before them
     slab: int  # columns weighed and multiplied with the block at once
+
+
+@contextmanager
+def spread_over(devices: Sequence[Any]) -> Iterator[None]:
+    """Within, the tangents of one latent are spread over these devices, as of a large generator each is work enough:
+
+        with lr.spread_over(jax.local_devices()):
+            found = lr.find_directions(gen, w, "mouth")
+
+    Results are those of one device, to rounding. A sweep spreads latents instead, which needs no exchange.
+    """
+    mesh = jax.make_mesh((len(devices),), (TANGENT,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
+    with jax.set_mesh(mesh):
+        yield
+
+
+def _num_spread() -> int:
+    """How many devices share the tangents."""
+    return jax.sharding.get_abstract_mesh().shape.get(TANGENT, 1)
 
 
 def region_grams(
@@ -149,8 +171,10 @@ def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, cut, *, 
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
     slab = even_parts(block, memory // 16 // column)
-    tangents = fitting_tangents(f, at, memory // 4)
+    spread = _num_spread()
+    tangents = fitting_tangents(f, at, memory // 4) * spread
     chunk = min(even_parts(d, tangents) if chunk is None else chunk, num_rows if reverse else block)
+    chunk = max(1, chunk // spread) * spread if spread <= chunk else chunk  # as many on each device
     together = platform_most().together and block == d
     group = min(tangents // chunk, 2 * memory // 5 // (d * column)) if together else 1
     return Plan(reverse, even_parts(num, group), chunk, block, slab)
@@ -231,9 +255,17 @@ def _by_columns(push_forward, latent, values, moves, chunk):
         return push_forward(moves.spread(jax.nn.one_hot(k, moves.size(d), dtype=latent.dtype), d))
 
     def columns(first, num):
-        return _in_parts(lambda k, n: jax.vmap(column)(first + k + jnp.arange(n)), num, chunk, values)
+        return _in_parts(lambda k, n: jax.vmap(column)(_on_devices(first + k + jnp.arange(n))), num, chunk, values)
 
     return columns
+
+
+def _on_devices(numbers):
+    """An equal part of them on each of the devices that share the tangents; the compiler spreads what follows."""
+    spread = _num_spread()
+    if spread == 1 or len(numbers) % spread:
+        return numbers
+    return lax.with_sharding_constraint(numbers, PartitionSpec(TANGENT))
 
 
 def _by_rows(push_forward, latent, values, moves, chunk):

@@ -4,6 +4,9 @@ of the call.
 
 import importlib.util
 import logging
+import os
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -601,3 +604,43 @@ def test_unknown_options_are_refused(changes, match):
     spec.loader.exec_module(plain)
     with pytest.raises(ValueError, match=match):
         plain.region_grams(curved_function(dtype=np.float32), F32, MASK, **changes)
+
+
+# Several devices
+
+
+ON_FOUR = """
+import re, sys
+import jax, numpy as np
+import lrgan_jax as lr
+from lrgan_jax.generators import image_function, stylegan2
+
+config = lr.StyleGAN2Config(channels=(4, 4, 2), z_dim=12, w_dim=12, mapping_features=6, mapping_layers=1)
+gen = lr.StyleGAN2(config, stylegan2.init(jax.random.key(0), config))
+f, w, mask = image_function(gen), gen.mapping(np.ones((1, 12), np.float32)), np.eye(16, dtype=np.float32)
+ws = lr.to_ws(gen, w).array
+
+
+def found(f, ws, chunk):
+    return lr.region_grams(f, ws, mask, channels="stack", chunk=chunk, memory=2**28)[:2]
+
+
+alone, own = found(f, ws, 12), lr.find_directions(gen, w, mask, num=2)
+with lr.spread_over(jax.devices()):
+    for chunk in (12, 8, 5, 2):
+        for a, b in zip(alone, found(f, ws, chunk), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * abs(a).max())
+    np.testing.assert_allclose(lr.find_directions(gen, w, mask, num=2).inside, own.inside, rtol=1e-3)
+    program = jax.jit(found, static_argnums=2).lower(f, ws, 12).compile().as_text()
+batches = {int(n) for n in re.findall(r"= f32\\[(\\d+),[\\d,]+\\]\\S* convolution\\(", program)}
+assert batches == {1, 3}, batches
+assert len(re.findall(r" all-gather[\\w-]*\\(", program)) <= 4
+"""
+
+
+def test_tangents_spread_over_devices_give_the_same():
+    """A quarter of them on each of four, whatever the chunk; what is exchanged is J."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    environment = os.environ | {"XLA_FLAGS": flags}
+    done = subprocess.run([sys.executable, "-c", ON_FOUR], capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
