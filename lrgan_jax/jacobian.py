@@ -66,7 +66,8 @@ class Plan(NamedTuple):
 
 @contextmanager
 def spread_over(devices: Sequence[Any]) -> Iterator[None]:
-    """Within, the tangents of one latent are spread over these devices, as of a large generator each is work enough:
+    """Within, the tangents of one latent are spread over these devices; of a large generator each is work enough.
+
 
         with lr.spread_over(jax.local_devices()):
             found = lr.find_directions(gen, w, "mouth")
