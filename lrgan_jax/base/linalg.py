@@ -58,3 +58,26 @@ def qr(matrix):
 def cholesky(matrix):
     """The lower factor of a positive definite matrix [n, n]."""
     return jnp.linalg.cholesky(matrix)
+
+
+def spectral_norm(matrix):
+    """The largest |eigenvalue| of a symmetric matrix [n, n], to rounding."""
+    return lax.platform_dependent(matrix, cpu=lambda a: jnp.abs(eigvalsh(a)).max(), default=norm_by_squaring)
+
+
+def norm_by_squaring(matrix):
+    """The same by matrix products: |A|_2 <= |A^p|_F^(1/p) <= |A|_2 n^(1/2p), with p a power of two.
+
+    Of the roundings of a power the root leaves the p-th part, so that the first few squarings decide.
+    """
+
+    def square(_, carry):
+        power, logarithm, root = carry
+        power = jnp.matmul(power, power, precision=lax.Precision.HIGHEST)
+        size = jnp.linalg.norm(power)
+        return power / size, logarithm + root * jnp.log(size), root / 2
+
+    size = jnp.linalg.norm(matrix)
+    start = matrix / jnp.where(size > 0, size, 1), jnp.log(size), jnp.ones_like(size) / 2
+    _, logarithm, _ = lax.fori_loop(0, jnp.finfo(matrix.dtype).nmant, square, start)
+    return jnp.where(size > 0, jnp.exp(logarithm), size)

@@ -21,11 +21,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
-from lrgan_jax.rpca import authors, converged
+from lrgan_jax.rpca import authors, converged, products
 from lrgan_jax.rpca.problem import RobustPCA
 
 Mode = Literal["converged", "authors"]
@@ -74,7 +75,9 @@ def robust_pca(
         lam = np.shape(gram)[0] ** -0.5 if lam is None else lam
         tol = (1e-5 if dtype == jnp.float32 else 1e-7) if tol is None else tol
         arguments = *(jnp.asarray(x, dtype) for x in (gram, lam, tol)), jnp.asarray(max_steps)
-        return _authors_one_by_one(*arguments) if mode == "authors" else converged.solve(*arguments)
+        if mode == "authors":
+            return _authors_one_by_one(*arguments)
+        return lax.platform_dependent(*arguments, cpu=converged.solve, default=products.solve)
 
 
 @jax.custom_batching.sequential_vmap
