@@ -73,11 +73,11 @@ def norm_by_squaring(matrix):
 
     def square(_, carry):
         power, logarithm, root = carry
-        power = jnp.matmul(power, power, precision=lax.Precision.HIGHEST)
         size = jnp.linalg.norm(power)
-        return power / size, logarithm + root * jnp.log(size), root / 2
+        power = power / size
+        return jnp.matmul(power, power, precision=lax.Precision.HIGHEST), logarithm + root * jnp.log(size), root / 2
 
-    size = jnp.linalg.norm(matrix)
-    start = matrix / jnp.where(size > 0, size, 1), jnp.log(size), jnp.ones_like(size) / 2
+    unit = jnp.abs(matrix).max()  # the squares of the norm could overflow
+    start = matrix / unit, jnp.zeros_like(unit), jnp.ones_like(unit)
     _, logarithm, _ = lax.fori_loop(0, jnp.finfo(matrix.dtype).nmant, square, start)
-    return jnp.where(size > 0, jnp.exp(logarithm), size)
+    return jnp.where(unit > 0, unit * jnp.exp(logarithm), unit)
