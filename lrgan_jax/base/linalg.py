@@ -73,11 +73,14 @@ def norm_by_squaring(matrix):
 
     def square(_, carry):
         power, logarithm, root = carry
-        size = jnp.linalg.norm(power)
+        size = or_one(jnp.linalg.norm(power))
         power = power / size
         return jnp.matmul(power, power, precision=lax.Precision.HIGHEST), logarithm + root * jnp.log(size), root / 2
 
+    def or_one(size):
+        return jnp.where(size > 0, size, 1)
+
     unit = jnp.abs(matrix).max()  # the squares of the norm could overflow
-    start = matrix / unit, jnp.zeros_like(unit), jnp.ones_like(unit)
+    start = matrix / or_one(unit), jnp.zeros_like(unit), jnp.ones_like(unit)
     _, logarithm, _ = lax.fori_loop(0, jnp.finfo(matrix.dtype).nmant, square, start)
-    return jnp.where(unit > 0, unit * jnp.exp(logarithm), unit)
+    return unit * jnp.exp(logarithm)

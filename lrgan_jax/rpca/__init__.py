@@ -8,7 +8,8 @@ by alternating directions (their section 5), as LowRankGAN uses it (Zhu et al. 2
 matrix J^T J / n, so eigh stands in for the SVD. There are two answers to the same question:
 
   "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap
-               (converged.py).
+               (alternating.py): with few eigendecompositions on CPUs (converged.py), with none on accelerators, where
+               matrix products are what is fast (products.py).
   "authors"    where the released code stops, to reproduce it. It may be far from the minimum, and its rank then says
                as much about the stopping rule as about M (authors.py).
 
@@ -46,7 +47,7 @@ def robust_pca(
 
     Args:
       gram: M [n, n], in any unit: L and S scale with it, the evidence does not. `jax.vmap` takes a batch, in which
-        every matrix stops on its own.
+        every matrix stops on its own. On accelerators all of them are worked on at once until the last one stops.
       lam: price of the sparse part; None is 1 / sqrt(n). LowRankGAN's 1/60 belongs to n = 512: at n = 100 it often
         makes L = 0 the minimiser, which is returned exactly and flagged as `trivial`.
       mode: "converged" computes in the dtype of `gram`; "authors" in float64 whatever jax_enable_x64 says, also under

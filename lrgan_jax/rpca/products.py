@@ -14,7 +14,7 @@ from jaxtyping import Array, Int
 
 from lrgan_jax.rpca.alternating import State, Unsettled, Values, clipped, measure, minimise, target
 from lrgan_jax.rpca.problem import Number, RobustPCA, Square, pose
-from lrgan_jax.rpca.rotations import eigenvectors, mapped, seen, turned
+from lrgan_jax.rpca.rotations import eigenvectors, seen, turned, unseen
 
 NEAR = 1e-3  # eigenvalues on one side of the threshold nearer to each other than this part of their distance from it
 
@@ -28,13 +28,14 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         A, U, threshold = target(problem, state.V, state.mu), state.U, 1 / state.mu
         T, R = seen(A, U)
         inner, values = clipped(T, threshold)
-        L = A - mapped(inner, U, R)
+        L = A - unseen(inner, U, R)
         L = (L + L.T) / 2  # else Y gathers the skew rounding, which no later step sees or undoes
         after = measure(problem, goal, state, state.V, A, L, values)
         U = turned(U, T, R, _damping(values, jnp.maximum(threshold - jnp.abs(jnp.diagonal(T)), 0)))
         return after._replace(U=U, nuclear=_nuclear_norm(T - inner))
 
-    return minimise(problem, tol, max_steps, eigenvectors(problem.M), step)
+    basis = eigenvectors(jnp.where(problem.trivial, 0, problem.M))
+    return minimise(problem, tol, max_steps, basis, step)
 
 
 def _damping(above: Values, below: Values) -> Square:

@@ -17,6 +17,7 @@ and one for R, one for X^2 and one for U.
 
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float
 
 from lrgan_jax.rpca.problem import Square, dot
 
@@ -33,9 +34,9 @@ def seen(A: Square, U: Square) -> tuple[Square, Square]:
     return (T + T.T) / 2 + _anticommutator(R, jnp.diagonal(T)), R
 
 
-def mapped(values: Square, U: Square, R: Square) -> Square:
-    """The matrix that is `values`, almost diagonal, in the basis U (I + R / 2)."""
-    return dot(U, dot(values + _anticommutator(R, jnp.diagonal(values)), U.T))
+def unseen(T: Square, U: Square, R: Square) -> Square:
+    """The A that is the almost diagonal T in that basis."""
+    return dot(U, dot(T + _anticommutator(R, jnp.diagonal(T)), U.T))
 
 
 def turned(U: Square, T: Square, R: Square, damping: Square | float = 0) -> Square:
@@ -72,8 +73,8 @@ def eigenvectors(A: Square) -> Square:
     return U
 
 
-def _anticommutator(R: Square, values) -> Square:
-    """Half of R D + D R, D the diagonal matrix of `values`."""
+def _anticommutator(R: Square, values: Float[Array, " n"]) -> Square:
+    """(R D + D R) / 2, D the diagonal matrix of `values`."""
     return R * (values[:, None] + values) / 2
 
 
