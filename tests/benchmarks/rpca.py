@@ -3,8 +3,8 @@ run.
 
     python tests/benchmarks/rpca.py [work|time]
 
-The work is counted where it is done, without jit: decompositions of n x n and of a few columns, and products, in units
-of one of n x n.
+The work is counted where it is done, without jit, which takes minutes: decompositions of n x n and of a few columns,
+and products, in units of one of n x n.
 
 Theirs is the released loop in plain NumPy, float64 with a full SVD each step; ten of its steps are timed, and
 multiplied by the stored number of steps. For times that compare, give both one core (taskset -c 0,
