@@ -23,7 +23,7 @@ base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
-rpca.problem rpca.authors rpca.converged rpca
+rpca.problem rpca.authors rpca.alternating rpca.converged rpca.rotations rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
 generators.sampling generators.natural generators.shown generators.latent_files

@@ -63,3 +63,29 @@ def qr(matrix):
 def cholesky(matrix):
     """The lower factor of a positive definite matrix [n, n]."""
     return jnp.linalg.cholesky(matrix)
+
+
+def spectral_norm(matrix):
+    """The largest |eigenvalue| of a symmetric matrix [n, n], to rounding."""
+    return lax.platform_dependent(matrix, cpu=lambda a: jnp.abs(eigvalsh(a)).max(), default=norm_by_squaring)
+
+
+def norm_by_squaring(matrix):
+    """The same by matrix products: |A|_2 <= |A^p|_F^(1/p) <= |A|_2 n^(1/2p), with p a power of two.
+
+    Of the roundings of a power the root leaves the p-th part, so that the first few squarings decide.
+    """
+
+    def square(_, carry):
+        power, logarithm, root = carry
+        size = or_one(jnp.linalg.norm(power))
+        power = power / size
+        return jnp.matmul(power, power, precision=lax.Precision.HIGHEST), logarithm + root * jnp.log(size), root / 2
+
+    def or_one(size):
+        return jnp.where(size > 0, size, 1)
+
+    unit = jnp.abs(matrix).max()  # the squares of the norm could overflow
+    start = matrix / or_one(unit), jnp.zeros_like(unit), jnp.ones_like(unit)
+    _, logarithm, _ = lax.fori_loop(0, jnp.finfo(matrix.dtype).nmant, square, start)
+    return unit * jnp.exp(logarithm)

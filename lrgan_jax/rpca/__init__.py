@@ -8,7 +8,8 @@ by alternating directions (their section 5), as LowRankGAN uses it (Zhu et al. 2
 matrix J^T J / n, so eigh stands in for the SVD. There are two answers to the same question:
 
   "converged"  the minimiser, with the evidence for it: residuals, a dual certificate Y and the duality gap
-               (converged.py).
+               (alternating.py): with few eigendecompositions on CPUs (converged.py), with none on accelerators, where
+               matrix products are what is fast (products.py).
   "authors"    where the released code stops, to reproduce it. It may be far from the minimum, and its rank then says
                as much about the stopping rule as about M (authors.py).
 
@@ -21,11 +22,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
-from lrgan_jax.rpca import authors, converged
+from lrgan_jax.rpca import authors, converged, products
 from lrgan_jax.rpca.problem import RobustPCA
 
 Mode = Literal["converged", "authors"]
@@ -45,7 +47,7 @@ def robust_pca(
 
     Args:
       gram: M [n, n], in any unit: L and S scale with it, the evidence does not. `jax.vmap` takes a batch, in which
-        every matrix stops on its own.
+        every matrix stops on its own. On accelerators all of them are worked on at once until the last one stops.
       lam: price of the sparse part; None is 1 / sqrt(n). LowRankGAN's 1/60 belongs to n = 512: at n = 100 it often
         makes L = 0 the minimiser, which is returned exactly and flagged as `trivial`.
       mode: "converged" computes in the dtype of `gram`; "authors" in float64 whatever jax_enable_x64 says, also under
@@ -74,7 +76,9 @@ def robust_pca(
         lam = np.shape(gram)[0] ** -0.5 if lam is None else lam
         tol = (1e-5 if dtype == jnp.float32 else 1e-7) if tol is None else tol
         arguments = *(jnp.asarray(x, dtype) for x in (gram, lam, tol)), jnp.asarray(max_steps)
-        return _authors_one_by_one(*arguments) if mode == "authors" else converged.solve(*arguments)
+        if mode == "authors":
+            return _authors_one_by_one(*arguments)
+        return lax.platform_dependent(*arguments, cpu=converged.solve, default=products.solve)
 
 
 @jax.custom_batching.sequential_vmap

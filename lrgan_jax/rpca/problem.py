@@ -50,7 +50,7 @@ def pose(gram: Square, lam: Number, unit: Number) -> Problem:
     M, eps, size = gram / unit, jnp.finfo(gram.dtype).eps, jnp.abs(gram).mean()
     usable = jnp.isfinite(size) & (size > 0) & (lam >= 0) & (jnp.linalg.norm(M - M.T) <= eps**0.5 * jnp.linalg.norm(M))
     M = jnp.where(usable, (M + M.T) / 2, 0)
-    trivial = usable & (lam * spectral_norm(jnp.sign(M)) <= 1)
+    trivial = usable & (lam * linalg.spectral_norm(jnp.sign(M)) <= 1)
     return Problem(M, lam, unit, usable, trivial, jnp.where(size == 0, 0, jnp.nan).astype(M.dtype))
 
 
@@ -68,14 +68,10 @@ def evaluate(problem: Problem, L: Square, nuclear: Number, Y: Square) -> tuple[N
     """
     M, lam, *_ = problem
     objective = nuclear + lam * jnp.abs(M - L).sum()
-    bound = jnp.sum(Y * M) / jnp.maximum(spectral_norm(Y), 1)
+    bound = jnp.sum(Y * M) / jnp.maximum(linalg.spectral_norm(Y), 1)
     return objective, (objective - bound) / jnp.maximum(objective, jnp.finfo(M.dtype).eps)
 
 
 def shrink(x: Float[Array, "..."], threshold: Number) -> Float[Array, "..."]:
     """Move every number towards zero by `threshold`, stopping there."""
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - threshold, 0)
-
-
-def spectral_norm(matrix: Square) -> Number:
-    return jnp.abs(linalg.eigvalsh(matrix)).max()
