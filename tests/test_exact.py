@@ -101,7 +101,7 @@ def test_exact_grams_are_left_as_they_are():
         moves=Moves(),
         num=NUM,
     )
-    truth = subspaces.priced_directions(*exact, COST)
+    truth = subspaces.priced_directions(*(np.asarray(gram, np.float32) for gram in exact), COST)
     np.testing.assert_allclose(found.inside, truth.inside[:NUM], **rounding(np.float32, ROWS * D))
     np.testing.assert_allclose(np.abs((found.vectors * truth.vectors[:NUM]).sum(1)), 1, atol=1e-5)
 
