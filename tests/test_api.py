@@ -18,12 +18,12 @@ ROOT = Path(lrgan_jax.__file__).parent
 # The house from the bottom to the top, a floor a line or two: a module may import what stands before it. Rooms whose
 # files know one another in one order only are written out; of the others any file may know those of its own room.
 ORDER = """
-base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.linalg base.memory
-base.pictures
+base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
+base.memory base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
-rpca.problem rpca.authors rpca.alternating rpca.converged rpca.rotations rpca.products rpca
+rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
 generators.sampling generators.natural generators.shown generators.latent_files

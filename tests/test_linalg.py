@@ -11,7 +11,7 @@ import pytest
 from tolerances import rounding
 
 from lrgan_jax import analyse
-from lrgan_jax.base import linalg
+from lrgan_jax.base import linalg, rotations
 
 LOOP = """
 import jax, jax.numpy as jnp
@@ -75,3 +75,47 @@ def test_the_spectral_norm_by_squaring(x64, scale):
 
 def test_the_spectral_norm_of_no_matrix(nan_flags):
     assert jnp.isnan(linalg.norm_by_squaring(jnp.full((3, 3), jnp.nan)))
+
+
+# ---- By products alone, as elsewhere than on CPUs.
+
+
+def spectral(values):
+    basis, _ = np.linalg.qr(np.random.default_rng(len(values)).standard_normal((len(values),) * 2))
+    return (basis * values) @ basis.T
+
+
+SYMMETRIC = {
+    "random": spectral(np.random.default_rng(1).standard_normal(40)),
+    "graded": spectral(np.logspace(0, -9, 48)),
+    "few large ones": spectral(np.r_[np.logspace(2, 0, 5), np.full(27, 1e-3)]),
+    "clusters": spectral(np.r_[np.ones(6), np.ones(6) + 1e-4, -np.ones(8) / 2, np.zeros(12)]),
+    "both signs alike": spectral(np.r_[np.ones(8), -np.ones(8)]),
+    "Hadamard's": np.kron(*[np.kron([[1, 1], [1, -1]], [[1, 1], [1, -1]])] * 2).astype(float),
+    "swapped": np.array([[0.0, 1], [1, 0]]),
+    "diagonal": np.diag([3.0, -1, 2, 2]),
+    "ones": np.ones((9, 9)),
+    "zeros": np.zeros((4, 4)),
+    "one": np.array([[-3.0]]),
+    "large": spectral(np.logspace(0, -4, 20)) * 1e22,
+    "small": spectral(np.logspace(0, -4, 20)) * 1e-22,
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_eigenvectors_by_turns_are_as_good_as_rounding_lets_them_be(name):
+    """Residual, orthogonality and values against NumPy's in 64 bits, over the norm."""
+    A = jnp.asarray(SYMMETRIC[name], np.float32)
+    values, vectors = map(np.asarray, jax.jit(rotations.decomposed)(A))
+    A, eps = np.asarray(A, np.float64), np.finfo(np.float32).eps
+    n, size = len(A), max(np.linalg.norm(A, 2), 1e-300)
+    limit = 20 * n**0.5 * eps
+    assert (np.diff(values) >= 0).all()
+    assert np.abs(values - np.linalg.eigvalsh(A)).max() <= limit * size
+    assert np.linalg.norm(A @ vectors - vectors * values, 2) <= limit * size
+    assert np.abs(vectors.T.astype(np.float64) @ vectors - np.eye(n)).max() <= limit
+
+
+def test_what_is_no_number_has_no_eigenvectors_either():
+    values, vectors = rotations.decomposed(jnp.full((3, 3), jnp.nan))
+    assert np.isnan(values).all() and np.isnan(vectors).all()

@@ -13,8 +13,8 @@ import pytest
 from jax import export
 from test_rpca import gap_in_numpy, layered_gram, random_gram, spoiled, stored, unpack, worst
 
+from lrgan_jax.base.rotations import eigenvectors, seen, turned, unseen
 from lrgan_jax.rpca import converged, products, robust_pca
-from lrgan_jax.rpca.rotations import eigenvectors, seen, turned, unseen
 
 HADAMARD = reduce(np.kron, [np.array([[1.0, 1], [1, -1]])] * 5)  # eigenvalues +-sqrt(32), sixteen times each
 CYCLE = np.stack([np.roll([3.0, 1, 0.5, 0, 0.2, 0, 0.5, 1], shift) for shift in range(8)])  # its diagonal is all 3
@@ -162,7 +162,7 @@ def test_eigenvectors_by_turns(matrix):
     them.
     """
     with jax.enable_x64(True):
-        U = eigenvectors(jnp.asarray(matrix))
+        U = eigenvectors(jnp.asarray(matrix), products.START)
         for _ in range(16):
             U = turned(U, *seen(jnp.asarray(matrix), U))
         T, _ = seen(jnp.asarray(matrix), U)

@@ -2,7 +2,7 @@
 
 On CPUs, jaxlib spreads a batch of decompositions over the threads that wait for it: inside a loop, programs with
 several of them were seen to stop for good (jaxlib 0.10.2, two cores). There, batches are taken one by one, which costs
-no time; elsewhere as they are.
+no time; elsewhere as they are, and eigenvalues by matrix products, which GPUs and TPUs are made for (rotations.py).
 
 Also on CPUs, eigh runs in OpenBLAS, whose threads spin while XLA's own compute: 0.25 s of robust PCA took 4 s on two
 busy cores. So it is kept to one thread, by the only way there is, a variable of the process, set at the first
@@ -18,51 +18,72 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from lrgan_jax.base.rotations import decomposed
+
 
 def mapped(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f` over the first axis of a tree: one by one on CPUs, which are busy with one, and elsewhere all at once."""
     return lambda tree: lax.platform_dependent(tree, cpu=partial(lax.map, f), default=jax.vmap(f))
 
 
-def _one_by_one(decompose: Callable[..., Any]) -> Callable[..., Any]:
-    """`decompose` of one matrix, with a rule for batches."""
+def _one_by_one(decompose: Callable[..., Any], elsewhere: Callable[..., Any]) -> Callable[..., Any]:
+    """`decompose` of one matrix on a CPU, with a rule for batches, and `elsewhere`."""
 
     @jax.custom_batching.custom_vmap
     @wraps(decompose)
     def of_one(matrix):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return decompose(matrix)
+        return lax.platform_dependent(matrix, cpu=decompose, default=elsewhere)
 
     @of_one.def_vmap
     def of_batch(axis_size, batched, matrices):
-        found = lax.platform_dependent(matrices, cpu=lambda a: lax.map(of_one, a), default=jax.vmap(decompose))
+        found = lax.platform_dependent(matrices, cpu=lambda a: lax.map(of_one, a), default=jax.vmap(elsewhere))
         return found, jax.tree.map(lambda _: True, found)
 
     return of_one
 
 
-@_one_by_one
-def eigh(matrix):
-    """Eigenvalues, rising, and eigenvectors as columns of a symmetric matrix [n, n]."""
+def _library_eigh(matrix):
     return tuple(jnp.linalg.eigh(matrix))
 
 
-@_one_by_one
-def eigvalsh(matrix):
-    """Eigenvalues, rising, of a symmetric matrix [n, n]."""
-    return jnp.linalg.eigvalsh(matrix)
-
-
-@_one_by_one
-def qr(matrix):
-    """Q and R of a matrix [m, n]."""
+def _library_qr(matrix):
     return tuple(jnp.linalg.qr(matrix))
 
 
-@_one_by_one
+def _library_cholesky(matrix):
+    return jnp.linalg.cholesky(matrix)
+
+
+def _eigh_by_products(matrix):
+    """In 32 bits; who asks for 64 wants all of their digits, which eigenvalues that are alike do not reach."""
+    return decomposed(matrix) if matrix.dtype == jnp.float32 else _library_eigh(matrix)
+
+
+_eigh = _one_by_one(_library_eigh, _eigh_by_products)
+_eigvalsh = _one_by_one(lambda matrix: jnp.linalg.eigvalsh(matrix), lambda matrix: _eigh_by_products(matrix)[0])
+_qr = _one_by_one(_library_qr, _library_qr)
+_cholesky = _one_by_one(_library_cholesky, _library_cholesky)
+
+
+def eigh(matrix):
+    """Eigenvalues, rising, and eigenvectors as columns of a symmetric matrix [n, n]."""
+    return _eigh(matrix)
+
+
+def eigvalsh(matrix):
+    """Eigenvalues, rising, of a symmetric matrix [n, n]."""
+    return _eigvalsh(matrix)
+
+
+def qr(matrix):
+    """Q and R of a matrix [m, n]."""
+    return _qr(matrix)
+
+
 def cholesky(matrix):
     """The lower factor of a positive definite matrix [n, n]."""
-    return jnp.linalg.cholesky(matrix)
+    return _cholesky(matrix)
 
 
 def spectral_norm(matrix):

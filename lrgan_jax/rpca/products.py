@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from lrgan_jax.base.rotations import eigenvectors, seen, turned, unseen
 from lrgan_jax.rpca.alternating import State, Unsettled, Values, clipped, measure, minimise, target
 from lrgan_jax.rpca.problem import Number, RobustPCA, Square, pose
-from lrgan_jax.rpca.rotations import eigenvectors, seen, turned, unseen
 
+START = 1e-2  # of a basis; with 1e-1 the steps that follow are up to twice as many, with 1e-3 they are no fewer
 NEAR = 1e-3  # eigenvalues on one side of the threshold nearer to each other than this part of their distance from it
 
 
@@ -34,7 +35,7 @@ def solve(gram: Square, lam: Number, tol: Number, max_steps: Int[Array, ""]) -> 
         U = turned(U, T, R, _damping(values, jnp.maximum(threshold - jnp.abs(jnp.diagonal(T)), 0)))
         return after._replace(U=U, nuclear=_nuclear_norm(T - inner))
 
-    basis = eigenvectors(jnp.where(problem.trivial, 0, problem.M))
+    basis = eigenvectors(jnp.where(problem.trivial, 0, problem.M), START)
     return minimise(problem, tol, max_steps, basis, step)
 
 

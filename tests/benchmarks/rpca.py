@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lrgan_jax.base import linalg
-from lrgan_jax.rpca import converged, problem, products, robust_pca, rotations
+from lrgan_jax.base import linalg, rotations
+from lrgan_jax.rpca import converged, problem, products, robust_pca
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "public" / "rpca"
 STEPS = 10

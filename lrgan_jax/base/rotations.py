@@ -15,14 +15,15 @@ X^2 / 2 and R / 2 keep U orthonormal up to X^4 / 4 and R X, which the next R see
 and one for R, one for X^2 and one for U.
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from lrgan_jax.rpca.problem import Square, dot
-
-PRECISION = 1e-2  # of a start; with 1e-1 the steps that follow are up to twice as many, with 1e-3 they are no fewer
 MOST_TURNS = 100
+Square = Float[Array, "n n"]
+dot = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 
 
 def seen(A: Square, U: Square) -> tuple[Square, Square]:
@@ -48,7 +49,8 @@ def turned(U: Square, T: Square, R: Square, damping: Square | float = 0) -> Squa
     apart = values - values[:, None]
     # Equal values would not turn: any small difference makes a pair begin to, and then grows threefold each turn.
     order = jnp.sign(jnp.arange(len(T)) - jnp.arange(len(T))[:, None])
-    apart = jnp.where(apart == 0, jnp.finfo(T.dtype).eps * jnp.abs(values) * order, apart)
+    small = jnp.finfo(T.dtype).eps * jnp.sqrt(jnp.square(values) + rows)
+    apart = jnp.where(apart == 0, small * order, apart)
     scale = apart**2 + rows + rows[:, None] + damping
     X = E * apart / jnp.where(scale == 0, 1, scale)
     square = dot(X, X)
@@ -56,8 +58,24 @@ def turned(U: Square, T: Square, R: Square, damping: Square | float = 0) -> Squa
     return U + dot(U, fraction * X + fraction**2 / 2 * square + R / 2)
 
 
-def eigenvectors(A: Square) -> Square:
-    """A basis in which no more than `PRECISION` of A is off the diagonal. Some 20 turns from the identity."""
+def decomposed(A: Square) -> tuple[Float[Array, " n"], Square]:
+    """Eigenvalues, rising, and eigenvectors as columns, as exact as rounding lets products be: an eigh of 20 to 40
+    turns.
+    """
+    size = jnp.abs(A).max()
+    A = (A + A.T) / 2 / jnp.where(size > 0, size, 1)  # in a unit in which squares neither overflow nor vanish
+    U = eigenvectors(A, float(len(A) ** 0.5 * jnp.finfo(A.dtype).eps))
+    for _ in range(2):  # eigenvalues alike turn to the end
+        U = U + dot(U, (jnp.eye(len(A), dtype=A.dtype) - dot(U.T, U)) / 2)
+    values = size * (U * dot(A, U)).sum(0)
+    order = jnp.argsort(values)
+    return values[order], jnp.where(jnp.isnan(size), jnp.nan, U)[:, order]
+
+
+def eigenvectors(A: Square, precision: float) -> Square:
+    """A basis in which no more than that part of A is off the diagonal. To 0.01 it takes some 20 turns from the
+    identity.
+    """
 
     def turn(carry):
         U, _, turns = carry
@@ -66,7 +84,7 @@ def eigenvectors(A: Square) -> Square:
 
     def unfinished(carry):
         _, off, turns = carry
-        return (off > PRECISION * size) & (turns < MOST_TURNS)
+        return (off > precision * size) & (turns < MOST_TURNS)
 
     size = jnp.linalg.norm(A)
     U, *_ = lax.while_loop(unfinished, turn, (jnp.eye(len(A), dtype=A.dtype), size, jnp.array(0)))
