@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.tree_util import Partial
 
-from lrgan_jax.base.memory import fitting_chunk, free_memory
+from lrgan_jax.base.memory import fitting_chunk, free_memory, platform_most
 from lrgan_jax.generators import Generator, StyleGAN2, StyleGAN2Config, image_function, sample_z, stylegan2, to_ws
 from lrgan_jax.jacobian import region_grams
 from lrgan_jax.models import checkpoint
@@ -32,6 +32,7 @@ RANDOM = {  # config-f at its sizes: random weights of the shapes that FFHQ's mo
 }
 MOUTH = (184, 127, 30, 70)  # of 256, as in the papers' table
 REPEATS = 3
+MANY, MANY_SOLVES = 8, 64  # latents, and matrices, at once, where a device is not busy with one
 
 
 class Measured(NamedTuple):
@@ -46,13 +47,14 @@ class Measured(NamedTuple):
     column_over_forward: float
     jacobian: float  # of one latent, by the columns' time
     grams: float  # the same with the Grams of one region and the rest
+    bulk: float  # seconds of the Grams of a latent, where `MANY` are computed in one call; one on CPUs
     directions: float  # from region to directions: Grams and both solves
     tangent_flops: float  # a second, counting what the compiled image function counts for one image
     peak_memory: float  # bytes, of the process or the device, so far
 
 
 class Machine(NamedTuple):
-    """What the same run reaches on plain work in float32."""
+    """What the same run reaches on plain work, products in the precision of the tangents."""
 
     device: str
     jax: str
@@ -61,17 +63,20 @@ class Machine(NamedTuple):
     solves: float  # robust PCAs of a 512 x 512 matrix of rank 20 a second, one batch
 
 
-def machine(*, solves: int = 2) -> Machine:
-    """Yardsticks; `solves` matrices in the solver's batch, 0 to leave it out."""
+def machine(*, solves: int | None = None, precision: str = "highest") -> Machine:
+    """Yardsticks; `solves` matrices in the solver's batch, 0 to leave it out, None for as many as the device is fed."""
+    solves = (MANY_SOLVES if platform_most().together else 2) if solves is None else solves
     a, x, k = (jnp.ones(shape, jnp.float32) for shape in ((2048, 2048), (8, 64, 64, 128), (3, 3, 128, 128)))
     conv = jax.jit(
         lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     )
+    with jax.default_matmul_precision(precision):  # left to itself a GPU rounds factors
+        matmul, convolution = seconds(jax.jit(jnp.matmul), a, a), seconds(conv, x, k)
     return Machine(
         f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
         jax.__version__,
-        2 * 2048**3 / seconds(jax.jit(jnp.matmul), a, a),
-        2 * 9 * 128**2 * 8 * 64**2 / seconds(conv, x, k),
+        2 * 2048**3 / matmul,
+        2 * 9 * 128**2 * 8 * 64**2 / convolution,
         solves / seconds(jax.jit(jax.vmap(lambda m: robust_pca(m, 1 / 60).low_rank)), _grams_like(solves, 512))
         if solves
         else float("nan"),
@@ -116,9 +121,8 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
         forward = seconds(image, batch) / chunk
     # The first `num` directions of the latent, as a function of so many coordinates.
     f = Partial(along, image_function(gen), ws[0])
-    run = partial(region_grams, f, channels="stack", precision=precision, chunk=chunk)
-    half = partial(run, jnp.zeros((1, num // 2), ws.dtype))
-    run = partial(run, jnp.zeros((1, num), ws.dtype))
+    at = partial(region_grams, f, channels="stack", precision=precision, chunk=chunk)
+    half, run = (partial(at, jnp.zeros((1, n), ws.dtype)) for n in (num // 2, num))
     # The image is computed once, however many columns follow: a sample is scaled up by what its second half adds.
     share = (gen.w_dim - num) / (num - num // 2)
     grams, some = seconds(run, mask), seconds(half, mask)
@@ -127,6 +131,9 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
     bare, some_bare = (seconds(lambda run=run: run(np.eye(few), size=few)) for run in (run, half))
     column = (bare - some_bare) / (num - num // 2)
     grams, jacobian = grams + share * (grams - some), bare + share * (bare - some_bare)
+    bulk = grams
+    if platform_most().together:
+        bulk = seconds(at, jnp.zeros((MANY, num), ws.dtype), mask) / MANY * gen.w_dim / num
     found = run(mask)
     pair = (
         (found.inside[0, 0], found.outside[0, 0])
@@ -144,6 +151,7 @@ def measure(name: str, *, columns: int | None = None, precision: str = "highest"
         column / forward,
         jacobian,
         grams,
+        bulk,
         grams + solve,
         _flops(image) / chunk / column,
         peak_memory(),
@@ -226,14 +234,19 @@ def _analysis(compiled) -> dict[str, float]:
     return analysis[0] if isinstance(analysis, list) else analysis  # a list of one before JAX 0.5
 
 
-def table(rows: list[Measured]) -> str:
-    """A line per model, in fixed columns."""
-    heads = ("size", "latent", "columns", "images/s", "column/forward", "Jacobian", "Grams", "directions", "GFLOP/s")
-    lines = ["model         " + "".join(f"{head:>16}" for head in (*heads, "peak memory"))]
+def table(rows: list[Measured], peak: float) -> str:
+    """A line per model, in fixed columns; `peak` is what a plain convolution reaches, in FLOP/s."""
+    heads = ("size", "latent", "columns", "images/s", "column/forward", "Jacobian", "Grams", "in bulk", "directions")
+    lines = ["model         " + "".join(f"{head:>16}" for head in (*heads, "GFLOP/s (peak)", "peak memory"))]
     for r in rows:
         sizes = r.resolution, r.latent, r.columns, f"{r.forward_images:.1f}", f"{r.column_over_forward:.2f}"
-        times = [f"{seconds:.2f} s" for seconds in (r.jacobian, r.grams, r.directions)]
-        cells = *sizes, *times, f"{r.tangent_flops / 1e9:.0f}", f"{r.peak_memory / 2**30:.2f} GB"
+        times = [f"{seconds:.2f} s" for seconds in (r.jacobian, r.grams, r.bulk, r.directions)]
+        cells = (
+            *sizes,
+            *times,
+            f"{r.tangent_flops / 1e9:.0f} ({r.tangent_flops / peak:.0%})",
+            f"{r.peak_memory / 2**30:.2f} GB",
+        )
         lines.append(f"{r.model:14}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
 

@@ -36,13 +36,13 @@ def bench_command(
         check_place(out)
     check_whole("--columns", columns, least=2)  # a half and the whole of them are timed
     checkpoint.check_devices()
-    plain = bench.machine()
+    plain = bench.machine(precision=precision)
     rows = [bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)]
     about = f"{plain.device}, jax {plain.jax}, tangents {precision}"
     matmul, convolution = (f"{flops / 1e9:.0f}" for flops in (plain.matmul_flops, plain.convolution_flops))
     print(f"{about}: a matrix product reaches {matmul} GFLOP/s, a 3x3 convolution {convolution};")
     print(f"robust PCA of 512x512: {plain.solves:.2f} a second")
-    print(bench.table(rows))
+    print(bench.table(rows, plain.convolution_flops))
     tables = {name: list(bench.by_block(name)) for name in models if blocks and bench.grows(name)}
     for name, table in tables.items():
         print(f"{name}, block by block:\n{bench.block_table(table)}")
