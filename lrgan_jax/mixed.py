@@ -14,6 +14,13 @@ from lrgan_jax.search import Search
 from lrgan_jax.subspaces import Candidates
 from lrgan_jax.targets import Targets, metric_root, row_weights, search_moves
 
+FAST = "tensorfloat32"  # ten bits on a GPU, three passes of seven on a TPU
+
+
+def tangents(search: Search) -> str:
+    """The precision of the Grams' Jacobian, for those who then ask for `exact_candidates`."""
+    return FAST if search.precision == "mixed" else search.precision
+
 
 def exact_candidates(
     gen: Generator,

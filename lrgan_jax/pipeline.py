@@ -33,7 +33,7 @@ from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
 from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
-from lrgan_jax.mixed import exact_candidates
+from lrgan_jax.mixed import exact_candidates, tangents
 from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
@@ -82,7 +82,7 @@ def find_directions(
     rows = None
     if not method.sees_region:
         rows, w = _offered(gen, w, method, search)
-    pairs = check_finite(pair_grams(gen, w, aims, search))
+    pairs = check_finite(pair_grams(gen, w, aims, search, precision=tangents(search)))
     grams = _mean_grams(pairs)
     plain = search.but(mu=None) if search.measures else search
     if takes_steps(search):

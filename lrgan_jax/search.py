@@ -55,7 +55,7 @@ class Search:
       pooling: of images above 256 pixels: area takes means of blocks, nearest one pixel of each, as the authors do.
       size: longer side of the Jacobian's pixel grid; the image's up to 256, and 256 above it, by default.
       precision: of the Jacobian's products; highest is float32, mixed takes what tensor cores are fast in, and makes
-        the directions exact afterwards, see `exact`: the frontier's at a price alone.
+        the directions exact afterwards, see `exact`: the frontier's at a price alone, in `find_directions` and sweeps.
     """
 
     layers: Choice = None

@@ -31,9 +31,6 @@ CROPPED = (
 )
 
 
-FAST = "tensorfloat32"  # of the Jacobian of a mixed search: ten bits on a GPU, three passes of seven on a TPU
-
-
 class Targets(NamedTuple):
     """R regions that are to change, and what must keep still at each. Arrays alone, so it passes through `jit`."""
 
@@ -96,7 +93,13 @@ def one_region(region: Any) -> None:
 
 
 def pair_grams(
-    gen: Generator, w: ArrayLike | Latent, targets: Targets, search: Search, *, memory: int | None = None
+    gen: Generator,
+    w: ArrayLike | Latent,
+    targets: Targets,
+    search: Search,
+    *,
+    memory: int | None = None,
+    precision: str = "highest",
 ) -> Pairs:
     """M_A of every region and M_B of what must keep still beside it, at every latent w or ws.
 
@@ -104,10 +107,9 @@ def pair_grams(
     M_B says does so beside each of them.
 
     Args:
-      memory: see `region_grams`.
+      memory, precision: see `region_grams`. The search's own precision is for those who make directions exact.
     """
     moves = search_moves(gen, search)
-    precision = FAST if search.precision == "mixed" else search.precision
     options = {"channels": search.channels, "pooling": search.pooling, "memory": memory, "precision": precision}
     found = generator_grams(gen, w, targets.masks, moves=moves, rest=targets.keep is None, **options)
     if targets.keep is None:

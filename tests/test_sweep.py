@@ -111,6 +111,15 @@ def test_every_latent_as_if_alone(small_dcgan, finished, region):
         np.testing.assert_allclose(found.step_range, alone.step_range, rtol=1e-4)
 
 
+def test_a_mixed_sweep_finds_what_a_full_one_does(small_dcgan, finished, tmp_path):
+    """A CPU has one precision: what is found once more for each latent and region is the same, and goes on as such."""
+    run(small_dcgan, tmp_path / "mixed", latents=sweep.seeded(small_dcgan, 3, 4), splits=False, precision="mixed")
+    found, full = sweep.open(tmp_path / "mixed"), sweep.open(finished)
+    for name in ("vectors", "inside", "outside", "mu"):
+        assert worst(np.asarray(found[name][:4]), np.asarray(full[name][:4])) < 1e-3, name
+    assert found.directions("corner", 1).search.precision == "mixed"
+
+
 def test_latents_are_those_of_sample(small_dcgan, finished):
     """Number i of a seed, whatever the number of latents and the block."""
     w = Which(seed=3).images(small_dcgan, 0, NUM).all()

@@ -21,7 +21,7 @@ from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.lengths import Root
-from lrgan_jax.mixed import exact_candidates
+from lrgan_jax.mixed import exact_candidates, tangents
 from lrgan_jax.pipeline import analyse
 from lrgan_jax.rpca import settled
 from lrgan_jax.search import Search
@@ -137,7 +137,7 @@ def compute(
 
 def every(job: Job, gen: Generator, ws: WS, targets: Targets, root: Root) -> tuple[dict[str, Array], Pairs]:
     """Everything about all latents, ws [N, L, d], and their Grams."""
-    pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory)
+    pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory, precision=tangents(job.search))
     results = linalg.mapped(partial(_one, job, root))((ws, pairs))
     if job.search.precision == "mixed":
         results |= linalg.mapped(partial(_made_exact, job, gen, targets))((ws, pairs.inside, pairs.outside))
