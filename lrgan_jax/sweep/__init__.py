@@ -10,9 +10,10 @@ remembers of the settings; processes.py and merge.py are for more machines than 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=256`:
 
 * Jacobians: 512 tangents of 149 GFLOP are 76 TFLOP in each of multiplications and additions, 4.4 s a latent on a chip
-  that sustains 35 TFLOP/s in float32: 1,200 device hours, 5 hours of all chips. Eight robust PCAs of 512 x 512 take 2
-  to 11 s on a core of a CPU and were never timed elsewhere: where a chip's eigh is no faster than that, they cost more
-  than the Jacobians.
+  that sustains 35 TFLOP/s in float32: 1,200 device hours, 5 hours of all chips.
+* What follows is matrix products as well: some 150 of 512 x 512 for each of three eigendecompositions a region, 0.5
+  TFLOP a latent; by a method with robust PCA 1,250 for each of eight, 2.7 TFLOP. Either is a small part of the
+  Jacobian's 152, if products so small, of 128 matrices at once, reach as much of a chip; nobody has timed it there.
 * Bytes: 100 kB a latent (directions 32, spectra 16, ws 36, picture 12), 100 GB in all, and 4 MB of sums a block, 16 GB
   in all; with `grams="float32"` 4 TB more. At 60 results a second over all hosts 6 MB/s, which no store notices.
 * Requests: 20 writes a block, 80,000 in all, a few a second, and as many reads when it is resumed; with `block=32`
