@@ -135,6 +135,7 @@ def compute(
     return mapped(gen, ws, counts, targets, root)
 
 
+@partial(jax.jit, static_argnames="job")
 def every(job: Job, gen: Generator, ws: WS, targets: Targets, root: Root) -> tuple[dict[str, Array], Pairs]:
     """Everything about all latents, ws [N, L, d], and their Grams."""
     pairs = pair_grams(gen, ws, targets, job.search, memory=job.keep.memory, precision=tangents(job.search))

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lrgan_jax.base.ahead import ahead
-from lrgan_jax.base.memory import default_memory, halving
+from lrgan_jax.base.memory import default_memory, halving, platform_most
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
@@ -74,7 +74,7 @@ def stream(
             result.copy_to_host_async()
         return Running(block, results, started, watcher.submit(_when_ready, results))
 
-    within: Job | None = None
+    within = None if platform_most().together else job  # a CPU's memory does not run out, it swaps
     with ThreadPoolExecutor(1) as watcher:
         yield from ahead(numbers, start, AHEAD)
 
