@@ -34,7 +34,7 @@ from lrgan_jax.lengths import Root
 from lrgan_jax.subspaces import HIGHEST, Candidates
 
 ROUNDS = 2
-Pair = tuple[Float[AnyArray, "m m"], Float[AnyArray, "m m"]]
+Grams = tuple[Float[AnyArray, "m m"], Float[AnyArray, "m m"]]
 Weights = tuple[Float[AnyArray, " p"], Float[AnyArray, " p"]]
 
 
@@ -43,7 +43,7 @@ def exact_directions(
     f: Partial,
     at: tuple[Array, ...],
     weights: Weights,
-    fast: Pair,
+    fast: Grams,
     root: Root,
     cost: Float[Array, ""],
     *,

@@ -68,7 +68,6 @@ class Plan(NamedTuple):
 def spread_over(devices: Sequence[Any]) -> Iterator[None]:
     """Within, the tangents of one latent are spread over these devices; of a large generator each is work enough.
 
-
         with lr.spread_over(jax.local_devices()):
             found = lr.find_directions(gen, w, "mouth")
 
@@ -154,20 +153,21 @@ def region_grams(
     first, column = [a[0] for a in at], num_rows * image.dtype.itemsize
 
     def compute(memory: int) -> RegionGrams:
-        plan = _plan(f, first, moves, column, num_rows, memory, (chunk, len(latents)), whole=keep_jacobian)
+        plan = _plan(f, first, moves, column, num_rows, memory, chunk, len(latents), whole=keep_jacobian)
         return _region_grams(f, at, masks, pixels, moves, grid, pooling, channels, rest, plan, precision, keep_jacobian)
 
     return halving(compute, memory)[0]
 
 
-def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, cut, *, whole: bool) -> Plan:
+def _plan(
+    f, at, moves: Moves, column: int, num_rows: int, memory: int, chunk: int | None, num: int, *, whole: bool
+) -> Plan:
     """Two fifths of the memory for J, an eighth for a slab and its weighed copy, a quarter for tangents; the rest is
     the image's own. Latents are computed together where one does not fill the device, as far as all of J fits.
 
     Args:
-      column: bytes of one. cut: the chunk that was asked for, or None, and the number of latents.
+      column: bytes of one. chunk: what was asked for, or None. num: of latents.
     """
-    chunk, num = cut
     d = moves.size(at[0].shape[-1])
     reverse = REVERSE * num_rows <= d
     block = d if whole or reverse else even_parts(d, 2 * memory // 5 // column)
@@ -175,7 +175,7 @@ def _plan(f, at, moves: Moves, column: int, num_rows: int, memory: int, cut, *, 
     spread = _num_spread()
     tangents = fitting_tangents(f, at, memory // 4) * spread
     chunk = min(even_parts(d, tangents) if chunk is None else chunk, num_rows if reverse else block)
-    chunk = max(1, chunk // spread) * spread if spread <= chunk else chunk  # as many on each device
+    chunk = chunk // spread * spread or chunk  # as many on each device
     together = platform_most().together and block == d
     group = min(tangents // chunk, 2 * memory // 5 // (d * column)) if together else 1
     return Plan(reverse, even_parts(num, group), chunk, block, slab)

@@ -451,7 +451,7 @@ def test_latents_together_are_as_one_by_one(double, num, own_masks, many, monkey
     """In groups of up to five, of which the last is filled up; each with its own masks, too."""
     w = np.random.default_rng(11).standard_normal((num, D))
     masks = np.stack([np.roll(MASK, n, 1)[None] for n in range(num)]) if own_masks else np.stack([MASK, SOFT])
-    plan = jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, 2**30, (None, num), whole=False)
+    plan = jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, 2**30, None, num, whole=False)
     assert plan.group == {1: 1, 3: 3, 5: 5, 7: 4}[num] and plan.chunk == D
     together = region_grams(curved_function(), w, masks, channels="stack", keep_jacobian=True)
     monkeypatch.undo()
@@ -463,7 +463,7 @@ def test_latents_together_are_as_one_by_one(double, num, own_masks, many, monkey
 
 def test_latents_are_together_only_where_the_memory_allows(double, many):
     plans = [
-        jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, memory, (None, 5), whole=False)
+        jacobian._plan(curved_function(), [jnp.zeros(D)], Moves(), 96 * 8, 96, memory, None, 5, whole=False)
         for memory in (5_000, 2**16, 2**17, 2**30)
     ]
     groups = [plan.group for plan in plans]
@@ -491,10 +491,10 @@ def test_plans_cut_the_work_to_the_memory(double):
     """Blocks and slabs shrink with it, J is held whole where it is asked for, and a chunk never exceeds its block."""
     f, w = curved_function(latent=(7,)), jnp.zeros(7)
     cut = partial(jacobian._plan, f, [w], Moves(), 96 * 8, 96)
-    plans = [cut(memory, (None, 1), whole=False) for memory in (1, 2_000, 5_000, 2**20)]
+    plans = [cut(memory, None, 1, whole=False) for memory in (1, 2_000, 5_000, 2**20)]
     assert [plan.block for plan in plans] == [1, 1, 2, 7] and [plan.slab for plan in plans] == [1, 1, 1, 7]
     assert all(1 <= plan.chunk <= plan.block for plan in plans) and not any(plan.reverse for plan in plans)
-    assert cut(1, (None, 1), whole=True).block == 7
+    assert cut(1, None, 1, whole=True).block == 7
 
 
 def test_a_device_that_runs_out_of_memory_is_given_less():

@@ -26,64 +26,55 @@ def mapped(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda tree: lax.platform_dependent(tree, cpu=partial(lax.map, f), default=jax.vmap(f))
 
 
-def _one_by_one(decompose: Callable[..., Any], elsewhere: Callable[..., Any]) -> Callable[..., Any]:
-    """`decompose` of one matrix on a CPU, with a rule for batches, and `elsewhere`."""
+def _one_by_one(elsewhere: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """For a decomposition of one matrix: a rule for batches, and what to do `elsewhere` than on CPUs, if it differs."""
 
-    @jax.custom_batching.custom_vmap
-    @wraps(decompose)
-    def of_one(matrix):
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return lax.platform_dependent(matrix, cpu=decompose, default=elsewhere)
+    def ruled(decompose: Callable[..., Any]) -> Callable[..., Any]:
+        other = elsewhere or decompose
 
-    @of_one.def_vmap
-    def of_batch(axis_size, batched, matrices):
-        found = lax.platform_dependent(matrices, cpu=lambda a: lax.map(of_one, a), default=jax.vmap(elsewhere))
-        return found, jax.tree.map(lambda _: True, found)
+        @jax.custom_batching.custom_vmap
+        @wraps(decompose)
+        def of_one(matrix):
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            return lax.platform_dependent(matrix, cpu=decompose, default=other)
 
-    return of_one
+        @of_one.def_vmap
+        def of_batch(axis_size, batched, matrices):
+            found = lax.platform_dependent(matrices, cpu=lambda a: lax.map(of_one, a), default=jax.vmap(other))
+            return found, jax.tree.map(lambda _: True, found)
 
+        return of_one
 
-def _library_eigh(matrix):
-    return tuple(jnp.linalg.eigh(matrix))
-
-
-def _library_qr(matrix):
-    return tuple(jnp.linalg.qr(matrix))
-
-
-def _library_cholesky(matrix):
-    return jnp.linalg.cholesky(matrix)
+    return ruled
 
 
 def _eigh_by_products(matrix):
     """In 32 bits; who asks for 64 wants all of their digits, which eigenvalues that are alike do not reach."""
-    return decomposed(matrix) if matrix.dtype == jnp.float32 else _library_eigh(matrix)
+    return decomposed(matrix) if matrix.dtype == jnp.float32 else tuple(jnp.linalg.eigh(matrix))
 
 
-_eigh = _one_by_one(_library_eigh, _eigh_by_products)
-_eigvalsh = _one_by_one(lambda matrix: jnp.linalg.eigvalsh(matrix), lambda matrix: _eigh_by_products(matrix)[0])
-_qr = _one_by_one(_library_qr, _library_qr)
-_cholesky = _one_by_one(_library_cholesky, _library_cholesky)
-
-
+@_one_by_one(_eigh_by_products)
 def eigh(matrix):
     """Eigenvalues, rising, and eigenvectors as columns of a symmetric matrix [n, n]."""
-    return _eigh(matrix)
+    return tuple(jnp.linalg.eigh(matrix))
 
 
+@_one_by_one(lambda matrix: _eigh_by_products(matrix)[0])
 def eigvalsh(matrix):
     """Eigenvalues, rising, of a symmetric matrix [n, n]."""
-    return _eigvalsh(matrix)
+    return jnp.linalg.eigvalsh(matrix)
 
 
+@_one_by_one()
 def qr(matrix):
     """Q and R of a matrix [m, n]."""
-    return _qr(matrix)
+    return tuple(jnp.linalg.qr(matrix))
 
 
+@_one_by_one()
 def cholesky(matrix):
     """The lower factor of a positive definite matrix [n, n]."""
-    return _cholesky(matrix)
+    return jnp.linalg.cholesky(matrix)
 
 
 def spectral_norm(matrix):
