@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -84,6 +84,17 @@ def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
     return even_parts(d, fitting_tangents(f, at, memory))
 
 
+def fitting_reverse(f: Callable, at: Sequence[Array], memory: int) -> int:
+    """How many reverse passes of f, at these arguments, to do at once: as many as fit in `memory` bytes where several
+    fill the platform better than one, and one.
+
+    The estimate adds up all results in f, of which a reverse pass keeps most.
+    """
+    if not platform_most().together:
+        return 1
+    return max(1, memory // max(1, _all_results(jax.make_jaxpr(f)(*at).jaxpr)))
+
+
 def even_parts(num: int, most: int) -> int:
     """The size of parts of which `num` takes no more than of parts of `most`: the last one is then hardly shorter.
 
@@ -93,13 +104,22 @@ def even_parts(num: int, most: int) -> int:
 
 
 def _largest_result(jaxpr) -> int:
-    """Bytes of the largest result of any operation, looking into nested programs."""
-    largest = 0
+    """Bytes of the largest result of any operation."""
+    return max(_results(jaxpr), default=0)
+
+
+def _all_results(jaxpr) -> int:
+    """Bytes of the results of all operations."""
+    return sum(_results(jaxpr))
+
+
+def _results(jaxpr) -> Iterator[int]:
+    """Bytes of the result of each operation, looking into nested programs."""
     for eqn in jaxpr.eqns:
         inner = [p.jaxpr for p in eqn.params.values() if hasattr(p, "jaxpr")]
         if inner:
-            largest = max(largest, *map(_largest_result, inner))
+            for program in inner:
+                yield from _results(program)
         else:
             arrays = [v.aval for v in eqn.outvars if hasattr(v.aval, "shape")]
-            largest = max(largest, sum(a.size * a.dtype.itemsize for a in arrays))
-    return largest
+            yield sum(a.size * a.dtype.itemsize for a in arrays)

@@ -1,0 +1,52 @@
+"""What an inversion found."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from lrgan_jax.generators import WS, Generator
+from lrgan_jax.inversion.fit import Fit
+from lrgan_jax.inversion.noise import with_noise
+
+Gen = TypeVar("Gen", bound=Generator)
+RANGE = 2.0  # of a pixel
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """N photographs as a generator makes them.
+
+    Attributes:
+      latents: [N, L, d], with their classes where the synthesis takes them; equal rows in W.
+      images: of the latents, [N, H, W, C] in [-1, 1]. targets: the photographs.
+      noise: the pictures that were fitted, by their place among the weights, [N, h, w] each; none where they were not.
+      losses: of each photograph's best attempt after every round, [N, rounds].
+      fit: as asked for. compared: the network of LPIPS, or "pyramid".
+      model, fingerprint: of the generator.
+    """
+
+    latents: WS
+    images: Float[np.ndarray, "n h w c"]
+    targets: Float[np.ndarray, "n h w c"]
+    noise: dict[str, Float[np.ndarray, "n g v"]]
+    losses: Float[np.ndarray, "n s"]
+    fit: Fit
+    compared: str
+    model: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def psnr(self) -> Float[np.ndarray, " n"]:
+        """Of each image: 10 log10 of the squared range over the mean squared difference, in dB."""
+        unlike = np.square(self.images - self.targets, dtype=np.float64).mean((1, 2, 3))
+        return 10 * np.log10(RANGE**2 / np.maximum(unlike, 1e-12))
+
+    def generator(self, gen: Gen, number: int = 0) -> Gen:
+        """The generator with the noise pictures of one photograph."""
+        return with_noise(gen, {name: jnp.asarray(pictures[number]) for name, pictures in self.noise.items()})
