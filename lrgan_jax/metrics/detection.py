@@ -9,13 +9,13 @@ Farhadi 2016, arXiv:1612.08242. Trained on boxes that cover all 68 landmarks, wh
 these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 from PIL import Image
 
 from lrgan_jax.base.arrays import AnyArray

@@ -1,0 +1,51 @@
+"""A quad of a photograph as an image: where it lies, what of it the photograph has, and the cutting out."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.inversion.framing import Quad, crop_map
+from lrgan_jax.inversion.photograph import Photograph
+from lrgan_jax.inversion.warp import moved, warped
+
+LARGEST = (
+    3  # sides of a quad in longer sides of the photograph, beyond which a crop would be hardly anything but margin
+)
+
+
+def cut(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Float[np.ndarray, "h w 3"]:
+    """The quad as an image in [-1, 1]; where it leaves the photograph, its reflection at the edge.
+
+    Raises:
+      InputError: if the quad is far larger than the photograph.
+    """
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    if not (high - low).max() <= LARGEST * max(photo.size):
+        raise InputError(f"a crop of {high[0] - low[0]} rows is no part of a photograph of {photo.size[0]}")
+    rows, columns = (_reflected(*ends) for ends in zip(low, high, photo.size, strict=True))
+    map = crop_map(quad - low, size)
+    return np.clip(warped(photo.part(rows, columns), map, size), -1, 1)
+
+
+def outside(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """Pixels of the crop whose middle the photograph does not have."""
+    places = moved(crop_map(quad, size), middles(range(size[0]), range(size[1])))
+    return ~((places >= 0) & (places < photo.size)).all(-1).reshape(size)
+
+
+def window(photo: Photograph, quad: Quad) -> tuple[range, range]:
+    """Rows and columns of the photograph that the quad touches."""
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    first, last = np.maximum(low, 0), np.minimum(high, photo.size)
+    return range(int(first[0]), int(last[0])), range(int(first[1]), int(last[1]))
+
+
+def middles(rows: range, columns: range) -> Float[np.ndarray, "n 2"]:
+    """Of all pixels, row by row."""
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2) + 0.5
+
+
+def _reflected(low: int, high: int, side: int) -> Int[np.ndarray, " n"]:
+    """Numbers low to high, those beyond a side's ends mirrored back into it."""
+    numbers = np.arange(low, high) % (2 * side)
+    return np.where(numbers < side, numbers, 2 * side - 1 - numbers)
