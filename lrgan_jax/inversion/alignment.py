@@ -17,7 +17,7 @@ from jaxtyping import ArrayLike, Bool, Float
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.inversion.crop import cut, middles, outside, window
-from lrgan_jax.inversion.framing import Face, Framing, Quad, check_face, corners, crop_map, ffhq_quad, framed_quad
+from lrgan_jax.inversion.framing import FourPoints, Framing, Quad, check_face, corners, crop_map, ffhq_quad, framed_quad
 from lrgan_jax.inversion.landmarks import find_points
 from lrgan_jax.inversion.photograph import Photograph
 from lrgan_jax.inversion.warp import inverted, moved, warped
@@ -55,8 +55,23 @@ class Aligned:
 
     @property
     def record(self) -> dict[str, Any]:
-        """All but the photograph, for a JSON file; `again` reads it."""
+        """All but the photograph, as JSON has it; `from_record` reads it."""
         return {"quad": self.quad.tolist(), "size": list(self.size), "feather": self.feather}
+
+    @classmethod
+    def from_record(cls, photo: Photograph, record: Mapping[str, Any]) -> "Aligned":
+        """The crop whose `record` that was, of the same photograph.
+
+        Raises:
+          InputError: if it is no such record.
+        """
+        try:
+            quad, size, feather = (record[name] for name in ("quad", "size", "feather"))
+            check_number("quad", quad)
+            check_number("feather", feather, least=0, most=0.5)
+            return cls(photo, np.array(quad, float).reshape(4, 2), _shape(tuple(size)), float(feather))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"no record of a crop, or a damaged one: {error}") from error
 
     def put_back(self, edited: ArrayLike, *, of: ArrayLike | None = None) -> Photograph:
         """The photograph with edited - of added where the crop lies; all other pixels are as they were.
@@ -127,22 +142,6 @@ def align(
     return aligned
 
 
-def again(photo: Photograph, record: Mapping[str, Any]) -> Aligned:
-    """The crop whose `record` that was, of the same photograph.
-
-    Raises:
-      InputError: if it is no such record.
-    """
-    try:
-        quad, feather = np.array(record["quad"], float), float(record["feather"])
-        size = _shape(tuple(record["size"]))
-    except (KeyError, TypeError, ValueError):
-        raise InputError("no record of a crop: quad, size and feather are wanted") from None
-    if quad.shape != (4, 2) or not np.isfinite(quad).all() or not 0 <= feather <= 0.5:
-        raise InputError("a damaged record of a crop: its quad has no four corners, or its feather is not 0 to 0.5")
-    return Aligned(photo, quad, size, feather)
-
-
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
     height, width = (size, size) if np.ndim(size) == 0 else size
     for side in (height, width):
@@ -150,7 +149,7 @@ def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _given_points(photo: Photograph, points: ArrayLike) -> Face:
+def _given_points(photo: Photograph, points: ArrayLike) -> FourPoints:
     face = np.asarray(points, np.float64)
     check_number("points", face)
     if face.shape not in ((4, 2), (5, 2)):
@@ -164,7 +163,7 @@ def _given_points(photo: Photograph, points: ArrayLike) -> Face:
     return face
 
 
-def _ffhq_quad(face: Face, size: tuple[int, int]) -> Quad:
+def _ffhq_quad(face: FourPoints, size: tuple[int, int]) -> Quad:
     if size[0] != size[1]:
         raise InputError(f"FFHQ's crops are square, and {size[0]} x {size[1]} is wanted: give a framing or a box")
     return ffhq_quad(face)

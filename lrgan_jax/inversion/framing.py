@@ -13,7 +13,7 @@ from jaxtyping import Float
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.inversion.warp import Map, moved
 
-Face = Float[np.ndarray, "4 2"]
+FourPoints = Float[np.ndarray, "4 2"]
 Quad = Float[np.ndarray, "4 2"]
 
 
@@ -34,7 +34,7 @@ def crop_map(quad: Quad, size: tuple[int, int]) -> Map:
     return np.column_stack([down, across, quad[0]])
 
 
-def ffhq_quad(face: Face) -> Quad:
+def ffhq_quad(face: FourPoints) -> Quad:
     """The square that FFHQ's authors cut out around a face.
 
     Source: Karras et al. 2019, arXiv:1812.04948, appendix A; the numbers of their published recipe (twice the distance
@@ -49,7 +49,7 @@ def ffhq_quad(face: Face) -> Quad:
     return np.stack([middle - across - down, middle + across - down, middle + across + down, middle - across + down])
 
 
-def framed_quad(face: Face, framing: Framing, size: tuple[int, int]) -> Quad:
+def framed_quad(face: FourPoints, framing: Framing, size: tuple[int, int]) -> Quad:
     """The rectangle in which the face lies as the framing has it: by the similarity (turn, scale, shift) that brings
     the four points nearest to it, in least squares.
 
@@ -62,7 +62,7 @@ def framed_quad(face: Face, framing: Framing, size: tuple[int, int]) -> Quad:
     return moved(map, corners(size))
 
 
-def check_face(face: Face) -> None:
+def check_face(face: FourPoints) -> None:
     """Refuse four points in another order, or in one place.
 
     Raises:

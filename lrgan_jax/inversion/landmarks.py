@@ -10,9 +10,8 @@ from jaxtyping import Float
 
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion import framing
 from lrgan_jax.inversion.crop import cut
-from lrgan_jax.inversion.framing import Quad, crop_map
+from lrgan_jax.inversion.framing import FourPoints, Quad, crop_map
 from lrgan_jax.inversion.photograph import Photograph
 from lrgan_jax.inversion.warp import moved
 from lrgan_jax.metrics import detection
@@ -58,7 +57,7 @@ def chosen_face(photo: Photograph, number: int | None) -> detection.Face:
     return faces[number]
 
 
-def find_points(photo: Photograph, number: int | None = None) -> framing.Face:
+def find_points(photo: Photograph, number: int | None = None) -> FourPoints:
     """Eyes and corners of the mouth of a face.
 
     Raises:
@@ -75,7 +74,7 @@ def find_points(photo: Photograph, number: int | None = None) -> framing.Face:
     return points
 
 
-def four_points(landmarks: Landmarks) -> framing.Face:
+def four_points(landmarks: Landmarks) -> FourPoints:
     """The middles of the eyes and the outer corners of the mouth, of the usual 68."""
     return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[48], landmarks[54]])
 
@@ -101,7 +100,7 @@ def _upright_square(landmarks: Landmarks) -> Quad:
     return ((low + high) / 2 + half * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])) @ axes
 
 
-def _check_whole(photo: Photograph, points: framing.Face) -> None:
+def _check_whole(photo: Photograph, points: FourPoints) -> None:
     for name, place in zip(("left eye", "right eye", "mouth", "mouth"), points, strict=True):
         if not ((place >= 0) & (place <= photo.size)).all():
             raise InputError(f"the face is cut off: its {name} lies outside the photograph")

@@ -11,6 +11,7 @@ Numbers are taken as they are stored: the profile is kept, not applied.
 import io
 import os
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,8 +102,10 @@ def open(file: str | os.PathLike | bytes) -> Photograph:
     """
     content = file if isinstance(file, bytes) else _content(Path(file))
     try:
-        profile = _profile(content)
-        picture = pictures.read(io.BytesIO(content), whole=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound here is MOST
+            profile = _profile(content)
+            picture = pictures.read(io.BytesIO(content), whole=True)
         if picture.cut:
             raise PictureError("grey with transparency in 16 bits, or a rarer kind of them; save it as RGB or with 8")
         pictures.to_bytes(picture)  # which refuses what nobody would see
