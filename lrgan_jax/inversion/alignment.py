@@ -83,8 +83,7 @@ class Aligned:
         """
         before = self.image if of is None else self._checked("of", of)
         rows, columns = window(self.photo, self.quad)
-        back = inverted(crop_map(self.quad, self.size))
-        back = np.column_stack([back[:, :2], moved(back, np.array([[rows.start, columns.start]]))[0]])
+        back = inverted(crop_map(self.quad - (rows.start, columns.start), self.size))
         change = warped(self._checked("edited", edited) - before, back, (len(rows), len(columns)))
         weight = self._weight(moved(back, middles(range(len(rows)), range(len(columns)))))
         return self.photo.plus(rows.start, columns.start, change * weight.reshape(len(rows), len(columns), 1))
@@ -108,7 +107,7 @@ def align(
     *,
     face: int | None = None,
     points: ArrayLike | None = None,
-    box: Sequence[float] | Literal["middle"] | None = None,
+    box: Sequence[int | float] | Literal["middle"] | None = None,
     framing: Framing | None = None,
     feather: float = FEATHER,
 ) -> Aligned:
@@ -169,7 +168,7 @@ def _ffhq_quad(face: FourPoints, size: tuple[int, int]) -> Quad:
     return ffhq_quad(face)
 
 
-def _box_quad(photo: Photograph, box: Sequence[float] | str, size: tuple[int, int]) -> Quad:
+def _box_quad(photo: Photograph, box: Sequence[int | float] | str, size: tuple[int, int]) -> Quad:
     top, left, height, width = _middle(photo, size) if box == "middle" else box
     check_number("box", np.array([top, left, height, width]))
     if min(top, left) < 0 or min(height, width) < 1 or top + height > photo.size[0] or left + width > photo.size[1]:

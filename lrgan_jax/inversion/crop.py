@@ -19,12 +19,11 @@ def cut(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Float[np.ndarra
     Raises:
       InputError: if the quad is far larger than the photograph.
     """
-    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
-    if not (high - low).max() <= LARGEST * max(photo.size):
+    low, high = _ends(quad)
+    if max(high[0] - low[0], high[1] - low[1]) > LARGEST * max(photo.size):
         raise InputError(f"a crop of {high[0] - low[0]} rows is no part of a photograph of {photo.size[0]}")
     rows, columns = (_reflected(*ends) for ends in zip(low, high, photo.size, strict=True))
-    map = crop_map(quad - low, size)
-    return np.clip(warped(photo.part(rows, columns), map, size), -1, 1)
+    return np.clip(warped(photo.part(rows, columns), crop_map(quad - low, size), size), -1, 1)
 
 
 def outside(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
@@ -35,14 +34,19 @@ def outside(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Bool[np.nda
 
 def window(photo: Photograph, quad: Quad) -> tuple[range, range]:
     """Rows and columns of the photograph that the quad touches."""
-    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
-    first, last = np.maximum(low, 0), np.minimum(high, photo.size)
-    return range(int(first[0]), int(last[0])), range(int(first[1]), int(last[1]))
+    low, high = _ends(quad)
+    rows, columns = (range(max(ends[0], 0), min(ends[1:])) for ends in zip(low, high, photo.size, strict=True))
+    return rows, columns
 
 
 def middles(rows: range, columns: range) -> Float[np.ndarray, "n 2"]:
     """Of all pixels, row by row."""
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2) + 0.5
+
+
+def _ends(quad: Quad) -> tuple[list[int], list[int]]:
+    """First row and column that the quad touches, and those after the last."""
+    return np.floor(quad.min(0)).astype(int).tolist(), np.ceil(quad.max(0)).astype(int).tolist()
 
 
 def _reflected(low: int, high: int, side: int) -> Int[np.ndarray, " n"]:

@@ -33,18 +33,22 @@ def scale(map: Map) -> float:
 def warped(image: Float[np.ndarray, "h w c"], map: Map, size: tuple[int, int]) -> Float[np.ndarray, "g v c"]:
     """The image of that size whose pixels lie where the map says; beyond the old image its edge goes on a little.
 
-    Each new pixel is the mean of samples no further apart than old pixels, by cubic interpolation.
+    Each new pixel is the mean of samples no further apart than old pixels. What is enlarged is first enlarged to about
+    the new pixels, by cubic interpolation: Pillow's affine one overshoots (its cubic is the steep one, a = -1), and
+    between neighbours alone the old pixels would show.
     """
-    shrink = max(1, int(scale(map) / FINEST))
-    samples = max(1, math.ceil(scale(map) / shrink))
-    padded = np.pad(image, ((MARGIN * shrink,) * 2, (MARGIN * shrink,) * 2, (0, 0)), mode="edge")
-    map = np.column_stack([map[:, :2] / samples, map[:, 2] + MARGIN * shrink]) / shrink
+    shrink, enlarge = max(1, int(scale(map) / FINEST)), max(1, math.ceil(1 / scale(map)))
+    samples = math.ceil(scale(map) * enlarge / shrink)
+    margin = MARGIN * shrink
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+    map = np.column_stack([map[:, :2] / samples, map[:, 2] + margin]) * (enlarge / shrink)
     numbers = [map[1, 1], map[1, 0], map[1, 2], map[0, 1], map[0, 0], map[0, 2]]  # Pillow's: column first
     fine = (size[1] * samples, size[0] * samples)
 
     def channel(values: np.ndarray) -> np.ndarray:
         old = Image.fromarray(np.ascontiguousarray(values, np.float32)).reduce(shrink)
-        new = old.transform(fine, Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC)
+        old = old.resize((old.width * enlarge, old.height * enlarge), Image.Resampling.BICUBIC)
+        new = old.transform(fine, Image.Transform.AFFINE, numbers, Image.Resampling.BILINEAR)
         return np.asarray(new.reduce(samples))
 
     return np.stack([channel(values) for values in np.moveaxis(padded, -1, 0)], -1)
