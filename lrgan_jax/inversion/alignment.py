@@ -25,8 +25,6 @@ from lrgan_jax.inversion.warp import inverted, moved, warped
 FEATHER = 0.1  # of the crop's shorter side, over which a change fades out
 MOST_OUTSIDE = 0.5  # of a crop: beyond, its face is cut off
 
-Box = tuple[float, float, float, float]  # top, left, height, width
-
 
 @dataclass(frozen=True)
 class Aligned:
@@ -132,7 +130,8 @@ def align(
     if sum(given is not None for given in (face, points, box)) > 1:
         raise InputError("say one of face, points and box")
     if box is not None:
-        return Aligned(photo, _box_quad(photo, box, shape), shape, feather)
+        chosen = _middle(photo, shape) if box == "middle" else np.array(box, float)
+        return Aligned(photo, _box_quad(photo, chosen), shape, feather)
     found = find_points(photo, face) if points is None else _given_points(photo, points)
     quad = _ffhq_quad(found, shape) if framing is None else framed_quad(found, framing, shape)
     aligned = Aligned(photo, quad, shape, feather)
@@ -168,18 +167,18 @@ def _ffhq_quad(face: FourPoints, size: tuple[int, int]) -> Quad:
     return ffhq_quad(face)
 
 
-def _box_quad(photo: Photograph, box: Sequence[int | float] | str, size: tuple[int, int]) -> Quad:
-    top, left, height, width = _middle(photo, size) if box == "middle" else box
-    check_number("box", np.array([top, left, height, width]))
-    if min(top, left) < 0 or min(height, width) < 1 or top + height > photo.size[0] or left + width > photo.size[1]:
+def _box_quad(photo: Photograph, box: Float[np.ndarray, " 4"]) -> Quad:
+    check_number("box", box)
+    low, high = box[:2], box[:2] + box[2:]
+    if low.min() < 0 or box[2:].min() < 1 or (high > photo.size).any():
         raise InputError(
             f"box is top, left, height and width inside the photograph of {photo.size[0]} rows and {photo.size[1]} "
-            f"columns; got {top:g}, {left:g}, {height:g}, {width:g}"
+            f"columns; got {', '.join(f'{number:g}' for number in box)}"
         )
-    return corners((1, 1)) * (height, width) + (top, left)
+    return low + corners((1, 1)) * box[2:]
 
 
-def _middle(photo: Photograph, size: tuple[int, int]) -> Box:
-    scale = min(photo.size[0] / size[0], photo.size[1] / size[1])
-    height, width = scale * size[0], scale * size[1]
-    return (photo.size[0] - height) / 2, (photo.size[1] - width) / 2, height, width
+def _middle(photo: Photograph, size: tuple[int, int]) -> Float[np.ndarray, " 4"]:
+    """The largest box of the crop's shape."""
+    sides = np.array(size) * np.divide(photo.size, size).min()
+    return np.concatenate([(np.array(photo.size) - sides) / 2, sides])

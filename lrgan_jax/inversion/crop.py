@@ -29,7 +29,7 @@ def cut(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Float[np.ndarra
 def outside(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Pixels of the crop whose middle the photograph does not have."""
     places = moved(crop_map(quad, size), middles(range(size[0]), range(size[1])))
-    return ~((places >= 0) & (places < photo.size)).all(-1).reshape(size)
+    return np.any((places < 0) | (places > photo.size), axis=-1).reshape(size)
 
 
 def window(photo: Photograph, quad: Quad) -> tuple[range, range]:

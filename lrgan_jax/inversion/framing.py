@@ -18,9 +18,11 @@ Quad = Float[np.ndarray, "4 2"]
 
 
 class Framing(NamedTuple):
-    """The places of the four points in a crop, as fractions of its height and width."""
+    """The places of the eyes and of the middle of the mouth in a crop, as fractions of its height and width."""
 
-    points: tuple[tuple[float, float], ...]
+    left_eye: tuple[float, float]
+    right_eye: tuple[float, float]
+    mouth: tuple[float, float]
 
 
 def corners(size: tuple[int, int]) -> Quad:
@@ -51,15 +53,20 @@ def ffhq_quad(face: FourPoints) -> Quad:
 
 def framed_quad(face: FourPoints, framing: Framing, size: tuple[int, int]) -> Quad:
     """The rectangle in which the face lies as the framing has it: by the similarity (turn, scale, shift) that brings
-    the four points nearest to it, in least squares.
+    eyes and mouth nearest to it, in least squares.
 
     Places as complex numbers make that a line through points: face = slope * framing + shift.
     """
-    there, here = (points @ (1j, 1) for points in (face, np.array(framing.points) * size))
+    there, here = (points @ (1j, 1) for points in (three_points(face), np.array(framing) * size))
     slope = np.vdot(here - here.mean(), there - there.mean()) / np.vdot(here - here.mean(), here - here.mean())
     shift = there.mean() - slope * here.mean()
     map = np.array([[slope.real, slope.imag, shift.imag], [-slope.imag, slope.real, shift.real]])
     return moved(map, corners(size))
+
+
+def three_points(face: FourPoints) -> Float[np.ndarray, "3 2"]:
+    """Of the mouth its middle: how wide it is, is a smile rather than a size."""
+    return np.stack([face[0], face[1], face[2:].mean(0)])
 
 
 def check_face(face: FourPoints) -> None:
