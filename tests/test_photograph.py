@@ -46,11 +46,13 @@ def head_only(width, height) -> bytes:
     return png((width, height, 8, 2), b"")
 
 
-def deep_tiff(pixels) -> bytes:
-    """RGB of 16 bits a channel, little end first, not compressed."""
+def deep_tiff(pixels, planes=1) -> bytes:
+    """RGB of 16 bits a channel, little end first, not compressed; in planes=2, one channel after the other, here for
+    the head alone.
+    """
     height, width, channels = pixels.shape
-    data, place = pixels.astype("<u2").tobytes(), 8 + 2 + 12 * 9 + 4
-    shorts = [(256, width), (257, height), (259, 1), (262, 2), (277, channels), (278, height)]
+    data, place = pixels.astype("<u2").tobytes(), 8 + 2 + 12 * 10 + 4
+    shorts = [(256, width), (257, height), (259, 1), (262, 2), (277, channels), (278, height), (284, planes)]
     entries = [(tag, 3, 1, value) for tag, value in shorts]
     entries += [(258, 3, channels, place), (273, 4, 1, place + 2 * channels), (279, 4, 1, len(data))]
     table = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
@@ -178,6 +180,7 @@ REFUSED = {
     "large": (head_only(2**14, 2**13 + 1), "16384 x 8193 pixels, and more than 134217728"),
     "floats": (file(Image.fromarray(np.zeros((20, 20), np.float32)), "TIFF"), "nothing says what is white"),
     "unseen": (file(Image.fromarray(BYTES * np.uint8([1, 1, 1, 0]))), "wholly transparent"),
+    "separate planes": (deep_tiff(DEEP[..., :3], planes=2), "in separate planes"),
     "HEIC": (b"\0\0\0\x18ftypheic" + bytes(50), "export it as JPEG"),
     "grey with alpha of 16 bits": (deep_png(DEEP[..., :2]), "save it as RGB"),
 }

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from lrgan_jax.base.errors import InputError
 
 PHOTOMETRIC = 262  # the tag in a TIFF that says whether 0 is black
+BITS = 258  # and that of the bits of each channel
 
 
 class PictureError(InputError):
@@ -62,6 +63,8 @@ def read(file: str | os.PathLike | io.BytesIO, *, whole: bool = False) -> Pictur
             cut = len(opened.getbands()) > 1 and any(";16" in str(part[-1]) for part in opened.tile)
             # PNG has no integers of 32 bits: "I" is how older releases of Pillow open those of 16.
             deep = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PNG")
+            if len(opened.getbands()) > 1 and not cut and max(getattr(opened, "tag_v2", {}).get(BITS, (8,))) > 8:
+                raise PictureError("more than 8 bits a channel in separate planes; save it with the channels together")
             count = getattr(opened, "n_frames", 1)
             inverted = (
                 deep and getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0

@@ -26,7 +26,7 @@ FEATHER = 0.1  # of the crop's shorter side, over which a change fades out
 MOST_OUTSIDE = 0.5  # of a crop: beyond, its face is cut off
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aligned:
     """A crop of a photograph.
 
@@ -141,7 +141,7 @@ def align(
 
 
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (size, size) if np.ndim(size) == 0 else size
+    height, width = size if isinstance(size, tuple) else (size, size)
     for side in (height, width):
         check_whole("size", side, least=1)
     return int(height), int(width)

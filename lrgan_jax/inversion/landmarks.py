@@ -101,7 +101,7 @@ def _upright_square(landmarks: Landmarks) -> Quad:
 
 
 def _check_whole(photo: Photograph, points: FourPoints) -> None:
-    for name, place in zip(("left eye", "right eye", "mouth", "mouth"), points, strict=True):
+    for name, place in zip(("eye on the left", "eye on the right", "mouth", "mouth"), points, strict=True):
         if not ((place >= 0) & (place <= photo.size)).all():
             raise InputError(f"the face is cut off: its {name} lies outside the photograph")
     if (distance := np.hypot(*(points[1] - points[0]))) < CLOSEST:

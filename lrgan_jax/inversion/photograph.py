@@ -37,7 +37,7 @@ class PhotographError(InputError):
     """A file that is no photograph to be edited, or cannot hold one; the message is one line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photograph:
     """Its picture, the right way up, and its colour profile (ICC), if it has one."""
 
