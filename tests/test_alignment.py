@@ -17,6 +17,7 @@ from lrgan_jax.inversion.crop import cut
 from lrgan_jax.inversion.framing import crop_map, ffhq_quad, framed_quad, three_points
 from lrgan_jax.inversion.model_framing import KNOWN, measured
 from lrgan_jax.inversion.warp import inverted, moved, warped
+from lrgan_jax.metrics import MetricsError
 
 FACE = np.array([[100.0, 80.0], [100.0, 120.0], [140.0, 85.0], [140.0, 115.0]])
 QUAD = np.array([[24.0, 20.0], [24.0, 180.0], [184.0, 180.0], [184.0, 20.0]])  # FFHQ's of FACE, by hand
@@ -37,20 +38,20 @@ def turned(points, angle, scale=1.0, shift=(0.0, 0.0)):
     return scale * np.asarray(points) @ np.array([[cosine, -sine], [sine, cosine]]) + shift
 
 
-def places(size):
+def middles(size):
     return np.stack(np.meshgrid(*(np.arange(side) + 0.5 for side in size), indexing="ij"), -1)
 
 
-def blobs(size, middles, width):
-    """White spots on black, [H, W, 3]: one a middle, the third in colour 0, 1, 2, 0."""
+def blobs(size, spots, width):
+    """White spots on black, [H, W, 3]: one a place, the third in colour 0, 1, 2, 0."""
     image = np.full((*size, 3), -1.0)
-    for i, middle in enumerate(middles):
-        image[..., i % 3] += 2 * np.exp(-np.square((places(size) - middle) / width).sum(-1) / 2)
+    for i, middle in enumerate(spots):
+        image[..., i % 3] += 2 * np.exp(-np.square((middles(size) - middle) / width).sum(-1) / 2)
     return image
 
 
 def middle_of(weights):
-    return (places(weights.shape) * weights[..., None]).sum((0, 1)) / weights.sum()
+    return (middles(weights.shape) * weights[..., None]).sum((0, 1)) / weights.sum()
 
 
 def smooth(points):
@@ -106,7 +107,7 @@ def test_what_is_painted_at_eyes_and_mouth_lies_where_it_should(angle, scale, fr
     if framing is None:
         np.testing.assert_allclose(wanted, (FACE - QUAD[0]) * 64 / 160, rtol=0, atol=1e-9)
     assert not crop.outside.any()
-    near = 6 * np.abs(places((64, 64)) - wanted[:, None, None]).max(-1) < 60
+    near = 6 * np.abs(middles((64, 64)) - wanted[:, None, None]).max(-1) < 60
     found = [middle_of((crop.image[..., i % 3] + 1) * near[i]) for i in (1, 2)]
     np.testing.assert_allclose(found, wanted[[1, 2]], rtol=0, atol=0.5)
     both = middle_of((crop.image[..., 0] + 1) * (near[0] | near[3]))
@@ -118,9 +119,11 @@ def test_warped_is_the_picture_at_the_places(scale):
     """A smooth picture turned, shifted and enlarged or shrunk: its own formula at the new places, to 2 of 255."""
     corner = turned([[0, 0], [0, 20], [20, 20], [20, 0]], 0.35, scale, (150, 220))
     map = crop_map(corner, (20, 20))
-    image = smooth(places((420, 460)))
+    image = smooth(middles((420, 460)))
     np.testing.assert_allclose(
-        warped(image, map, (20, 20)), smooth(moved(map, places((20, 20)).reshape(-1, 2))).reshape(20, 20, 3), atol=0.016
+        warped(image, map, (20, 20)),
+        smooth(moved(map, middles((20, 20)).reshape(-1, 2))).reshape(20, 20, 3),
+        atol=0.016,
     )
 
 
@@ -136,12 +139,12 @@ def test_nothing_finer_than_its_pixels_is_left_of_a_shrunk_picture(angle):
 
 
 def test_beyond_the_photograph_lies_its_reflection():
-    values = smooth(places(SIZE))
+    values = smooth(middles(SIZE))
     wide = np.pad(values, ((60, 60), (60, 60), (0, 0)), mode="symmetric")
     quad = turned([[0, 0], [0, 90], [90, 90], [90, 0]], 0.3, 1.0, (-20, -30))
     crop = Aligned(photo_of(values), quad, (45, 45))
     np.testing.assert_allclose(crop.image, cut(photo_of(wide), quad + 60, (45, 45)), **rounding(np.float32, 100))
-    inside = moved(crop_map(quad, (45, 45)), places((45, 45)).reshape(-1, 2))
+    inside = moved(crop_map(quad, (45, 45)), middles((45, 45)).reshape(-1, 2))
     beyond = (inside < 0).any(-1) | (inside > SIZE).any(-1)
     np.testing.assert_array_equal(crop.outside.ravel(), beyond)
     assert 0.1 < beyond.mean() < 0.9
@@ -161,7 +164,7 @@ def test_what_is_not_edited_stays_bit_for_bit(dtype, size):
     before = photo.picture.colours
     np.testing.assert_array_equal(crop.put_back(crop.image).picture.colours, before, strict=True)
     after = crop.put_back(crop.image + 0.5).picture.colours
-    back = moved(inverted(crop_map(crop.quad, crop.size)), places(SIZE).reshape(-1, 2))
+    back = moved(inverted(crop_map(crop.quad, crop.size)), middles(SIZE).reshape(-1, 2))
     inside = ((back > 0) & (back < size)).all(-1).reshape(SIZE)
     np.testing.assert_array_equal(after[~inside], before[~inside])
     deep = ((back > 0.02 * size) & (back < 0.98 * size)).all(-1).reshape(SIZE)
@@ -210,12 +213,14 @@ def test_feathers():
 
 
 def test_a_record_is_all_but_the_photograph():
-    photo = photo_of(smooth(places(SIZE)))
+    photo = photo_of(smooth(middles(SIZE)))
     crop = align(photo, (48, 32), points=FACE, framing=CENTRED)
     again = Aligned.from_record(photo, json.loads(json.dumps(crop.record)))
     np.testing.assert_array_equal(again.image, crop.image)
     assert again.record == crop.record and again.size == (48, 32)
-    for damage in ({"quad": [[1, 2]]}, {"quad": [["a"] * 2] * 4}, {"size": [0, 3]}, {"feather": 2}, {"feather": None}):
+    quads = ([[1, 2]], [["a"] * 2] * 4, [[np.nan] * 2] * 4, [[1, 2]] * 4)
+    damages = [{"quad": quad} for quad in quads] + [{"size": [0, 3]}, {"feather": 2}, {"feather": None}]
+    for damage in damages:
         with pytest.raises(InputError, match="no record of a crop"):
             Aligned.from_record(photo, {**crop.record, **damage})
     with pytest.raises(InputError, match="no record of a crop"):
@@ -227,7 +232,7 @@ def test_a_record_is_all_but_the_photograph():
 
 def test_boxes_for_what_is_no_face():
     """The pixels of the box, and the largest middle part of the crop's shape."""
-    values = smooth(places(SIZE))
+    values = smooth(middles(SIZE))
     photo = photo_of(values, np.uint16)
     np.testing.assert_allclose(align(photo, (30, 40), box=(50, 60, 30, 40)).image, values[50:80, 60:100], atol=1e-4)
     middle = align(photo, (200, 200), box="middle")
@@ -239,7 +244,7 @@ def test_boxes_for_what_is_no_face():
 
 
 def test_five_points_are_four_and_a_nose():
-    photo = photo_of(smooth(places(SIZE)))
+    photo = photo_of(smooth(middles(SIZE)))
     five = np.insert(FACE, 2, [120, 100], 0)
     np.testing.assert_array_equal(align(photo, 32, points=five).quad, align(photo, 32, points=FACE).quad)
 
@@ -258,6 +263,7 @@ def test_five_points_are_four_and_a_nose():
         ({"points": FACE, "box": "middle"}, "one of face, points and box"),
         ({"points": turned(FACE - 100, 0.0, 1.0, (20, 20)).clip(0.5)}, "cut off: .* of its crop lie outside"),
         ({"points": FACE, "size": (64, 32)}, "FFHQ's crops are square"),
+        ({"points": (FACE - 100) / 30 + 50}, "a crop of 28 pixels of the photograph is too small"),
         ({"points": FACE, "size": 0}, "size must be at least 1"),
     ],
 )
@@ -326,6 +332,16 @@ def test_no_face_and_half_a_face(portrait):
     half = Photograph(Picture(np.ascontiguousarray(portrait.picture.colours[106:]), 255, None, None, "RGB", False))
     with pytest.raises(InputError, match="the face is cut off: its eye on the left lies outside"):
         align(half, 64)
+
+
+def test_without_the_networks_the_commands_are_said(monkeypatch, tmp_path, small_stylegan2):
+    """And a box or points are enough."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    photo = photo_of(smooth(middles(SIZE)))
+    for asking in (lambda: align(photo, 32), lambda: measured(small_stylegan2, num=2)):
+        with pytest.raises(MetricsError, match="face_detection.* is not there yet: run `npm pack"):
+            asking()
+    assert align(photo, 32, points=FACE).image.shape == align(photo, 32, box="middle").image.shape == (32, 32, 3)
 
 
 def test_the_embedded_models_framings_are_known():

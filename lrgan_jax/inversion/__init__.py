@@ -11,12 +11,13 @@ model_framing   how a model frames its faces
 
 from lrgan_jax.inversion.alignment import Aligned, align
 from lrgan_jax.inversion.framing import Framing
-from lrgan_jax.inversion.landmarks import find_faces, find_points
+from lrgan_jax.inversion.landmarks import FaceError, find_faces, find_points
 from lrgan_jax.inversion.model_framing import framing_of
 from lrgan_jax.inversion.photograph import Photograph, PhotographError
 
 __all__ = [
     "Aligned",
+    "FaceError",
     "Framing",
     "Photograph",
     "PhotographError",

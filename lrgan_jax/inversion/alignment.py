@@ -16,11 +16,11 @@ from jaxtyping import ArrayLike, Bool, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion.crop import cut, middles, outside, window
+from lrgan_jax.inversion.crop import cut, outside, window
 from lrgan_jax.inversion.framing import FourPoints, Framing, Quad, check_face, corners, crop_map, ffhq_quad, framed_quad
-from lrgan_jax.inversion.landmarks import find_points
-from lrgan_jax.inversion.photograph import Photograph
-from lrgan_jax.inversion.warp import inverted, moved, warped
+from lrgan_jax.inversion.landmarks import FaceError, find_points
+from lrgan_jax.inversion.photograph import LEAST, Photograph
+from lrgan_jax.inversion.warp import inverted, places, warped
 
 FEATHER = 0.1  # of the crop's shorter side, over which a change fades out
 MOST_OUTSIDE = 0.5  # of a crop: beyond, its face is cut off
@@ -34,12 +34,19 @@ class Aligned:
       quad: its corners in the photograph, rows and columns: upper left, upper right, lower right, lower left.
       size: its height and width in its own pixels.
       feather: of its shorter side, over which what is put back fades out.
+    Raises:
+      InputError: if the quad has hardly a pixel.
     """
 
     photo: Photograph = field(repr=False)
     quad: Quad
     size: tuple[int, int]
     feather: float = FEATHER
+
+    def __post_init__(self):
+        down, across = crop_map(self.quad, (1, 1))[:, :2].T
+        if not (area := abs(down[0] * across[1] - down[1] * across[0])) >= LEAST**2:
+            raise InputError(f"a crop of {area:.0f} pixels of the photograph is too small: {LEAST**2} at least")
 
     @cached_property
     def image(self) -> Float[np.ndarray, "h w 3"]:
@@ -82,15 +89,15 @@ class Aligned:
         before = self.image if of is None else self._checked("of", of)
         rows, columns = window(self.photo, self.quad)
         back = inverted(crop_map(self.quad - (rows.start, columns.start), self.size))
-        change = warped(self._checked("edited", edited) - before, back, (len(rows), len(columns)))
-        weight = self._weight(moved(back, middles(range(len(rows)), range(len(columns)))))
-        return self.photo.plus(rows.start, columns.start, change * weight.reshape(len(rows), len(columns), 1))
+        size = (len(rows), len(columns))
+        change = warped(self._checked("edited", edited) - before, back, size)
+        return self.photo.plus(rows.start, columns.start, change * self._weight(places(back, size)))
 
-    def _weight(self, places: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    def _weight(self, places: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 1"]:
         """1 inside the crop, 0 from its edge on, with slope 0 at both ends."""
-        inside = np.minimum(places, self.size - places).min(1) / max(self.feather * min(self.size), 1e-6)
-        inside = np.clip(inside, 0, 1)
-        return (inside**2 * (3 - 2 * inside)).astype(np.float32)
+        inside = np.minimum(places, self.size - places).min(-1, keepdims=True)
+        share = np.clip(inside / max(self.feather * min(self.size), 1e-6), 0, 1)
+        return (share**2 * (3 - 2 * share)).astype(np.float32)
 
     def _checked(self, name: str, image: ArrayLike) -> Float[np.ndarray, "h w 3"]:
         image = np.asarray(image, np.float32)
@@ -122,7 +129,7 @@ def align(
       framing: where the face is to lie in the crop, see `framing_of`; FFHQ's if None.
       feather: of the crop's shorter side, over which what is put back fades out; 0 to 0.5.
     Raises:
-      InputError: in one line, if there is no face, or several and no choice, or one cut off or too small; or if
+      FaceError: in one line, if there is no face, or several and no choice, or one cut off or too small. InputError: if
         arguments make no sense. MetricsError: with the commands to run, if the networks are not there.
     """
     shape = _shape(size)
@@ -136,7 +143,7 @@ def align(
     quad = _ffhq_quad(found, shape) if framing is None else framed_quad(found, framing, shape)
     aligned = Aligned(photo, quad, shape, feather)
     if (share := aligned.outside.mean()) > MOST_OUTSIDE:
-        raise InputError(f"the face is cut off: {share:.0%} of its crop lie outside the photograph")
+        raise FaceError(f"the face is cut off: {share:.0%} of its crop lie outside the photograph")
     return aligned
 
 
@@ -170,7 +177,7 @@ def _ffhq_quad(face: FourPoints, size: tuple[int, int]) -> Quad:
 def _box_quad(photo: Photograph, box: Float[np.ndarray, " 4"]) -> Quad:
     check_number("box", box)
     low, high = box[:2], box[:2] + box[2:]
-    if low.min() < 0 or box[2:].min() < 1 or (high > photo.size).any():
+    if low.min() < 0 or box[2:].min() <= 0 or (high > photo.size).any():
         raise InputError(
             f"box is top, left, height and width inside the photograph of {photo.size[0]} rows and {photo.size[1]} "
             f"columns; got {', '.join(f'{number:g}' for number in box)}"

@@ -6,11 +6,9 @@ from jaxtyping import Bool, Float, Int
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.inversion.framing import Quad, crop_map
 from lrgan_jax.inversion.photograph import Photograph
-from lrgan_jax.inversion.warp import moved, warped
+from lrgan_jax.inversion.warp import places, warped
 
-LARGEST = (
-    3  # sides of a quad in longer sides of the photograph, beyond which a crop would be hardly anything but margin
-)
+LARGEST = 3  # longer sides of the photograph; a larger crop would hardly show it
 
 
 def cut(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Float[np.ndarray, "h w 3"]:
@@ -28,8 +26,8 @@ def cut(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Float[np.ndarra
 
 def outside(photo: Photograph, quad: Quad, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Pixels of the crop whose middle the photograph does not have."""
-    places = moved(crop_map(quad, size), middles(range(size[0]), range(size[1])))
-    return np.any((places < 0) | (places > photo.size), axis=-1).reshape(size)
+    there = places(crop_map(quad, size), size)
+    return np.any((there < 0) | (there > photo.size), axis=-1)
 
 
 def window(photo: Photograph, quad: Quad) -> tuple[range, range]:
@@ -37,11 +35,6 @@ def window(photo: Photograph, quad: Quad) -> tuple[range, range]:
     low, high = _ends(quad)
     rows, columns = (range(max(ends[0], 0), min(ends[1:])) for ends in zip(low, high, photo.size, strict=True))
     return rows, columns
-
-
-def middles(rows: range, columns: range) -> Float[np.ndarray, "n 2"]:
-    """Of all pixels, row by row."""
-    return np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2) + 0.5
 
 
 def _ends(quad: Quad) -> tuple[list[int], list[int]]:

@@ -27,6 +27,10 @@ CLOSEST = 12  # pixels from eye to eye, below which a face is no more than a blu
 Landmarks = Float[np.ndarray, "68 2"]
 
 
+class FaceError(InputError):
+    """No face, or none that can be aligned, or several and no choice; the message is one line."""
+
+
 def find_faces(photo: Photograph) -> list[detection.Face]:
     """Boxes in pixels of the photograph, the largest face first.
 
@@ -43,17 +47,17 @@ def chosen_face(photo: Photograph, number: int | None) -> detection.Face:
     """The face of that number, the largest being 0; without a number the one, or one much larger than the others.
 
     Raises:
-      InputError: if there is none, or it takes a choice: in one line that lists them.
+      FaceError: if there is none, or it takes a choice: in one line that lists them.
     """
     check_whole("face", number, least=0)
     faces = find_faces(photo)
     if not faces:
-        raise InputError("no face is found in the photograph; say where it is with points, or give a box")
+        raise FaceError("no face is found in the photograph; say where it is with points, or give a box")
     if number is None and (len(faces) == 1 or faces[0].height >= MAIN * faces[1].height):
         number = 0
     if number is None or number >= len(faces):
         found = f"{len(faces)} faces are found" if len(faces) > 1 else "1 face is found"
-        raise InputError(f"{found}; choose one by its number: {'; '.join(map(_described, range(len(faces)), faces))}")
+        raise FaceError(f"{found}; choose one by its number: {'; '.join(map(_described, range(len(faces)), faces))}")
     return faces[number]
 
 
@@ -61,7 +65,7 @@ def find_points(photo: Photograph, number: int | None = None) -> FourPoints:
     """Eyes and corners of the mouth of a face.
 
     Raises:
-      InputError: as `chosen_face`, or if the face is cut off or too small. MetricsError: as `find_faces`.
+      FaceError: as `chosen_face`, or if the face is cut off or too small. MetricsError: as `find_faces`.
     """
     face, params = chosen_face(photo, number), load("face_landmarks")
     half = max(face.height, face.width) / 2
@@ -103,6 +107,6 @@ def _upright_square(landmarks: Landmarks) -> Quad:
 def _check_whole(photo: Photograph, points: FourPoints) -> None:
     for name, place in zip(("eye on the left", "eye on the right", "mouth", "mouth"), points, strict=True):
         if not ((place >= 0) & (place <= photo.size)).all():
-            raise InputError(f"the face is cut off: its {name} lies outside the photograph")
+            raise FaceError(f"the face is cut off: its {name} lies outside the photograph")
     if (distance := np.hypot(*(points[1] - points[0]))) < CLOSEST:
-        raise InputError(f"the face is too small: {distance:.0f} pixels from eye to eye, at least {CLOSEST} are wanted")
+        raise FaceError(f"the face is too small: {distance:.0f} pixels from eye to eye, at least {CLOSEST} are wanted")

@@ -8,7 +8,7 @@ from lrgan_jax.base.pictures import Picture
 from lrgan_jax.generators import Generator, near_frontal, render, to_ws
 from lrgan_jax.images import to_uint8
 from lrgan_jax.inversion.framing import FourPoints, Framing, three_points
-from lrgan_jax.inversion.landmarks import find_points
+from lrgan_jax.inversion.landmarks import FaceError, find_points
 from lrgan_jax.inversion.photograph import Photograph
 
 SAMPLES = 64
@@ -43,5 +43,5 @@ def measured(gen: Generator, *, num: int = SAMPLES, seed: int = 0) -> Framing:
 def _face(image: np.ndarray) -> FourPoints | None:
     try:
         return find_points(Photograph(Picture(to_uint8(image), 255, None, None, "RGB", False)), 0)
-    except InputError:
+    except FaceError:
         return None

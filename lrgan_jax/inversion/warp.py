@@ -25,6 +25,12 @@ def inverted(map: Map) -> Map:
     return np.column_stack([back, -back @ map[:, 2]])
 
 
+def places(map: Map, size: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
+    """Where the middles of the new image's pixels lie in the old one."""
+    rows, columns = (np.arange(side) + 0.5 for side in size)
+    return rows[:, None, None] * map[:, 0] + columns[:, None] * map[:, 1] + map[:, 2]
+
+
 def scale(map: Map) -> float:
     """Old pixels along a side of a new one, the longer."""
     return float(np.linalg.norm(map[:, :2], axis=0).max())
