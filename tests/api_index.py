@@ -21,6 +21,7 @@ MODULES = {
     "lrgan_jax.generators": "what makes images, and which latents",
     "lrgan_jax.methods": "the table of methods",
     "lrgan_jax.metrics": "measuring edits and models",
+    "lrgan_jax.inversion": "photographs to latents and back",
     "lrgan_jax.sweep": "thousands of latents",
     "lrgan_jax.convert": "other projects' checkpoints",
     "lrgan_jax.training": "models of your own",

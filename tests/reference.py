@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 
 def random_variables(init, config, seed=0):
@@ -272,3 +273,10 @@ def _grown(config, block, rgb):
         elif config.lod >= level + 1:
             image = doubled(image)
     return np.tanh(image) if config.final_tanh else image
+
+
+def astronaut():
+    """A portrait, uint8 [512, 512, 3]: Eileen Collins, NASA, in the public domain. Her eyes lie at rows 101 and 103,
+    columns 203 and 246.
+    """
+    return pytest.importorskip("skimage.data").astronaut()

@@ -36,8 +36,10 @@ directions targets
 methods.record methods.chance methods.frontier methods.ganspace methods.local_basis methods.paper methods.refined
 methods.resefa methods.sefa methods mixed
 metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers
-metrics.networks metrics.lpips metrics.faces metrics
+metrics.networks metrics.lpips metrics.faces metrics.detection metrics
 models.checkpoint models.named models
+inversion.photograph inversion.warp inversion.framing inversion.crop inversion.landmarks inversion.alignment
+inversion.model_framing inversion
 previews editing evaluation refined measured layer_map pipeline
 pages.kit pages.layers pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert

@@ -23,6 +23,7 @@ from lrgan_jax.metrics.networks import NETWORKS, cache_folder
 
 LPIPS = ("lpips_alexnet", "lpips_vgg16")
 FACES = {
+    "face_detection": "tiny_face_detector",
     "face_recognition": "face_recognition",
     "face_expression": "face_expression",
     "face_landmarks": "face_landmark_68",
@@ -124,7 +125,7 @@ def test_archives_become_networks(command, tmp_path):
     one.write_bytes(packed(face_members()))
     other.write_bytes(packed(lpips_members()))
     code, said = command(one, other)
-    assert code == 0 and said.count("wrote ") == 5
+    assert code == 0 and said.count("wrote ") == 6
     for name in NETWORKS:
         ours, theirs = load(name), random_tensors(name)
         assert ours.keys() == theirs.keys()
@@ -314,5 +315,5 @@ def test_missing_and_damaged_networks_say_what_to_run(name, commands):
 
 
 def test_unknown_networks_are_listed():
-    with pytest.raises(MetricsError, match="known are lpips_alexnet, lpips_vgg16, face_recognition"):
+    with pytest.raises(MetricsError, match="known are lpips_alexnet, lpips_vgg16, face_detection"):
         load("lpips_squeezenet")

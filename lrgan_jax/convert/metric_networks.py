@@ -124,6 +124,7 @@ def _face(name: str) -> Kind:
 
 
 FACE_STEMS = {
+    "face_detection": "tiny_face_detector",
     "face_recognition": "face_recognition",
     "face_expression": "face_expression",
     "face_landmarks": "face_landmark_68",

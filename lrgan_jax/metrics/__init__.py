@@ -8,12 +8,14 @@ distances   sliced Wasserstein and Frechet distance between sets of images
 oddity      how far a part of a picture is from the same part of samples
 lpips       how different two pictures look, as a whole or inside a region and outside
 faces       how far a face changes its identity, its expression and the places of its parts
-networks    the pretrained networks of the last two: where they come from, and `load`
+detection   where faces are in a photograph
+networks    the pretrained networks of the last three: where they come from, and `load`
 layers      what these are made of
 """
 
 from lrgan_jax.metrics.angles import principal_angles
 from lrgan_jax.metrics.change import Change, region_change
+from lrgan_jax.metrics.detection import Face, face_boxes
 from lrgan_jax.metrics.distances import frechet_distance, sliced_wasserstein
 from lrgan_jax.metrics.faces import (
     EXPRESSIONS,
@@ -37,11 +39,13 @@ __all__ = [
     "LANDMARKS",
     "SAME_PERSON",
     "Change",
+    "Face",
     "MetricsError",
     "Part",
     "Step",
     "equal_steps",
     "expression_change",
+    "face_boxes",
     "face_descriptor",
     "face_expressions",
     "face_landmarks",

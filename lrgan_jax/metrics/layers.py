@@ -55,9 +55,9 @@ def depthwise(
     return sum(shifted, start=jnp.zeros((), x.dtype))
 
 
-def max_pool(x: Float[Array, "n h w c"], window: int, stride: int) -> Float[Array, "n g v c"]:
-    """Largest value of each window that fits in whole."""
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), "VALID")
+def max_pool(x: Float[Array, "n h w c"], window: int, stride: int, padding: str = "VALID") -> Float[Array, "n g v c"]:
+    """Largest value of each window that fits in whole; with SAME, also of those at the end that do not."""
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), padding)
 
 
 def mean_pool(x: Float[Array, "n h w c"], window: int, stride: int) -> Float[Array, "n g v c"]:

