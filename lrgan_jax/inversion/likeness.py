@@ -1,4 +1,4 @@
-"""How far images are from their targets: squared differences of pixels, and LPIPS or, without its network, a pyramid."""
+"""How far images are from their targets: squared differences of pixels, and LPIPS or, without it, a pyramid."""
 
 from collections.abc import Callable, Mapping
 

@@ -98,8 +98,8 @@ class Tuning:
 class Delta:
     """A small change of a generator's weights: of those that moved, whole numbers of steps.
 
-    One byte a weight: after 100 steps on `faces64` the worst pixel of the photograph was a twentieth of a grey level off.
-    What Adam moves has no low rank: of rank 32, in half the bytes, it was two grey levels.
+    One byte a weight: after 100 steps on `faces64` the worst pixel of the photograph was off by a twentieth of a grey
+    level. What Adam moves has no low rank: of rank 32, in half the bytes, it was two grey levels.
 
     Attributes:
       places: of the tensors in the generator's tree; see `weights`.
