@@ -38,6 +38,7 @@ methods.resefa methods.sefa methods mixed
 metrics.change metrics.steps metrics.angles metrics.strips metrics.distances metrics.oddity metrics.layers
 metrics.networks metrics.lpips metrics.faces metrics
 models.checkpoint models.named models
+inversion.likeness inversion.noise inversion.weights inversion.tuning inversion.kept inversion.blend inversion
 previews editing evaluation refined measured layer_map pipeline
 pages.kit pages.layers pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert

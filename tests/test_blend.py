@@ -39,11 +39,8 @@ def test_the_border_rises_evenly_inwards():
     """
     mask = box(0, 4, 13, 20)
     rows, columns = np.nonzero(mask == 0)
-    outside = (
-        np.abs(rows - np.indices(mask.shape)[0][..., None]),
-        np.abs(columns - np.indices(mask.shape)[1][..., None]),
-    )
-    distance = np.maximum(*outside).min(-1)
+    row, column = np.indices(mask.shape)[..., None]
+    distance = np.maximum(np.abs(rows - row), np.abs(columns - column)).min(-1)
     np.testing.assert_allclose(softened(mask, 5), np.minimum(distance / 5, 1), **EPS)
     np.testing.assert_allclose(softened(mask, 0), mask, **EXACT)
     soft = mask * np.float32(0.5)

@@ -140,7 +140,7 @@ def test_torch_files(small_stylegan2, tmp_path, zipped):
 
 
 def layout_of(project, ws, tmp_path):
-    """A file of ws [N, L, d], or of those that it has room for, written as that project's script does, and what is in it.
+    """A file of ws [N, L, d], as many as it has room for, written as that project's script does; and what is in it.
 
     Sources: each project's inference or projection script, named beside it.
     """
@@ -197,8 +197,8 @@ def test_what_other_projects_write(small_stylegan2, tmp_path, project):
 
 
 def test_a_picture_has_one_latent(small_stylegan2, tmp_path, saved):
-    """So as many pictures as layers are not asked about, nor is the one that has a row for each layer; and what pictures
-    hold beside it, or in another shape, is refused.
+    """So as many pictures as layers are not asked about, nor is the one that has a row for each layer; and what
+    pictures hold beside it, or in another shape, is refused.
     """
     ws = numbers(LAYERS, LAYERS, WIDTH)
     names = [f"{k}.png" for k in range(LAYERS)]
@@ -236,13 +236,8 @@ def test_no_file_runs_code_or_fills_the_memory(small_stylegan2, saved, tmp_path)
     np.savez(tmp_path / "object.npz", w=payload)
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Payload(trace)))
     np.savez_compressed(tmp_path / "bomb.npz", w=np.zeros((2**20, WIDTH), np.float32))
-    for path in (
-        saved(payload),
-        saved({"a.png": Payload(trace)}, "dict.npy"),
-        tmp_path / "object.npz",
-        tmp_path / "pickle.pt",
-        tmp_path / "bomb.npz",
-    ):
+    objects = saved(payload), saved({"a.png": Payload(trace)}, "dict.npy")
+    for path in (*objects, tmp_path / "object.npz", tmp_path / "pickle.pt", tmp_path / "bomb.npz"):
         refused(path, small_stylegan2, path.name)
     assert not trace.exists()
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float, Int8
 
 from lrgan_jax.base.arrays import AnyArray
@@ -25,15 +26,14 @@ from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
-from lrgan_jax.inversion.likeness import image_distance
+from lrgan_jax.inversion.likeness import distance, image_features
 from lrgan_jax.inversion.weights import derived, identity, placed, trained
 from lrgan_jax.metrics import MetricsError, networks
-from lrgan_jax.metrics.lpips import SMALLEST
 
 BETWEEN = 10  # steps from one report to the next
 FINEST = 127  # parts of the largest change of a tensor, either way, that a delta tells apart
 Network = Literal["lpips_alexnet", "lpips_vgg16", "none"]
-NETWORKS: dict[Network, int] = {"lpips_alexnet": SMALLEST["AlexNet"], "lpips_vgg16": SMALLEST["VGG16"], "none": 0}
+NETWORKS: tuple[Network, ...] = ("lpips_alexnet", "lpips_vgg16", "none")
 
 
 class DeltaError(InputError):
@@ -52,8 +52,8 @@ class Tuning:
         fits one model's latents.
       neighbours: how many w_r a step. batch: at most so many photographs a step, in turn.
       seed: of the random latents.
-      network: what LPIPS sees with; "none" compares a pyramid in its place. None takes AlexNet where it is at hand and
-        the images are large enough, else the pyramid; `Tuned.tuning` says which it was.
+      network: what LPIPS sees with; "none" compares a pyramid of pixels in its place. None takes AlexNet if it is at
+        hand, else the pyramid; `Tuned.tuning` says which it was.
     """
 
     steps: int = 350
@@ -72,6 +72,7 @@ class Tuning:
             check_whole(name, getattr(self, name))
         for name in ("pixels", "lpips", "locality"):
             check_number(name, getattr(self, name), least=0)
+        check_number("pixels and lpips together", self.pixels + self.lpips, above=0)
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("reach", self.reach, above=0, most=1)
         check_seed(self.seed)
@@ -118,27 +119,46 @@ class Delta:
         """What carries the generator over to these weights, as nearly as a delta can."""
         before = trained(gen)
         changes = {place: np.asarray(a, np.float32) - np.asarray(before[place]) for place, a in weights.items()}
-        moved = {place: change for place, change in changes.items() if change.any()}
-        sizes = np.array([np.abs(change).max() / FINEST for change in moved.values()], np.float32)
-        steps = [np.rint(change.ravel() / size) for change, size in zip(moved.values(), sizes, strict=True)]
-        return cls(tuple(moved), sizes, np.concatenate([*steps, np.zeros(0)]).astype(np.int8), identity(gen))
+        moves = {place: change for place, change in changes.items() if change.any()}
+        sizes = np.array([np.abs(change).max() / FINEST for change in moves.values()], np.float32)
+        steps = [np.rint(change.ravel() / size) for change, size in zip(moves.values(), sizes, strict=True)]
+        return cls(tuple(moves), sizes, np.concatenate([*steps, np.zeros(0)]).astype(np.int8), identity(gen))
 
     def apply(self, gen: Generator) -> Any:
         """The tuned generator: an ordinary one, of a fingerprint of its own.
 
         Raises:
-          DeltaError: if it belongs to another model, or does not fit this one.
+          DeltaError: as `check`.
+        """
+        return derived(gen, self.moved(gen), "tuned")
+
+    def moved(self, gen: Generator) -> dict[str, Array]:
+        """The weights that it moves, where they then are.
+
+        Raises:
+          DeltaError: as `check`.
+        """
+        self.check(gen)
+        before = trained(gen)
+        ends = np.cumsum([before[place].size for place in self.places], dtype=int)
+        parts = zip(self.places, self.sizes, np.split(self.steps, ends[:-1]), strict=False)
+        return {place: _moved(before[place], size, steps) for place, size, steps in parts}
+
+    def check(self, gen: Generator) -> None:
+        """Refuse another model.
+
+        Raises:
+          DeltaError: if it belongs to other weights, or does not fit these.
         """
         if self.fingerprint != identity(gen):
             raise DeltaError(f"these weights were tuned from another model than {gen.info.name}: load that one")
         before = trained(gen)
         if missing := [place for place in self.places if place not in before]:
             raise DeltaError(f"a delta moves {missing[0][:80]!r}, which {gen.info.name} does not have")
-        ends = np.cumsum([before[place].size for place in self.places], dtype=int)
-        if len(self.places) != len(self.sizes) or len(self.steps) != (ends[-1] if len(ends) else 0):
-            raise DeltaError(f"a delta of {len(self.steps)} weights does not fit {gen.info.name}")
-        parts = zip(self.places, self.sizes, np.split(self.steps, ends[:-1]), strict=False)
-        return derived(gen, {place: _moved(before[place], size, steps) for place, size, steps in parts}, "tuned")
+        if len(set(self.places)) != len(self.places) or self.sizes.shape != (len(self.places),):
+            raise DeltaError(f"a delta of {len(self.places)} tensors has {len(self.sizes)} sizes of steps")
+        if len(self.steps) != (wanted := sum(before[place].size for place in self.places)):
+            raise DeltaError(f"a delta of {len(self.steps)} weights does not fit {gen.info.name}: {wanted} are wanted")
 
 
 class Tuned(NamedTuple):
@@ -179,13 +199,13 @@ def tune(
     """
     check_generator(gen)
     tuning = (tuning or Tuning()).but(**overrides)
-    name, params = _network(tuning, gen.size)
+    name, params = _network(tuning.network)
     pivots = to_ws(gen, latents)
-    compare = image_distance(gen.size, params, pixels=tuning.pixels, lpips=tuning.lpips)
+    features = image_features(params, pixels=tuning.pixels, lpips=tuning.lpips)
     weights = jax.tree.map(jnp.array, trained(gen))  # copies: each step gives its state's memory away
     state, losses = _State(weights, optax.adam(0.0).init(weights)), []
     for task in _tasks(gen, pivots, _targets(gen, pivots, images), tuning):
-        state, loss = _step(gen, compare, state, task, tuning.learning_rate)
+        state, loss = _step(gen, features, state, task, tuning.learning_rate)
         losses.append(loss)
         if len(losses) % BETWEEN == 0 or len(losses) == tuning.steps:
             _report(len(losses), float(loss), progress)
@@ -209,14 +229,14 @@ class _Task(NamedTuple):
 
 # A program for one step and no loop: inside of one XLA's convolutions on CPUs take nine times as long.
 @partial(jax.jit, donate_argnames="state")
-def _step(gen: Any, compare: Any, state: _State, task: _Task, rate: ArrayLike) -> tuple[_State, Float[Array, ""]]:
+def _step(gen: Any, features: Partial, state: _State, task: _Task, rate: ArrayLike) -> tuple[_State, Float[Array, ""]]:
     pivots, targets, near, counts = task
     if near is not None:
         targets = jnp.concatenate([targets, gen.synthesis(near)])
         pivots = jax.tree.map(lambda *both: jnp.concatenate(both), pivots, near)
 
     def loss(weights):
-        return counts @ compare(placed(gen, weights).synthesis(pivots), targets)
+        return counts @ distance(features, placed(gen, weights).synthesis(pivots), targets)
 
     value, slope = jax.value_and_grad(loss)(state.weights)
     updates, moments = optax.adam(rate).update(slope, state.moments)
@@ -249,15 +269,13 @@ def _targets(gen: Generator, pivots: WS, images: ArrayLike) -> Float[Array, "n h
     return jnp.asarray(images, like.dtype)
 
 
-def _network(tuning: Tuning, size: tuple[int, int]) -> tuple[Network, Mapping[str, AnyArray] | None]:
-    """The network that is asked for, or the usual one where it is of use; and its name."""
-    name: Network = tuning.network or "lpips_alexnet"
-    if name == "none" or tuning.network is None and min(size) < NETWORKS[name]:
-        return "none", None
+def _network(wanted: Network | None) -> tuple[Network, Mapping[str, AnyArray] | None]:
+    """The network that is asked for, or the usual one if it is at hand; and its name."""
+    name: Network = wanted or "lpips_alexnet"
     try:
-        return name, networks.load(name)
+        return name, None if name == "none" else networks.load(name)
     except MetricsError:
-        if tuning.network is not None:
+        if wanted is not None:
             raise
         return "none", None
 

@@ -61,6 +61,18 @@ def lpips_change(
     return Change(inside, outside)
 
 
+def lpips_features(params: Params, images: Float[AnyArray, "n h w c"]) -> Float[Array, "n p"]:
+    """Numbers of which the squared distance between two images is their LPIPS: for whoever needs residuals.
+
+    Raises:
+      InputError: as `lpips`.
+    """
+    layers = (
+        x * jnp.sqrt(params[f"weights{i}"] / (x.shape[1] * x.shape[2])) for i, x in enumerate(_features(params, images))
+    )
+    return jnp.concatenate([x.reshape(len(images), -1) for x in layers], axis=1)
+
+
 def _distance(params: Params, a: list[Array], b: list[Array]) -> Float[Array, " n"]:
     layers = (
         jnp.einsum("nhwc,c->n", jnp.square(x - y), params[f"weights{i}"], precision=lax.Precision.HIGHEST)

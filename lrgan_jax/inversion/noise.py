@@ -1,0 +1,60 @@
+"""A generator's stored noise pictures: taking them out, putting others in, and keeping them noise while they are fitted.
+
+Source: Karras et al. 2020, arXiv:1912.04958, appendix D, equation 5 for what keeps them from carrying a picture: the
+squares of their mean products with themselves one pixel on, along both axes, at every size down to 8 pixels.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import keystr
+from jaxtyping import Array, Float
+
+from lrgan_jax.base.arrays import AnyArray
+
+Gen = TypeVar("Gen")
+Pictures = Mapping[str, AnyArray]  # by their place among the generator's weights, [h, w] each
+SMALLEST = 8  # pixels on a side, from which on correlations count
+
+
+def noise_pictures(gen: object) -> dict[str, Array]:
+    """Those of a generator, none where it adds no noise."""
+    leaves = jax.tree_util.tree_leaves_with_path(gen)
+    return {_name(path): leaf for path, leaf in leaves if _is_noise(path)}
+
+
+def with_noise(gen: Gen, pictures: Pictures) -> Gen:
+    """The generator with these in place of its own."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: pictures.get(_name(path), leaf), gen)
+
+
+def correlation(pictures: Pictures) -> Float[Array, ""]:
+    """How much pictures [h, w] are like themselves moved by some pixels: the sum of equation 5."""
+    return sum((_of_one(picture) for picture in pictures.values()), start=jnp.zeros(()))
+
+
+def normalised(picture: Float[AnyArray, "h w"]) -> Float[Array, "h w"]:
+    """Of mean 0 and mean square 1."""
+    centred = picture - jnp.mean(picture)
+    return centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred)) + 1e-12)
+
+
+def _of_one(picture: Float[AnyArray, "h w"]) -> Float[Array, ""]:
+    total = jnp.zeros(())
+    while True:
+        total += sum(jnp.square(jnp.mean(picture * jnp.roll(picture, 1, axis))) for axis in (0, 1))
+        if min(picture.shape) <= SMALLEST:
+            return total
+        height, width = (side // 2 for side in picture.shape)
+        blocks = picture[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+        picture = 2 * blocks.mean((1, 3))  # of unit variance again
+
+
+def _name(path: tuple) -> str:
+    return keystr(path, simple=True, separator="/")
+
+
+def _is_noise(path: tuple) -> bool:
+    return "buffers" in _name(path).split("/") and _name(path).rpartition("/")[2].startswith("noise")
