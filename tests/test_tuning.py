@@ -74,18 +74,20 @@ def test_what_moves_and_what_stays(small_stylegan2, tuned):
     moved = {place for place in before if not np.array_equal(before[place], after[place])}
     assert moved == set(found.delta.places)
     assert moved and all(place.startswith("variables/params/synthesis/") for place in moved)
-    np.testing.assert_allclose(made.synthesis(pivots), found.images, **EXACT)
+    np.testing.assert_allclose(lr.render(made, pivots), found.images, **EXACT)
     assert (apart(found.images, photographs(gen, 3)) < apart(gen.synthesis(pivots), photographs(gen, 3)) / 2).all()
     assert found.losses.shape == (60,) and found.losses[-1] < found.losses[0] / 2
 
 
 def test_no_weight_is_further_off_than_half_a_step(small_stylegan2, tuned):
-    found = tuned[1]
-    wanted = {place: a + np.float32(0.01) * np.sin(np.arange(a.size, dtype=np.float32)).reshape(a.shape)
-              for place, a in weights.trained(small_stylegan2).items()}  # fmt: skip
-    delta = type(found.delta).between(small_stylegan2, wanted)
+    found = tuned[1].delta
+    before = weights.trained(small_stylegan2)
+    wave = {place: np.cos(np.arange(a.size, dtype=np.float32)).reshape(a.shape) for place, a in before.items()}
+    wanted = {place: np.asarray(a) + np.float32(0.01) * wave[place] for place, a in before.items()}
+    delta = type(found).between(small_stylegan2, wanted)
     for (place, a), size in zip(delta.moved(small_stylegan2).items(), delta.sizes, strict=True):
-        assert np.abs(np.asarray(a) - wanted[place]).max() <= 0.501 * size + 1e-7
+        rounded = np.finfo(np.float32).eps * np.abs(wanted[place])  # of the sum, whatever is added
+        assert (np.abs(np.asarray(a) - wanted[place]) <= 0.501 * size + 2 * rounded).all()
     assert len(delta.steps) == sum(a.size for a in wanted.values())
 
 
@@ -161,7 +163,6 @@ def test_a_delta_that_does_not_fit_is_refused(small_stylegan2, tuned):
         (dict(locality=-1.0), "locality must be"),
         (dict(reach=1.5), "reach must be"),
         (dict(pixels=0.0, lpips=0.0), "together"),
-        (dict(network="vgg"), "network is"),
         (dict(alpha=30.0), "no setting 'alpha'"),
     ],
 )
@@ -183,8 +184,6 @@ def test_what_does_not_fit_is_refused(small_stylegan2):
     styles = lr.style_space(small_stylegan2)
     with pytest.raises(InputTypeError, match="no record of its own"):
         tune(styles, styles.styles(latents(small_stylegan2, 1)), photographs(small_stylegan2, 1), PLAIN, steps=1)
-    with pytest.raises(InputTypeError, match="load it first"):
-        tune("faces64", z, target, PLAIN)
 
 
 @pytest.mark.slow
@@ -211,9 +210,7 @@ def test_a_held_out_face():
     for locality in (0.0, 0.1):
         found = tune(gen, ws, target, steps=100, locality=locality, network="none")
         moved[locality] = decibels(found.delta.apply(gen).synthesis(others), still)
-        print(
-            f"locality {locality}: {before:.2f} -> {decibels(found.images, target):.2f} dB, others {moved[locality]:.2f}"
-        )
+        print(f"{locality=}: {before:.2f} -> {decibels(found.images, target):.2f}, others {moved[locality]:.2f} dB")
         assert decibels(found.images, target) > before + 3
         assert worst(found.images, target) < worst(gen.synthesis(ws), target)
     assert moved[0.1] > moved[0.0] + 3

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -56,7 +57,7 @@ class Kept:
     ws: WS
     model: str = ""
     fingerprint: str = ""
-    noise: Mapping[str, Float[AnyArray, "n h w"]] = field(default_factory=dict)
+    noise: Mapping[str, AnyArray] = field(default_factory=dict)
     delta: Delta | None = None
     photographs: Sequence[bytes] = ()
     alignments: Sequence[Mapping[str, Any]] = ()
@@ -64,9 +65,10 @@ class Kept:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("photographs", "alignments"):
-            if len(getattr(self, name)) not in (0, len(self.ws)):
-                raise KeptError(f"{len(self.ws)} latents have {len(getattr(self, name))} {name}: one each, or none")
+        parts = {"photographs": self.photographs, "alignments": self.alignments, "losses": self.losses}
+        for name, part in parts.items():
+            if part is not None and len(part) not in (0, len(self.ws)):
+                raise KeptError(f"{len(self.ws)} latents have {len(part)} {name}: one each, or none")
 
     def generator(self, gen: Generator, number: int = 0) -> Any:
         """The one that draws the photograph of this number: tuned, with its noise. An ordinary generator, of a
@@ -78,8 +80,9 @@ class Kept:
         self.check(gen)
         if not 0 <= number < len(self.ws):
             raise InputError(f"photograph {number} of {len(self.ws)}: they are counted from 0")
+        own = noise_pictures(gen)
         changed = {} if self.delta is None else self.delta.moved(gen)
-        changed |= {place: pictures[number] for place, pictures in self.noise.items()}
+        changed |= {place: jnp.asarray(pictures[number], own[place].dtype) for place, pictures in self.noise.items()}
         return derived(gen, changed, "photo") if changed else gen
 
     def check(self, gen: Generator) -> None:
@@ -89,9 +92,7 @@ class Kept:
           KeptError, DeltaError: in one line.
         """
         if self.fingerprint != identity(gen):
-            raise KeptError(
-                f"it was found with {self.model or 'another model'}, with other weights than {gen.info.name}"
-            )
+            raise KeptError(f"found with {self.model or 'a model'} of other weights than {gen.info.name}: load that")
         _check_latents(self.ws, gen)
         own = noise_pictures(gen)
         for place, pictures in self.noise.items():
@@ -133,7 +134,7 @@ def open(path: str | os.PathLike, gen: Generator) -> Kept:
     """What `Kept.save` wrote, checked part by part, for the generator that it was found with.
 
     Raises:
-      KeptError, DeltaError: in one line, if the file is missing, damaged, hostile or something else, or of another model.
+      KeptError: in one line, if the file is missing, damaged, hostile or something else, or of another model.
     """
     try:
         kept = _read(array_files.read(path))

@@ -214,7 +214,7 @@ def tune(
 
 
 class _State(NamedTuple):
-    weights: dict[str, Array]
+    weights: Any  # by their places
     moments: optax.OptState
 
 
@@ -229,7 +229,7 @@ class _Task(NamedTuple):
 
 # A program for one step and no loop: inside of one XLA's convolutions on CPUs take nine times as long.
 @partial(jax.jit, donate_argnames="state")
-def _step(gen: Any, features: Partial, state: _State, task: _Task, rate: ArrayLike) -> tuple[_State, Float[Array, ""]]:
+def _step(gen: Any, features: Partial, state: _State, task: _Task, rate: Any) -> tuple[_State, Float[Array, ""]]:
     pivots, targets, near, counts = task
     if near is not None:
         targets = jnp.concatenate([targets, gen.synthesis(near)])
