@@ -2,8 +2,10 @@
 line.
 """
 
+import io
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import reference
 
 from lrgan_jax import WS, LatentsError, StyleGAN2, StyleGAN2Config, W, Z, edit, load_latents, to_ws
 from lrgan_jax.commands.edit import _of_file
+from lrgan_jax.convert.write.torch_writer import dumps
 from lrgan_jax.generators import stylegan2
 
 LAYERS, WIDTH, Z_WIDTH = 6, 12, 10  # of small_stylegan2
@@ -49,6 +52,8 @@ def saved(tmp_path):
         ((LAYERS, WIDTH), "w", W, (LAYERS, WIDTH)),
         ((LAYERS, WIDTH), "ws", WS, (1, LAYERS, WIDTH)),
         ((5, LAYERS, WIDTH), "ws", WS, (5, LAYERS, WIDTH)),
+        ((5, LAYERS * WIDTH), None, WS, (5, LAYERS, WIDTH)),
+        ((LAYERS * WIDTH,), None, WS, (1, LAYERS, WIDTH)),
         ((LAYERS, Z_WIDTH), "z", Z, (LAYERS, Z_WIDTH)),
         ((Z_WIDTH,), "z", Z, (1, Z_WIDTH)),
     ],
@@ -128,10 +133,90 @@ def test_torch_files(small_stylegan2, tmp_path, zipped):
     for name, value in values.items():
         torch.save(value, tmp_path / f"{name}.pt", _use_new_zipfile_serialization=zipped)
         np.testing.assert_array_equal(load_latents(tmp_path / f"{name}.pt", small_stylegan2).array, tensor.numpy())
-    torch.save({"a.png": tensor, "b.png": tensor}, tmp_path / "two.pt", _use_new_zipfile_serialization=zipped)
-    refused(tmp_path / "two.pt", small_stylegan2, r"holds 2 values \(a.png, b.png\)")
+    torch.save({"one": tensor, "two": tensor}, tmp_path / "two.pt", _use_new_zipfile_serialization=zipped)
+    refused(tmp_path / "two.pt", small_stylegan2, r"holds 2 values \(one, two\)")
     torch.save("text", tmp_path / "text.pt", _use_new_zipfile_serialization=zipped)
     refused(tmp_path / "text.pt", small_stylegan2, "holds no array")
+
+
+def layout_of(project, ws, tmp_path):
+    """A file of ws [N, L, d], as many as it has room for, written as that project's script does; and what is in it.
+
+    Sources: each project's inference or projection script, named beside it.
+    """
+    pictures = dict(zip(("c.jpg", "a.PNG", "b.jpeg"), ws, strict=False))
+    path = tmp_path / {"nvidia": "projected_w.npz", "e4e": "latents.pt", "pti": "0.pt", "rosinality": "c.pt"}.get(
+        project, "latents.npy"
+    )
+    match project:
+        case "nvidia":  # projector.py: the last step's w, repeated for every layer
+            np.savez(path, w=ws[:1])
+            return path, ws[:1]
+        case "e4e":  # scripts/inference.py: all images in one tensor
+            path.write_bytes(dumps_bare(ws))
+        case "pti":  # training/coaches: embeddings/NAME/0.pt, one image each
+            path.write_bytes(dumps_bare(ws[:1]))
+            return path, ws[:1]
+        case "restyle":  # scripts/inference_iterative.py: what each of five passes found, picture by picture
+            np.save(path, {name: [*numbers(4, *w.shape), w] for name, w in pictures.items()})
+        case "hyperstyle":  # scripts/inference.py
+            np.save(path, pictures)
+        case "rosinality":  # projector.py --w_plus, with the pictures and the noise
+            noise = {"noise": (numbers(1, 1, 4, 4), numbers(1, 1, 8, 8))}
+            path.write_bytes(dumps({n: {"img": numbers(3, 4, 4), "latent": w} | noise for n, w in pictures.items()}))
+        case "interfacegan":  # generate_data.py, wp.npy
+            np.save(path, ws)
+        case "flat":
+            np.save(path, ws.reshape(len(ws), -1))
+    return path, ws
+
+
+def dumps_bare(array):
+    """The file that torch.save writes of one tensor, by way of the one of a dict."""
+    source = zipfile.ZipFile(io.BytesIO(dumps({"": array})))
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("data.pkl"):  # EMPTY_DICT MARK "" tensor SETITEMS STOP
+                data = data[:2] + data[2:].removeprefix(b"}(X\0\0\0\0").removesuffix(b"u.") + b"."
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+LAYOUTS = ("nvidia", "e4e", "pti", "restyle", "hyperstyle", "rosinality", "interfacegan", "flat")
+
+
+@pytest.mark.parametrize("project", LAYOUTS)
+def test_what_other_projects_write(small_stylegan2, tmp_path, project):
+    """W+ of three pictures, in the order of the file, as many as it holds."""
+    path, expected = layout_of(project, numbers(3, LAYERS, WIDTH) + 3, tmp_path)
+    found = load_latents(path, small_stylegan2)
+    assert type(found) is WS
+    np.testing.assert_array_equal(found.array, expected)
+
+
+def test_a_picture_has_one_latent(small_stylegan2, tmp_path, saved):
+    """So as many pictures as layers are not asked about, nor is the one that has a row for each layer; and what
+    pictures hold beside it, or in another shape, is refused.
+    """
+    ws = numbers(LAYERS, LAYERS, WIDTH)
+    names = [f"{k}.png" for k in range(LAYERS)]
+    found = load_latents(saved(dict(zip(names, ws[0], strict=True))), small_stylegan2)
+    assert type(found) is W
+    np.testing.assert_array_equal(found.array, ws[0])
+    np.testing.assert_array_equal(load_latents(saved({"0.png": ws[0]}), small_stylegan2).array, ws[:1])
+    refused(saved({"0.png": ws[0], "1.png": ws[0, 0]}), small_stylegan2, "different shapes")
+    refused(saved({"0.png": {"a": ws[0], "b": ws[0]}}), small_stylegan2, r"holds 2 values \(a, b\)")
+    refused(saved({"0.png": ws, "1.png": ws}), small_stylegan2, "no latents of this model")
+    refused(saved({"0.png": [], "1.png": []}), small_stylegan2, "holds no array")
+    refused(saved({"0.png": ws[0], "who": ws[0]}), small_stylegan2, "holds 2 values")
+
+
+def test_the_file_named_z(small_dcgan, saved):
+    """InterFaceGAN's z.npy, of a model whose z is as wide as its w."""
+    refused(saved(numbers(3, 10), "z.npy"), small_dcgan, "named z.*--space z")
+    assert type(load_latents(saved(numbers(3, 10), "z.npy"), small_dcgan, space="z")) is Z
 
 
 class Payload:
@@ -151,7 +236,8 @@ def test_no_file_runs_code_or_fills_the_memory(small_stylegan2, saved, tmp_path)
     np.savez(tmp_path / "object.npz", w=payload)
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Payload(trace)))
     np.savez_compressed(tmp_path / "bomb.npz", w=np.zeros((2**20, WIDTH), np.float32))
-    for path in (saved(payload), tmp_path / "object.npz", tmp_path / "pickle.pt", tmp_path / "bomb.npz"):
+    objects = saved(payload), saved({"a.png": Payload(trace)}, "dict.npy")
+    for path in (*objects, tmp_path / "object.npz", tmp_path / "pickle.pt", tmp_path / "bomb.npz"):
         refused(path, small_stylegan2, path.name)
     assert not trace.exists()
 

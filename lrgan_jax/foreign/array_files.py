@@ -7,11 +7,13 @@ import os
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.foreign.allowed import Record
+from lrgan_jax.foreign.containers import LARGEST, parse
 from lrgan_jax.foreign.containers import read as read_foreign
 from lrgan_jax.foreign.errors import CheckpointError
 
@@ -26,7 +28,8 @@ def read(path: str | os.PathLike) -> Any:
     """An array, or values of which some may be: a dict by name of an .npz; whatever was saved by torch.
 
     Returns:
-      The array of an .npy is mapped, not read, so that it may be larger than the memory.
+      The array of an .npy is mapped, not read, so that it may be larger than the memory. An .npy of objects, such as a
+      dict that `np.save` was given, is the list of them.
     Raises:
       FileNotFoundError, IsADirectoryError, PermissionError: if there is no such file, or none that can be opened.
       ArrayFileError: if it is damaged or of another kind.
@@ -35,7 +38,7 @@ def read(path: str | os.PathLike) -> Any:
     try:
         with open(path, "rb") as file:
             if (start := file.read(6)) == b"\x93NUMPY":
-                return np.load(path, mmap_mode="r", allow_pickle=False)
+                return _objects(file) or np.load(path, mmap_mode="r", allow_pickle=False)
             entries = zipfile.ZipFile(file).infolist() if start.startswith(b"PK") else []
         if not entries or not all(entry.filename.endswith(".npy") for entry in entries):
             return read_foreign(path)
@@ -52,6 +55,23 @@ def read(path: str | os.PathLike) -> Any:
         Exception
     ) as error:  # NumPy and zipfile raise a dozen kinds for a damaged file; all mean the same to the user
         raise ArrayFileError("no file of arrays, or a damaged one") from error
+
+
+def _objects(file: BinaryIO) -> list | None:
+    """The values of an .npy of Python objects, in one list; None of an .npy of numbers.
+
+    `np.save` of a dict or a ragged list writes such a file, a pickle behind NumPy's header.
+    """
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    _, _, dtype = read_header(file)
+    if not dtype.hasobject:
+        return None
+    match parse(file.read(LARGEST)):
+        case Record(name="numpy.ndarray", args=(_, _, list() as values)):
+            return values
+    raise ArrayFileError("holds objects that are no values")
 
 
 def only_array(values: Any, names: Collection[str]) -> np.ndarray:
