@@ -112,8 +112,9 @@ def autocorrelation(noise: Tensor) -> Tensor:
     A picture is halved to means of four pixels times 2, so that white noise keeps its variance. That is the paper's;
     the code released with it leaves the 2 out.
     """
-    alike = sum((noise * noise.roll(1, axis)).mean((1, 2, 3)).square().sum() for axis in (2, 3))
-    return alike if noise.shape[-1] <= SMALLEST else alike + autocorrelation(2 * F.avg_pool2d(noise, 2))
+    across, down = ((noise * noise.roll(1, axis)).mean((1, 2, 3)).square().sum() for axis in (3, 2))
+    coarser = autocorrelation(2 * F.avg_pool2d(noise, 2)) if noise.shape[-1] > SMALLEST else 0
+    return across + down + coarser
 
 
 @torch.no_grad()
