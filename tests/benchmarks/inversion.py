@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where the projector is
 BUDGETS = (125, 250, 500, 1000, 2000, 3000)  # passes for each picture
 STEP = 3  # an image and the way back
 COLUMN = {StyleGAN2: 1.5, DCGAN: 0.8}
+TRIES = 5  # dampings, and to stay
 TUNING_STEP = 2 * STEP + 1  # of the picture and of a neighbour, and what the neighbour looked like before
 
 
@@ -100,9 +101,9 @@ def inverted(gen: Generator, targets: np.ndarray, budget: float, **settings: Any
 
 
 def per_step(gen: Generator, *, space: str, method: str = "adam") -> float:
-    """Passes: Gauss-Newton takes an image, a column for each number, and an image to see whether it got better."""
+    """Passes: Gauss-Newton takes an image, a column for each number and for the residual, and an image for each try."""
     numbers = gen.w_dim * (gen.num_ws if space == "ws" else 1)
-    return STEP if method == "adam" else 2 + COLUMN[type(gen)] * numbers
+    return STEP if method == "adam" else 1 + COLUMN[type(gen)] * (numbers + 1) + TRIES
 
 
 def with_own_weights(gen: Generator, targets: np.ndarray, found: Any, run: Run, steps: int) -> Run:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import lrgan_jax as lr
 from lrgan_jax import images
 from lrgan_jax.compare.figures import median_interval
 from lrgan_jax.generators.natural import own_root
+from lrgan_jax.generators.sampling import most_frontal
 from lrgan_jax.lengths import natural_moves
 from lrgan_jax.metrics import identity_change, load, lpips
 from tests.benchmarks.inversion import BUDGETS, TASKS, WAYS, Run, kept
@@ -24,7 +25,7 @@ from tests.benchmarks.inversion import BUDGETS, TASKS, WAYS, Run, kept
 THIRDS = (1000, 2000, 3000)  # of the projector's passes
 GOOD, SAME = 40, 0.01  # dB; and of the distance between two of the generator's own latents
 PAIRS = {"Adam": "W", "Gauss-Newton": "W-gauss-newton"}
-SHOWN, ENLARGED = 10, 2
+SHOWN, ENLARGED, MARGIN = 10, 2, 96  # pictures, times, pixels
 
 
 class Likeness(NamedTuple):
@@ -50,7 +51,7 @@ def main(place: str) -> None:
     print("\n".join(lines))
     curves(found, likes).savefig(folder / "curves.png", dpi=120)
     losses(found).savefig(folder / "losses.png", dpi=120)
-    Image.fromarray(sheet(found)).save(folder / "sheet.png")
+    sheet(found).save(folder / "sheet.png")
 
 
 def targets(task: str, run: Run) -> np.ndarray:
@@ -151,11 +152,18 @@ def line(panel, title: str, passes, each: list[np.ndarray]) -> None:
     panel.plot(passes, median, label=title, marker="." if len(each) < 20 else "")
 
 
-def sheet(found: dict) -> np.ndarray:
-    """The pictures, and below each what every way found in the end."""
-    runs = [run for way in WAYS if (run := found.get(("held-out", way, BUDGETS[-1])))]
-    rows = [TASKS["held-out"].targets(last=SHOWN), *(run.images[:SHOWN] for run in runs)]
-    return images.grid([row.repeat(ENLARGED, 1).repeat(ENLARGED, 2) for row in rows])
+def sheet(found: dict) -> Image.Image:
+    """Held-out pictures, the most frontal of those that all ways were given, and below each what every way found."""
+    rows = {way: run.images for way in WAYS if (run := found.get(("held-out", way, BUDGETS[-1])))}
+    wanted = TASKS["held-out"].targets(last=min(map(len, rows.values())))
+    shown = most_frontal(wanted)[:SHOWN]
+    tiles = images.grid([row[shown].repeat(ENLARGED, 1).repeat(ENLARGED, 2) for row in (wanted, *rows.values())])
+    picture = Image.new("RGB", (tiles.shape[1] + MARGIN, tiles.shape[0]), "white")
+    picture.paste(Image.fromarray(tiles), (MARGIN, 0))
+    draw, names = ImageDraw.Draw(picture), ("held out", *rows)
+    for k, name in enumerate(names):
+        draw.text((0, (k + 0.5) * tiles.shape[0] / len(names) - 6), name, fill="#444")
+    return picture
 
 
 if __name__ == "__main__":
