@@ -188,6 +188,19 @@ def test_a_saved_network_converts_to_the_same_latents_images_and_jacobian(name, 
         assert worst(jacobian(G, row).numpy(), expected) < PARITY_F64
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_scaled_activations_are_scaled_weights(name):
+    """Images and slopes, in float64."""
+    G = random_network(name).double()
+    w = torch.randn(2, G.w_dim, dtype=torch.float64)
+    fused, slopes = torch.func.vjp(lambda w: G.synthesis(w[:, None].expand(-1, G.num_ws, -1)), w)
+    for module in G.modules():
+        module.fused = False
+    scaled, same = torch.func.vjp(lambda w: G.synthesis(w[:, None].expand(-1, G.num_ws, -1)), w)
+    toward = torch.randn_like(fused)
+    assert worst(scaled, fused) < PARITY_F64 and worst(same(toward)[0], slopes(toward)[0]) < PARITY_F64
+
+
 def test_forward_and_reverse_mode_agree():
     """One pixel at a time, as the authors' code takes its Jacobian."""
     G = random_network("resnet").double()
