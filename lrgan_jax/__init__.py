@@ -30,6 +30,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
+from lrgan_jax.inversion import Fit, Inversion, invert, tune
 from lrgan_jax.jacobian import RegionGrams, region_grams, spread_over
 from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.leading import LeadingDirections, leading_directions
@@ -80,8 +81,10 @@ __all__ = [
     "DCGANConfig",
     "Directions",
     "DirectionsError",
+    "Fit",
     "Found",
     "Generator",
+    "Inversion",
     "LatentsError",
     "LayerMap",
     "LeadingDirections",
@@ -115,6 +118,7 @@ __all__ = [
     "frontier_directions",
     "global_directions",
     "image_function",
+    "invert",
     "latent_moves",
     "layer_map",
     "leading_directions",
@@ -144,6 +148,7 @@ __all__ = [
     "style_space",
     "to_directions",
     "to_ws",
+    "tune",
     "walk",
     "weight_directions",
 ]

@@ -12,12 +12,12 @@ from tolerances import EXACT, rounding
 import lrgan_jax as lr
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.pictures import Picture
-from lrgan_jax.inversion import Aligned, Framing, Photograph, align, find_points, framing_of
-from lrgan_jax.inversion.crop import cut
-from lrgan_jax.inversion.framing import crop_map, ffhq_quad, framed_quad, three_points
-from lrgan_jax.inversion.model_framing import KNOWN, measured
-from lrgan_jax.inversion.warp import inverted, moved, warped
 from lrgan_jax.metrics import MetricsError
+from lrgan_jax.photographs import Aligned, Framing, Photograph, align, find_points, framing_of
+from lrgan_jax.photographs.crop import cut
+from lrgan_jax.photographs.framing import crop_map, ffhq_quad, framed_quad, three_points
+from lrgan_jax.photographs.model_framing import KNOWN, measured
+from lrgan_jax.photographs.warp import inverted, moved, warped
 
 FACE = np.array([[100.0, 80.0], [100.0, 120.0], [140.0, 85.0], [140.0, 115.0]])
 QUAD = np.array([[24.0, 20.0], [24.0, 180.0], [184.0, 180.0], [184.0, 20.0]])  # FFHQ's of FACE, by hand

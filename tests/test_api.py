@@ -40,9 +40,9 @@ metrics.networks metrics.lpips metrics.faces metrics.detection metrics
 models.checkpoint models.named models
 photographs.photograph photographs.warp photographs.framing photographs.crop photographs.landmarks
 photographs.alignment photographs.model_framing photographs.blend photographs
-inversion.coordinates inversion.likeness inversion.noise inversion.problem inversion.start inversion.adam
-inversion.gauss_newton inversion.fit inversion.attempts inversion.found inversion.resume inversion.invert
-inversion.weights inversion.tuning inversion.kept inversion
+inversion.coordinates inversion.likeness inversion.weights inversion.noise inversion.problem inversion.start
+inversion.adam inversion.gauss_newton inversion.fit inversion.attempts inversion.found inversion.resume inversion.invert
+inversion.tuning inversion.kept inversion
 previews editing evaluation refined measured layer_map pipeline
 pages.kit pages.layers pages
 convert.formats convert.reading convert.write convert.check convert.metric_networks convert

@@ -5,7 +5,7 @@ import pytest
 from tolerances import EXACT, rounding
 
 from lrgan_jax import LrganError
-from lrgan_jax.inversion.blend import blend, softened
+from lrgan_jax.photographs.blend import blend, softened
 
 EPS = rounding(np.float32, 4)
 

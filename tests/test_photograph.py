@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from tolerances import EXACT, rounding
 
 from lrgan_jax.base.errors import MissingError
-from lrgan_jax.inversion import PhotographError, photograph
+from lrgan_jax.photographs import PhotographError, photograph
 
 SHAPE = (19, 23)
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from lrgan_jax.base.errors import ConvergenceError, InputError, InputTypeError, 
 from lrgan_jax.inversion import weights
 from lrgan_jax.inversion.tuning import FINEST, DeltaError, Tuning, tune
 
-PLAIN = Tuning(network="none", learning_rate=3e-3)  # which needs no file
+PLAIN = Tuning(network="pyramid", learning_rate=3e-3)  # which needs no file
 
 
 def latents(gen, num, seed=1):
@@ -208,7 +208,7 @@ def test_a_held_out_face():
     before, still = decibels(gen.synthesis(ws), target), np.asarray(gen.synthesis(others))
     moved = {}
     for locality in (0.0, 0.1):
-        found = tune(gen, ws, target, steps=100, locality=locality, network="none")
+        found = tune(gen, ws, target, steps=100, locality=locality, network="pyramid")
         moved[locality] = decibels(found.delta.apply(gen).synthesis(others), still)
         print(f"{locality=}: {before:.2f} -> {decibels(found.images, target):.2f}, others {moved[locality]:.2f} dB")
         assert decibels(found.images, target) > before + 3

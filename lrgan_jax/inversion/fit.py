@@ -8,14 +8,14 @@ from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.inversion.adam import Adam
 from lrgan_jax.inversion.gauss_newton import GaussNewton
+from lrgan_jax.inversion.likeness import COMPARED, Compared
 
 Space = Literal["w", "ws"]
 Method = Literal["adam", "gauss_newton"]
-Compared = Literal["lpips_alexnet", "lpips_vgg16", "pyramid"]
 CHOICES = {
     "space": ("w", "ws"),
     "method": ("adam", "gauss_newton"),
-    "network": (None, "lpips_alexnet", "lpips_vgg16", "pyramid"),
+    "network": (None, *COMPARED),
 }
 SHARED = 1 / 3  # of the rounds in W+ begin with one latent for all layers
 

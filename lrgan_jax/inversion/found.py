@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.fit import Fit
-from lrgan_jax.inversion.noise import with_noise
+from lrgan_jax.inversion.weights import derived
 
 Gen = TypeVar("Gen", bound=Generator)
 RANGE = 2.0  # of a pixel
@@ -48,5 +48,6 @@ class Inversion:
         return 10 * np.log10(RANGE**2 / np.maximum(unlike, 1e-12))
 
     def generator(self, gen: Gen, number: int = 0) -> Gen:
-        """The generator with the noise pictures of one photograph."""
-        return with_noise(gen, {name: jnp.asarray(pictures[number]) for name, pictures in self.noise.items()})
+        """The generator with the noise pictures of one photograph; the given one itself where none were fitted."""
+        own = {place: jnp.asarray(pictures[number]) for place, pictures in self.noise.items()}
+        return derived(gen, own, "photo") if own else gen

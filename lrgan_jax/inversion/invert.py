@@ -7,10 +7,8 @@ Every photograph is attempted from some latents of the generator's own (`start`)
 Newton (`adam`, `gauss_newton`); the worse attempts are dropped on the way (`attempts`).
 """
 
-import contextlib
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,6 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax import metrics
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator
@@ -33,13 +30,11 @@ from lrgan_jax.inversion.attempts import Attempts
 from lrgan_jax.inversion.coordinates import coordinates_of
 from lrgan_jax.inversion.fit import Fit
 from lrgan_jax.inversion.found import Inversion
-from lrgan_jax.inversion.likeness import Network, image_features
+from lrgan_jax.inversion.likeness import image_features, network_of
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.problem import Problem
 from lrgan_jax.inversion.start import beginnings
-from lrgan_jax.metrics.networks import LPIPS_COMMANDS
 
-NETWORKS = ("lpips_alexnet", "lpips_vgg16")  # the first that is installed, unless one is named
 BRIGHTEST = 8.0  # of a pixel: random networks overshoot [-1, 1], numbers from 0 to 255 are a mistake
 
 
@@ -95,7 +90,7 @@ def inverting(
     """The same, round by round."""
     check_generator(gen)
     targets = _checked(gen, images)
-    compared, network = _network(fit)
+    compared, network = network_of(fit.network if fit.lpips else "pyramid")
     whole = _problem(gen, targets, image_features(network, pixels=fit.pixels, lpips=fit.lpips), fit)
     about = {
         "fit": fit.to_json(),
@@ -158,19 +153,3 @@ def _checked(gen: Generator, images: ArrayLike) -> Float[np.ndarray, "n h w c"]:
         height, width = gen.size
         raise InputError(f"images are [N, {height}, {width}, C], as the generator's are, got {list(images.shape)}")
     return images
-
-
-def _network(fit: Fit) -> tuple[str, Network | None]:
-    """What pictures are compared with: its name, and LPIPS' network."""
-    if fit.network == "pyramid" or not fit.lpips:
-        return "pyramid", None
-    if fit.network is not None:
-        return fit.network, metrics.load(fit.network)
-    for name in NETWORKS:
-        with contextlib.suppress(metrics.MetricsError):
-            return name, metrics.load(name)
-    warnings.warn(
-        f"LPIPS is not installed, and a pyramid of pixels takes its place; to have it, run {LPIPS_COMMANDS}",
-        stacklevel=4,
-    )
-    return "pyramid", None

@@ -10,8 +10,10 @@ Source: LPIPS, Zhang et al. 2018, arXiv:1801.03924. Large pictures are compared 
 arXiv:1912.04958, appendix D, do.
 """
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,15 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from lrgan_jax import metrics
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.jacobian import pixel_grid, reduced
 from lrgan_jax.metrics.lpips import SMALLEST, lpips_features
 
 Network = Mapping[str, AnyArray]
+Compared = Literal["lpips_alexnet", "lpips_vgg16", "pyramid"]
+COMPARED: tuple[Compared, ...] = ("lpips_alexnet", "lpips_vgg16", "pyramid")
+USUAL: Compared = "lpips_alexnet"
 COARSEST = 4  # pixels on the shorter side of the pyramid's last level
 
 
@@ -36,6 +42,24 @@ def image_features(network: Network | None, *, pixels: float = 1.0, lpips: float
       network: of LPIPS, as `metrics.load` gives it; None for the pyramid. pixels, lpips: what the two parts weigh.
     """
     return Partial(partial(_features, pixels=pixels, lpips=lpips), network)
+
+
+def network_of(wanted: Compared | None) -> tuple[Compared, Network | None]:
+    """The network that is asked for, or the usual one if it is installed, else none; and what is then compared.
+
+    Raises:
+      MetricsError: with the commands to run, if a network is named that is not installed.
+    """
+    if wanted == "pyramid":
+        return wanted, None
+    name = wanted or USUAL
+    try:
+        return name, metrics.load(name)
+    except metrics.MetricsError as error:
+        if wanted is not None:
+            raise
+        warnings.warn(f"a pyramid of pixels is compared in place of LPIPS: {error}", stacklevel=4)
+        return "pyramid", None
 
 
 def distance(

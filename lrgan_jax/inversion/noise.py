@@ -1,33 +1,25 @@
-"""A generator's stored noise pictures: taken out, replaced by others, and kept noise while they are fitted.
+"""A generator's stored noise pictures, and what keeps them noise while they are fitted.
 
 Source: Karras et al. 2020, arXiv:1912.04958, appendix D, equation 5 for what keeps them from carrying a picture: the
 squares of their mean products with themselves one pixel on, along both axes, at every size down to 8 pixels.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import keystr
 from jaxtyping import Array, Float
 
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.inversion.weights import arrays
 
-Gen = TypeVar("Gen")
 Pictures = Mapping[str, AnyArray]  # by their place among the generator's weights, [h, w] each
 SMALLEST = 8  # pixels on a side, from which on correlations count
 
 
-def noise_pictures(gen: object) -> dict[str, Array]:
+def noise_pictures(gen: object) -> dict[str, AnyArray]:
     """Those of a generator, none where it adds no noise."""
-    leaves = jax.tree_util.tree_leaves_with_path(gen)
-    return {_name(path): leaf for path, leaf in leaves if _is_noise(path)}
-
-
-def with_noise(gen: Gen, pictures: Pictures) -> Gen:
-    """The generator with these in place of its own."""
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: pictures.get(_name(path), leaf), gen)
+    return {place: picture for place, picture in arrays(gen).items() if _is_noise(place.split("/"))}
 
 
 def correlation(pictures: Pictures) -> Float[Array, ""]:
@@ -52,9 +44,5 @@ def _of_one(picture: Float[AnyArray, "h w"]) -> Float[Array, ""]:
         picture = 2 * blocks.mean((1, 3))  # of unit variance again
 
 
-def _name(path: tuple) -> str:
-    return keystr(path, simple=True, separator="/")
-
-
-def _is_noise(path: tuple) -> bool:
-    return "buffers" in _name(path).split("/") and _name(path).rpartition("/")[2].startswith("noise")
+def _is_noise(place: list[str]) -> bool:
+    return "buffers" in place and place[-1].startswith("noise")

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.coordinates import Coordinates
-from lrgan_jax.inversion.noise import Pictures, with_noise
+from lrgan_jax.inversion.noise import Pictures
+from lrgan_jax.inversion.weights import placed
 
 
 class Problem(NamedTuple):
@@ -49,7 +50,7 @@ def aims(problem: Problem) -> Aim:
 
 def image_of(problem: Problem, u: Float[Array, "k d"], pictures: Pictures, label) -> Float[Array, "h w c"]:
     """The image of one latent."""
-    gen: Generator = with_noise(problem.gen, pictures)
+    gen: Generator = placed(problem.gen, pictures)
     rows = problem.coordinates.latents(u)
     ws = jnp.broadcast_to(rows, (gen.num_ws, rows.shape[-1]))[None]
     return gen.synthesis(ws, None if label is None else label[None])[0]

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,14 +26,11 @@ from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
-from lrgan_jax.inversion.likeness import distance, image_features
+from lrgan_jax.inversion.likeness import COMPARED, Compared, distance, image_features, network_of
 from lrgan_jax.inversion.weights import derived, identity, placed, trained
-from lrgan_jax.metrics import MetricsError, networks
 
 BETWEEN = 10  # steps from one report to the next
 FINEST = 127  # parts of the largest change of a tensor, either way, that a delta tells apart
-Network = Literal["lpips_alexnet", "lpips_vgg16", "none"]
-NETWORKS: tuple[Network, ...] = ("lpips_alexnet", "lpips_vgg16", "none")
 
 
 class DeltaError(InputError):
@@ -52,8 +49,8 @@ class Tuning:
         fits one model's latents; 0.6 held both the near and the far ones of `faces64`.
       neighbours: how many w_r a step. batch: at most so many photographs a step, in turn.
       seed: of the random latents.
-      network: what LPIPS sees with; "none" compares a pyramid of pixels in its place. None takes AlexNet if it is at
-        hand, else the pyramid; `Tuned.tuning` says which it was.
+      network: what LPIPS sees with; "pyramid" compares one of pixels in its place. None takes AlexNet if it is
+        installed, else the pyramid; `Tuned.tuning` says which it was.
     """
 
     steps: int = 350
@@ -65,7 +62,7 @@ class Tuning:
     neighbours: int = 1
     batch: int = 4
     seed: int = 0
-    network: Network | None = None
+    network: Compared | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "neighbours", "batch"):
@@ -76,8 +73,8 @@ class Tuning:
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("reach", self.reach, above=0, most=1)
         check_seed(self.seed)
-        if self.network not in (None, *NETWORKS):
-            raise InputError(f"network is {', '.join(map(repr, NETWORKS))} or None, got {self.network!r}")
+        if self.network not in (None, *COMPARED):
+            raise InputError(f"network is {', '.join(map(repr, COMPARED))} or None, got {self.network!r}")
 
     def but(self, **changes: Any) -> "Tuning":
         """The same with other values of some settings.
@@ -199,7 +196,7 @@ def tune(
     """
     check_generator(gen)
     tuning = (tuning or Tuning()).but(**overrides)
-    name, params = _network(tuning.network)
+    name, params = network_of(tuning.network)
     pivots = to_ws(gen, latents)
     features = image_features(params, pixels=tuning.pixels, lpips=tuning.lpips)
     weights = jax.tree.map(jnp.array, trained(gen))  # copies: each step gives its state's memory away
@@ -267,17 +264,6 @@ def _targets(gen: Generator, pivots: WS, images: ArrayLike) -> Float[Array, "n h
         raise InputError(f"{len(pivots)} latents want images {list(like.shape)}, got {list(np.shape(images))}")
     check_number("images", images)
     return jnp.asarray(images, like.dtype)
-
-
-def _network(wanted: Network | None) -> tuple[Network, Mapping[str, AnyArray] | None]:
-    """The network that is asked for, or the usual one if it is at hand; and its name."""
-    name: Network = wanted or "lpips_alexnet"
-    try:
-        return name, None if name == "none" else networks.load(name)
-    except MetricsError:
-        if wanted is not None:
-            raise
-        return "none", None
 
 
 def _moved(weight: AnyArray, size: Any, steps: Int8[np.ndarray, " m"]) -> Array:

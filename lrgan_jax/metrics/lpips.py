@@ -68,7 +68,8 @@ def lpips_features(params: Params, images: Float[AnyArray, "n h w c"]) -> Float[
       InputError: as `lpips`.
     """
     layers = (
-        x * jnp.sqrt(params[f"weights{i}"] / (x.shape[1] * x.shape[2])) for i, x in enumerate(_features(params, images))
+        x * jnp.sqrt(params[f"weights{i}"] / (x.shape[1] * x.shape[2]))
+        for i, x in enumerate(_features(params, jnp.asarray(images)))
     )
     return jnp.concatenate([x.reshape(len(images), -1) for x in layers], axis=1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion.warp import Map, moved
+from lrgan_jax.photographs.warp import Map, moved
 
 FourPoints = Float[np.ndarray, "4 2"]
 Quad = Float[np.ndarray, "4 2"]

@@ -16,11 +16,20 @@ from jaxtyping import ArrayLike, Bool, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion.crop import cut, outside, window
-from lrgan_jax.inversion.framing import FourPoints, Framing, Quad, check_face, corners, crop_map, ffhq_quad, framed_quad
-from lrgan_jax.inversion.landmarks import FaceError, find_points
-from lrgan_jax.inversion.photograph import LEAST, Photograph
-from lrgan_jax.inversion.warp import inverted, places, warped
+from lrgan_jax.photographs.crop import cut, outside, window
+from lrgan_jax.photographs.framing import (
+    FourPoints,
+    Framing,
+    Quad,
+    check_face,
+    corners,
+    crop_map,
+    ffhq_quad,
+    framed_quad,
+)
+from lrgan_jax.photographs.landmarks import FaceError, find_points
+from lrgan_jax.photographs.photograph import LEAST, Photograph
+from lrgan_jax.photographs.warp import inverted, places, warped
 
 FEATHER = 0.1  # of the crop's shorter side, over which a change fades out
 MOST_OUTSIDE = 0.5  # of a crop: beyond, its face is cut off

@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion.crop import cut
-from lrgan_jax.inversion.framing import FourPoints, Quad, crop_map
-from lrgan_jax.inversion.photograph import Photograph
-from lrgan_jax.inversion.warp import moved
 from lrgan_jax.metrics import detection
 from lrgan_jax.metrics.faces import face_landmarks
 from lrgan_jax.metrics.networks import load
+from lrgan_jax.photographs.crop import cut
+from lrgan_jax.photographs.framing import FourPoints, Quad, crop_map
+from lrgan_jax.photographs.photograph import Photograph
+from lrgan_jax.photographs.warp import moved
 
 SEEN = detection.SIDES[-1]  # pixels of the longer side in which faces are looked for
 INPUT = 112  # pixels a side that the landmark network takes

@@ -7,9 +7,9 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.pictures import Picture
 from lrgan_jax.generators import Generator, near_frontal, render, to_ws
 from lrgan_jax.images import to_uint8
-from lrgan_jax.inversion.framing import FourPoints, Framing, three_points
-from lrgan_jax.inversion.landmarks import FaceError, find_points
-from lrgan_jax.inversion.photograph import Photograph
+from lrgan_jax.photographs.framing import FourPoints, Framing, three_points
+from lrgan_jax.photographs.landmarks import FaceError, find_points
+from lrgan_jax.photographs.photograph import Photograph
 
 SAMPLES = 64
 EMBEDDED = Framing((0.460, 0.340), (0.459, 0.646), (0.810, 0.495))  # medians of four seeds, 0.3 pixels of 64 apart

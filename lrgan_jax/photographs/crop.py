@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.inversion.framing import Quad, crop_map
-from lrgan_jax.inversion.photograph import Photograph
-from lrgan_jax.inversion.warp import places, warped
+from lrgan_jax.photographs.framing import Quad, crop_map
+from lrgan_jax.photographs.photograph import Photograph
+from lrgan_jax.photographs.warp import places, warped
 
 LARGEST = 3  # longer sides of the photograph; a larger crop would hardly show it
 
