@@ -30,7 +30,6 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
-from lrgan_jax.inversion import Fit, Inversion, invert, tune
 from lrgan_jax.jacobian import RegionGrams, region_grams, spread_over
 from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.leading import LeadingDirections, leading_directions
@@ -39,6 +38,7 @@ from lrgan_jax.metrics import equal_steps, principal_angles, region_change, step
 from lrgan_jax.models.checkpoint import ModelError, embedded_models, load, save
 from lrgan_jax.models.named import named_direction, named_directions
 from lrgan_jax.panel import explore
+from lrgan_jax.photographs import align, framing_of, open_photograph
 from lrgan_jax.pipeline import Analysis, analyse, find_directions, global_directions, to_directions
 from lrgan_jax.previews import show
 from lrgan_jax.regions import RegionError, region_mask
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         StyleGAN3,
         StyleGAN3Config,
     )
+    from lrgan_jax.inversion import Fit, Inversion, invert, tune
 
 __version__ = "0.2.0"
 __all__ = [
@@ -104,6 +105,7 @@ __all__ = [
     "StyleGAN2Config",
     "StyleGAN3",
     "StyleGAN3Config",
+    "align",
     "analyse",
     "attribute_space",
     "constrained_directions",
@@ -114,6 +116,7 @@ __all__ = [
     "equal_steps",
     "explore",
     "find_directions",
+    "framing_of",
     "from_function",
     "frontier_directions",
     "global_directions",
@@ -130,6 +133,7 @@ __all__ = [
     "natural_moves",
     "near_frontal",
     "null_space",
+    "open_photograph",
     "own_latents",
     "priced_directions",
     "principal_angles",
@@ -155,9 +159,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The architectures' classes, which load Flax when they are first asked for."""
+    """What loads Flax or Optax, when it is first asked for: the architectures' classes, and inversion."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lrgan_jax import generators
+    from lrgan_jax import generators, inversion
 
-    return getattr(generators, name)
+    return getattr(inversion if name in inversion.__all__ else generators, name)

@@ -16,6 +16,7 @@ from lrgan_jax.photographs.framing import Framing
 from lrgan_jax.photographs.landmarks import FaceError, find_faces, find_points
 from lrgan_jax.photographs.model_framing import framing_of
 from lrgan_jax.photographs.photograph import Photograph, PhotographError
+from lrgan_jax.photographs.photograph import open as open_photograph
 
 __all__ = [
     "Aligned",
@@ -30,4 +31,5 @@ __all__ = [
     "find_faces",
     "find_points",
     "framing_of",
+    "open_photograph",
 ]
