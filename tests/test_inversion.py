@@ -1,5 +1,7 @@
 """From images to latents, beside what can be worked out by hand, by NumPy, or by asking twice."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,7 +116,7 @@ def test_correlation_by_loops():
         expected += np.mean([a * b for a, b, _ in pairs]) ** 2 + np.mean([a * c for a, _, c in pairs]) ** 2
         if side == 8:
             break
-        level = sum(level[i::2, j::2] for i in (0, 1) for j in (0, 1)) / 2
+        level = sum((level[i::2, j::2] for i in (0, 1) for j in (0, 1)), start=np.zeros((1, 1))) / 2
     found = noise.correlation({"one": picture.astype(np.float32)})
     np.testing.assert_allclose(found, expected, **rounding(np.float32, 1024))
     assert noise.correlation({"stripes": np.tile([[1.0], [-1.0]], (8, 16))}) > 1
@@ -178,13 +180,14 @@ def test_adam_is_optax_on_the_loss(linear):
     state, _ = run.advance(whole, run.init(u, {}))
     rates = [0.3 * (0.5 - 0.5 * np.cos(np.pi * min(1, (1 - k / 10) / 0.5))) for k in range(10)]
     optimizer = optax.inject_hyperparams(optax.adam)(0.0)
-    memory, aim = optimizer.init(u[0]), Aim(whole.targets[0], None)
+    memory: Any = optimizer.init(u[0])
+    aim = Aim(whole.targets[0], None)
     expected = u[0]
     for rate in rates:
         memory.hyperparams["learning_rate"] = jnp.asarray(rate)
         slope = jax.grad(lambda u: problem.loss(whole, u, {}, aim))(expected)
         change, memory = optimizer.update(slope, memory)
-        expected = expected + change
+        expected = jax.tree.map(jnp.add, expected, change)
     np.testing.assert_allclose(state.u[0], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -258,9 +261,8 @@ def test_it_goes_on_where_it_stopped(small_stylegan2, own, tmp_path):
     whole = lr.invert(small_stylegan2, own[1], **settings)
     for stop in (1, 3):
         path = tmp_path / f"{stop}.npz"
-        for last in inverting(small_stylegan2, own[1], Fit(**settings), kept=path):
-            if last.done == stop:
-                break
+        half = inverting(small_stylegan2, own[1], Fit(**settings), kept=path)
+        last = [next(half) for _ in range(stop)][-1]
         seen = []
         on = lr.invert(small_stylegan2, own[1], Fit(**settings), kept=path, progress=seen.append)
         assert [progress.done for progress in seen] == list(range(stop, last.rounds + 1))

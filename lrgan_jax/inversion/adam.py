@@ -59,7 +59,7 @@ class Adam(NamedTuple):
         """`each` steps further; the losses before the last of them."""
         losses = jnp.zeros(len(state.u))
         for _ in range(self.each):  # XLA's convolutions are up to nine times as slow on CPUs in a loop of its own
-            state, losses = _step(self, problem, state)
+            state, losses = one_step(self, problem, state)
         return state, losses
 
     def optimizer(self) -> optax.GradientTransformation:
@@ -73,7 +73,9 @@ class Adam(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=0)
-def _step(run: Adam, problem: Problem, state: State) -> tuple[State, Float[Array, " r"]]:
+def one_step(run: Adam, problem: Problem, state: State) -> tuple[State, Float[Array, " r"]]:
+    """One step further, compiled; the losses before it."""
+
     def total(moving: tuple[Array, Pictures], aim: Aim):
         u, pictures = moving
         own = loss(problem, u, pictures, aim)
