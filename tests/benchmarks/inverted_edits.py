@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.inverted_edits FOLDER [NUM]
 
-FOLDER is that of `inversion.py`, in which held-out pictures were inverted within 1,000 passes. For NUM of them, in W, in
-W+ and in W+ with tuned weights, and for as many samples of `faces64`: each region's best direction, found at that very
-latent, moved both ways until the region has changed by 0.02; leak as change outside over change inside, and the LPIPS
-of what changes outside. Medians with 95 % intervals. A sheet of the edits is written into FOLDER.
+FOLDER is that of `inversion.py`, in which held-out pictures were inverted within 1,000 passes. For NUM of them, in W,
+in W+ and in W+ with tuned weights, and for as many samples of `faces64`: each region's best direction, found at that
+very latent, moved both ways until the region has changed by 0.02; leak as change outside over change inside, and the
+LPIPS of what changes outside. Medians with 95 % intervals. A sheet of the edits is written into FOLDER.
 """
 
 import sys
@@ -44,10 +44,8 @@ def main(place: str, num: str = "16") -> None:
         found[name] = [edited(gen, ws) for gen, ws in tqdm(pictures, name, total=int(num))]
     print("| | " + " | ".join(f"{region}: leak, % | LPIPS" for region in REGIONS) + " |")
     for name, done in found.items():
-        cells = [
-            f"{interval(100 * np.array([d.leak[r] for d in done]), 1)} | {interval(np.array([d.lpips[r] for d in done]), 4)}"
-            for r in range(len(REGIONS))
-        ]
+        leak, outside = (np.array([getattr(one, field) for one in done]) for field in ("leak", "lpips"))
+        cells = [f"{interval(100 * leak[:, r], 1)} | {interval(outside[:, r], 4)}" for r in range(len(REGIONS))]
         print(f"| {name} | " + " | ".join(cells) + " |")
     strips = [d.strip for done in found.values() for d in done[:SHOWN]]
     images.save(folder / "edits.png", images.grid(strips), enlarge=2)
@@ -62,9 +60,7 @@ def groups(folder: Path, num: int) -> dict[str, Iterator[tuple[Any, WS]]]:
     return {
         "own samples": ((gen, own[n : n + 1]) for n in range(num)),
         **{way: ((gen, ws[n : n + 1]) for n in range(num)) for way, ws in inverted.items()},
-        "W+, tuned": (
-            (tuned(gen, ws, targets[n : n + 1]), ws) for n in range(num) for ws in [inverted["W+"][n : n + 1]]
-        ),
+        "W+, tuned": (tuned(gen, inverted["W+"][n : n + 1], targets[n : n + 1]) for n in range(num)),
     }
 
 
@@ -75,8 +71,8 @@ def rows(folder: Path, way: str) -> np.ndarray:
     return run.latents
 
 
-def tuned(gen: Any, ws: WS, target: np.ndarray) -> Any:
-    return lr.tune(gen, ws, target, steps=TUNED_STEPS).delta.apply(gen)
+def tuned(gen: Any, ws: WS, target: np.ndarray) -> tuple[Any, WS]:
+    return lr.tune(gen, ws, target, steps=TUNED_STEPS).delta.apply(gen), ws
 
 
 def edited(gen: Any, ws: WS) -> Done:
@@ -86,16 +82,15 @@ def edited(gen: Any, ws: WS) -> Done:
     grams = generator_grams(gen, ws, scene.masks, moves=scene.moves, channels="stack")
     moved = edits(scene, 0, np.asarray(grams.inside[0]), best[None])
     steps = moved.size[0]  # [R, 2], backwards first
-    before, after = scene.pictures(scene.spread(best)[None, :, None] * (steps * [1, -1])[None, :, :, None, None])
+    before, after = scene.pictures(scene.spread(best)[None, :, None] * (steps * [-1, 1])[None, :, :, None, None])
     network = load("lpips_alexnet")
-    outside = [
-        np.mean(
-            [float(lpips_change(network, before[0], picture, scene.masks[r]).outside[0]) for picture in after[0, r]]
-        )
-        for r in range(len(REGIONS))
-    ]
+
+    def outside(mask: np.ndarray, pictures: np.ndarray) -> float:
+        return float(np.mean([lpips_change(network, before[0], picture, mask).outside[0] for picture in pictures]))
+
+    seen = np.array([outside(mask, pictures) for mask, pictures in zip(scene.masks, after[0], strict=True)])
     leak = moved.outside[0].mean(-1) / moved.inside[0].mean(-1)
-    return Done(leak, np.array(outside), np.stack([before[0], *after[0, :, 0], *after[0, :, 1]]))
+    return Done(leak, seen, np.stack([before[0], *after[0, :, 0], *after[0, :, 1]]))
 
 
 def interval(values: np.ndarray, digits: int) -> str:
