@@ -51,10 +51,10 @@ class Crop:
         photos = [open_photograph(file) for file in files]
         if self.points and len(files) > 1:
             raise UsageError("--points are of one photograph: invert each by itself")
-        points = [_numbers("--points", point, 2) for point in " ".join(self.points).split()] or None
+        points = [_numbers("--points", point, 2) for point in " ".join(self.points).split()]
         box = self.box if self.box in (None, "middle") else _numbers("--box", self.box, 4)
         framing = framing_of(gen) if self.framing == "model" and box is None else None
-        how = {"face": self.face, "points": points, "box": box, "framing": framing}
+        how = {"face": self.face, "points": np.array(points) if points else None, "box": box, "framing": framing}
         return [_aligned(file, photo, gen, how) for file, photo in zip(files, photos, strict=True)]
 
 

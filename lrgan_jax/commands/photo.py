@@ -81,7 +81,7 @@ def put_back(
     Raises:
       UsageError: if `blended`, and the directions say no region.
     """
-    before, after = scene.edited(chosen, [0.0, step])
+    before, after = scene.edited(chosen, np.array([0.0, step]))
     crop = aligned.image + (after - before)
     if not blended:
         return aligned.put_back(crop), None
