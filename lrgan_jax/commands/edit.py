@@ -84,7 +84,7 @@ def edit_command(
     say_caveat(chosen)
     if photos is not None and step is not None:
         aligned = crop_of(photos, image)
-        edited, seam = put_back(aligned, *seen, chosen, step, blended=blend)
+        edited, seam = put_back(aligned, seen[0], chosen, step, blended=blend)
         print(f"wrote {edited.save(out)}: {changes(aligned.photo, edited, seam)}")
         return
     low, high = chosen.step_range if reach is None else (-reach, reach)
