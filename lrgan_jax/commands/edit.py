@@ -1,4 +1,4 @@
-"""`lrgan edit`: directions to strips and animations."""
+"""`lrgan edit`: directions to strips, animations and edited photographs."""
 
 import dataclasses
 import sys
@@ -45,7 +45,7 @@ def edit_command(
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
 ) -> None:
     """Apply a direction to images and write strips (.png) or an animation (.gif, .webp): one of the model's own, such
-    as `--direction smile`, or one of a file.
+    as `--direction smile`, or one of a file. With `--photo` and `--step`, to a photograph.
 
     Args:
         file: directions saved by `lrgan directions`, or rows in an .npy or .pt, such as the authors publish.
@@ -68,11 +68,7 @@ def edit_command(
     check_place(out)
     check_whole("--steps", steps, least=2)
     check_number("--reach", reach, above=0, most=LONGEST_STEP)
-    check_number("--step", step, least=-LONGEST_STEP, most=LONGEST_STEP)
-    if step is None and blend or step is not None and (photo is None or num_images > 1 or even or reach is not None):
-        raise UsageError(
-            "--step, with --blend or without, edits one --photo: leave --num-images, --even and --reach out"
-        )
+    _check_step(step, photo, blend, of_strips=reach is not None or even or num_images > 1)
     gen = load_model(model)
     own = model.removesuffix(MARK)
     chosen = named_direction(own, direction) if file is None else _of_file(file, gen, rows)[_number(direction)]
@@ -83,9 +79,9 @@ def edit_command(
     _check_fit(chosen, gen, str(file or direction), seen)
     say_caveat(chosen)
     if photos is not None and step is not None:
-        aligned = crop_of(photos, image)
-        edited, seam = put_back(aligned, seen[0], chosen, step, blended=blend)
-        print(f"wrote {edited.save(out)}: {changes(aligned.photo, edited, seam)}")
+        before = crop_of(photos, image)
+        after, seam = put_back(before, seen[0], chosen, step, blended=blend)
+        print(f"wrote {after.save(out)}: {changes(before.photo, after, seam)}")
         return
     low, high = chosen.step_range if reach is None else (-reach, reach)
     spacing = _even_steps if even else _steps
@@ -96,6 +92,17 @@ def edit_command(
     else:
         images.save_animation(out, np.concatenate(list(strips), axis=2), enlarge=enlarge)
     print(f"wrote {out}: steps {low:.2g} to {high:.2g}")
+
+
+def _check_step(step: float | None, photo: Path | None, blend: bool, *, of_strips: bool) -> None:
+    """Refuse options that do not go together."""
+    check_number("--step", step, least=-LONGEST_STEP, most=LONGEST_STEP)
+    if step is None and blend:
+        raise UsageError("--blend goes with --step")
+    if step is not None and photo is None:
+        raise UsageError("--step is of a --photo; --reach is how far a strip goes")
+    if step is not None and of_strips:
+        raise UsageError("--step writes one photograph: leave --reach, --even and --num-images out")
 
 
 def _drawn(gen: Generator, which: Which, first: int, num: int) -> list[Scene]:

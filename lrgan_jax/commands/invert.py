@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import tyro
@@ -22,6 +22,16 @@ from lrgan_jax.inversion.likeness import distance, image_features, network_of
 from lrgan_jax.inversion.weights import identity
 from lrgan_jax.metrics import MetricsError
 from lrgan_jax.photographs import Aligned, Photograph, align, framing_of, open_photograph
+
+GOES_ON = "the same command goes on"
+
+
+class Taken(NamedTuple):
+    """A photograph as it lay on disk, and what of it is inverted."""
+
+    file: Path
+    content: bytes
+    crop: Aligned
 
 
 @dataclass(frozen=True)
@@ -42,20 +52,20 @@ class Crop:
     box: Annotated[str | None, tyro.conf.arg(metavar="middle|ROW,COLUMN,HEIGHT,WIDTH")] = None
     framing: Literal["model", "ffhq"] = "model"
 
-    def of(self, files: Sequence[Path], gen: Generator) -> list[Aligned]:
-        """The crops of photographs, as large as the generator's images.
+    def of(self, files: Sequence[Path], gen: Generator) -> list[Taken]:
+        """The photographs, and their crops as large as the generator's images.
 
         Raises:
           InputError: in one line, that of a file with its name.
         """
-        photos = [open_photograph(file) for file in files]
+        opened = [(file, open_photograph(file), file.read_bytes()) for file in files]
         if self.points and len(files) > 1:
             raise UsageError("--points are of one photograph: invert each by itself")
         points = [_numbers("--points", point, 2) for point in " ".join(self.points).split()]
         box = self.box if self.box in (None, "middle") else _numbers("--box", self.box, 4)
         framing = framing_of(gen) if self.framing == "model" and box is None else None
         how = {"face": self.face, "points": np.array(points) if points else None, "box": box, "framing": framing}
-        return [_aligned(file, photo, gen, how) for file, photo in zip(files, photos, strict=True)]
+        return [Taken(file, content, _aligned(file, photo, gen, how)) for file, photo, content in opened]
 
 
 @dataclass(frozen=True)
@@ -115,16 +125,17 @@ def invert_command(
             raise ExistsError(f"{path} exists already; choose another --out or remove it")
         check_place(path)
     gen, tuning = load_model(model), _tuning(tune, fit)
-    crops, asked = crop.of(photos, gen), fit.fit()
+    taken, asked = crop.of(photos, gen), fit.fit()
     with stop_request() as stop:
-        found = _inverted(gen, np.stack([aligned.image for aligned in crops]), asked, unfinished, stop)
+        found = _inverted(gen, np.stack([each.crop.image for each in taken]), asked, unfinished, stop)
         tuned = None if tuning is None else _tuned(gen, found, tuning.but(network=asked.network), stop)
-    _kept(gen, photos, crops, found, tuned).save(out)
+    _kept(gen, taken, found, tuned).save(out)
     images.save(picture, _rows(found, tuned), enlarge=images.enlargement(gen.size))
     unfinished.unlink(missing_ok=True)
-    print("\n".join(_lines(photos, found, tuned)))
+    print("\n".join(_lines(taken, found, tuned)))
     print(f"wrote {out}, and {picture} to look at: photograph, inverted{', tuned' if tuned else ''}")
     print(f"next: lrgan directions mouth --model {model} --photo {out} --out mouth.npz")
+    print(f"      lrgan edit mouth.npz --model {model} --photo {out} --step 2")
 
 
 def _numbers(option: str, text: str | None, count: int) -> list[float]:
@@ -161,7 +172,7 @@ def _tuning(steps: tuple[int, ...] | None, fit: Fit) -> Tuning | None:
 def _inverted(gen: Generator, targets, fit: Fit, unfinished: Path, stop: StopRequest) -> Inversion:
     """From the first round, or the one after the last in the file."""
     now = None
-    with tqdm(desc="inverting", unit="round", disable=None) as bar:
+    with tqdm(desc="inverting", unit="round", leave=False, disable=None) as bar:
         for now in inverting(gen, targets, fit, kept=unfinished):
             _report(bar, "inverting", now.done, now.rounds, f"loss {now.losses.mean():.4f}")
             if stop.number is not None:
@@ -172,7 +183,7 @@ def _inverted(gen: Generator, targets, fit: Fit, unfinished: Path, stop: StopReq
 
 def _tuned(gen: Generator, found: Inversion, tuning: Tuning, stop: StopRequest) -> Tuned:
     """From the first step: what tuning has done is not kept, what it begins with is."""
-    with tqdm(desc="tuning", unit="step", disable=None) as bar:
+    with tqdm(desc="tuning", unit="step", leave=False, disable=None) as bar:
 
         def progress(done: int, loss: float) -> None:
             _report(bar, "tuning", done, tuning.steps, f"loss {loss:.4f}")
@@ -180,9 +191,6 @@ def _tuned(gen: Generator, found: Inversion, tuning: Tuning, stop: StopRequest) 
                 raise Interrupted(f"stopped at tuning, with the latents kept; {GOES_ON}", stop.number)
 
         return tune(gen, found.latents, found.targets, tuning, progress=progress)
-
-
-GOES_ON = "the same command goes on"
 
 
 def _report(bar: tqdm, what: str, done: int, total: int, figure: str) -> None:
@@ -194,16 +202,16 @@ def _report(bar: tqdm, what: str, done: int, total: int, figure: str) -> None:
     bar.update(done - bar.n)
 
 
-def _kept(gen: Generator, photos: Sequence[Path], crops: list[Aligned], found: Inversion, tuned: Tuned | None) -> Kept:
-    settings = {"files": [file.name for file in photos], "fit": found.fit.to_json(), "compared": found.compared}
+def _kept(gen: Generator, taken: list[Taken], found: Inversion, tuned: Tuned | None) -> Kept:
+    settings = {"files": [each.file.name for each in taken], "fit": found.fit.to_json()}
     return Kept(
         found.latents,
         gen.info.name,
         identity(gen),
         noise=found.noise,
         delta=None if tuned is None else tuned.delta,
-        photographs=[file.read_bytes() for file in photos],
-        alignments=[aligned.record for aligned in crops],
+        photographs=[each.content for each in taken],
+        alignments=[each.crop.record for each in taken],
         losses=found.losses,
         settings=settings if tuned is None else settings | {"tuning": tuned.tuning.to_json()},
     )
@@ -215,17 +223,17 @@ def _rows(found: Inversion, tuned: Tuned | None) -> images.Picture:
     return images.grid([np.stack(row) for row in zip(*columns, strict=True)])
 
 
-def _lines(photos: Sequence[Path], found: Inversion, tuned: Tuned | None) -> list[str]:
+def _lines(taken: list[Taken], found: Inversion, tuned: Tuned | None) -> list[str]:
     """How near each photograph its images are, and by what they were compared."""
     columns = [_figures(found)]
     if tuned is not None:
         columns.append([f"tuned {figures}" for figures in _figures(replace(found, images=tuned.images))])
-    near = [f"{file}: {', '.join(row)}" for file, *row in zip(photos, *columns, strict=True)]
+    near = [f"{each.file}: {', '.join(row)}" for each, *row in zip(taken, *columns, strict=True)]
     return [*near, f"compared by pixels and {found.compared}"]
 
 
 def _figures(found: Inversion) -> list[str]:
-    psnr = [f"{value:.1f} dB" for value in found.psnr]
+    psnr = [f"PSNR {value:.1f} dB" for value in found.psnr]
     name, network = network_of(found.compared)  # pyright: ignore[reportArgumentType]
     if network is None:
         return psnr
