@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import tyro
+from jaxtyping import Float
 from tqdm import tqdm
 
 from lrgan_jax import images
@@ -169,7 +170,9 @@ def _tuning(steps: tuple[int, ...] | None, fit: Fit) -> Tuning | None:
     return tuning.but(steps=steps[0]) if steps else tuning
 
 
-def _inverted(gen: Generator, targets, fit: Fit, unfinished: Path, stop: StopRequest) -> Inversion:
+def _inverted(
+    gen: Generator, targets: Float[np.ndarray, "n h w c"], fit: Fit, unfinished: Path, stop: StopRequest
+) -> Inversion:
     """From the first round, or the one after the last in the file."""
     now = None
     with tqdm(desc="inverting", unit="round", leave=False, disable=None) as bar:
