@@ -63,22 +63,22 @@ def rounds(problem: Problem, fit: Fit, attempts: Attempts) -> Iterator[Attempts]
             if attempts.done == begun > 0:
                 u, pictures = attempts.state.u, attempts.state.pictures
                 attempts = attempts._replace(state=method.init(jnp.repeat(u, k, axis=1), pictures))
-            attempts = _next(problem, method, attempts, _wanted(fit.starts, attempts.done + 1, total))
+            attempts = _next(problem, method, attempts, wanted(fit.starts, attempts.done + 1, total))
             yield attempts
 
 
-def _wanted(starts: int, done: int, total: int) -> int:
+def wanted(starts: int, done: int, total: int) -> int:
     """Attempts at a photograph that are left after so many rounds."""
     return max(1, starts >> (EIGHTHS * done // total))
 
 
-def _next(problem: Problem, method: Adam | GaussNewton, attempts: Attempts, wanted: int) -> Attempts:
+def _next(problem: Problem, method: Adam | GaussNewton, attempts: Attempts, left: int) -> Attempts:
     """One round further, and so many attempts at each photograph left, the best first."""
     rows = problem._replace(targets=problem.targets[attempts.of], labels=attempts.labels)
     state, unlike = _in_groups(method, rows, attempts.state)
     order = np.lexsort((unlike, attempts.of))
     place = np.arange(len(order)) - np.searchsorted(attempts.of[order], attempts.of[order])  # among its photograph's
-    kept = order[place < wanted]
+    kept = order[place < left]
     losses = np.concatenate([attempts.losses, unlike[order[place == 0]][:, None]], axis=1)
     return Attempts(attempts.of[kept], _rows(attempts.labels, kept), _rows(state, kept), attempts.done + 1, losses)
 

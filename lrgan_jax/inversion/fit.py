@@ -46,10 +46,10 @@ class Fit:
     pool: int = 256
     starts: int = 1
     pixels: float = 1.0
-    lpips: float = 1.0
+    lpips: float = 2.0
     network: Compared | None = None
-    prior: float = 1e-3
-    rate: float = 0.05
+    prior: float = 2e-3
+    rate: float = 0.2
     noise: bool = False
     noise_weight: float = 1e2
     seed: int = 0

@@ -49,14 +49,14 @@ class GaussNewton(NamedTuple):
 
     def advance(self, problem: Problem, state: State) -> tuple[State, Float[Array, " r"]]:
         """A Gram and its steps further; the losses before the last of them."""
-        values, axes = jax.vmap(linalg.eigh)(_grams(problem, state))
+        values, axes = jax.vmap(linalg.eigh)(grams(problem, state))
         losses = state.damping
         for _ in range(CHORDS):  # not a loop of XLA's, see `adam`
             state, losses = _step(problem, state, values, axes)
         return state._replace(damping=jnp.minimum(state.damping, 1)), losses
 
 
-def _grams(problem: Problem, state: State) -> Float[Array, "r m m"]:
+def grams(problem: Problem, state: State) -> Float[Array, "r m m"]:
     """J^T J of every row; what differs between rows goes where `region_grams` takes a class."""
     num, size = problem.targets.shape
     own, structure = jax.tree.flatten((state.pictures, problem.labels))

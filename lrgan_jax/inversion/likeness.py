@@ -88,7 +88,7 @@ def _pyramid(images: Float[Array, "n h w c"]) -> Float[Array, "n p"]:
         height, width = (side // 2 for side in images.shape[1:3])
         images = _shrunk(images[:, : 2 * height, : 2 * width], (height, width))
         levels.append(_mean_square(images))
-    return jnp.concatenate([*levels, _mean_square(images)], axis=1)
+    return jnp.concatenate(levels or [_mean_square(images)], axis=1)
 
 
 def _shrunk(images: Float[Array, "n h w c"], grid: tuple[int, int]) -> Float[Array, "n g v c"]:

@@ -1,10 +1,10 @@
 """Pictures to latents and back, by this library and by NVIDIA's projector, at equal work:
 
-    python -m tests.benchmarks.inversion FOLDER TASK WAY [FIRST LAST]
+    python -m tests.benchmarks.inversion FOLDER TASK WAY [FIRST LAST [BUDGET ...]]
     python -m tests.benchmarks.inversion_report FOLDER
 
 TASK says which pictures of which generator are looked for, WAY by whom; FIRST and LAST which of the pictures, if not
-all. What is found within each of BUDGETS goes into a file of FOLDER, and the report is of all that lies there.
+all. What is found within each budget goes into a file of FOLDER, and the report is of all that lies there.
 
 Work is counted in passes of the generator, those of LPIPS's network apart: an image is 1, the way back through one 2, a
 column of its Jacobian what `families.py` measures.
@@ -23,14 +23,15 @@ from tqdm import tqdm
 import lrgan_jax as lr
 from lrgan_jax.generators import DCGAN, WS, Generator, StyleGAN2
 from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.inversion import attempts, gauss_newton
 from lrgan_jax.metrics import load
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # where the projector is
 
-BUDGETS = (125, 250, 500, 1000, 2000, 3000)  # passes for each picture
+BUDGETS = (500, 1000, 2000, 3000)  # passes for each picture
 STEP = 3  # an image and the way back
 COLUMN = {StyleGAN2: 1.5, DCGAN: 0.8}
-TRIES = 5  # dampings, and to stay
+CHORD = STEP + len(gauss_newton.TRIED)
 TUNING_STEP = 2 * STEP + 1  # of the picture and of a neighbour, and what the neighbour looked like before
 
 
@@ -75,43 +76,75 @@ class Run(NamedTuple):
     losses: np.ndarray
 
 
-Way = Callable[[Generator, np.ndarray], Iterator[tuple[int, Run]]]
+Way = Callable[[Generator, np.ndarray, tuple[int, ...]], Iterator[tuple[int, Run]]]
 
 
-def ours(gen: Generator, targets: np.ndarray, **settings: Any) -> Iterator[tuple[int, Run]]:
+def ours(gen: Generator, targets: np.ndarray, budgets: tuple[int, ...], **settings: Any) -> Iterator[tuple[int, Run]]:
     """Inversions with as many steps as each budget allows, if any."""
-    for budget in BUDGETS:
-        if budget >= per_step(gen, **settings):
-            yield budget, inverted(gen, targets, budget, **settings)[1]
+    for budget in budgets:
+        if (steps := affordable(gen, budget, **settings)) is not None:
+            yield budget, inverted(gen, targets, steps, **settings)[1]
 
 
-def tuned(gen: Generator, targets: np.ndarray, **settings: Any) -> Iterator[tuple[int, Run]]:
+def tuned(gen: Generator, targets: np.ndarray, budgets: tuple[int, ...], **settings: Any) -> Iterator[tuple[int, Run]]:
     """Half of the passes for the latents, half for the weights, of which each picture has its own."""
-    for budget in BUDGETS:
-        found, run = inverted(gen, targets, budget / 2, **settings)
-        yield budget, with_own_weights(gen, targets, found, run, budget // 2 // TUNING_STEP)
+    for budget in budgets:
+        if (steps := affordable(gen, budget / 2, **settings)) is not None:
+            found, run = inverted(gen, targets, steps, **settings)
+            yield budget, with_own_weights(gen, targets, found, run, budget // 2 // TUNING_STEP)
 
 
-def inverted(gen: Generator, targets: np.ndarray, budget: float, **settings: Any) -> tuple[Any, Run]:
-    work = per_step(gen, **settings)
-    steps, start = int(budget // work), time.perf_counter()
-    found: Any = lr.invert(gen, targets, steps=steps, **settings)  # pyright: ignore[reportAttributeAccessIssue]
+def again(gen: Generator, targets: np.ndarray, budgets: tuple[int, ...], **settings: Any) -> Iterator[tuple[int, Run]]:
+    """Gauss and Newton's steps from several beginnings, as for pictures that the generator made: until they are there,
+    whatever the budget.
+    """
+    yield budgets[-1], inverted(gen, targets, 10, **settings)[1]
+
+
+def inverted(gen: Generator, targets: np.ndarray, steps: int, **settings: Any) -> tuple[lr.Inversion, Run]:
+    start = time.perf_counter()
+    found = lr.invert(gen, targets, steps=steps, progress=Bar(), **settings)
+    seconds = (time.perf_counter() - start) / len(targets)
     latents, images, losses = map(np.asarray, (found.latents, found.images, found.losses))
-    return found, Run(steps * work, (time.perf_counter() - start) / len(targets), latents, images, losses)
+    return found, Run(work(gen, lr.Fit(steps=steps, **settings)), seconds, latents, images, losses)
 
 
-def per_step(gen: Generator, *, space: str, method: str = "adam") -> float:
-    """Passes: Gauss-Newton takes an image, a column for each number and for the residual, and an image for each try."""
-    numbers = gen.w_dim * (gen.num_ws if space == "ws" else 1)
-    return STEP if method == "adam" else 1 + COLUMN[type(gen)] * (numbers + 1) + TRIES
+class Bar:
+    """One for the rounds."""
+
+    def __init__(self):
+        self.bar = tqdm()
+
+    def __call__(self, progress: Any) -> None:
+        self.bar.total = progress.rounds
+        self.bar.update(progress.done - self.bar.n)
+
+
+def affordable(gen: Generator, budget: float, **settings: Any) -> int | None:
+    """The most steps within it."""
+    steps = 1
+    while work(gen, lr.Fit(steps=steps, **settings)) <= budget:
+        steps += 1
+    return steps - 1 or None
+
+
+def work(gen: Generator, fit: lr.Fit) -> float:
+    """Passes for each picture, the pool's as if it were looked at for one picture alone."""
+    total, passes, done = attempts.num_rounds(fit, gen.num_ws), fit.pool, 0
+    for rows, method in fit.phases(gen.num_ws):
+        each = STEP * getattr(method, "each", 0)
+        if fit.method == "gauss_newton":
+            each = COLUMN[type(gen)] * rows * gen.w_dim + gauss_newton.CHORDS * CHORD
+        for _ in range(method.rounds):
+            passes += each * attempts.wanted(fit.starts, done, total)
+            done += 1
+    return passes
 
 
 def with_own_weights(gen: Generator, targets: np.ndarray, found: Any, run: Run, steps: int) -> Run:
-    from lrgan_jax.inversion import tuning  # pyright: ignore[reportAttributeAccessIssue]
-
     start = time.perf_counter()
     each = [
-        tuning.tune(found.generator(gen, n), found.latents[n : n + 1], targets[n : n + 1], steps=steps)
+        lr.tune(found.generator(gen, n), found.latents[n : n + 1], targets[n : n + 1], steps=steps)
         for n in tqdm(range(len(targets)), "tuned")
     ]
     return Run(
@@ -123,7 +156,7 @@ def with_own_weights(gen: Generator, targets: np.ndarray, found: Any, run: Run, 
     )
 
 
-def projected(gen: Generator, targets: np.ndarray) -> Iterator[tuple[int, Run]]:
+def projected(gen: Generator, targets: np.ndarray, budgets: tuple[int, ...]) -> Iterator[tuple[int, Run]]:
     """NVIDIA's recipe, looked at on its way: it has one length, and gets better by wandering less."""
     import projector_reference as projector
     import torch
@@ -132,7 +165,7 @@ def projected(gen: Generator, targets: np.ndarray) -> Iterator[tuple[int, Run]]:
     torch.set_num_threads(1)
     network, features = torch_networks.opened(gen), torch_networks.lpips_features(load("lpips_alexnet"))
     pictures = torch_networks.tensor(targets, (0, 3, 1, 2))
-    steps = {round(budget / projector.PASSES): budget for budget in BUDGETS}
+    steps = {round(budget / projector.PASSES): budget for budget in budgets}
     start = time.perf_counter()
     found = projector.project(network, pictures, features, show=tuple(steps))
     seconds = (time.perf_counter() - start) / len(targets)
@@ -142,10 +175,12 @@ def projected(gen: Generator, targets: np.ndarray) -> Iterator[tuple[int, Run]]:
 
 
 WAYS: dict[str, Way] = {
-    "W": partial(ours, space="w"),
+    "W": partial(ours, space="w", noise=True, prior=0.0),  # as the projector
     "W+": partial(ours, space="ws"),
     "W+-tuned": partial(tuned, space="ws"),
+    "W-adam": partial(ours, space="w"),
     "W-gauss-newton": partial(ours, space="w", method="gauss_newton"),
+    "W-again": partial(again, space="w", method="gauss_newton", lpips=0.0, prior=1e-6, pool=512, starts=8),
     "projector": projected,
 }
 
@@ -166,10 +201,11 @@ def _path(folder: Path, task: str, way: str, budget: int, first: int) -> Path:
     return folder / f"{task}.{way}.{budget}.{first:03d}.npz"
 
 
-def main(folder: str, task: str, way: str, first: str = "0", last: str = "") -> None:
+def main(folder: str, task: str, way: str, first: str = "0", last: str = "", *budgets: str) -> None:
     start, end = int(first), int(last or TASKS[task].num)
+    within = tuple(map(int, budgets)) or BUDGETS
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for budget, run in WAYS[way](lr.load(TASKS[task].model), TASKS[task].targets(start, end)):
+    for budget, run in WAYS[way](lr.load(TASKS[task].model), TASKS[task].targets(start, end), within):
         np.savez(_path(Path(folder), task, way, budget, start), **run._asdict())
         print(f"{task}, {way}, {run.passes:.0f} passes: {run.seconds:.1f} s a picture", flush=True)
 

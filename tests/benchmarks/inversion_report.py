@@ -24,7 +24,7 @@ from tests.benchmarks.inversion import BUDGETS, TASKS, WAYS, Run, kept
 
 THIRDS = (1000, 2000, 3000)  # of the projector's passes
 GOOD, SAME = 40, 0.01  # dB; and of the distance between two of the generator's own latents
-PAIRS = {"Adam": "W", "Gauss-Newton": "W-gauss-newton"}
+PAIRS = {"Adam": "W-adam", "Gauss-Newton": "W-gauss-newton"}
 SHOWN, ENLARGED, MARGIN = 10, 2, 96  # pictures, times, pixels
 
 
