@@ -15,6 +15,7 @@ COMMANDS = {  # name -> file and function; a file is read when its command is as
     "demo": "demo:demo_command",
     "info": "info:info_command",
     "sample": "sample:sample_command",
+    "invert": "invert:invert_command",
     "directions": "directions:directions_command",
     "edit": "edit:edit_command",
     "explore": "explore:explore_command",

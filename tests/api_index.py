@@ -32,6 +32,7 @@ EXAMPLES = {  # a line to try for each command
     "demo": "lrgan demo --truncation 0.7 --seed 3",
     "info": "lrgan info faces64 --card",
     "sample": "lrgan sample --seed 1",
+    "invert": "lrgan invert photo.jpg --tune",
     "directions": "lrgan directions mouth --image 3 --out mouth.npz",
     "edit": "lrgan edit mouth.npz --image 3 --even",
     "explore": "lrgan explore",

@@ -10,7 +10,9 @@ from lrgan_jax import methods, sweep
 from lrgan_jax.base.errors import ExistsError
 from lrgan_jax.base.files import check_place
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, check_suffix, load_model
+from lrgan_jax.commands.photo import Photo, Scene, open_photos, scenes
 from lrgan_jax.directions import Directions
+from lrgan_jax.generators import Generator
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.pipeline import find_directions
 
@@ -22,6 +24,7 @@ def directions_command(
     out: Path = Path("directions.npz"),
     image: int | None = None,
     average: int = 1,
+    photo: Photo = None,
     from_sweep: Annotated[str | None, tyro.conf.arg(metavar="STORE")] = None,
     search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
@@ -32,7 +35,8 @@ def directions_command(
         region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as
           map.png:4,5.
         out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
-        image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the latent in the sweep.
+        image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the photograph, or of the
+          latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
         from_sweep: take what `lrgan sweep` found, for all of its latents together or for --image; only --num and --out
           matter then.
@@ -44,11 +48,15 @@ def directions_command(
     check_suffix(out, ".npz", ".npy", what="directions are saved")
     check_place(out)
     if from_sweep is not None:
+        if photo is not None:
+            raise UsageError("--photo and --from-sweep: say one of them")
         found = sweep.open(from_sweep).directions(region, image)[: search.num]
     else:
         gen = load_model(model)
         asked = search.search()
-        if methods.named(asked.method).needs == "mapping":
+        if photo is not None:
+            gen, latents = _of_photo(photo, gen, which, image or 0, average)
+        elif methods.named(asked.method).needs == "mapping":
             if average > 1:
                 raise UsageError(f"{asked.method} belongs to one latent: leave --average out")
             latents = which.z(gen, image or 0)
@@ -62,6 +70,14 @@ def directions_command(
     print("\n".join(lines(found)))
     say_caveat(found)
     print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
+
+
+def _of_photo(photo: Path, gen: Generator, which: Which, number: int, average: int) -> Scene:
+    """A photograph's latent, with the generator that draws it."""
+    if average > 1:
+        raise UsageError("directions of a photograph are its own: leave --average out")
+    (scene,) = scenes(open_photos(photo, gen, which), gen, number, 1)
+    return scene
 
 
 def lines(found: Directions) -> list[str]:

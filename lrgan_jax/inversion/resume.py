@@ -40,7 +40,7 @@ def load(path: str | os.PathLike, about: dict[str, Any], like: Tree) -> Tree:
         raise InputError(f"{path}: not an unfinished inversion, or a damaged one ({type(error).__name__})") from error
     changed = list(differences(about, before))
     if changed:
-        raise InputError(f"{path} is of another inversion: {changed[0]}")
+        raise InputError(f"{path} is of another inversion: {changed[0]}; remove it or choose another name")
     return jax.tree.map(_as, tree, like)
 
 
