@@ -299,9 +299,18 @@ def test_settings_that_make_no_sense(small_stylegan2, own, settings, words):
 
 
 @pytest.mark.parametrize(
-    ("shape", "value"), [((3, 8, 16, 3), 0), ((16, 16, 3), 0), ((1, 16, 16, 3), 255), ((1, 16, 16, 3), np.nan)]
+    ("shape", "value"),
+    [((3, 8, 16, 3), 0), ((16, 16, 3), 0), ((1, 16, 16, 1), 0), ((1, 16, 16, 3), 255), ((1, 16, 16, 3), np.nan)],
 )
 def test_images_that_do_not_fit(small_stylegan2, shape, value):
-    """A wrong size, no axis of photographs, numbers from 0 to 255, none at all."""
+    """A wrong size, no axis of photographs, grey for a colour model, numbers from 0 to 255, none at all."""
     with pytest.raises(InputError, match="images"):
         lr.invert(small_stylegan2, np.full(shape, value, np.float32), **QUICK)
+
+
+def test_a_grey_generator_takes_the_luma(linear):
+    gen, matrix = linear
+    colour = np.random.default_rng(4).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
+    found = lr.invert(gen, colour, **QUICK)
+    np.testing.assert_allclose(found.targets[..., 0], colour @ [0.299, 0.587, 0.114], **rounding(np.float32, 3))
+    assert found.images.shape == (1, 8, 8, 1)

@@ -25,6 +25,7 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import weights_dtype
 from lrgan_jax.generators.protocol import check_generator
+from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion import attempts, problem, resume
 from lrgan_jax.inversion.attempts import Attempts
 from lrgan_jax.inversion.coordinates import coordinates_of
@@ -34,6 +35,7 @@ from lrgan_jax.inversion.likeness import image_features, network_of
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.problem import Problem
 from lrgan_jax.inversion.start import beginnings
+from lrgan_jax.photographs.photograph import LUMA
 
 BRIGHTEST = 8.0  # of a pixel: random networks overshoot [-1, 1], numbers from 0 to 255 are a mistake
 
@@ -68,7 +70,7 @@ def invert(
     """Latents whose images are most like these. Equal seeds give equal results, one by one or together.
 
     Args:
-      images: [N, H, W, C] in [-1, 1], of the generator's size.
+      images: [N, H, W, C] in [-1, 1], of the generator's size; of colour ones a grey generator takes the luma.
       fit, overrides: how, see `Fit`.
       progress: called after every round.
       kept: a file to which every round is written, and from which the same inversion goes on.
@@ -149,7 +151,10 @@ def _found(whole: Problem, targets, fit: Fit, compared: str, now: Attempts) -> I
 def _checked(gen: Generator, images: ArrayLike) -> Float[np.ndarray, "n h w c"]:
     check_number("images", images, least=-BRIGHTEST, most=BRIGHTEST)
     images = np.asarray(images, weights_dtype(gen) or np.float32)
-    if images.ndim != 4 or images.shape[1:3] != gen.size or not len(images):
-        height, width = gen.size
-        raise InputError(f"images are [N, {height}, {width}, C], as the generator's are, got {list(images.shape)}")
+    like = jax.eval_shape(gen.synthesis, seeded(gen, 0, 1, labels=range(gen.c_dim)).all()).shape[1:]
+    if like[-1] == 1 and images.shape[-1] == len(LUMA):
+        images = images @ LUMA[:, None]
+    if images.ndim != 4 or images.shape[1:] != like or not len(images):
+        wanted = ", ".join(map(str, ("N", *like)))
+        raise InputError(f"images are [{wanted}], as the generator's are, got {list(images.shape)}")
     return images
