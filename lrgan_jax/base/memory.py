@@ -84,7 +84,7 @@ def fitting_chunk(f: Callable, at: Sequence[Array], d: int, memory: int) -> int:
     return even_parts(d, fitting_tangents(f, at, memory))
 
 
-def fitting_reverse(f: Callable, at: Sequence[Array], memory: int) -> int:
+def fitting_reverse(f: Callable, at: Sequence[Any], memory: int) -> int:
     """How many reverse passes of f, at these arguments, to do at once: as many as fit in `memory` bytes where several
     fill the platform better than one, and one.
 

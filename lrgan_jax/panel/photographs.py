@@ -64,7 +64,7 @@ class Photographs:
             points = _numbers(request, "points", 4, 2) if said == ["points"] else _found_points(sitting.photo, request)
             where = {"points": points, "framing": self._framing[0]}
         elif request["box"] != "middle":
-            where = {"box": _numbers(request, "box", 4)}
+            where = {"box": _numbers(request, "box", 4).tolist()}
         aligned = sitting.align(**where)
         by = None if points is None else points.tolist()
         return {"image": uri(to_uint8(aligned.image)), "quad": aligned.quad.tolist(), "points": by}
