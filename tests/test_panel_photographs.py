@@ -17,6 +17,7 @@ import lrgan_jax as lr
 from lrgan_jax import images, metrics
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.inversion import Fit, Tuning, inverting, tuning_rounds
+from lrgan_jax.inversion.likeness import image_features
 from lrgan_jax.panel import photographs as module
 from lrgan_jax.panel import wire
 from lrgan_jax.panel.masks import pack
@@ -356,3 +357,11 @@ def test_large_files_are_refused_unread(studio, monkeypatch):
     monkeypatch.setattr(wire, "LARGEST_FILE", 2**20)
     reply = studio.reply({"kind": "photograph", "name": "me.png", "content": "£" * 2**21})
     assert "at most 1 MB" in reply["error"]
+
+
+def test_the_second_photograph_takes_the_programs_of_the_first():
+    """What compares pictures is a part of them: other weights compile anew, the same ones do not."""
+    first, second, other = (
+        jax.tree.structure(image_features(None, pixels=pixels, lpips=1)) for pixels in (1, 1.0, 2.0)
+    )
+    assert first == second != other
