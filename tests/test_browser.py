@@ -49,10 +49,12 @@ def served(studio):
     server = Server(studio, "token")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server.url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server.url
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -531,10 +533,8 @@ def own_photograph(tmp_path):
 def opened(browser, studio, file, tmp_path, monkeypatch, **options):
     """A page with a photograph on it; the networks are out of reach, so that it waits for points."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
-    fit = Fit(steps=20, pool=32, network="pyramid")
-    own = Studio(
-        studio.gen, studio.faces, source="gen, faces = GEN, FACES", fit=fit, tuning=Tuning(10, network="pyramid")
-    )
+    settings = {"fit": Fit(steps=30, pool=32, network="pyramid"), "tuning": Tuning(steps=10, network="pyramid")}
+    own = Studio(studio.gen, studio.faces, source="gen, faces = GEN, FACES", **settings)
     with served(own) as url:
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
         page, errors = context.new_page(), []
@@ -550,9 +550,8 @@ def opened(browser, studio, file, tmp_path, monkeypatch, **options):
 
 
 def wait_for_told(page, text):
-    page.wait_for_function(
-        "text => document.querySelector('.sitting [role=status]').textContent.includes(text)", arg=text
-    )
+    told = "document.querySelector('.sitting [role=status]').textContent"
+    page.wait_for_function(f"text => {told}.includes(text)", arg=text)
 
 
 def click_in_photograph(page, *places, size=(180, 220)):
@@ -562,9 +561,8 @@ def click_in_photograph(page, *places, size=(180, 220)):
         page.mouse.click(box["x"] + column / size[1] * box["width"], box["y"] + row / size[0] * box["height"])
 
 
-EYES_AND_MOUTH = [
-    (20 + 128 * row, 40 + 128 * column) for row, column in [(0.46, 0.34), (0.459, 0.646), (0.81, 0.4), (0.81, 0.59)]
-]
+FRAMED = [(0.46, 0.34), (0.459, 0.646), (0.81, 0.4), (0.81, 0.59)]  # as this model does
+EYES_AND_MOUTH = [(20 + 128 * row, 40 + 128 * column) for row, column in FRAMED]
 
 
 def test_a_photograph_is_edited(browser, studio, own_photograph, tmp_path, monkeypatch):
@@ -656,7 +654,8 @@ def test_an_inversion_is_stopped_or_dropped(browser, studio, own_photograph, tmp
 def test_what_is_dropped_is_opened_or_refused(browser, studio, own_photograph, tmp_path, monkeypatch):
     """A file that is none is one line under the image; so is one that is too large, which is not even sent."""
     with opened(browser, studio, None, tmp_path, monkeypatch) as (page, own):
-        make = "([parts, times]) => { const all = new DataTransfer(); all.items.add(new File(Array(times).fill(parts), 'me.png')); return all }"
+        file = "new File(Array(times).fill(part), 'me.png')"
+        make = f"([part, times]) => {{ const all = new DataTransfer(); all.items.add({file}); return all }}"
         for content, times, told in (("text", 1, "not a readable picture"), ("x" * 2**20, 49, "at most 48 MB")):
             files = page.evaluate_handle(make, [content, times])
             page.dispatch_event("main", "drop", {"dataTransfer": files})
@@ -670,9 +669,8 @@ def test_a_photograph_fits(browser, studio, own_photograph, tmp_path, monkeypatc
     """However narrow the page or high the photograph, nothing scrolls sideways."""
     Image.fromarray(np.zeros((600, 200, 3), np.uint8)).save(tmp_path / "high.png")
     viewport = {"width": width, "height": 800}
-    with opened(
-        browser, studio, tmp_path / "high.png", tmp_path, monkeypatch, viewport=viewport, color_scheme=scheme
-    ) as (page, _):
+    options = {"viewport": viewport, "color_scheme": scheme}
+    with opened(browser, studio, tmp_path / "high.png", tmp_path, monkeypatch, **options) as (page, _):
         tool(page, "Take the middle")
         page.get_by_role("button", name="Invert").wait_for()
         box = page.locator(".frame").bounding_box()
