@@ -317,7 +317,7 @@ async function render({ model, el }) {
     return faces[face];
   }
   const photo = make("input", { type: "file", accept: "image/*", hidden: true });
-  const photographs = photographer(ask, { size: grid, largest: about.largest, view }, (made) => go(kept(made)), (open) => {
+  const photographs = photographer(ask, { size: grid, largest: about.largest }, (made) => go(kept(made)), (open) => {
     left.hidden = right.hidden = open;
   });
   const openPhotograph = attempt(async (chosen) => {

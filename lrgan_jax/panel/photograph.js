@@ -8,7 +8,7 @@ const FIRST = "the first round takes longer";
 
 /** The pane in which that happens, for a model of images of that size, [height, width], or of that shape. `kept(portrait)` hears of what became
  * a face, `shown(open)` of the pane's coming and going. */
-export function photographer(ask, { size, largest, view }, kept, shown) {
+export function photographer(ask, { size, largest }, kept, shown) {
   let sitting = null; // the photograph that is open, as Python told of it
   let points = []; // [row, column] each, in pixels of the photograph
   let way = null; // what clicks on it mean: "points", "box", or nothing
@@ -19,7 +19,7 @@ export function photographer(ask, { size, largest, view }, kept, shown) {
   const marks = make("div");
   const frame = make("div", { className: "frame" }, picture, shade, marks);
   const title = make("h3");
-  const told = make("p", { role: "status", id: `${view}-told` });
+  const told = make("p", { role: "status" });
   const [crop, made] = ["of the photograph", "as the model draws it"].map((alt) => make("img", { alt }));
   const figures = [crop, made].map((image) => make("figure", {}, image, make("figcaption", {}, image.alt)));
   const bar = make("progress", { max: 1, "aria-label": "how far it is" });

@@ -2,8 +2,8 @@
 
 What protects a person's models from other pages in the same browser: it listens on loopback alone; the Host header
 must name loopback (a rebound name does not); a request from another origin is refused, and no header ever allows one;
-the page and every question need the token; a body has a length and a bound, and is not read before
-the token is.
+the page and every question need the token; a body has a length, bounded, and is read after the
+token.
 """
 
 import hmac

@@ -55,14 +55,15 @@ class Studio:
         search: Search | None = None,
         *,
         source: str = "# gen, faces (and protect) are those that the panel was opened with",
-        fit: Fit = Fit(),  # noqa: B008, a constant
-        tuning: Tuning = Tuning(),  # noqa: B008, a constant
+        fit: Fit | None = None,
+        tuning: Tuning | None = None,
     ):
         self.gen, self.faces, self.search, self.source = gen, to_ws(gen, w), search or Search(), source
         self.grid = grid(gen, self.search.size)
         self._check_search()
         self.found: list[Found] = []
-        self.photographs, self.portraits = Photographs(gen, fit, tuning), dict[int, Portrait]()
+        self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
+        self.portraits: dict[int, Portrait] = {}
         self.edited: WS = self.faces[:1]  # the latent of the picture shown last
         self._original = lru_cache(maxsize=64)(self._alone)  # a face without edits is looked at again and again
 
