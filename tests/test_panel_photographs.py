@@ -362,6 +362,6 @@ def test_large_files_are_refused_unread(studio, monkeypatch):
 def test_the_second_photograph_takes_the_programs_of_the_first():
     """What compares pictures is a part of them: other weights compile anew, the same ones do not."""
     first, second, other = (
-        jax.tree.structure(image_features(None, pixels=pixels, lpips=1)) for pixels in (1, 1.0, 2.0)
+        jax.tree.structure(image_features(None, pixels=pixels, lpips=1.0)) for pixels in (1.0, 1.0, 2.0)
     )
     assert first == second != other

@@ -41,7 +41,7 @@ def image_features(network: Network | None, *, pixels: float = 1.0, lpips: float
     Args:
       network: of LPIPS, as `metrics.load` gives it; None for the pyramid. pixels, lpips: what the two parts weigh.
     """
-    return Partial(_weighted(float(pixels), float(lpips)), network)
+    return Partial(_weighted(pixels, lpips), network)
 
 
 @cache

@@ -18,7 +18,7 @@ export function photographer(ask, { size, largest }, kept, shown) {
   const shade = make("div", { className: "shade" });
   const marks = make("div");
   const frame = make("div", { className: "frame" }, picture, shade, marks);
-  const title = make("h3");
+  const title = make("h2");
   const told = make("p", { role: "status" });
   const [crop, made] = ["of the photograph", "as the model draws it"].map((alt) => make("img", { alt }));
   const figures = [crop, made].map((image) => make("figure", {}, image, make("figcaption", {}, image.alt)));
