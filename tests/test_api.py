@@ -52,7 +52,8 @@ sweep.errors sweep.block sweep.store sweep.plan sweep.population sweep.processes
 sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
-panel.masks panel.found panel.code panel.studio panel.widget panel.server panel
+panel.masks panel.found panel.wire panel.portrait panel.photographs panel.portrait_code panel.code
+panel.studio panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page
 compare

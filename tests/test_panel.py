@@ -337,14 +337,12 @@ def test_opacity_lies_over_white_in_pictures_of_any_size(channels, monkeypatch):
     question = {"kind": "render", "face": 0, "edits": []}
     shown = picture_of(Studio(gen, z).reply(question)["image"])
     np.testing.assert_array_equal(shown, images.to_uint8(render(gen, z[:, None]))[0])
-    monkeypatch.setattr("lrgan_jax.panel.studio.LOSSLESS", 4)
+    monkeypatch.setattr("lrgan_jax.panel.wire.LOSSLESS", 4)
     assert Studio(gen, z).reply(question)["image"].startswith("data:image/jpeg")
 
 
 def test_large_pictures_travel_as_jpeg(studio, monkeypatch):
-    from lrgan_jax.panel import studio as module
-
-    monkeypatch.setattr(module, "LOSSLESS", 8)
+    monkeypatch.setattr("lrgan_jax.panel.wire.LOSSLESS", 8)
     assert studio.reply({"kind": "render", "face": 0, "edits": []})["image"].startswith("data:image/jpeg;base64,")
 
 

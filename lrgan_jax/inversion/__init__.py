@@ -15,6 +15,19 @@ from lrgan_jax.inversion.fit import Fit
 from lrgan_jax.inversion.found import Inversion
 from lrgan_jax.inversion.invert import Progress, invert, inverting
 from lrgan_jax.inversion.kept import Kept
-from lrgan_jax.inversion.tuning import Delta, Tuned, Tuning, tune
+from lrgan_jax.inversion.tuning import Delta, Halfway, Tuned, Tuning, tune, tuning_rounds
 
-__all__ = ["Delta", "Fit", "Inversion", "Kept", "Progress", "Tuned", "Tuning", "invert", "inverting", "tune"]
+__all__ = [
+    "Delta",
+    "Fit",
+    "Halfway",
+    "Inversion",
+    "Kept",
+    "Progress",
+    "Tuned",
+    "Tuning",
+    "invert",
+    "inverting",
+    "tune",
+    "tuning_rounds",
+]

@@ -11,8 +11,8 @@ arXiv:1912.04958, appendix D, do.
 """
 
 import warnings
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Literal
 
 import jax
@@ -41,7 +41,13 @@ def image_features(network: Network | None, *, pixels: float = 1.0, lpips: float
     Args:
       network: of LPIPS, as `metrics.load` gives it; None for the pyramid. pixels, lpips: what the two parts weigh.
     """
-    return Partial(partial(_features, pixels=pixels, lpips=lpips), network)
+    return Partial(_weighted(pixels, lpips), network)
+
+
+@cache
+def _weighted(pixels: float, lpips: float) -> Callable:
+    """One and the same each time: programs are compiled anew for another one, equal or not."""
+    return partial(_features, pixels=pixels, lpips=lpips)
 
 
 def network_of(wanted: Compared | None) -> tuple[Compared, Network | None]:

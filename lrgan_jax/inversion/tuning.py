@@ -194,20 +194,53 @@ def tune(
     Raises:
       InputError: on latents, images or settings that do not fit. ConvergenceError: if the loss is not finite any more.
     """
+    last = None
+    for last in tuning_rounds(gen, latents, images, (tuning or Tuning()).but(**overrides)):
+        if progress is not None:
+            progress(last.done, last.loss)
+    assert last is not None  # there is at least one step
+    return last.tuned()
+
+
+@dataclass(frozen=True)
+class Halfway:
+    """How far tuning is.
+
+    Attributes:
+      done, steps: steps so far, and in all. loss: of the last one.
+    """
+
+    done: int
+    steps: int
+    loss: float
+    _tuned: Callable[[], Tuned]
+
+    def tuned(self) -> Tuned:
+        """What is found so far; to be asked before the next steps are, which take its memory."""
+        return self._tuned()
+
+
+def tuning_rounds(
+    gen: Generator, latents: ArrayLike | Latent, images: Float[ArrayLike, "n h w c"], tuning: Tuning
+) -> Iterator[Halfway]:
+    """The same, `BETWEEN` steps at a time."""
     check_generator(gen)
-    tuning = (tuning or Tuning()).but(**overrides)
     name, params = network_of(tuning.network)
     pivots = to_ws(gen, latents)
     features = image_features(params, pixels=tuning.pixels, lpips=tuning.lpips)
     weights = jax.tree.map(jnp.array, trained(gen))  # copies: each step gives its state's memory away
     state, losses = _State(weights, optax.adam(0.0).init(weights)), []
+
+    def tuned() -> Tuned:
+        delta = Delta.between(gen, state.weights)
+        return Tuned(delta, render(delta.apply(gen), pivots), np.array(losses), tuning.but(network=name))
+
     for task in _tasks(gen, pivots, _targets(gen, pivots, images), tuning):
         state, loss = _step(gen, features, state, task, tuning.learning_rate)
         losses.append(loss)
         if len(losses) % BETWEEN == 0 or len(losses) == tuning.steps:
-            _report(len(losses), float(loss), progress)
-    delta = Delta.between(gen, state.weights)
-    return Tuned(delta, render(delta.apply(gen), pivots), np.array(losses), tuning.but(network=name))
+            _check_finite(len(losses), float(loss))
+            yield Halfway(len(losses), tuning.steps, float(loss), tuned)
 
 
 class _State(NamedTuple):
@@ -270,8 +303,6 @@ def _moved(weight: AnyArray, size: Any, steps: Int8[np.ndarray, " m"]) -> Array:
     return jnp.asarray(weight + (size * steps).reshape(weight.shape), weight.dtype)
 
 
-def _report(done: int, loss: float, progress: Callable[[int, float], Any] | None) -> None:
+def _check_finite(done: int, loss: float) -> None:
     if not np.isfinite(loss):
         raise ConvergenceError(f"the loss of tuning is not finite after {done} steps: lower its learning_rate")
-    if progress is not None:
-        progress(done, loss)

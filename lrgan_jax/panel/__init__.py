@@ -1,7 +1,10 @@
 """Editing by hand: draw a region, get sliders. `explore` opens the panel in a notebook, `lrgan explore` as a page.
 
-    studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help it)
+    studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help)
+    photographs.py  the same of photographs that are open; portrait.py what they become; wire.py what travels
+    kit.js          what all of these are made of:
     mask.js         what is drawn; painter.js how it is drawn
+    photograph.js   the pane in which a photograph becomes one of the faces
     panel.js, .css  the painter and the sliders, the same for both of these:
     widget.py       carries questions and answers in a notebook, over anywidget
     server.py       and over HTTP, to this machine alone

@@ -11,22 +11,28 @@ import numpy as np
 from PIL import Image
 
 from lrgan_jax.panel.found import DRAWN, Found
+from lrgan_jax.panel.portrait import Portrait
+from lrgan_jax.panel.portrait_code import finding, putting_back
 from lrgan_jax.regions import Mask, bounding_box
 from lrgan_jax.search import Search
 
-IMPORTS = ("import lrgan_jax as lr",)
-IMPORTS_OF_MASKS = ("import base64", "import io", "", "import lrgan_jax as lr", "from lrgan_jax import regions")
 # Names that the lines themselves use.
-TAKEN = ("base64", "edited", "face", "faces", "gen", "given", "image", "io", "jax", "lr", "protect", "regions")
+TAKEN = (
+    *("aligned", "base64", "edited", "face", "faces", "gen", "given", "image", "inversion", "inverted", "io"),
+    *("jax", "lr", "now", "photo", "photographs", "protect", "regions", "tuned"),
+)
 
 
-def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float]]]) -> str:
+def python_lines(
+    source: str, face: int, edits: Sequence[tuple[Found, list[float]]], portrait: Portrait | None = None
+) -> str:
     """Find the same directions again and move along them by the same steps.
 
     Args:
       source: lines that define `gen` and `faces`, and `protect` where the panel was opened with masks to keep still.
+      portrait: the photograph that the face is of.
     """
-    lines = [source, f"face = faces[{face}:{face + 1}]"]
+    lines = [source, *(finding(portrait) if portrait else [f"face = faces[{face}:{face + 1}]"])]
     names = [*TAKEN]
     moves = ["edited = lr.to_ws(gen, face)"]
     for found, steps in edits:
@@ -39,8 +45,15 @@ def python_lines(source: str, face: int, edits: Sequence[tuple[Found, list[float
         arguments = ", ".join(("gen", "face", region, *_settings(found.search)))
         lines.append(f"{name} = lr.find_directions({arguments})")
         moves.append(f"edited = lr.edit(edited, {name}, {steps})")
-    imports = IMPORTS_OF_MASKS if any(found.region == DRAWN for found, _ in edits) else IMPORTS
-    return "\n".join([*imports, "", *lines, *moves, "image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]", ""])
+    moves.append("image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]")
+    imports = _imports(any(found.region == DRAWN for found, _ in edits), portrait is not None)
+    return "\n".join([*imports, "", *lines, *moves, *(putting_back(portrait) if portrait else []), ""])
+
+
+def _imports(drawn: bool, portrait: bool) -> list[str]:
+    rooms = ["inversion", "photographs"] * portrait + ["regions"] * drawn
+    ours = ["import lrgan_jax as lr", *([f"from lrgan_jax import {', '.join(rooms)}"] if rooms else [])]
+    return [*["import base64", "import io", ""] * drawn, *ours]
 
 
 def _settings(search: Search) -> list[str]:

@@ -14,5 +14,6 @@ const model = {
     listeners.forEach((listener) => listener({ id, ...reply }));
   },
 };
+for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault()); // beside the panel: stay here
 const main = document.querySelector("main");
 panel.render({ model, el: main }).catch((error) => main.replaceChildren(error.message));

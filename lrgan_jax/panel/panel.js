@@ -1,7 +1,9 @@
 // The region painter and its sliders, for notebooks (anywidget) and for the page of `lrgan explore` alike. Whoever shows it hands over a
 // `model` with send(request) and on("msg:custom", listener); studio.py lists the requests and their replies.
+import { contentOf, download, holdButton, latest, make, toggles } from "./kit.js";
 import { Mask, packed, unpacked } from "./mask.js";
 import { painter } from "./painter.js";
+import { photographer } from "./photograph.js";
 
 const TOOLS = {
   box: "Drag a box; with Shift it is added to what is there",
@@ -33,34 +35,6 @@ function connect(model) {
       model.send({ id, ...request });
     });
   return [ask, () => model.off("msg:custom", listen), view];
-}
-
-/** Run the job with the newest arguments, one run at a time: what comes in meanwhile replaces what waits. */
-function latest(job) {
-  let running = false;
-  let next = null;
-  return async (...args) => {
-    next = args;
-    if (running) return;
-    running = true;
-    while (next) {
-      const now = next;
-      next = null;
-      await job(...now);
-    }
-    running = false;
-  };
-}
-
-/** An element with properties and children; data- and aria- names become attributes. */
-function make(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-")) node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children.filter((child) => child !== null));
-  return node;
 }
 
 /** One slider of a region, and the two pictures at its ends. */
@@ -95,42 +69,17 @@ function sliderRow(region, index, changed) {
   return { node: make("div", { className: "row" }, ends[0], middle, ends[1]), region, index, images };
 }
 
-/** Buttons that are on or off, one a name. `changed(chosen)` hears the names of those that are on. */
-function toggles(names, chosen, label, changed) {
-  const on = new Set(chosen);
-  return names.map((name) =>
-    make("button", {
-      textContent: name,
-      "aria-label": label(name),
-      "aria-pressed": on.has(name),
-      onclick: ({ target }) => {
-        on.delete(name) || on.add(name);
-        target.setAttribute("aria-pressed", on.has(name));
-        changed(names.filter((other) => on.has(other)));
-      },
-    }),
-  );
-}
-
-/** A button that is held, by mouse or by key: before and after. `changed(held)` hears of both. */
-function holdButton(changed) {
-  const button = make("button", { className: "original", textContent: "Hold for original", title: "Before and after: hold the mouse or the space bar" });
-  button.addEventListener("pointerdown", () => changed(true));
-  button.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && changed(true));
-  for (const kind of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) button.addEventListener(kind, () => changed(false));
-  return button;
-}
-
 async function render({ model, el }) {
   const [ask, close, view] = connect(model);
   const { grid, ...about } = await ask({ kind: "hello" });
   const [rows, columns] = grid;
   const received = ({ mask }) => new Mask(grid, unpacked(mask, rows * columns));
   // What each face has been through: its pictures, the drawing and whether it was answered, and the `regions` found, each with the steps
-  // of its sliders; the last of them may still be replaced.
-  const fresh = (_, index) => ({ index, original: null, edited: null, mask: new Mask(grid), name: null, answered: true, busy: false, regions: [] });
-  const faces = Array.from({ length: about.faces }, fresh);
-  let here = faces[0];
+  // of its sliders; the last of them may still be replaced. Of a photograph also what it is, and whether it is looked at `whole`.
+  const fresh = (index) => ({ index, original: null, edited: null, mask: new Mask(grid), name: null, answered: true, busy: false, regions: [],
+    photograph: null, whole: false });
+  const faces = [];
+  let here;
   let held = false; // whether the original is looked at
   let protect = about.protect; // names of what alone keeps still; none: everything else; null: what the search came with
 
@@ -158,21 +107,28 @@ async function render({ model, el }) {
       say(error.message, "error");
     }
   };
+  const pictures = (face) => (face.whole ? face.photograph : face);
   const edits = () => here.regions.map(({ found, steps }) => [found, [...steps]]);
   const look = () => {
-    const picture = (held && here.original) || here.edited;
+    const { original, edited } = pictures(here);
+    const picture = (held && original) || edited;
     if (picture) image.src = picture;
   };
 
   const refresh = latest(attempt(async () => {
-    const [asked, moves] = [here, edits()];
-    asked.edited = (await ask({ kind: "render", face: asked.index, edits: moves })).image;
-    if (!moves.some(([, steps]) => steps.some((step) => step))) asked.original = asked.edited;
+    const [shown, moves] = [pictures(here), edits()];
+    const request = { kind: "render", face: here.index, whole: here.whole };
+    const moved = moves.some(([, steps]) => steps.some((step) => step));
+    if (moved) shown.original ??= (await ask({ ...request, edits: [] })).image;
+    shown.edited = (await ask({ ...request, edits: moves })).image;
+    if (!moved) shown.original = shown.edited;
     look();
   }));
 
-  /** Search at a face; each has its own queue, so that none takes another's place. */
-  faces.forEach((asked) => {
+  /** One more face to choose from. Each has its own queue of searches, so that none takes another's place. */
+  function add() {
+    const asked = fresh(faces.length);
+    faces.push(asked);
     const tell = (text, kind) => asked === here && say(text, kind);
     asked.search = latest(async (mask, name) => {
       asked.busy = true;
@@ -193,7 +149,8 @@ async function render({ model, el }) {
       list();
       refresh();
     });
-  });
+    return asked;
+  }
 
   function drawn(mask, name) {
     if (mask.isEmpty()) return cleared();
@@ -226,7 +183,13 @@ async function render({ model, el }) {
       all.push(...own);
       return make("section", {}, heading(region), ...own.map(({ node }) => node));
     }));
-    which.textContent = `Face ${here.index + 1} of ${faces.length}`;
+    which.textContent = here.photograph?.name ?? `Face ${here.index + 1} of ${faces.length}`;
+    thumbnails.hidden = !faces.some(({ photograph }) => photograph);
+    photographed.hidden = !here.photograph;
+    whole.setAttribute("aria-pressed", here.whole);
+    thumbnails.querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", button.face === here));
+    stage.style.setProperty("--shape", here.whole ? here.photograph.shape : columns / rows);
+    canvas.hidden = here.whole;
     empty.hidden = regions.length > 0;
     note.hidden = actions.hidden = regions.length === 0;
     showEnds(all);
@@ -240,15 +203,17 @@ async function render({ model, el }) {
     } });
     const save = make("button", { title: "Save these directions as a file", textContent: "Save", onclick: attempt(async () => {
       const { name, content } = await ask({ kind: "save", found: region.found });
-      make("a", { href: `data:application/octet-stream;base64,${content}`, download: name }).click();
+      download(name, content);
       say(`${name} saved: lrgan edit ${name} uses it`);
     }) });
     return make("header", {}, make("h3", {}, region.title), save, remove);
   }
 
-  function turn(by) {
+  const turn = (by) => go(faces[(here.index + by + faces.length) % faces.length]);
+
+  function go(next) {
     const before = here;
-    here = faces[(here.index + by + faces.length) % faces.length];
+    here = next;
     say(here.busy ? BUSY : "", here.busy ? "busy" : "");
     list();
     look();
@@ -276,9 +241,8 @@ async function render({ model, el }) {
     drawn(mask, name);
   }) }));
   file.addEventListener("change", attempt(async () => {
-    const bytes = new Uint8Array(await file.files[0].arrayBuffer());
+    const picture = await contentOf(file.files[0]);
     file.value = "";
-    const picture = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
     const mask = received(await ask({ kind: "open", picture }));
     paint.show(mask);
     drawn(mask, null);
@@ -331,8 +295,47 @@ async function render({ model, el }) {
   const note = make("p", { className: "note" },
     "Leak: what changes where it should keep still, for what changes in the region. Double-click a slider to put it back.");
 
-  el.classList.add("lrgan-panel");
-  el.replaceChildren(
+  const whole = make("button", { textContent: "In the photograph", title: "The whole photograph, or what the model draws of it", onclick: () => {
+    here.whole = !here.whole;
+    list();
+    look();
+    refresh();
+  } });
+  const put = make("button", { textContent: "Save the photograph", title: "A PNG, with every pixel outside of the crop as it was", onclick: attempt(async () => {
+    say("Saving…", "busy");
+    const { name, content } = await ask({ kind: "put_back", face: here.index, edits: edits() });
+    download(name, content);
+    say(`${name} saved`);
+  }) });
+  const photographed = make("div", { className: "bar" }, whole, put);
+  const thumbnails = make("div", { className: "bar thumbnails", role: "group", "aria-label": "photographs" });
+  /** A photograph joins the faces. */
+  function kept({ face, image: src, ...photograph }) {
+    while (faces.length <= face) add(); // other pages may have opened some, too
+    faces[face].photograph = { ...photograph, original: null, edited: null };
+    thumbnails.append(make("button", { title: photograph.name, face: faces[face], onclick: () => go(faces[face]) }, make("img", { src, alt: photograph.name })));
+    return faces[face];
+  }
+  const photo = make("input", { type: "file", accept: "image/*", hidden: true });
+  const photographs = photographer(ask, { size: grid, largest: about.largest }, (made) => go(kept(made)), (open) => {
+    left.hidden = right.hidden = open;
+  });
+  const openPhotograph = attempt(async (chosen) => {
+    say("Opening the photograph…", "busy");
+    await photographs.open(chosen);
+    say("");
+  });
+  photo.addEventListener("change", () => {
+    openPhotograph(photo.files[0]);
+    photo.value = "";
+  });
+  el.addEventListener("dragover", (event) => event.preventDefault());
+  el.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files.length) openPhotograph(event.dataTransfer.files[0]);
+  });
+
+  const left =
     make("div", { className: "left" },
       make("div", { className: "bar", role: "toolbar", "aria-label": "tools" }, ...tools, width,
         make("button", { textContent: "clear", title: "Forget the drawing", onclick: cleared }),
@@ -340,7 +343,11 @@ async function render({ model, el }) {
       stage,
       make("div", { className: "bar faces" }, make("button", { textContent: "‹", title: "Previous face", onclick: () => turn(-1) }), which,
         make("button", { textContent: "›", title: "Next face", onclick: () => turn(1) }), status),
-    ),
+      photographed,
+      make("div", { className: "bar" },
+        make("button", { textContent: "Open a photograph", title: "Or drop one here", onclick: () => photo.click() }), photo, thumbnails),
+    );
+  const right =
     make("div", { className: "right" },
       make("div", { className: "bar names", role: "toolbar", "aria-label": "regions by name" }, ...names),
       empty, sliders, note, actions, text,
@@ -349,8 +356,12 @@ async function render({ model, el }) {
         make("div", { className: "bar keep", role: "group", "aria-label": KEEP, "aria-describedby": still.id },
           make("span", {}, KEEP), ...keep), still,
         about.num_layers > 1 ? make("label", {}, `layers (0 to ${about.num_layers - 1}) `, layers) : null),
-    ),
-  );
+    );
+  el.classList.add("lrgan-panel");
+  el.replaceChildren(left, right, ...photographs.nodes);
+  while (faces.length < about.faces) add();
+  here = faces[0];
+  about.photographs.forEach(kept);
   paint.show(here.mask);
   tellSettings();
   list();

@@ -2,7 +2,8 @@
 
 What protects a person's models from other pages in the same browser: it listens on loopback alone; the Host header
 must name loopback (a rebound name does not); a request from another origin is refused, and no header ever allows one;
-the page and every question need the token; a body has a length, and a small one.
+the page and every question need the token; a body has a length, bounded, and is read after the
+token.
 """
 
 import hmac
@@ -19,11 +20,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.panel.studio import Studio
+from lrgan_jax.panel.wire import LARGEST_FILE
 
 HERE = Path(__file__).parent
-LARGEST_REQUEST = 8 * 2**20  # bytes; a mask opened from a file is the largest thing that is ever sent
+LARGEST_REQUEST = LARGEST_FILE * 4 // 3 + 2**20  # bytes: a photograph as base64, and some words
 KINDS = {".js": "text/javascript", ".css": "text/css"}
-FILES = ("/mask.js", "/painter.js", "/panel.js", "/panel.css", "/page.js", "/page.css")
+FILES = ("/kit.js", "/mask.js", "/painter.js", "/photograph.js", "/panel.js", "/panel.css", "/page.js", "/page.css")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

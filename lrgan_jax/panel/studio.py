@@ -5,33 +5,33 @@ request names what it needs (a face, the steps of its edits), so any number of p
 """
 
 import base64
-import io
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
-from PIL import Image
+from jaxtyping import ArrayLike, Float
 
 from lrgan_jax import images, methods
 from lrgan_jax.base.checks import LONGEST_STEP
 from lrgan_jax.base.errors import InputError, LrganError
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, Generator, Latent, grid, render, to_ws
+from lrgan_jax.inversion import Fit, Tuning
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.found import DRAWN, Found
 from lrgan_jax.panel.masks import opened, pack, surroundings, unpack
+from lrgan_jax.panel.photographs import Photographs, preview
+from lrgan_jax.panel.portrait import Portrait
+from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, text, uri
+from lrgan_jax.photographs import Photograph
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.regions import RegionError, box_mask, known_regions, region_mask
 from lrgan_jax.search import Search
 from lrgan_jax.targets import search_moves, targets
-
-LOSSLESS = 256  # side up to which pictures travel as PNG
-
-Request = Mapping[str, Any]
-Reply = dict[str, Any]
 
 
 class Studio:
@@ -41,6 +41,9 @@ class Studio:
       w: the faces to choose from, w [N, w_dim] or ws [N, num_ws, w_dim], with their classes where the model has some.
       search: how directions are looked for, until the panel asks for other layers, methods or regions to keep still.
       source: Python lines that define `gen` and `faces`, for the code that the panel copies.
+      fit, tuning: how photographs are inverted, and how the generator is tuned to one where that is asked for.
+    Attributes:
+      faces: to choose from; photographs that were opened join them. portraits: those by the number of their face.
     Raises:
       InputError: on latents or settings that do not fit the generator, or a method that does not look at the region.
     """
@@ -52,13 +55,17 @@ class Studio:
         search: Search | None = None,
         *,
         source: str = "# gen, faces (and protect) are those that the panel was opened with",
+        fit: Fit | None = None,
+        tuning: Tuning | None = None,
     ):
         self.gen, self.faces, self.search, self.source = gen, to_ws(gen, w), search or Search(), source
         self.grid = grid(gen, self.search.size)
         self._check_search()
         self.found: list[Found] = []
+        self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
+        self.portraits: dict[int, Portrait] = {}
         self.edited: WS = self.faces[:1]  # the latent of the picture shown last
-        self._original = lru_cache(maxsize=64)(self._image)  # a face without edits is looked at again and again
+        self._original = lru_cache(maxsize=64)(self._alone)  # a face without edits is looked at again and again
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
@@ -66,7 +73,7 @@ class Studio:
             kind = request.get("kind") if isinstance(request, Mapping) else None
             if not isinstance(kind, str) or kind not in KINDS:
                 raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
-            return KINDS[kind](self, request)
+            return KINDS[kind](self.photographs if kind in OF_PHOTOGRAPHS else self, request)
         except LrganError as error:
             return {"error": str(error)}
         except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
@@ -79,6 +86,8 @@ class Studio:
         return {
             "grid": list(self.grid),
             "faces": len(self.faces),
+            "photographs": [self._portrait(face) for face in self.portraits],
+            "largest": LARGEST_FILE,
             "regions": self.regions,
             "methods": [{"name": m.name, "title": m.title, "about": m.about} for m in reversed(methods.LOCAL.values())],
             "method": self.search.method,
@@ -88,34 +97,47 @@ class Studio:
         }
 
     def render(self, request: Request) -> Reply:
-        """`face`, `edits` [[found, steps], ...] -> `image`: all the edits added up."""
+        """`face`, `edits` [[found, steps], ...] -> `image`: all the edits added up; `whole`: within the photograph."""
         face, edits = self._face(request), self._edits(request)
-        self.edited = self.faces[face : face + 1]
-        if not any(any(steps) for _, steps in edits):
-            return {"image": self._original(face)}
-        for found, steps in edits:
-            self.edited = edit(self.edited, found.directions, steps)
-        return {"image": _uri(images.to_uint8(render(self.gen, self.edited))[0])}
+        self.edited = self._moved(face, edits)
+        if request.get("whole"):
+            return {"image": preview(self._whole(face, self.edited))}
+        return {
+            "image": uri(images.to_uint8(self._drawn(face, self.edited))) if _moves(edits) else self._original(face)
+        }
+
+    def put_back(self, request: Request) -> Reply:
+        """`face`, `edits` -> `name` and `content` (base64) of the photograph with them."""
+        face = self._face(request)
+        photo = self._whole(face, self._moved(face, self._edits(request)))
+        return {"name": self.portraits[face].edited_name, "content": base64.b64encode(photo.encode()).decode()}
+
+    def keep(self, request: Request) -> Reply:
+        """What was found of an open `photograph` becomes a `face`: its number, `name`, `image` and `shape`."""
+        portrait, face = self.photographs.portrait(request), len(self.faces)
+        self.faces = jax.tree.map(lambda *ws: jnp.concatenate(ws), self.faces, portrait.inversion.latents)
+        self.portraits[face] = portrait
+        return self._portrait(face)
 
     def region(self, request: Request) -> Reply:
         """`name` -> `mask` of one of the model's regions."""
-        return {"mask": pack(region_mask(_text(request, "name"), self.grid, self.gen.info.regions))}
+        return {"mask": pack(region_mask(text(request, "name"), self.grid, self.gen.info.regions))}
 
     def open(self, request: Request) -> Reply:
         """`picture`, a black and white PNG as base64 -> `mask`."""
-        return {"mask": pack(opened(_text(request, "picture"), self.grid))}
+        return {"mask": pack(opened(text(request, "picture"), self.grid))}
 
     def find(self, request: Request) -> Reply:
         """`face`, `mask` (and `name`, if it has one) -> `found`, and how far each one `reaches` and `leaks`.
 
         `layers`, `method` and `protect`, names of regions that alone must keep still, replace the settings this once.
         """
-        face, mask = self._face(request), unpack(_text(request, "mask"), self.grid)
+        face, mask = self._face(request), unpack(text(request, "mask"), self.grid)
         name = request.get("name") or DRAWN
         if name != DRAWN:
             self._check_regions([name])
         search, region = self._asked(request), mask if name == DRAWN else name
-        directions = find_directions(self.gen, self.faces[face : face + 1], region, search)
+        directions = find_directions(self._gen(face), self.faces[face : face + 1], region, search)
         self.found.append(found := Found(face, name, mask, search, directions))
         number, caveat = len(self.found) - 1, directions.caveat
         return {"found": number, "name": name, "reaches": found.reaches, "leaks": found.leaks, "caveat": caveat}
@@ -126,9 +148,10 @@ class Studio:
         if type(index) is not int or not 0 <= index < len(found.directions):
             raise InputError(f"index is a number from 0 to {len(found.directions) - 1}")
         steps = found.reaches[index] * np.array([-1, 1])
-        moved = render(self.gen, edit(self.faces[found.face : found.face + 1], found.directions[index], steps))[:, 0]
+        ws = edit(self.faces[found.face : found.face + 1], found.directions[index], steps)
+        moved = render(self._gen(found.face), ws)[:, 0]
         part = surroundings(found.mask, self.gen.size)
-        return {"ends": [_uri(picture[part]) for picture in images.to_uint8(moved)]}
+        return {"ends": [uri(picture[part]) for picture in images.to_uint8(moved)]}
 
     def save(self, request: Request) -> Reply:
         """`found` -> `name` and `content` (base64) of a file of directions."""
@@ -137,7 +160,8 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self._face(request), self._edits(request))}
+        face = self._face(request)
+        return {"code": python_lines(self.source, face, self._edits(request), self.portraits.get(face))}
 
     @property
     def regions(self) -> list[str]:
@@ -154,9 +178,9 @@ class Studio:
         """The settings, with what the page wants otherwise."""
         asked: dict[str, Any] = {}
         if "layers" in request:
-            asked["layers"] = _text(request, "layers") or None
+            asked["layers"] = text(request, "layers") or None
         if "method" in request:
-            asked["method"] = methods.local(_text(request, "method")).name
+            asked["method"] = methods.local(text(request, "method")).name
         if (protect := request.get("protect")) is not None:
             self._check_regions(protect)
             asked["protect"] = protect or None
@@ -180,8 +204,35 @@ class Studio:
         )
         return list(chosen) if named else None
 
-    def _image(self, face: int) -> str:
-        return _uri(images.to_uint8(render(self.gen, self.faces[face : face + 1]))[0])
+    def _gen(self, face: int) -> Generator:
+        """What draws it: a photograph may have its own."""
+        return self.portraits[face].gen if face in self.portraits else self.gen
+
+    def _moved(self, face: int, edits: list[tuple[Found, list[float]]]) -> WS:
+        ws = self.faces[face : face + 1]
+        for found, steps in edits if _moves(edits) else []:
+            ws = edit(ws, found.directions, steps)
+        return ws
+
+    def _drawn(self, face: int, ws: WS) -> Float[np.ndarray, "h w c"]:
+        return np.asarray(render(self._gen(face), ws))[0]
+
+    def _picture(self, face: int, ws: WS) -> str:
+        return uri(images.to_uint8(self._drawn(face, ws)))
+
+    def _alone(self, face: int) -> str:
+        return self._picture(face, self.faces[face : face + 1])
+
+    def _whole(self, face: int, ws: WS) -> Photograph:
+        """The photograph with that latent's image in it."""
+        if face not in self.portraits:
+            raise InputError("this face is of no photograph")
+        return self.portraits[face].put_back(self._drawn(face, ws))
+
+    def _portrait(self, face: int) -> Reply:
+        portrait = self.portraits[face]
+        height, width = portrait.aligned.photo.size
+        return {"face": face, "name": portrait.name, "image": self._original(face), "shape": width / height}
 
     def _face(self, request: Request) -> int:
         face, count = request.get("face"), len(self.faces)
@@ -211,19 +262,10 @@ class Studio:
         return [(found, [float(step) for step in steps]) for found, steps in pairs]
 
 
-KINDS = {kind: getattr(Studio, kind) for kind in ("hello", "render", "region", "open", "find", "ends", "save", "code")}
+OF_PHOTOGRAPHS = ("photograph", "align", "invert", "tune", "cancel")
+OWN = ("hello", "render", "region", "open", "find", "ends", "save", "code", "keep", "put_back")
+KINDS = {kind: getattr(Photographs if kind in OF_PHOTOGRAPHS else Studio, kind) for kind in OWN + OF_PHOTOGRAPHS}
 
 
-def _uri(picture: images.Picture) -> str:
-    """PNG where that is quick; a large picture as JPEG, in which what an edit changes is seen just as well."""
-    if max(picture.shape[:2]) <= LOSSLESS:
-        return images.data_uri(picture)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=92)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _text(request: Request, name: str) -> str:
-    if not isinstance(text := request.get(name), str):
-        raise InputError(f"{name} is missing, or no text")
-    return text
+def _moves(edits: list[tuple[Found, list[float]]]) -> bool:
+    return any(any(steps) for _, steps in edits)

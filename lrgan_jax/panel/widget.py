@@ -11,7 +11,7 @@ from lrgan_jax.generators import WS
 from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent
-SCRIPTS = ("mask.js", "painter.js", "panel.js")  # each imports only what stands before it
+SCRIPTS = ("kit.js", "mask.js", "painter.js", "photograph.js", "panel.js")  # each imports only what stands before it
 
 
 def bundle() -> str:

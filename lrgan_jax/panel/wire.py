@@ -1,0 +1,48 @@
+"""What travels between the page and Python: pictures as addresses of their own data, files and texts."""
+
+import base64
+import binascii
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from lrgan_jax import images
+from lrgan_jax.base.errors import InputError
+
+LOSSLESS = 256  # side up to which pictures travel as PNG
+LARGEST_FILE = 48 * 2**20  # bytes of a photograph: what cameras write, and 16 bits a channel of 8 million pixels
+
+Request = Mapping[str, Any]
+Reply = dict[str, Any]
+
+
+def uri(picture: images.Picture) -> str:
+    """PNG where that is quick; a large picture as JPEG, in which what an edit changes is seen just as well."""
+    if max(picture.shape[:2]) <= LOSSLESS:
+        return images.data_uri(picture)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def text(request: Request, name: str) -> str:
+    if not isinstance(value := request.get(name), str):
+        raise InputError(f"{name} is missing, or no text")
+    return value
+
+
+def file(request: Request, name: str) -> bytes:
+    """The content of a file, which comes as base64.
+
+    Raises:
+      InputError: if it is none, or larger than LARGEST_FILE.
+    """
+    content = text(request, name)
+    if len(content) > LARGEST_FILE * 4 // 3 + 4:
+        raise InputError(f"the file is too large: at most {LARGEST_FILE >> 20} MB; make it smaller, or save it as JPEG")
+    try:
+        return base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"{name} is not base64") from error
