@@ -198,6 +198,7 @@ def projected(gen: Generator, targets: np.ndarray, budgets: tuple[int, ...]) -> 
 
 WAYS: dict[str, Way] = {
     "W": partial(ours, space="w", noise=True, prior=0.0),  # as the projector
+    "W-lpips": partial(ours, space="w", noise=True, prior=0.0, lpips=4.0),  # which looks at nothing else
     "W+": partial(ours, space="ws"),
     "W+-tuned": partial(tuned, space="ws"),
     "W-adam": partial(ours, space="w"),

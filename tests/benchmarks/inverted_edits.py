@@ -86,7 +86,7 @@ def edited(gen: Any, ws: WS) -> Done:
     network = load("lpips_alexnet")
 
     def outside(mask: np.ndarray, pictures: np.ndarray) -> float:
-        return float(np.mean([lpips_change(network, before[0], picture, mask).outside[0] for picture in pictures]))
+        return float(np.mean([lpips_change(network, before[0], picture, mask).outside for picture in pictures]))
 
     seen = np.array([outside(mask, pictures) for mask, pictures in zip(scene.masks, after[0], strict=True)])
     leak = moved.outside[0].mean(-1) / moved.inside[0].mean(-1)
