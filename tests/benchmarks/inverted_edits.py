@@ -58,10 +58,14 @@ def groups(folder: Path, num: int) -> dict[str, Iterator[tuple[Any, WS]]]:
     targets = TASKS["held-out"].targets(last=num)
     inverted = {way: WS(rows(folder, way)[:num]) for way in ("W", "W+")}
     return {
-        "own samples": ((gen, own[n : n + 1]) for n in range(num)),
-        **{way: ((gen, ws[n : n + 1]) for n in range(num)) for way, ws in inverted.items()},
+        "own samples": _each(gen, own),
+        **{way: _each(gen, ws) for way, ws in inverted.items()},
         "W+, tuned": (tuned(gen, inverted["W+"][n : n + 1], targets[n : n + 1]) for n in range(num)),
     }
+
+
+def _each(gen: Any, ws: WS) -> Iterator[tuple[Any, WS]]:
+    return ((gen, ws[n : n + 1]) for n in range(len(ws)))
 
 
 def rows(folder: Path, way: str) -> np.ndarray:
