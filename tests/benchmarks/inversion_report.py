@@ -133,8 +133,9 @@ def curves(found: dict, likes: dict):
 
 def losses(found: dict):
     """Gauss-Newton beside Adam in W, step by step, a panel a task."""
-    figure, panels = plt.subplots(1, len(TASKS), figsize=(13, 4), layout="constrained")
-    for panel, task in zip(panels, TASKS, strict=True):
+    tasks = [task for task in TASKS if any((task, way, BUDGETS[-1]) in found for way in PAIRS.values())]
+    figure, panels = plt.subplots(1, max(1, len(tasks)), figsize=(10, 3.5), layout="constrained", squeeze=False)
+    for panel, task in zip(panels[0], tasks, strict=False):
         for title, way in PAIRS.items():
             if run := found.get((task, way, BUDGETS[-1])):
                 steps = run.losses.shape[1]
@@ -142,7 +143,7 @@ def losses(found: dict):
                 passes = pool + (run.passes - pool) * np.arange(1, steps + 1) / steps
                 line(panel, title, passes, list(run.losses.T))
         panel.set(xscale="log", yscale="log", xlabel="passes of the network", title=f"loss, {task}")
-    panels[0].legend()
+        panel.legend()
     return figure
 
 
