@@ -12,6 +12,7 @@ import numpy as np
 
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.settings import changed
 from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
 from lrgan_jax.layers import Choice
 from lrgan_jax.rpca import MODES, Mode
@@ -105,10 +106,7 @@ class Search:
         Raises:
           InputError: on a setting that there is not.
         """
-        known = [field.name for field in dataclasses.fields(self)]
-        if unknown := [name for name in changes if name not in known]:
-            raise InputError(f"a search has no setting {unknown[0]!r}; it has {', '.join(known)}")
-        return dataclasses.replace(self, **changes)
+        return changed(self, changes, "a search")
 
     @property
     def measures(self) -> bool:

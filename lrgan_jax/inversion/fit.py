@@ -1,11 +1,11 @@
 """What an inversion is asked for."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.settings import changed, not_default
 from lrgan_jax.inversion.adam import Adam
 from lrgan_jax.inversion.gauss_newton import GaussNewton
 from lrgan_jax.inversion.likeness import COMPARED, Compared
@@ -78,15 +78,11 @@ class Fit:
         Raises:
           InputError: on a setting that there is not.
         """
-        known = [field.name for field in dataclasses.fields(self)]
-        if unknown := [name for name in changes if name not in known]:
-            raise InputError(f"an inversion has no setting {unknown[0]!r}; it has {', '.join(known)}")
-        return dataclasses.replace(self, **changes)
+        return changed(self, changes, "an inversion")
 
     def to_json(self) -> dict[str, Any]:
         """The settings that are not the default ones, as plain values."""
-        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
-        return {name: value for name, (value, default) in values.items() if value != default}
+        return not_default(self)
 
     def phases(self, num_ws: int) -> list[tuple[int, Adam | GaussNewton]]:
         """Rows of u and method, one after the other."""

@@ -8,7 +8,6 @@ Symbols: w_p a pivot, w_z a random latent, w_r = w_p + reach (w_z - w_p) a laten
 Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Images", arXiv:2106.05744.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from jaxtyping import Array, ArrayLike, Float, Int8
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
+from lrgan_jax.base.settings import changed, not_default
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion.likeness import COMPARED, Compared, distance, image_features, network_of
@@ -82,14 +82,11 @@ class Tuning:
         Raises:
           InputError: on a setting that there is not.
         """
-        known = [field.name for field in dataclasses.fields(self)]
-        if unknown := [name for name in changes if name not in known]:
-            raise InputError(f"tuning has no setting {unknown[0]!r}; it has {', '.join(known)}")
-        return dataclasses.replace(self, **changes)
+        return changed(self, changes, "tuning")
 
     def to_json(self) -> dict[str, Any]:
         """The settings that are not the default ones, as plain values."""
-        return {f.name: value for f in dataclasses.fields(self) if (value := getattr(self, f.name)) != f.default}
+        return not_default(self)
 
 
 @dataclass(frozen=True, eq=False)
