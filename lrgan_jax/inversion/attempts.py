@@ -59,11 +59,13 @@ def rounds(problem: Problem, fit: Fit, attempts: Attempts) -> Iterator[Attempts]
     total, end = num_rounds(fit, num_ws), 0
     for k, method in fit.phases(num_ws):
         begun, end = end, end + method.rounds
+        most = 0
         while attempts.done < end:
             if attempts.done == begun > 0:
                 u, pictures = attempts.state.u, attempts.state.pictures
                 attempts = attempts._replace(state=method.init(jnp.repeat(u, k, axis=1), pictures))
-            attempts = _next(problem, method, attempts, wanted(fit.starts, attempts.done + 1, total))
+            most = most or _most(problem, attempts)  # once a phase: what is free changes, programs should not
+            attempts = _next(problem, method, attempts, wanted(fit.starts, attempts.done + 1, total), most)
             yield attempts
 
 
@@ -72,10 +74,14 @@ def wanted(starts: int, done: int, total: int) -> int:
     return max(1, starts >> (EIGHTHS * done // total))
 
 
-def _next(problem: Problem, method: Adam | GaussNewton, attempts: Attempts, left: int) -> Attempts:
-    """One round further, and so many attempts at each photograph left, the best first."""
+def _next(problem: Problem, method: Adam | GaussNewton, attempts: Attempts, left: int, most: int) -> Attempts:
+    """One round further, and so many attempts at each photograph left, the best first.
+
+    Args:
+      most: rows that are computed at once.
+    """
     rows = problem._replace(targets=problem.targets[attempts.of], labels=attempts.labels)
-    state, unlike = _in_groups(method, rows, attempts.state)
+    state, unlike = _in_groups(method, rows, attempts.state, even_parts(len(attempts.of), most))
     order = np.lexsort((unlike, attempts.of))
     place = np.arange(len(order)) - np.searchsorted(attempts.of[order], attempts.of[order])  # among its photograph's
     kept = order[place < left]
@@ -83,13 +89,11 @@ def _next(problem: Problem, method: Adam | GaussNewton, attempts: Attempts, left
     return Attempts(attempts.of[kept], _rows(attempts.labels, kept), _rows(state, kept), attempts.done + 1, losses)
 
 
-def _in_groups(method: Adam | GaussNewton, problem: Problem, state: Any) -> tuple[Any, np.ndarray]:
-    """`advance` of as many rows at once as fit, the last group filled up with its last row: so there is one program,
+def _in_groups(method: Adam | GaussNewton, problem: Problem, state: Any, size: int) -> tuple[Any, np.ndarray]:
+    """`advance` of so many rows at once, the last group filled up with its last row: so there is one program,
     and a row's result does not depend on the others.
     """
-    num = len(problem.targets)
-    size = _group(problem, state)
-    parts = []
+    num, parts = len(problem.targets), []
     for first in range(0, num, size):
         rows = np.arange(first, first + size).clip(max=num - 1)
         own = problem._replace(targets=problem.targets[rows], labels=_rows(problem.labels, rows))
@@ -98,11 +102,11 @@ def _in_groups(method: Adam | GaussNewton, problem: Problem, state: Any) -> tupl
     return state, np.asarray(unlike)
 
 
-def _group(problem: Problem, state: Any) -> int:
-    """How many rows are computed at once."""
-    row = jax.tree.map(lambda a: a[0], (state.u, state.pictures, aims(problem)))
-    most = fitting_reverse(lambda *row: loss(problem, *row), row, default_memory() // 2)
-    return even_parts(len(problem.targets), most)
+def _most(problem: Problem, attempts: Attempts) -> int:
+    """How many rows fit at once."""
+    labelled = problem._replace(labels=attempts.labels)
+    row = jax.tree.map(lambda a: a[0], (attempts.state.u, attempts.state.pictures, aims(labelled)))
+    return fitting_reverse(lambda *row: loss(problem, *row), row, default_memory() // 2)
 
 
 def _rows(tree: Any, rows: np.ndarray) -> Any:

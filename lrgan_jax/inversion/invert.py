@@ -106,10 +106,11 @@ def inverting(
         last = losses[:, -1]
         return Progress(now.done, total, last, lambda: _found(whole, targets, fit, compared, now))
 
-    first = _begun(whole, fit)
     if kept is not None and Path(kept).exists():
-        first = resume.load(kept, about, first)
+        first = resume.load(kept, about, _like(whole, fit))
         yield progress(first)
+    else:
+        first = _begun(whole, fit)
     for now in attempts.rounds(whole, fit, first):
         if kept is not None:
             resume.save(kept, about, now)
@@ -128,11 +129,20 @@ def _seen(features: Partial, images: Float[Array, "n h w c"]) -> Float[Array, "n
 
 def _begun(whole: Problem, fit: Fit) -> Attempts:
     """Every photograph's attempts, at the best latents of the pool."""
-    gen, num = whole.gen, len(whole.targets)
-    first = beginnings(gen, whole.features, whole.targets, fit.seed, fit.pool, fit.starts)
-    of = np.repeat(np.arange(num), fit.starts)
-    u = whole.coordinates.numbers(first.ws[:, :, :1]).reshape(len(of), 1, -1)
-    labels = None if first.labels is None else first.labels.reshape(len(of), -1)
+    first = beginnings(whole.gen, whole.features, whole.targets, fit.seed, fit.pool, fit.starts)
+    return _attempts(whole, fit, whole.coordinates.numbers(first.ws[:, :, :1]), first.labels)
+
+
+def _like(whole: Problem, fit: Fit) -> Attempts:
+    """The same in form alone, for which the pool need not be looked at."""
+    gen, lead = whole.gen, (len(whole.targets), fit.starts)
+    labels = jnp.zeros((*lead, gen.c_dim)) if gen.classes == "synthesis" else None
+    return _attempts(whole, fit, jnp.zeros((*lead, 1, gen.w_dim)), labels)
+
+
+def _attempts(whole: Problem, fit: Fit, u: Float[Array, "n s 1 d"], labels: Float[Array, "n s c"] | None) -> Attempts:
+    gen, of = whole.gen, np.repeat(np.arange(len(u)), fit.starts)
+    u, labels = jax.tree.map(lambda a: a.reshape(len(of), *a.shape[2:]), (u, labels))
     own = noise_pictures(gen) if fit.noise else {}
     pictures = {name: jnp.broadcast_to(picture, (len(of), *picture.shape)) for name, picture in own.items()}
     return attempts.begin(fit, gen.num_ws, of, labels, u, pictures)

@@ -124,6 +124,7 @@ class Photographs:
 
 
 def preview(photo: Photograph) -> str:
+    """As large as the page shows it."""
     return uri(to_uint8(photo.shrunk(SHOWN)))
 
 

@@ -28,6 +28,11 @@ def uri(picture: images.Picture) -> str:
 
 
 def text(request: Request, name: str) -> str:
+    """What the request says by that name.
+
+    Raises:
+      InputError: if that is no text.
+    """
     if not isinstance(value := request.get(name), str):
         raise InputError(f"{name} is missing, or no text")
     return value

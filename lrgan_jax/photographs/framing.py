@@ -26,6 +26,7 @@ class Framing(NamedTuple):
 
 
 def corners(size: tuple[int, int]) -> Quad:
+    """Of a rectangle of that height and width."""
     height, width = size
     return np.array([[0, 0], [0, width], [height, width], [height, 0]], float)
 

@@ -17,10 +17,12 @@ FINEST = 4  # samples a pixel and side; what is shrunk further is first shrunk b
 
 
 def moved(map: Map, points: Points) -> Points:
+    """Where the map sends points."""
     return points @ map[:, :2].T + map[:, 2]
 
 
 def inverted(map: Map) -> Map:
+    """The map back."""
     back = np.linalg.inv(map[:, :2])
     return np.column_stack([back, -back @ map[:, 2]])
 
