@@ -25,6 +25,7 @@ COMMANDS = {  # name -> file and function; a file is read when its command is as
     "sweep": "sweep:sweep_command",
     "compare": "compare:compare_command",
     "bench": "bench:bench_command",
+    "explain": "explain:explain_command",
 }
 REPORT = (
     "this is a bug in lrgan_jax, not in what you asked for: please report it, with the lines above, "
@@ -33,9 +34,11 @@ REPORT = (
 
 
 def command(name: str) -> Any:
-    """The function of that command."""
+    """The function of that command, with the option that all have."""
+    from lrgan_jax.commands.quiet import with_quiet
+
     file, function = COMMANDS[name].split(":")
-    return getattr(import_module(f"lrgan_jax.commands.{file}"), function)
+    return with_quiet(getattr(import_module(f"lrgan_jax.commands.{file}"), function))
 
 
 def run(words: list[str], prog: str) -> None:

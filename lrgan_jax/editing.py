@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import counted
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
 from lrgan_jax.layers import Choice, Moves, moves_of
@@ -17,7 +18,7 @@ from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.methods import Pair
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import nearest_local_direction
-from lrgan_jax.targets import check_finite, metric_root, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import check_finite, grams_operations, metric_root, one_region, pair_grams, search_moves, targets
 
 
 def edit(
@@ -130,7 +131,7 @@ def walk(
     stride = jnp.broadcast_to(jnp.asarray(length, start.dtype) / num_steps, len(start))[:, None, None]
     root, prices = metric_root(gen, search), {name: getattr(search, name) for name in ("mu", "price", "change", "tao")}
     points = [start]
-    for _ in range(num_steps):
+    for _ in counted(range(num_steps), "walking", operations=grams_operations(gen, search, num_steps * len(start))):
         pairs = check_finite(pair_grams(gen, points[-1], aims, search))
         numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], root, prices)
         points.append(points[-1] + stride * moves.spread(numbers, gen.w_dim))

@@ -25,9 +25,10 @@ from lrgan_jax import methods
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.directions import Directions, Found, full_range
 from lrgan_jax.evaluation import Scene
-from lrgan_jax.generators import Generator, Latent, Z, check_generator
+from lrgan_jax.generators import WS, Generator, Latent, Z, check_generator, to_ws
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
@@ -38,7 +39,17 @@ from lrgan_jax.previews import seen_at
 from lrgan_jax.rpca import RobustPCA, settled
 from lrgan_jax.search import PRICES, Search, check_prices
 from lrgan_jax.subspaces import Candidates
-from lrgan_jax.targets import Pairs, check_finite, metric_root, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import (
+    Pairs,
+    Targets,
+    check_finite,
+    grams_operations,
+    metric_root,
+    one_region,
+    pair_grams,
+    search_moves,
+    targets,
+)
 
 OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
 GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
@@ -82,6 +93,14 @@ def find_directions(
     rows = None
     if not method.sees_region:
         rows, w = _offered(gen, w, method, search)
+    w = to_ws(gen, w)
+    with waiting("looking for directions", operations=grams_operations(gen, search, len(w))):
+        return _from_grams(gen, w, (name, region), search, aims, rows)
+
+
+def _from_grams(gen: Generator, w: WS, named: tuple[str, Any], search: Search, aims: Targets, rows: Any) -> Directions:
+    """The Grams, and what follows from them."""
+    name, region = named
     pairs = check_finite(pair_grams(gen, w, aims, search, precision=tangents(search)))
     grams = _mean_grams(pairs)
     plain = search.but(mu=None) if search.measures else search

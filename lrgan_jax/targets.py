@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.durations import of_images
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
 from lrgan_jax.generators.natural import own_root
@@ -118,6 +119,11 @@ def pair_grams(
     inside, protected = found.inside[:, : targets.num_regions], found.inside[:, targets.num_regions :]
     outside = jnp.einsum("rp,npij->nrij", jnp.asarray(targets.keep, inside.dtype), protected, precision="highest")
     return Pairs(inside, outside, found.image)
+
+
+def grams_operations(gen: Generator, search: Search, num: int) -> float:
+    """How much work `pair_grams` is at `num` latents: two images a tangent."""
+    return of_images(gen.size, 2 * num * search_moves(gen, search).size(gen.w_dim))
 
 
 def row_weights(aims: Targets, per_pixel: int) -> tuple[Float[AnyArray, "r p"], Float[AnyArray, "r p"]]:

@@ -42,6 +42,7 @@ EXAMPLES = {  # a line to try for each command
     "sweep": "lrgan sweep store --regions eyes mouth",
     "compare": "lrgan compare --num-latents 16",
     "bench": "lrgan bench",
+    "explain": "lrgan explain leak",
 }
 NEEDS = {  # of a method, as a reader knows them
     "grams": "the region",

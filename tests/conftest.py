@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
+from lrgan_jax.base import progress  # noqa: E402
 from lrgan_jax.generators import (  # noqa: E402
     DCGAN,
     PGGAN,
@@ -58,6 +59,7 @@ def pytest_configure(config):
     }
     for name, value in settings.items():
         jax.config.update(name, value)
+    progress.PATIENCE = float("inf")  # how long a test takes is not to change what commands say
         os.environ[name.upper()] = str(value)
     if not hasattr(config, "workerinput") and QUICK not in os.environ.get("XLA_FLAGS", ""):
         flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()}

@@ -20,7 +20,7 @@ ROOT = Path(lrgan_jax.__file__).parent
 ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
 base.memory base.pictures
-base.settings base
+base.settings base.compiling base.durations base.screens base.progress base
 glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions layers lengths
@@ -60,7 +60,7 @@ compare.experiment compare.figures compare.plane compare.front compare.page
 compare
 bench
 __init__
-commands.options commands.tables commands
+commands.options commands.quiet commands.tables commands
 __main__
 """.split()  # noqa: SIM905
 JOBS = (

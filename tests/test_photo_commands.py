@@ -13,7 +13,7 @@ from tolerances import EXACT
 import lrgan_jax as lr
 from lrgan_jax import images
 from lrgan_jax.__main__ import main
-from lrgan_jax.commands import invert as command
+from lrgan_jax.base.progress import Job
 from lrgan_jax.inversion import kept
 from lrgan_jax.photographs import Aligned, blend, open_photograph
 
@@ -156,15 +156,15 @@ def test_the_edited_photograph_changes_where_it_may(written, gen, lrgan, tmp_pat
 @pytest.mark.parametrize("at", ["inverting", "tuning"])
 def test_it_goes_on_where_it_was_stopped(written, lrgan, tmp_path, monkeypatch, at):
     """Ctrl-C keeps what is done; the same command ends as if it had never stopped, and then leaves nothing behind."""
-    rounds, report = [], command._report
+    rounds, reach = [], Job.reach
 
-    def stopping(bar, what, *rest):
-        report(bar, what, *rest)
-        rounds.append(what)
-        if what == at and rounds.count(at) == 1:
+    def stopping(job, *far):
+        reach(job, *far)
+        rounds.append(job.what)
+        if job.what == at and rounds.count(at) == 1:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(command, "_report", stopping)
+    monkeypatch.setattr(Job, "reach", stopping)
     ask = "--model", written / "model", "--box", BOX, *QUICK, "--tune", 3, "--out", tmp_path / "photo.npz"
     code, out, err = lrgan("invert", written / "a.png", *ask)
     assert code == 130 and not out and err.splitlines()[-1].startswith("stopped") and "the same command goes on" in err

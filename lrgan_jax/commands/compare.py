@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
+from lrgan_jax.base.progress import counted, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import front
@@ -77,10 +77,11 @@ def compare_command(
     text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"
     where = f"{num_latents} latents of the sweep {from_sweep}" if from_sweep else latents
     note = f"{where}. Edits move {moves_text(gen, comparison.setup.scene.search)}."
-    write_whole(out / "figures.json", text.encode())
-    write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
-    write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
-    write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
+    with waiting("drawing the page"):
+        write_whole(out / "figures.json", text.encode())
+        write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
+        write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
+        write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
     forget(out / STAGES)
     print(table(figures))
     print(f"open {out / 'index.html'}")
@@ -105,4 +106,4 @@ def table(figures: Figures) -> str:
 
 def shown(stage: str, numbers: Sequence[int]) -> Any:
     """How far each stage is."""
-    return tqdm(numbers, f"{stage:8}", unit="region" if stage == "walks" else "latent")
+    return counted(numbers, f"comparing, {stage} of {'regions' if stage == 'walks' else 'latents'}")

@@ -11,6 +11,7 @@ import tyro
 
 from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
 from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
 from lrgan_jax.convert.check.verify import TOLERANCE, left, verify
@@ -102,7 +103,8 @@ def convert_command(
         settings = {name: value for name, value in settings.items() if value is not None}
         mean = None if w_avg is None else _vector(w_avg)
         told = None if arguments is None else _json(arguments)
-        gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise, arguments=told)
+        with waiting(f"reading {source.name}"):
+            gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise, arguments=told)
         provenance = dict(gen.info.provenance)
         print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
         for remark in provenance.get("remarks", ()):
@@ -133,7 +135,9 @@ def _write_back(model: Path, place: Path | None, project: Project) -> None:
     if place.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
         model, place = place, model
     _check_free(place)
-    files, said = written(load(model), project)
+    gen = load(model)
+    with waiting(f"writing for {project}"):
+        files, said = written(gen, project)
     if "" in files:
         write_whole(place, files[""])
     else:
@@ -155,7 +159,8 @@ def _compare_layers(
     """Print the errors of all layers; the first that differs is an error."""
     with containers.naming(source):
         network, *_ = network_in(source, wanted)
-    errors, made_with = compare(gen, network, checkout, told)
+    with waiting(f"running the code of {checkout}"):
+        errors, made_with = compare(gen, network, checkout, told)
     print(f"note: {made_with}")
     for layer, error in errors.items():
         print(f"  {layer:28} root mean square error {error:.1e}, relative")
@@ -166,7 +171,8 @@ def _compare_layers(
 
 def _verified(gen: Generator, reference: Path) -> float:
     """The worst error of all, printed output by output; an error above the tolerance is refused."""
-    errors = verify(gen, reference)
+    with waiting(f"comparing with {reference.name}"):
+        errors = verify(gen, reference)
     for output, error in errors.items():
         print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
     if others := left(gen, reference):

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax import demo
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.progress import counted, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.generators import Generator, Latent, near_frontal
@@ -40,8 +40,9 @@ def demo_command(
     regions = regions_or_own(regions, gen)
     latents, note = _faces(gen, num_latents, which)
     asked = search.search()
-    result = demo.run(gen, latents, regions, asked, progress=lambda faces: tqdm(faces, "faces", unit="face"))
-    write_whole(out, demo.page(result, model=gen.info.name, note=note).encode())
+    result = demo.run(gen, latents, regions, asked, progress=lambda faces: counted(faces, "faces"))
+    with waiting("drawing the page"):
+        write_whole(out, demo.page(result, model=gen.info.name, note=note).encode())
     print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
     ratios = zip(result.methods, demo.leak_ratios(result), strict=True)
     print(text_table(regions, {method: [demo.ratio_text(ratio) for ratio in row] for method, row in ratios}))

@@ -11,6 +11,7 @@ import tyro
 
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.interrupt import stop_request
+from lrgan_jax.base.progress import resting
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model
 from lrgan_jax.generators import Generator, Latent, near_frontal
 from lrgan_jax.generators.sampling import POOL
@@ -52,7 +53,7 @@ def explore_command(
     studio = Studio(gen, faces, search.search(), source=source)
     server = _server(studio, host, port)
     threading.Thread(target=_warm, args=(studio,), daemon=True).start()
-    with stop_request() as stop:
+    with stop_request() as stop, resting():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"open {server.url}\nCtrl-C ends it", flush=True)
         if not no_browser:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 from jaxtyping import Float
-from tqdm import tqdm
 
 from lrgan_jax import images
 from lrgan_jax.base.errors import ExistsError, InputError
@@ -18,7 +17,7 @@ from lrgan_jax.base.files import check_place
 from lrgan_jax.base.interrupt import Interrupted, StopRequest, stop_request
 from lrgan_jax.commands.options import Model, UsageError, check_suffix, load_model
 from lrgan_jax.generators import Generator
-from lrgan_jax.inversion import Fit, Inversion, Kept, Tuned, Tuning, inverting, tune
+from lrgan_jax.inversion import Fit, Inversion, Kept, Progress, Tuned, Tuning, invert, tune
 from lrgan_jax.inversion.likeness import distance, image_features, network_of
 from lrgan_jax.inversion.weights import identity
 from lrgan_jax.metrics import MetricsError
@@ -174,35 +173,22 @@ def _inverted(
     gen: Generator, targets: Float[np.ndarray, "n h w c"], fit: Fit, unfinished: Path, stop: StopRequest
 ) -> Inversion:
     """From the first round, or the one after the last in the file."""
-    now = None
-    with tqdm(desc="inverting", unit="round", leave=False, disable=None) as bar:
-        for now in inverting(gen, targets, fit, kept=unfinished):
-            _report(bar, "inverting", now.done, now.rounds, f"loss {now.losses.mean():.4f}")
-            if stop.number is not None:
-                raise Interrupted(f"stopped after round {now.done} of {now.rounds}; {GOES_ON}", stop.number)
-    assert now is not None  # there is at least one round
-    return now.inversion()
+
+    def look(now: Progress) -> None:
+        if stop.number is not None:
+            raise Interrupted(f"stopped after round {now.done} of {now.rounds}; {GOES_ON}", stop.number)
+
+    return invert(gen, targets, fit, kept=unfinished, progress=look)
 
 
 def _tuned(gen: Generator, found: Inversion, tuning: Tuning, stop: StopRequest) -> Tuned:
     """From the first step: what tuning has done is not kept, what it begins with is."""
-    with tqdm(desc="tuning", unit="step", leave=False, disable=None) as bar:
 
-        def progress(done: int, loss: float) -> None:
-            _report(bar, "tuning", done, tuning.steps, f"loss {loss:.4f}")
-            if stop.number is not None:
-                raise Interrupted(f"stopped at tuning, with the latents kept; {GOES_ON}", stop.number)
+    def look(done: int, loss: float) -> None:
+        if stop.number is not None:
+            raise Interrupted(f"stopped at tuning, with the latents kept; {GOES_ON}", stop.number)
 
-        return tune(gen, found.latents, found.targets, tuning, progress=progress)
-
-
-def _report(bar: tqdm, what: str, done: int, total: int, figure: str) -> None:
-    """On a terminal a bar, in a log a line each time."""
-    if bar.disable:
-        print(f"{what}: {done} of {total}, {figure}", file=sys.stderr)
-    bar.total = total
-    bar.set_postfix_str(figure, refresh=False)
-    bar.update(done - bar.n)
+    return tune(gen, found.latents, found.targets, tuning, progress=look)
 
 
 def _kept(gen: Generator, taken: list[Taken], found: Inversion, tuned: Tuned | None) -> Kept:

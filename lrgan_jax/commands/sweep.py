@@ -2,17 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 import jax
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.progress import say, show_progress
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.sweep import Keep, Progress, Share, processes, run
 from lrgan_jax.sweep import merge as merge_shares
@@ -109,34 +108,27 @@ def sweep_command(
             raise UsageError("--num-latents is of random latents, and does not go with --latents")
         latents, chosen = which.of(gen, 1000 if num_latents is None else num_latents), regions_or_own(regions, gen)
         how = {"keep": keep.keep(), "shard": _share(shard), "max_failures": max_failures}
-        with _shown(as_json=log_json) as report:
-            run(gen, store, latents, chosen, search.search(), report=report, **how)
+        run(gen, store, latents, chosen, search.search(), report=_reporter(as_json=log_json), **how)
     print(_status(store))
 
 
-@contextmanager
-def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
-    """Progress as lines of JSON, or as a bar."""
-    if as_json:
-        more = {"process": jax.process_index()}
+def _reporter(*, as_json: bool) -> Callable[[Progress], Any]:
+    """Progress as lines of JSON instead of words; or the damage that was found, which comes with the first of it."""
+    if not as_json:
+        return _say_damage
+    show_progress(False)
+    more = {"process": jax.process_index()}
 
-        def line(progress: Progress) -> None:
-            print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
+    def line(progress: Progress) -> None:
+        print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
 
-        yield line
-        return
-    with tqdm(unit="latent", delay=1, position=jax.process_index()) as bar:
+    return line
 
-        def report(progress: Progress) -> None:
-            if bar.total is None:
-                bar.total = progress.total
-                for block, reason in progress.damaged.items():
-                    tqdm.write(f"block {block} is done again: {reason}", file=sys.stderr)
-            idle = f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}"
-            bar.set_postfix(failed=progress.failed, idle=idle, refresh=False)
-            bar.update(progress.done - bar.n)
 
-        yield report
+def _say_damage(progress: Progress) -> None:
+    if not progress.computed:
+        for block, reason in progress.damaged.items():
+            say(f"block {block} is done again: {reason}")
 
 
 def _status(store: str) -> str:

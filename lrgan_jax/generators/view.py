@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.durations import of_images
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import Generator, MakesParts, Noise
 from lrgan_jax.generators.windows import Window, crop
@@ -99,7 +101,10 @@ def render(
 def _batches(gen: Generator, rows: np.ndarray, label: np.ndarray | None, noise: Noise, batch: int) -> Any:
     """Images of whole batches, the last one cut to what it holds."""
     size = min(next((b for b in BATCHES if b >= len(rows)), batch), batch)
-    for first in range(0, len(rows), size):
-        part = np.arange(first, first + size).clip(max=len(rows) - 1)
-        images = gen.synthesis(rows[part], None if label is None else label[part], noise=noise)
-        yield np.asarray(images)[: len(rows) - first]
+    with waiting("drawing images", total=len(rows), operations=of_images(gen.size, len(rows))) as job:
+        for first in range(0, len(rows), size):
+            part = np.arange(first, first + size).clip(max=len(rows) - 1)
+            images = gen.synthesis(rows[part], None if label is None else label[part], noise=noise)
+            whole = np.asarray(images)[: len(rows) - first]
+            job.step(len(whole))
+            yield whole

@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import weights_dtype
 from lrgan_jax.generators.protocol import check_generator
@@ -79,9 +80,11 @@ def invert(
         named that is not installed.
     """
     last = None
-    for last in inverting(gen, images, (fit or Fit()).but(**overrides), kept=kept):
-        if progress is not None:
-            progress(last)
+    with waiting("inverting") as job:
+        for last in inverting(gen, images, (fit or Fit()).but(**overrides), kept=kept):
+            job.reach(last.done, last.rounds, f"loss {last.losses.mean():.4f}")
+            if progress is not None:
+                progress(last)
     assert last is not None  # there is at least one round
     return last.inversion()
 

@@ -23,6 +23,7 @@ from jaxtyping import Array, ArrayLike, Float, Int8
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.base.settings import changed, not_default
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
@@ -192,9 +193,11 @@ def tune(
       InputError: on latents, images or settings that do not fit. ConvergenceError: if the loss is not finite any more.
     """
     last = None
-    for last in tuning_rounds(gen, latents, images, (tuning or Tuning()).but(**overrides)):
-        if progress is not None:
-            progress(last.done, last.loss)
+    with waiting("tuning") as job:
+        for last in tuning_rounds(gen, latents, images, (tuning or Tuning()).but(**overrides)):
+            job.reach(last.done, last.steps, f"loss {last.loss:.4f}")
+            if progress is not None:
+                progress(last.done, last.loss)
     assert last is not None  # there is at least one step
     return last.tuned()
 

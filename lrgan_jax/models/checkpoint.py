@@ -24,6 +24,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from lrgan_jax.base.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
 from lrgan_jax.base.files import check_place
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, architecture
 
 DESCRIPTION = "model.json"
@@ -136,6 +137,11 @@ def load(name_or_path: Any) -> StoredGenerator:
         generator.
     """
     folder = find(name_or_path)
+    with waiting(f"loading {folder.name}"):
+        return _loaded(folder)
+
+
+def _loaded(folder: Path) -> StoredGenerator:
     description = describe(folder)
     check_devices()
     cls, config_cls, init = architecture(description["architecture"])

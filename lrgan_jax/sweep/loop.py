@@ -17,6 +17,7 @@ from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.interrupt import Interrupted, stop_request
 from lrgan_jax.base.memory import default_memory
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents, given
 from lrgan_jax.search import Search
@@ -164,7 +165,8 @@ def _write_all(
 ) -> Progress:
     """Commit block after block as they become ready, and keep count."""
     began = ended = None
-    with closing(running), ThreadPoolExecutor(1) as writer:
+    with waiting("latents") as job, closing(running), ThreadPoolExecutor(1) as writer:
+        job.reach(progress.done, progress.total)
         for block, writing in ahead(running, lambda block: (block, writer.submit(_write, store, block)), WRITING):
             failed, ready, length = writing.result(), block.ready.result(), store.length(block.number)
             began = block.started if began is None else began
@@ -178,6 +180,7 @@ def _write_all(
                 idle_seconds=progress.idle_seconds + idle,
             )
             report(progress)
+            job.reach(progress.done, progress.total, f"{progress.failed} failed" if progress.failed else "")
             if max_failures is not None and progress.failed > max_failures:
                 raise SweepError(
                     f"{progress.failed} latents have no finite results; "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.sweep.errors import SweepError
 
 HEARTBEAT = 30  # seconds without one after which a process counts as dead
@@ -34,9 +35,14 @@ def join(coordinator: str | None = None, num_processes: int | None = None, proce
     Args:
       coordinator: address:port of process 0. All None: found out from SLURM, Open MPI, Kubernetes or the TPU pod.
     """
-    jax.distributed.initialize(
-        coordinator, num_processes, process_id, heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=PATIENCE
-    )
+    with waiting("waiting for the other processes"):
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=PATIENCE,
+        )
 
 
 def own(share: Share) -> Share:
@@ -71,6 +77,7 @@ def together() -> Iterator[Callable[[], str | None]]:
         runtime.key_value_set(f"{name}/stop", f"process {jax.process_index()}: {error}", allow_overwrite=True)
         multihost.sync_global_processes(name, timeout=DAYS, processes=everyone)
         raise
-    multihost.sync_global_processes(name, timeout=DAYS, processes=everyone)
+    with waiting("waiting for the other processes"):
+        multihost.sync_global_processes(name, timeout=DAYS, processes=everyone)
     if (why := reason()) is not None:
         raise SweepError(why)
