@@ -62,7 +62,7 @@ def run(words: list[str], prog: str) -> None:
     if name in COMMANDS:
         tyro.cli(command(name), args=words[1:], prog=f"{prog} {name}", config=options)
         return
-    about = "Edit one region of a generated image and leave the rest still."
+    about = "Edit one region of a generated image and leave the rest still. What words mean: lrgan explain."
     every = {name: command(name) for name in COMMANDS}
     tyro.extras.subcommand_cli_from_dict(every, args=words, prog=prog, description=about, config=options)
 

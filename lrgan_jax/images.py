@@ -97,7 +97,7 @@ def save(path: str | os.PathLike, picture: Picture, *, enlarge: int = 1) -> Path
 def save_animation(
     path: str | os.PathLike, images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
 ) -> Path:
-    """Write images [S, H, W, C] as an endless `.gif` or `.webp`, there and back again.
+    """Write images [S, H, W, C], floats in [-1, 1] or uint8, as an endless `.gif` or `.webp`, there and back again.
 
     Raises:
       InputError: on another suffix.
@@ -105,7 +105,8 @@ def save_animation(
     path = Path(path)
     if path.suffix not in (".gif", ".webp"):
         raise InputError(f"{path}: an animation is saved as .gif or .webp")
-    tiles = to_uint8(images)
+    tiles = np.asarray(images)
+    tiles = tiles if tiles.dtype == np.uint8 else to_uint8(tiles)
     frames = [Image.fromarray(np.repeat(np.repeat(tile, enlarge, 0), enlarge, 1)) for tile in (*tiles, *tiles[-2:0:-1])]
     buffer = io.BytesIO()
     frames[0].save(

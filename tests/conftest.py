@@ -59,8 +59,8 @@ def pytest_configure(config):
     }
     for name, value in settings.items():
         jax.config.update(name, value)
-    progress.PATIENCE = float("inf")  # how long a test takes is not to change what commands say
         os.environ[name.upper()] = str(value)
+    progress.PATIENCE = float("inf")  # how long a test takes is not to change what commands say
     if not hasattr(config, "workerinput") and QUICK not in os.environ.get("XLA_FLAGS", ""):
         flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()}
         known = subprocess.run(

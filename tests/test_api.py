@@ -23,7 +23,7 @@ base.memory base.pictures
 base.settings base.compiling base.durations base.screens base.progress base
 glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images display regions.drawn regions layers lengths
+published images captions display regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view

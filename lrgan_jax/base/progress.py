@@ -189,6 +189,12 @@ def say(text: str, file: TextIO | None = None) -> None:
         print(text, file=sys.stderr if file is None else file, flush=True)
 
 
+def hint(*words: str) -> None:
+    """Where these words are explained, said to who looks on and to no log."""
+    if isinstance(_clock.screen, Terminal):
+        say(f"what the words mean: {', '.join(f'lrgan explain {word}' for word in words)}")
+
+
 def show_progress(on: bool = True) -> None:
     """Whether what takes long says so in a terminal or a notebook, as it does if nobody chooses."""
     _clock.shown_on(watched if on else lambda: None)

@@ -7,13 +7,14 @@ import shutil
 import sys
 import time
 from html import escape
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 SOON, SELDOM = 10.0, 300.0  # seconds between lines in a log, at least and at most
 SHARE = 0.3  # of the time since the first line, in between: a long job says as little as a short one
 BAR = 20  # characters
 
 
+@runtime_checkable
 class Screen(Protocol):
     """What shows jobs."""
 

@@ -9,6 +9,7 @@ import tyro
 from lrgan_jax import methods, sweep
 from lrgan_jax.base.errors import ExistsError
 from lrgan_jax.base.files import check_place
+from lrgan_jax.base.progress import hint
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, check_suffix, load_model
 from lrgan_jax.commands.photo import Photo, Scene, open_photos, scenes
 from lrgan_jax.directions import Directions
@@ -30,6 +31,8 @@ def directions_command(
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
 ) -> None:
     """Find directions that edit one region and leave the rest still, and save them.
+
+    `lrgan explain` says what the words mean that it prints.
 
     Args:
         region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as
@@ -69,6 +72,7 @@ def directions_command(
         found = find_directions(gen, latents, region, asked)
     print("\n".join(lines(found)))
     say_caveat(found)
+    hint("ratio", "mu")
     print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
 
 

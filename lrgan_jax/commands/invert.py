@@ -15,6 +15,8 @@ from lrgan_jax import images
 from lrgan_jax.base.errors import ExistsError, InputError
 from lrgan_jax.base.files import check_place
 from lrgan_jax.base.interrupt import Interrupted, StopRequest, stop_request
+from lrgan_jax.base.progress import hint
+from lrgan_jax.captions import captioned
 from lrgan_jax.commands.options import Model, UsageError, check_suffix, load_model
 from lrgan_jax.generators import Generator
 from lrgan_jax.inversion import Fit, Inversion, Kept, Progress, Tuned, Tuning, invert, tune
@@ -130,9 +132,10 @@ def invert_command(
         found = _inverted(gen, np.stack([each.crop.image for each in taken]), asked, unfinished, stop)
         tuned = None if tuning is None else _tuned(gen, found, tuning.but(network=asked.network), stop)
     _kept(gen, taken, found, tuned).save(out)
-    images.save(picture, _rows(found, tuned), enlarge=images.enlargement(gen.size))
+    images.save(picture, _rows(taken, found, tuned, images.enlargement(gen.size)))
     unfinished.unlink(missing_ok=True)
     print("\n".join(_lines(taken, found, tuned)))
+    hint("PSNR", "LPIPS")
     print(f"wrote {out}, and {picture} to look at: photograph, inverted{', tuned' if tuned else ''}")
     print(f"next: lrgan directions mouth --model {model} --photo {out} --out mouth.npz")
     print(f"      lrgan edit mouth.npz --model {model} --photo {out} --step 2")
@@ -206,10 +209,12 @@ def _kept(gen: Generator, taken: list[Taken], found: Inversion, tuned: Tuned | N
     )
 
 
-def _rows(found: Inversion, tuned: Tuned | None) -> images.Picture:
+def _rows(taken: list[Taken], found: Inversion, tuned: Tuned | None, enlarge: int) -> images.Picture:
     """A row a photograph: its crop, and what draws it ever better."""
     columns = [found.targets, found.images, *([] if tuned is None else [tuned.images])]
-    return images.grid([np.stack(row) for row in zip(*columns, strict=True)])
+    rows = [np.stack(row) for row in zip(*columns, strict=True)]
+    words = [[f"{n}: {each.file.name}", "inverted", "tuned"][: len(columns)] for n, each in enumerate(taken)]
+    return captioned(rows, words, enlarge)
 
 
 def _lines(taken: list[Taken], found: Inversion, tuned: Tuned | None) -> list[str]:

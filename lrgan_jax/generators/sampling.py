@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from lrgan_jax.base.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
 from lrgan_jax.base.errors import InputError
@@ -170,13 +170,21 @@ def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float 
     Raises:
       InputError: if `num` is not from 1 to `pool`.
     """
+    return frontal(gen, key, num, truncation=truncation, pool=pool)[0]
+
+
+def frontal(
+    gen: Generator, key: ArrayLike, num: int, *, truncation: float = 1.0, pool: int = POOL
+) -> tuple[Latent, Int[np.ndarray, " n"]]:
+    """The same, and their numbers among those that the key draws."""
     check_whole("pool", pool)
     check_whole("num", num, most=pool)
     numbers = np.arange(pool)
     latents = gen.mapping(
         drawn(gen, sample_z(gen, key, pool), truncation), one_hot(gen, range(gen.c_dim), numbers), truncation
     )
-    return latents[most_frontal(render(gen, to_ws(gen, latents)))[:num]]
+    chosen = most_frontal(render(gen, to_ws(gen, latents)))[:num]
+    return latents[chosen], chosen
 
 
 def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:
