@@ -22,7 +22,7 @@ SOME = 10  # seconds below which their number is not worth saying
 FILE = "durations.json"
 
 
-def of_images(size: Sequence[int], num: float) -> float:
+def of_images(size: Sequence[int], num: int) -> float:
     """Operations for so many images [H, W]; a tangent counts for two of them."""
     return PER_PIXEL * math.prod(size) * num
 

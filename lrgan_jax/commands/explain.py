@@ -26,4 +26,4 @@ def explain_command(
 def paragraph(word: str) -> str:
     """The word and what it means, in lines."""
     width = min(shutil.get_terminal_size().columns, WIDEST)
-    return textwrap.fill(f"{word}: {WORDS[word]}", width, subsequent_indent="  ")
+    return textwrap.fill(f"{word}: {WORDS[word]}", width, subsequent_indent="  ", break_on_hyphens=False)
