@@ -106,7 +106,7 @@ def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarra
 
 
 def global_directions(
-    gen: Generator, search: Search | None = None, *, z: Z | ArrayLike | None = None, **overrides: Unpack[Settings]
+    gen: Generator, search: Search | None = None, *, z: ArrayLike | Latent | None = None, **overrides: Unpack[Settings]
 ) -> Directions:
     """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace",
     "local_basis", "random".

@@ -81,7 +81,8 @@ def public(name: str) -> list[tuple[str, typing.Any]]:
     own = [key for key, thing in vars(module).items() if getattr(thing, "__module__", "") == name and key[0] != "_"]
     shown = dir(module) if "__dir__" in vars(module) else own
     things = [(key, getattr(module, key)) for key in sorted(shown, key=str.lower)]
-    return [(key, thing) for key, thing in things if isinstance(inspect.unwrap(thing), type | types.FunctionType)]
+    ours = [(key, thing) for key, thing in things if getattr(thing, "__module__", "").startswith("lrgan_jax")]
+    return [(key, thing) for key, thing in ours if isinstance(inspect.unwrap(thing), type | types.FunctionType)]
 
 
 def source(thing: typing.Any) -> str:
