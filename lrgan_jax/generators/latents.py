@@ -44,7 +44,8 @@ def _binary(operation: Callable[[Array, Array], Array]) -> Callable[[Kind, Any],
 class Latent:
     """An array together with the name of its space, and with its classes where the generator draws by class.
 
-    Arithmetic and indexing keep both. `==` asks whether two are the same object; their numbers are compared as arrays,
+    Arithmetic and indexing keep both; whatever else an array has is passed on, w.mean(0), which type checkers take as
+    w.array.mean(0). `==` asks whether two are the same object; their numbers are compared as arrays,
     a.array == b.array.
 
     Attributes:

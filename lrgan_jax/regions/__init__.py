@@ -309,7 +309,7 @@ def _name(path: str | os.PathLike[str] | io.BytesIO) -> str:
     return str(path) if isinstance(path, str | os.PathLike) else "mask"
 
 
-def _weights(region: AnyArray | Sequence[Sequence[int | float]]) -> Float[np.ndarray, "..."]:
+def _weights(region: Region) -> Float[np.ndarray, "..."]:
     """An array as weights; of integers, 255 is as white as 1."""
     try:
         array = np.asarray(region)

@@ -32,6 +32,7 @@ from tests.benchmarks.inversion_step import random_generator
 
 SIZES = (256, 512, 1024)
 COLUMNS = 16  # a multiple of what is pushed at once
+REPEATS = 2  # of which the better counts
 FRAMES = 7  # of a strip
 
 
@@ -68,45 +69,46 @@ def converted(folder: Path) -> dict[str, float]:
 
 def used(model: Path, columns: int) -> dict[str, float]:
     """Load, sample, directions, edit, as in README's ten lines."""
-    gen: Any = None
-
-    def load() -> None:
-        nonlocal gen
-        gen = lr.load(model)
-
-    taken = {"load": seconds(load)}
+    taken = {"load": seconds(lambda: lr.load(model))}
+    gen, search = lr.load(model), lr.Search()
     w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 1))
     taken["first image, with compiling"] = seconds(lambda: gen.synthesis(w))
     taken["image"] = seconds(lambda: gen.synthesis(w))
-
-    search = lr.Search()
-    masks = targets(gen, ["mouth"], search).masks
-    f = jax.tree_util.Partial(bench.along, lr.image_function(gen), lr.to_ws(gen, w).array[0])
-
-    def jacobian(num: int) -> Any:
-        return lr.region_grams(f, jnp.zeros((1, num)), masks, channels=search.channels)
-
-    first, again, half = (seconds(partial(jacobian, num)) for num in (columns, columns, columns // 2))
-    half = min(half, seconds(partial(jacobian, columns // 2)))  # the first time it is compiled
-    column = (again - half) / (columns - columns // 2)
-    whole = again + (gen.w_dim - columns) * column
-    taken |= {"Jacobian: compiling": first - again, "Jacobian: a column": column, "Jacobian, estimated": whole}
+    taken |= jacobian(gen, w, targets(gen, ["mouth"], search).masks, columns)
 
     taken["lengths, once a model"] = seconds(lambda: metric_root(gen, search))
     rows = np.random.default_rng(0).standard_normal((2, 4 * gen.w_dim, gen.w_dim), np.float32)
-    grams = rows.swapaxes(1, 2) @ rows / rows.shape[1]
-    solve = partial(lr.analyse, *grams, search, root=metric_root(gen, search))
+    solve = partial(lr.analyse, *rows.swapaxes(1, 2) @ rows, search, root=metric_root(gen, search))
     taken["directions from Grams, with compiling"] = seconds(solve)
-    taken["directions from Grams"] = seconds(solve)
     taken["search: memory"] = bench.peak_memory() / 2**30
 
     ws, steps = lr.to_ws(gen, w), np.linspace(-2, 2, FRAMES)
     strip = lr.edit(ws, np.eye(1, gen.w_dim, dtype=np.float32), steps)[:, 0]
-    taken[f"strip of {FRAMES}, one at a time"] = seconds(lambda: lr.render(gen, strip, batch=1))
+    taken[f"strip of {FRAMES}, with compiling"] = seconds(lambda: lr.render(gen, strip))
     taken["strip: memory"] = bench.peak_memory() / 2**30
-    taken[f"strip of {FRAMES}, together, with compiling"] = seconds(lambda: lr.render(gen, strip))
-    taken["strip together: memory"] = bench.peak_memory() / 2**30
     return taken
+
+
+def jacobian(gen: lr.Generator, w: lr.generators.Latent, masks: np.ndarray, columns: int) -> dict[str, float]:
+    """With the Grams of a region and of the rest. The image is computed once, however many columns follow: a sample is
+    scaled up by what its second half adds.
+    """
+    latent = lr.to_ws(gen, w).array[0]
+    f = jax.tree_util.Partial(bench.along, lr.image_function(gen), latent)
+
+    def run(num: int) -> Any:
+        return lr.region_grams(f, jnp.zeros((1, num)), masks, channels="stack")
+
+    first, *again = (seconds(partial(run, columns)) for _ in range(1 + REPEATS))
+    half = min(seconds(partial(run, columns // 2)) for _ in range(1 + REPEATS))
+    column = (min(again) - half) / (columns - columns // 2)
+    operations = jax.jit(lr.image_function(gen)).lower(latent).cost_analysis()["flops"]
+    return {
+        "Jacobian: compiling": first - min(again),
+        "Jacobian: a column": column,
+        "Jacobian, estimated": min(again) + (gen.w_dim - columns) * column,
+        "Jacobian: TFLOP, counted by XLA for an image": operations * gen.w_dim / 1e12,
+    }
 
 
 def seconds(run: Callable[[], Any]) -> float:
