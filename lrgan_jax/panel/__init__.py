@@ -12,14 +12,14 @@
 The command is in `commands/explore.py`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import jax
 from jaxtyping import ArrayLike
 
 from lrgan_jax.base.errors import MissingPackageError
 from lrgan_jax.generators import Generator, Latent, near_frontal
-from lrgan_jax.search import Search
+from lrgan_jax.search import Search, Settings
 
 if TYPE_CHECKING:
     from lrgan_jax.panel.widget import Panel
@@ -31,7 +31,7 @@ faces = lr.near_frontal(gen, jax.random.key(0), 12)"""
 
 
 def explore(
-    gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Any
+    gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Unpack[Settings]
 ) -> "Panel":
     """A widget in which to draw a region of an image and move what was found there.
 

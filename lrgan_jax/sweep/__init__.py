@@ -46,3 +46,7 @@ __all__ = [
     "seeded",
     "symmetric",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

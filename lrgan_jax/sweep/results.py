@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
 from lrgan_jax.sweep.store import Store, open_store
+
+if TYPE_CHECKING:
+    from tensorstore import TensorStore
 
 OF_DIRECTIONS = (
     "vectors",
@@ -41,7 +44,7 @@ class Sweep:
         self._store = store
         self.manifest: Mapping[str, Any] = store.manifest
         self.regions: list[str] = store.manifest["regions"]
-        self.arrays: Mapping[str, Any] = {name: store.arrays[name] for name in store.layouts}
+        self.arrays: Mapping[str, TensorStore] = {name: store.arrays[name] for name in store.layouts}
 
     @cached_property
     def population(self) -> dict[str, np.ndarray] | None:
@@ -56,7 +59,7 @@ class Sweep:
     def __len__(self) -> int:
         return self._store.num
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> "TensorStore":
         return self.arrays[name]
 
     def done(self) -> np.ndarray:
