@@ -21,6 +21,7 @@ ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
 base.memory base.pictures
 base.settings base
+glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions.soft regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
