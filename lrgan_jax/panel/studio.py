@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import ArrayLike
 
 from lrgan_jax import images, methods
@@ -23,7 +24,9 @@ from lrgan_jax.base.checks import LARGEST_SEED
 from lrgan_jax.base.errors import InputError, LrganError
 from lrgan_jax.generators import WS, Generator, Latent
 from lrgan_jax.generators.natural import alike
+from lrgan_jax.glossary import WORDS
 from lrgan_jax.inversion import Fit, Tuning
+from lrgan_jax.layer_map import layer_map
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.faces import Face, Faces, Like
 from lrgan_jax.panel.found import DRAWN, Found, Named
@@ -32,8 +35,10 @@ from lrgan_jax.panel.named import check_named, of_generator
 from lrgan_jax.panel.photographs import Photographs, preview
 from lrgan_jax.panel.pictures import VARYING, check_kind, kept
 from lrgan_jax.panel.portrait import Portrait
-from lrgan_jax.panel.rendering import Rendering, along
+from lrgan_jax.panel.quick import Quick
+from lrgan_jax.panel.rendering import Rendering
 from lrgan_jax.panel.searching import Searching
+from lrgan_jax.panel.walks import Walks
 from lrgan_jax.panel.wanted import Wanted, checked_edits
 from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, encoded, number, text, uri, whole
 from lrgan_jax.pipeline import find_directions
@@ -77,7 +82,9 @@ class Studio:
         self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
         self.found: list[Found] = []
         self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
-        self.searching, self.rendering = Searching(gen, self.search), Rendering(gen, self.choice)
+        self.searching, self.walks = Searching(gen, self.search), Walks()
+        self.rendering = Rendering(gen, self.choice, self.walks)
+        self.quick = Quick(self.rendering)
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
@@ -116,6 +123,7 @@ class Studio:
             "method": self.search.method,
             "protect": self.searching.protected(),
             "layers": self.searching.layers,
+            "words": WORDS,
             "state": self.state,
         }
 
@@ -130,7 +138,7 @@ class Studio:
             "num_layers": self.gen.num_ws,
             "classes": self.gen.c_dim,
             "truncates": True,
-            "quick": False,
+            "quick": self.rendering.large,
             "regions": self.searching.regions,
             "named": list(named.values()),
         }
@@ -143,11 +151,16 @@ class Studio:
         return {}
 
     def render(self, request: Request) -> Reply:
-        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph."""
+        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph; `quick`: of a large image
+        what it will look like, small.
+        """
         wanted = self._wanted(request)
         self.edited = self.rendering.latent(wanted)
         if request.get("whole"):
             return {"image": preview(self.rendering.whole(wanted))}
+        if request.get("quick") and self.rendering.large:
+            return {"image": self.quick.picture(wanted)}
+        self.quick.rests(wanted)
         return {"image": self.rendering.picture(wanted)}
 
     def picture(self, request: Request) -> Reply:
@@ -160,7 +173,9 @@ class Studio:
         wanted = self._wanted(request)
         shown = [wanted.plain, wanted] if what == "before_after" else [wanted]
         if what in VARYING:
-            shown = along(wanted, *self._slider(request), VARYING[what])
+            found, index = self._slider(request)
+            walked = any(index in one.walked for one in wanted.edits if one.found is found)
+            shown = self.rendering.along(wanted, found, index, VARYING[what], walked)
         title = f"{self.gen.info.name} {self.choice[wanted.face].title} {what.replace('_', ' ')}"
         file = kept(what, file_name(title), self.rendering.images(shown))
         return {"name": file.name, "type": file.type, "content": encoded(file.content)}
@@ -195,6 +210,28 @@ class Studio:
         likes = [Like(wanted, seed, amount, num, k) for k in range(num)]
         added = [Face(rows[k : k + 1], f"like {of.title}", of.label, like) for k, like in enumerate(likes)]
         return {"faces": self.choice.add(added)}
+
+    def walk(self, request: Request) -> Reply:
+        """`face`, `found`, `index` -> `reach`: how far that slider goes either way where `edits` say that it is
+        `walked`. Takes a Jacobian a step.
+        """
+        wanted, (found, index) = self._wanted({**request, "edits": []}), self._slider(request)
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        return {"reach": self.walks.walk(gen, latent, wanted, found, index).reach}
+
+    def layers(self, request: Request) -> Reply:
+        """`face`, a mask or the `name` of a region, `protect` -> `leaks` of every single layer, None where the region
+        does not react, and `best`, the layers to move, such as "4-7". Takes a Jacobian of every layer.
+        """
+        wanted, (search, _) = self._wanted({**request, "edits": []}), self.searching.asked(request)
+        region = self.searching.region(request["name"]) if request.get("name") else drawing(request, self.grid).mask
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        found = layer_map(gen, latent, {"region": region}, search)
+        leaks, best = np.diagonal(found.leak[0]).tolist(), found.best("region")
+        return {
+            "leaks": [leak if np.isfinite(leak) else None for leak in leaks],
+            "best": f"{best[0]}-{best[-1]}" if len(best) > 1 else str(best[0]),
+        }
 
     def put_back(self, request: Request) -> Reply:
         """`face`, `edits` -> `name` and `content` (base64) of the photograph with them."""
@@ -246,7 +283,7 @@ class Studio:
         else:
             wanted = Wanted(found.face, found.truncation)
             part = surroundings(found.drawing.mask, self.gen.size)
-        ends = images.to_uint8(self.rendering.images(along(wanted, found, index, 2)))
+        ends = images.to_uint8(self.rendering.images(self.rendering.along(wanted, found, index, 2, walked=False)))
         return {"ends": [uri(picture[part]) for picture in ends]}
 
     def save(self, request: Request) -> Reply:
@@ -256,7 +293,7 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self.choice, self._wanted(request))}
+        return {"code": python_lines(self.source, self.choice, self.walks, self._wanted(request))}
 
     def _portrait(self, face: int) -> Reply:
         portrait = self.choice[face].origin
@@ -283,9 +320,12 @@ class Studio:
 
 PARTS = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
 PARTS |= dict.fromkeys(("region", "open", "mask", "mask_file"), "masks")  # who answers what a studio does not
-OWN = ("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code")
+OWN = (
+    *("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code"),
+    *("walk", "layers", "keep", "put_back"),
+)
 OF = {"photographs": Photographs, "masks": Masks}
-KINDS = {kind: getattr(Studio, kind) for kind in (*OWN, "keep", "put_back")}
+KINDS = {kind: getattr(Studio, kind) for kind in OWN}
 KINDS |= {kind: getattr(OF[part], kind) for kind, part in PARTS.items()}
 
 
