@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import WS
-from lrgan_jax.panel.found import Found
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.panel.wire import Reply, answered
 
@@ -46,12 +44,6 @@ class Models:
         self._last = name
         return self._open[name]
 
-    @property
-    def found(self) -> list[Found]:
-        """Of the model that was asked last."""
-        return self.studio().found
-
-    @property
-    def edited(self) -> WS:
-        """The latent shown, of the model that was asked last."""
-        return self.studio().edited
+    def __getattr__(self, name: str) -> Any:
+        """What else a studio has, of the one that was asked last: a notebook looks at it."""
+        return getattr(self.studio(), name)

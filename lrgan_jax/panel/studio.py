@@ -93,12 +93,17 @@ class Studio:
         self.walks = Walks()
         self.rendering = Rendering(self.gen, self.choice, self.walks)
         self.quick = Quick(self.rendering)
-        self.edited: WS = self.choice.at(0)  # the latent of the picture shown last
+        self.shown = Wanted(0)  # the picture shown last
 
     def take(self, session: Session, name: str) -> None:
         """A session out of the file of that name, in place of what there is."""
         self._begin(session)
         self.source = f"{self.source}\nopened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
+
+    @property
+    def edited(self) -> WS:
+        """The latent of the picture shown last."""
+        return self.rendering.latent(self.shown)
 
     @property
     def faces(self) -> WS:
@@ -174,13 +179,18 @@ class Studio:
         what it will look like, small.
         """
         wanted = self._wanted(request)
-        self.edited = self.rendering.latent(wanted)
-        if request.get("whole"):
-            return {"image": preview(self.rendering.whole(wanted))}
-        if request.get("quick") and self.rendering.large:
-            return {"image": self.quick.picture(wanted)}
+        image = self._image(wanted, bool(request.get("whole")), bool(request.get("quick")))
+        self.shown = wanted
+        return {"image": image}
+
+    def _image(self, wanted: Wanted, whole: bool, quick: bool) -> str:
+        if whole:
+            return preview(self.rendering.whole(wanted))
+        if quick and self.rendering.large:
+            return self.quick.picture(wanted)
+        image = self.rendering.picture(wanted)
         self.quick.rests(wanted)
-        return {"image": self.rendering.picture(wanted)}
+        return image
 
     def picture(self, request: Request) -> Reply:
         """`face`, `edits`, `what` -> `name`, `type` (MIME) and `content` (base64) of a file at the image's own size.
