@@ -183,8 +183,13 @@ def frontal(
     latents = gen.mapping(
         drawn(gen, sample_z(gen, key, pool), truncation), one_hot(gen, range(gen.c_dim), numbers), truncation
     )
-    chosen = most_frontal(render(gen, to_ws(gen, latents)))[:num]
+    chosen = frontal_order(gen, latents)[:num]
     return latents[chosen], chosen
+
+
+def frontal_order(gen: Generator, latents: Latent) -> np.ndarray:
+    """Numbers of latents, those whose faces are most nearly frontal first."""
+    return most_frontal(render(gen, to_ws(gen, latents)))
 
 
 def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:

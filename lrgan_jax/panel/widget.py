@@ -8,6 +8,7 @@ import anywidget
 
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 
 HERE = Path(__file__).parent
@@ -25,14 +26,14 @@ class Panel(anywidget.AnyWidget):
     """Draw a region, get sliders; what was done is at hand in Python.
 
     Attributes:
-      directions: everything found so far, by region; of regions drawn twice the last.
+      directions: everything found so far, by title; of those found twice under one the last.
       edited: the latent of the picture shown, [1, num_ws, w_dim].
     """
 
     _esm = bundle()
     _css = HERE / "panel.css"
 
-    def __init__(self, studio: Studio):
+    def __init__(self, studio: Studio | Models):
         super().__init__()
         self._studio = studio
         self.on_msg(self._answer)
@@ -46,7 +47,7 @@ class Panel(anywidget.AnyWidget):
 
     @property
     def directions(self) -> dict[str, Directions]:
-        return {found.region: found.directions for found in self._studio.found}
+        return {found.title: found.directions for found in self._studio.found}
 
     @property
     def edited(self) -> WS:

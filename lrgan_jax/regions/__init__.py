@@ -21,6 +21,7 @@ from lrgan_jax.base import pictures
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.regions import drawn
+from lrgan_jax.regions.soft import feathered as feathered
 
 Mask = Float[np.ndarray, "h w"]
 if TYPE_CHECKING:
