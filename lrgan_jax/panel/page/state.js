@@ -79,12 +79,13 @@ export function set(document, settings) {
   return drawing ? draw(changed, drawing) : changed;
 }
 
-/** As Python wants it. */
+/** As Python wants it; directions that were looked for are of interest even where they do not move. */
 export const editsOf = ({ regions }) =>
-  regions.filter(({ steps }) => steps.some(Boolean)).map(({ found, steps, walks }) => {
+  regions.filter(({ named, steps }) => !named || steps.some(Boolean)).map(({ found, steps, walks }) => {
     const walked = walks.flatMap((reach, index) => (reach === null ? [] : [index]));
     return walked.length ? [found, steps, walked] : [found, steps];
   });
+export const isMoved = ({ regions }) => regions.some(({ steps }) => steps.some(Boolean));
 
 /** As JSON, and back. */
 const written = (drawing) => drawing && { ...drawing, mask: packed(drawing.mask.pixels) };

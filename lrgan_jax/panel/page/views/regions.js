@@ -17,7 +17,8 @@ export function Regions() {
       <summary><h3>Named directions</h3></summary>
       ${named.map((region) => html`<${Slider} key=${region.found} region=${region} index=${0} label=${region.title} />`)}
     </details>`}
-    ${face.regions.length > 0 && html`<p className="note">Double-click a slider, or press 0 on it, to put it back.</p>`}`;
+    ${face.regions.length > 0 && html`<div className="note"><span>Leak: what changes where it should keep still, for what changes in the region. Double-click a slider, or press 0 on it, to put it back.</span>
+      <${Help} word="leak" /></div>`}`;
 }
 
 function Region({ region }) {
