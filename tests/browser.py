@@ -31,11 +31,6 @@ def optimised():
 @pytest.fixture(scope="module")
 def studio(optimised):
     gen = lr.load("faces-dcgan")
-    import sys
-
-    sys.path.insert(0, "/tmp/b22")
-    from dev import Dev as Studio  # TEMP
-
     return Studio(gen, lr.near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
 
 
@@ -77,6 +72,7 @@ def visited(browser, url, **options):
     """The panel as it opens; an error in its script fails the test."""
     permissions = ["clipboard-read", "clipboard-write"]
     context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "permissions": permissions} | options)
+    context.set_default_timeout(20_000)  # milliseconds; a first search compiles
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)

@@ -32,18 +32,18 @@ from lrgan_jax.panel.studio import Studio
 def test_a_box_gets_sliders_that_move_the_box_alone(page, studio, record_property):
     """The first minute: a box around the mouth, the first slider moved, and pixels change inside and hardly outside."""
     drag(page, (5.5, 5.5), (20.5, 15.5))  # compiles
-    page.wait_for_selector(".row")
+    page.wait_for_selector("section .row")
     start = time.perf_counter()
     found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (30, 50), (43.5, 53.5)))
     record_property("seconds from drawing to sliders", time.perf_counter() - start)
-    np.testing.assert_array_equal(found.mask, box_of(20, 42, 44, 54))
+    np.testing.assert_array_equal(found.drawing.mask, box_of(20, 42, 44, 54))
     before = shown(page)
     move(page, 0, 0.01)  # compiles
     start = time.perf_counter()
     move(page, 0, 0.6)
     record_property("seconds from a slider to its picture", time.perf_counter() - start)
     change = np.square(shown(page) - before).mean(-1)
-    inside, outside = change[found.mask == 1].mean(), change[found.mask == 0].mean()
+    inside, outside = change[found.drawing.mask == 1].mean(), change[found.drawing.mask == 0].mean()
     assert inside > 5**2 and outside < 0.1 * inside
 
 
@@ -51,23 +51,23 @@ def test_every_tool_draws(page, studio):
     """The masks that reach Python against drawings made here."""
     y, x = np.mgrid[:64, :64] + 0.5
     first = found_after(page, studio, lambda: drag(page, (10.2, 10.2), (19.8, 14.8)))
-    np.testing.assert_array_equal(first.mask, box_of(10, 10, 20, 15))
+    np.testing.assert_array_equal(first.drawing.mask, box_of(10, 10, 20, 15))
     page.keyboard.down("Shift")
     both = found_after(page, studio, lambda: drag(page, (39.8, 50.8), (30.2, 40.2)))
     page.keyboard.up("Shift")
-    np.testing.assert_array_equal(both.mask, np.maximum(box_of(10, 10, 20, 15), box_of(30, 40, 40, 51)))
+    np.testing.assert_array_equal(both.drawing.mask, np.maximum(box_of(10, 10, 20, 15), box_of(30, 40, 40, 51)))
     tool(page, "eraser")
     width = float(page.locator(".width").input_value())
     less = found_after(page, studio, lambda: drag(page, (12, 12)))
     clear = np.hypot(x - 12, y - 12)
     certain = abs(clear - width / 2) > 0.1  # the pointer stands on whole pixels of the screen
-    np.testing.assert_array_equal(less.mask[certain], np.where(clear <= width / 2, 0, both.mask)[certain])
+    np.testing.assert_array_equal(less.drawing.mask[certain], np.where(clear <= width / 2, 0, both.drawing.mask)[certain])
     tool(page, "clear")
     tool(page, "brush")
     line = found_after(page, studio, lambda: drag(page, (20, 30), (45, 30)))
     distance = np.hypot(x - np.clip(x, 20, 45), y - 30)
     certain = abs(distance - width / 2) > 0.1
-    np.testing.assert_array_equal(line.mask[certain], (distance <= width / 2)[certain])
+    np.testing.assert_array_equal(line.drawing.mask[certain], (distance <= width / 2)[certain])
     tool(page, "polygon")
 
     def corners():
@@ -78,9 +78,9 @@ def test_every_tool_draws(page, studio):
     certain = abs(x + y - 60) > 0.5
     expected = (x > 10) & (y > 10) & (x + y < 60)
     near = (abs(x - 10) < 0.6) | (abs(y - 10) < 0.6)
-    np.testing.assert_array_equal(triangle.mask[certain & ~near], expected[certain & ~near])
+    np.testing.assert_array_equal(triangle.drawing.mask[certain & ~near], expected[certain & ~near])
     lasso = found_after(page, studio, lambda: drag(page, (30, 30), (50, 30), (50, 50), (30, 50)))
-    assert lasso.mask[32:48, 32:48].all() and lasso.mask.sum() < 21**2
+    assert lasso.drawing.mask[32:48, 32:48].all() and lasso.drawing.mask.sum() < 21**2
 
 
 def test_used_sliders_stay(page, studio):
@@ -152,7 +152,7 @@ def test_ends_show_where_sliders_lead(page):
     wait_for_sections(page, 1)
     wait_for_ends(page)
     ends = page.locator(".end img").evaluate_all("images => images.map(image => image.src)")
-    assert len(set(ends)) == len(ends) == 2 * page.locator(".row").count()
+    assert len(set(ends)) == len(ends) == page.locator(".end").count()
     page.locator(".end").nth(1).click()
     slider = page.locator(".row input").first
     assert slider.input_value() == slider.get_attribute("max")
@@ -194,7 +194,7 @@ def test_a_click_loses_nothing(page, studio):
     page.keyboard.press("Escape")
     tool(page, "brush")
     both = found_after(page, studio, lambda: drag(page, (10, 10)))
-    assert both.mask[42:54, 20:44].all() and both.mask[10, 10] and both.mask.sum() > first.mask.sum()
+    assert both.drawing.mask[42:54, 20:44].all() and both.drawing.mask[10, 10] and both.drawing.mask.sum() > first.drawing.mask.sum()
 
 
 def test_a_picture_that_comes_late_is_shown_after_the_hold(page):
@@ -244,7 +244,7 @@ def test_masks_are_opened_or_refused(page, studio, tmp_path):
     Image.fromarray(mask[:32]).save(tmp_path / "half.png")
     (tmp_path / "text.png").write_text("no picture")
     found = found_after(page, studio, lambda: page.set_input_files("input[accept='image/png']", tmp_path / "mask.png"))
-    np.testing.assert_array_equal(found.mask, mask / 255)
+    np.testing.assert_array_equal(found.drawing.mask, mask / 255)
     for name, why in (("half.png", "64 x 32"), ("text.png", "from a PNG")):
         page.set_input_files("input[accept='image/png']", tmp_path / name)
         told(page, why)
@@ -346,10 +346,10 @@ def test_images_need_not_be_square(browser, shape, width):
         assert box["width"] / box["height"] == pytest.approx(shape[1] / shape[0], rel=0.02)
         assert box["height"] <= 800 and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         found = found_after(page, own, lambda: drag(page, (5.5, 3.5), (17.5, 20.5), size=shape))
-        np.testing.assert_array_equal(found.mask, box_of(5, 3, 18, 21, shape))
+        np.testing.assert_array_equal(found.drawing.mask, box_of(5, 3, 18, 21, shape))
         tool(page, "polygon")
         found = found_after(page, own, lambda: drag(page, (3, 3), (20, 3), (20, 20), (3, 20), size=shape))
-        assert found.mask[5:18, 5:18].all() and found.mask.sum() < 20**2
+        assert found.drawing.mask[5:18, 5:18].all() and found.drawing.mask.sum() < 20**2
         wait_for_ends(page)
         page.close()
 
@@ -362,7 +362,7 @@ def test_it_fits_and_can_be_read(browser, address, scheme, width):
     page.goto(address)
     page.wait_for_selector(".image[src]")
     tool(page, "eyes")
-    page.wait_for_selector(".row")
+    page.wait_for_selector("section .row")
     page.get_by_text("Search settings").click()
     page.get_by_role("button", name="keep nose still").click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -384,7 +384,7 @@ def test_the_notebooks_bundle_is_the_same_panel(browser, address, studio):
     page.goto(address)
     page.wait_for_selector(".image[src]")
     found = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
-    np.testing.assert_array_equal(found.mask, box_of(20, 42, 44, 54))
+    np.testing.assert_array_equal(found.drawing.mask, box_of(20, 42, 44, 54))
     assert "panel.js" in asked and "mask.js" not in asked
     context.close()
 
