@@ -21,6 +21,7 @@ ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
 base.memory base.pictures
 base.settings base
+glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display regions.drawn regions.soft regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
@@ -53,7 +54,7 @@ sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
-panel.portrait_code panel.faces panel.code panel.searching panel.rendering
+panel.portrait_code panel.faces panel.walks panel.code panel.searching panel.rendering panel.quick
 panel.studio panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page

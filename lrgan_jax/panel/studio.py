@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import ArrayLike
 
 from lrgan_jax import images, methods
@@ -23,7 +24,9 @@ from lrgan_jax.base.checks import LARGEST_SEED
 from lrgan_jax.base.errors import InputError, LrganError
 from lrgan_jax.generators import WS, Generator, Latent
 from lrgan_jax.generators.natural import alike
+from lrgan_jax.glossary import WORDS
 from lrgan_jax.inversion import Fit, Tuning
+from lrgan_jax.layer_map import layer_map
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.faces import Face, Faces, Like
 from lrgan_jax.panel.found import DRAWN, Found, Named
@@ -32,8 +35,10 @@ from lrgan_jax.panel.named import check_named, of_generator
 from lrgan_jax.panel.photographs import Photographs, preview
 from lrgan_jax.panel.pictures import VARYING, check_kind, kept
 from lrgan_jax.panel.portrait import Portrait
-from lrgan_jax.panel.rendering import Rendering, along
+from lrgan_jax.panel.quick import Quick
+from lrgan_jax.panel.rendering import Rendering
 from lrgan_jax.panel.searching import Searching
+from lrgan_jax.panel.walks import Walks
 from lrgan_jax.panel.wanted import Wanted, checked_edits
 from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, encoded, number, text, uri, whole
 from lrgan_jax.pipeline import find_directions
@@ -55,7 +60,7 @@ class Studio:
       fit, tuning: how photographs are inverted, and how the generator is tuned to one where that is asked for.
       named: directions that every face has sliders for; None for the model's own, if it is an embedded one.
     Attributes:
-      faces: to choose from; further ones join them, and photographs that were opened.
+      choice: the faces; further ones join them, and photographs that were opened.
       found: the directions of drawings.
     Raises:
       InputError: on latents, settings or directions that do not fit the generator, or a method that does not look at
@@ -74,15 +79,22 @@ class Studio:
         named: Mapping[str, Named] | None = None,
     ):
         self.gen, self.search, self.source = gen, search or Search(), source
-        self.faces = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
+        self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
         self.found: list[Found] = []
-        self.named = check_named(of_generator(gen) if named is None else named, self.faces.at(0))
-        self.searching, self.rendering = Searching(gen, self.search), Rendering(gen, self.faces)
+        self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
+        self.searching, self.walks = Searching(gen, self.search), Walks()
+        self.rendering = Rendering(gen, self.choice, self.walks)
+        self.quick = Quick(self.rendering)
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
-        self.edited: WS = self.faces.at(0)  # the latent of the picture shown last
+        self.edited: WS = self.choice.at(0)  # the latent of the picture shown last
         self.state: Any = None
+
+    @property
+    def faces(self) -> WS:
+        """All that there are to choose from, [N, num_ws, w_dim]."""
+        return self.choice.ws
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
@@ -102,15 +114,16 @@ class Studio:
         what `remember` was told last.
         """
         return self._of_model() | {
-            "faces": [face.about for face in self.faces],
+            "faces": [face.about for face in self.choice],
             "photographs": [
-                self._portrait(n) for n, face in enumerate(self.faces) if isinstance(face.origin, Portrait)
+                self._portrait(n) for n, face in enumerate(self.choice) if isinstance(face.origin, Portrait)
             ],
             "largest": LARGEST_FILE,
             "methods": [{"name": m.name, "title": m.title, "about": m.about} for m in reversed(methods.LOCAL.values())],
             "method": self.search.method,
             "protect": self.searching.protected(),
             "layers": self.searching.layers,
+            "words": WORDS,
             "state": self.state,
         }
 
@@ -125,7 +138,7 @@ class Studio:
             "num_layers": self.gen.num_ws,
             "classes": self.gen.c_dim,
             "truncates": True,
-            "quick": False,
+            "quick": self.rendering.large,
             "regions": self.searching.regions,
             "named": list(named.values()),
         }
@@ -138,11 +151,16 @@ class Studio:
         return {}
 
     def render(self, request: Request) -> Reply:
-        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph."""
+        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph; `quick`: of a large image
+        what it will look like, small.
+        """
         wanted = self._wanted(request)
         self.edited = self.rendering.latent(wanted)
         if request.get("whole"):
             return {"image": preview(self.rendering.whole(wanted))}
+        if request.get("quick") and self.rendering.large:
+            return {"image": self.quick.picture(wanted)}
+        self.quick.rests(wanted)
         return {"image": self.rendering.picture(wanted)}
 
     def picture(self, request: Request) -> Reply:
@@ -155,8 +173,10 @@ class Studio:
         wanted = self._wanted(request)
         shown = [wanted.plain, wanted] if what == "before_after" else [wanted]
         if what in VARYING:
-            shown = along(wanted, *self._slider(request), VARYING[what])
-        title = f"{self.gen.info.name} {self.faces[wanted.face].title} {what.replace('_', ' ')}"
+            found, index = self._slider(request)
+            walked = any(index in one.walked for one in wanted.edits if one.found is found)
+            shown = self.rendering.along(wanted, found, index, VARYING[what], walked)
+        title = f"{self.gen.info.name} {self.choice[wanted.face].title} {what.replace('_', ' ')}"
         file = kept(what, file_name(title), self.rendering.images(shown))
         return {"name": file.name, "type": file.type, "content": encoded(file.content)}
 
@@ -174,34 +194,56 @@ class Studio:
         num = whole(request, "num", least=1, most=MOST_MORE)
         label = None if request.get("label") is None else whole(request, "label", most=max(self.gen.c_dim - 1, 0))
         seed = None if request.get("seed") is None else whole(request, "seed", most=LARGEST_SEED)
-        return {"faces": self.faces.more(num, label, seed)}
+        return {"faces": self.choice.more(num, label, seed)}
 
     def alike(self, request: Request) -> Reply:
         """`face`, `edits`, `num`, `amount` from 0 to 1 -> `faces`, those that were added: like this one as edited, and
         the less so, the larger the amount.
         """
-        wanted, seed = self._wanted(request), len(self.faces)
+        wanted, seed = self._wanted(request), len(self.choice)
         num = whole(request, "num", least=1, most=MOST_MORE)
         amount = number(request, "amount", most=1.0, default=0.3)
-        of = self.faces[wanted.face]
+        of = self.choice[wanted.face]
         rows = alike(
             self.rendering.gen_of(wanted.face), self.rendering.latent(wanted), jax.random.key(seed), amount, num
         )
         likes = [Like(wanted, seed, amount, num, k) for k in range(num)]
         added = [Face(rows[k : k + 1], f"like {of.title}", of.label, like) for k, like in enumerate(likes)]
-        return {"faces": self.faces.add(added)}
+        return {"faces": self.choice.add(added)}
+
+    def walk(self, request: Request) -> Reply:
+        """`face`, `found`, `index` -> `reach`: how far that slider goes either way where `edits` say that it is
+        `walked`. Takes a Jacobian a step.
+        """
+        wanted, (found, index) = self._wanted({**request, "edits": []}), self._slider(request)
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        return {"reach": self.walks.walk(gen, latent, wanted, found, index).reach}
+
+    def layers(self, request: Request) -> Reply:
+        """`face`, a mask or the `name` of a region, `protect` -> `leaks` of every single layer, None where the region
+        does not react, and `best`, the layers to move, such as "4-7". Takes a Jacobian of every layer.
+        """
+        wanted, (search, _) = self._wanted({**request, "edits": []}), self.searching.asked(request)
+        region = self.searching.region(request["name"]) if request.get("name") else drawing(request, self.grid).mask
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        found = layer_map(gen, latent, {"region": region}, search)
+        leaks, best = np.diagonal(found.leak[0]).tolist(), found.best("region")
+        return {
+            "leaks": [leak if np.isfinite(leak) else None for leak in leaks],
+            "best": f"{best[0]}-{best[-1]}" if len(best) > 1 else str(best[0]),
+        }
 
     def put_back(self, request: Request) -> Reply:
         """`face`, `edits` -> `name` and `content` (base64) of the photograph with them."""
         wanted = self._wanted(request)
         photo = self.rendering.whole(wanted)
-        return {"name": self.faces[wanted.face].origin.edited_name, "content": encoded(photo.encode())}
+        return {"name": self.choice[wanted.face].origin.edited_name, "content": encoded(photo.encode())}
 
     def keep(self, request: Request) -> Reply:
         """What was found of an open `photograph` becomes a `face`: its number, `name`, `image` and `shape`."""
         portrait = self.photographs.portrait(request)
-        self.faces.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
-        return self._portrait(len(self.faces) - 1)
+        self.choice.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
+        return self._portrait(len(self.choice) - 1)
 
     def find(self, request: Request) -> Reply:
         """`face`, a mask (and `name`, if it has one, and a `title`) -> `found`, and how far each one `reaches` and
@@ -241,7 +283,7 @@ class Studio:
         else:
             wanted = Wanted(found.face, found.truncation)
             part = surroundings(found.drawing.mask, self.gen.size)
-        ends = images.to_uint8(self.rendering.images(along(wanted, found, index, 2)))
+        ends = images.to_uint8(self.rendering.images(self.rendering.along(wanted, found, index, 2, walked=False)))
         return {"ends": [uri(picture[part]) for picture in ends]}
 
     def save(self, request: Request) -> Reply:
@@ -251,16 +293,16 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self.faces, self._wanted(request))}
+        return {"code": python_lines(self.source, self.choice, self.walks, self._wanted(request))}
 
     def _portrait(self, face: int) -> Reply:
-        portrait = self.faces[face].origin
+        portrait = self.choice[face].origin
         height, width = portrait.aligned.photo.size
         image = self.rendering.picture(Wanted(face))
         return {"face": face, "name": portrait.name, "image": image, "shape": width / height}
 
     def _wanted(self, request: Request) -> Wanted:
-        face = whole(request, "face", most=len(self.faces) - 1)
+        face = whole(request, "face", most=len(self.choice) - 1)
         truncation = number(request, "truncation", most=1.0, default=1.0)
         return Wanted(face, truncation, checked_edits(request.get("edits"), self._found))
 
@@ -278,9 +320,12 @@ class Studio:
 
 PARTS = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
 PARTS |= dict.fromkeys(("region", "open", "mask", "mask_file"), "masks")  # who answers what a studio does not
-OWN = ("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code")
+OWN = (
+    *("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code"),
+    *("walk", "layers", "keep", "put_back"),
+)
 OF = {"photographs": Photographs, "masks": Masks}
-KINDS = {kind: getattr(Studio, kind) for kind in (*OWN, "keep", "put_back")}
+KINDS = {kind: getattr(Studio, kind) for kind in OWN}
 KINDS |= {kind: getattr(OF[part], kind) for kind, part in PARTS.items()}
 
 
