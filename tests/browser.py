@@ -29,9 +29,14 @@ def optimised():
 
 
 @pytest.fixture(scope="module")
-def studio(optimised):
-    gen = lr.load("faces-dcgan")
-    return Studio(gen, lr.near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
+def frontal(optimised):
+    """Latents of three faces."""
+    return lr.near_frontal(lr.load("faces-dcgan"), jax.random.key(0), 3)
+
+
+@pytest.fixture(scope="module")
+def studio(frontal):
+    return Studio(lr.load("faces-dcgan"), frontal, source="gen, faces = GEN, FACES")
 
 
 @contextmanager
@@ -172,5 +177,5 @@ def slow(page, kind, seconds=1.0):
 
 
 def wait_for_told(page, text):
-    told = "document.querySelector('.sitting [role=status]').textContent"
-    page.wait_for_function(f"text => {told}.includes(text)", arg=text)
+    told = "document.querySelector('.sitting [role=status]')?.textContent"
+    page.wait_for_function(f"text => {told}?.includes(text)", arg=text)
