@@ -97,7 +97,9 @@ def page(browser, address, studio):
 
 def drag(page, *points, size=(64, 64)):
     """Press at the first of some points (x, y), in pixels of the image [height, width], and let go at the last."""
-    box = page.locator(".stage canvas").bounding_box()
+    canvas = page.locator(".stage canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
     for k, (x, y) in enumerate(points):
         page.mouse.move(box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"])
         if k == 0:

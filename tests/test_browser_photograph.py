@@ -62,7 +62,7 @@ def test_a_photograph_is_edited(browser, studio, frontal, own_photograph, tmp_pa
         wait_for_told(page, "Tuning: 10 of 10")
         tool(page, "Edit it")
         page.wait_for_function("() => document.querySelector('.which').textContent.includes('me.png')")
-        portrait = own.faces[3].origin
+        portrait = own.choice[3].origin
         assert np.abs(portrait.aligned.quad - [[20, 40], [20, 168], [148, 168], [148, 40]]).max() < 4
         found = found_after(page, own, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
         assert found.face == 3
@@ -149,12 +149,10 @@ def test_what_is_dropped_is_opened_or_refused(browser, studio, frontal, own_phot
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_photograph_fits(browser, studio, frontal, own_photograph, tmp_path, monkeypatch, width, scheme):
-    """However narrow the page or high the photograph, nothing scrolls sideways."""
+def test_a_high_photograph_is_seen_whole(browser, studio, frontal, tmp_path, monkeypatch, width):
+    """Without being bent, and nothing scrolls sideways."""
     Image.fromarray(np.zeros((600, 200, 3), np.uint8)).save(tmp_path / "high.png")
-    viewport = {"width": width, "height": 800}
-    options = {"viewport": viewport, "color_scheme": scheme}
+    options = {"viewport": {"width": width, "height": 800}}
     with opened(browser, studio, frontal, tmp_path / "high.png", tmp_path, monkeypatch, **options) as (page, _):
         tool(page, "Take the middle")
         page.get_by_role("button", name="Invert").wait_for()

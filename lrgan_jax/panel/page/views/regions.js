@@ -40,19 +40,17 @@ function Heading({ region, remove }) {
   const [typing, type] = useState(false);
   const [field, button] = [useRef(), useRef()];
   useEffect(() => void (typing && field.current.select()), [typing]);
-  const end = (title, back) => {
-    if (!typing) return;
+  const end = ({ target }) => {
     type(false);
-    if (title.trim() && title.trim() !== region.title) act.rename(region.found, title.trim());
-    if (back) setTimeout(() => button.current?.focus());
+    act.rename(region.found, target.value.trim() || region.title);
   };
   const key = ({ key, target }) => {
-    if (key === "Enter") end(target.value, true);
-    if (key === "Escape") end(region.title, true);
+    if (key === "Escape") target.value = region.title;
+    if (key === "Enter" || key === "Escape") button.current.focus(); // and so it ends
   };
   return html`<header onKeyDown=${({ key }) => key === "F2" && type(true)}>
     <h3 onDblClick=${() => type(true)}>${typing
-      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} value=${region.title} onKeyDown=${key} onBlur=${({ target }) => end(target.value)} />`
+      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} defaultValue=${region.title} onKeyDown=${key} onBlur=${end} />`
       : region.title}</h3>
     <${Button} ref=${button} aria-label=${`Rename ${region.title}`} onClick=${() => type(true)}>Rename<//>
     <${Button} aria-label=${`Save the directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save<//>
