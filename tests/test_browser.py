@@ -91,14 +91,14 @@ def test_used_sliders_stay(page, studio):
     wait_for_sections(page, 1)
     tool(page, "nose")
     page.wait_for_function(
-        "() => document.querySelector('h3').textContent === 'nose' && !document.querySelector('.busy')"
+        "() => document.querySelector('h2').textContent === 'nose' && !document.querySelector('.busy')"
     )
     plain = shown(page)
     move(page, 0, 1)
     alone = shown(page)
     tool(page, "eyes")
     wait_for_sections(page, 2)
-    assert page.locator(".right > section h3").all_inner_texts() == ["Nose", "Eyes"]
+    assert page.locator(".right > section h2").all_inner_texts() == ["Nose", "Eyes"]
     np.testing.assert_array_equal(shown(page), alone)
     move(page, page.locator(".right > section").first.locator(".row").count(), -1)
     assert np.abs(shown(page) - alone).max() > 5

@@ -35,7 +35,7 @@ def press_and_wait(page, keys):
 
 
 def titles(page):
-    return page.locator(".right > section h3").all_text_contents()
+    return page.locator(".right > section h2").all_text_contents()
 
 
 def saved(page, name):
@@ -125,7 +125,7 @@ def test_a_reload_loses_nothing(page, studio):
     """Faces, drawings, titles, sliders and settings are there again, and the same picture."""
     face(page, 2)
     found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
-    page.locator("h3").first.dblclick()
+    page.locator("h2").first.dblclick()
     page.keyboard.type("lips")
     page.keyboard.press("Enter")
     move(page, 0, 0.7)
@@ -147,7 +147,7 @@ def test_a_title_is_what_a_person_says(page, studio):
     """By a double click, a key or a button; Escape leaves it; files go by it, and undo brings the old one back."""
     found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
     field = page.get_by_role("textbox", name="title of the region")
-    page.locator("h3").first.dblclick()
+    page.locator("h2").first.dblclick()
     field.fill("lips")
     page.keyboard.press("Enter")
     with page.expect_download() as download:

@@ -112,9 +112,13 @@ class Kept:
             raise KeptError(f"{path}: an inversion is saved as .npz")
         if path.exists():
             raise ExistsError(f"{path} exists already; choose another name or remove it")
+        return write_whole(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
         content = io.BytesIO()
         np.savez(content, **self._arrays())  # pyright: ignore[reportArgumentType]
-        return write_whole(path, content.getbuffer())
+        return content.getvalue()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         delta = self.delta

@@ -37,9 +37,25 @@ TAKEN = (
         "inverted",
         "io",
     ),
-    *("jax", "lr", "named", "now", "photo", "photographs", "protect", "regions", "seeded", "towards_mean", "tuned"),
+    *(
+        "jax",
+        "lr",
+        "named",
+        "now",
+        "opened",
+        "photo",
+        "photographs",
+        "portrait",
+        "protect",
+        "regions",
+        "seeded",
+        "session",
+        "towards_mean",
+        "tuned",
+    ),
 )
 ROOMS = {
+    "session": "from lrgan_jax.panel import session",
     "along": "from lrgan_jax.editing import along",
     "alike": "from lrgan_jax.generators.natural import alike",
     "seeded": "from lrgan_jax.generators.sampling import seeded",
@@ -116,17 +132,17 @@ class Script:
         """Lines after which that name is it."""
         match (face := self._faces[number]).origin:
             case Portrait() as portrait:
-                return [*finding(portrait), f"{name} = inverted.latents"]
+                return finding(portrait, name)
             case Drawn(draw, n):
                 label = None if face.label is None else [face.label]
                 said = {"labels": label, "truncation": draw.truncation, "cutoff": draw.cutoff}
                 usual = {"labels": None, "truncation": 1.0, "cutoff": None}
                 more = {setting: value for setting, value in said.items() if value != usual[setting]}
                 return [f"{name} = seeded({_arguments('gen', str(draw.seed), str(n + 1), **more)}).stretch({n}, 1)"]
-            case Like(of, seed, amount, num, index):
+            case Like(of, seed, amount, num, k):
                 self.picture(of)
                 made = f"alike(gen, edited, jax.random.key({seed}), {amount}, {num})"
-                return [f"{name} = {made}[{index}:{index + 1}]"]
+                return [f"{name} = {made}[{k}:{k + 1}]"]
         return [f"{name} = faces[{number}:{number + 1}]"]
 
     def _directions(self, found: Found | Named) -> str:
@@ -161,7 +177,7 @@ class Script:
         return name
 
     def _imports(self) -> list[str]:
-        used = set(re.findall(r"\w+", "\n".join(self._lines)))
+        used = set(re.findall(r"\w+", "\n".join([self._source, *self._lines])))
         plain = [name for name in ("base64", "io", "jax") if name in used and f"import {name}" not in self._source]
         rooms = [name for name in ("inversion", "photographs", "regions") if f"{name}." in "\n".join(self._lines)]
         ours = [f"from lrgan_jax import {', '.join(rooms)}"] * bool(rooms)

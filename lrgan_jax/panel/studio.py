@@ -11,7 +11,6 @@ which its edge falls off.
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from jaxtyping import ArrayLike
 
 from lrgan_jax import images, methods
 from lrgan_jax.base.checks import LARGEST_SEED
-from lrgan_jax.base.errors import InputError, LrganError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent
 from lrgan_jax.generators.natural import alike
 from lrgan_jax.glossary import WORDS
@@ -38,9 +37,10 @@ from lrgan_jax.panel.portrait import Portrait
 from lrgan_jax.panel.quick import Quick
 from lrgan_jax.panel.rendering import Rendering
 from lrgan_jax.panel.searching import Searching
+from lrgan_jax.panel.session import Session, packed, unpacked
 from lrgan_jax.panel.walks import Walks
 from lrgan_jax.panel.wanted import Wanted, checked_edits
-from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, encoded, number, text, uri, whole
+from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, answered, encoded, file, number, text, uri, whole
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.search import Search
 
@@ -80,16 +80,30 @@ class Studio:
     ):
         self.gen, self.search, self.source = gen, search or Search(), source
         self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
-        self.found: list[Found] = []
         self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
-        self.searching, self.walks = Searching(gen, self.search), Walks()
-        self.rendering = Rendering(gen, self.choice, self.walks)
-        self.quick = Quick(self.rendering)
+        self.searching = Searching(gen, self.search)
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
-        self.edited: WS = self.choice.at(0)  # the latent of the picture shown last
-        self.state: Any = None
+        self._begin(Session(self.choice))
+
+    def _begin(self, session: Session) -> None:
+        """From what was found, with nothing drawn yet."""
+        self.choice, self.found, self.state = session.choice, [*session.found], session.state
+        self.walks = Walks()
+        self.rendering = Rendering(self.gen, self.choice, self.walks)
+        self.quick = Quick(self.rendering)
+        self.shown = Wanted(0)  # the picture shown last
+
+    def take(self, session: Session, name: str) -> None:
+        """A session out of the file of that name, in place of what there is."""
+        self._begin(session)
+        self.source = f"{self.source}\nopened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
+
+    @property
+    def edited(self) -> WS:
+        """The latent of the picture shown last."""
+        return self.rendering.latent(self.shown)
 
     @property
     def faces(self) -> WS:
@@ -98,16 +112,13 @@ class Studio:
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
-        try:
-            kind = request.get("kind") if isinstance(request, Mapping) else None
-            if not isinstance(kind, str) or kind not in KINDS:
-                raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
-            return KINDS[kind](getattr(self, PARTS.get(kind, ""), self), request)
-        except LrganError as error:
-            return {"error": str(error)}
-        except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
-            logging.getLogger(__name__).exception("a request of the panel failed")
-            return {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
+        return answered(lambda: self._reply(request))
+
+    def _reply(self, request: Any) -> Reply:
+        kind = request.get("kind") if isinstance(request, Mapping) else None
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
+        return KINDS[kind](getattr(self, PARTS.get(kind, ""), self), request)
 
     def hello(self, request: Request) -> Reply:
         """What there is to choose from, and what is chosen; `protect` is None where it is no list of names, `state`
@@ -150,18 +161,36 @@ class Studio:
         self.state = state
         return {}
 
+    def session(self, request: Request) -> Reply:
+        """-> `name` and `content` (base64) of a file of all that there is: faces, directions, photographs, `state`."""
+        content = packed(self.gen, Session(self.choice, self.found, self.state))
+        return {"name": f"{file_name(self.gen.info.name)}-session.zip", "content": encoded(content)}
+
+    def open_session(self, request: Request) -> Reply:
+        """`content` of such a file, and perhaps its `name` -> nothing: what it holds takes the place of what there is,
+        and `hello` tells it.
+        """
+        name = text(request, "name") if "name" in request else "session.zip"
+        self.take(unpacked(file(request, "content"), self.gen), name)
+        return {}
+
     def render(self, request: Request) -> Reply:
         """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph; `quick`: of a large image
         what it will look like, small.
         """
         wanted = self._wanted(request)
-        self.edited = self.rendering.latent(wanted)
-        if request.get("whole"):
-            return {"image": preview(self.rendering.whole(wanted))}
-        if request.get("quick") and self.rendering.large:
-            return {"image": self.quick.picture(wanted)}
+        image = self._image(wanted, bool(request.get("whole")), bool(request.get("quick")))
+        self.shown = wanted
+        return {"image": image}
+
+    def _image(self, wanted: Wanted, whole: bool, quick: bool) -> str:
+        if whole:
+            return preview(self.rendering.whole(wanted))
+        if quick and self.rendering.large:
+            return self.quick.picture(wanted)
+        image = self.rendering.picture(wanted)
         self.quick.rests(wanted)
-        return {"image": self.rendering.picture(wanted)}
+        return image
 
     def picture(self, request: Request) -> Reply:
         """`face`, `edits`, `what` -> `name`, `type` (MIME) and `content` (base64) of a file at the image's own size.
@@ -227,10 +256,10 @@ class Studio:
         region = self.searching.region(request["name"]) if request.get("name") else drawing(request, self.grid).mask
         gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
         found = layer_map(gen, latent, {"region": region}, search)
-        leaks, best = np.diagonal(found.leak[0]).tolist(), found.best("region")
+        leaks, (first, *_, last) = np.diagonal(found.leak[0]).tolist(), found.best("region") * 2
         return {
             "leaks": [leak if np.isfinite(leak) else None for leak in leaks],
-            "best": f"{best[0]}-{best[-1]}" if len(best) > 1 else str(best[0]),
+            "best": str(first) if first == last else f"{first}-{last}",
         }
 
     def put_back(self, request: Request) -> Reply:
@@ -242,7 +271,7 @@ class Studio:
     def keep(self, request: Request) -> Reply:
         """What was found of an open `photograph` becomes a `face`: its number, `name`, `image` and `shape`."""
         portrait = self.photographs.portrait(request)
-        self.choice.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
+        self.choice.add([Face(portrait.latents, portrait.name, origin=portrait)])
         return self._portrait(len(self.choice) - 1)
 
     def find(self, request: Request) -> Reply:
@@ -267,10 +296,9 @@ class Studio:
 
     def rename(self, request: Request) -> Reply:
         """`found`, `title` -> nothing: files and code go by it from now on."""
-        found = self._found(number := request.get("found"))
-        if isinstance(found, Named):
+        if isinstance(found := self._found(request.get("found")), Named):
             raise InputError(f"{found.title} is the model's own name for it")
-        self.found[number] = found._replace(title=_title(request))
+        self.found[request["found"]] = found._replace(title=_title(request))
         return {}
 
     def ends(self, request: Request) -> Reply:
@@ -318,11 +346,11 @@ class Studio:
         return self.found[which]
 
 
-PARTS = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
+PARTS: dict[str, str] = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
 PARTS |= dict.fromkeys(("region", "open", "mask", "mask_file"), "masks")  # who answers what a studio does not
 OWN = (
     *("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code"),
-    *("walk", "layers", "keep", "put_back"),
+    *("walk", "layers", "keep", "put_back", "session", "open_session"),
 )
 OF = {"photographs": Photographs, "masks": Masks}
 KINDS = {kind: getattr(Studio, kind) for kind in OWN}

@@ -82,8 +82,10 @@ def _walked(gen: Generator, ws: WS, found: Found | Named, index: int) -> Walk:
     region = found.drawing.mask if isinstance(found, Found) and found.region == DRAWN else found.directions.region
     reach = FARTHER * found.reaches[index]
     length = reach * _length(gen, direction, search)
-    ways = [walk(gen, ws, direction, region, length=way * length, num_steps=STEPS, search=search) for way in (-1, 1)]
-    return Walk(*ways, reach, length)
+    back, ahead = (
+        walk(gen, ws, direction, region, length=way * length, num_steps=STEPS, search=search) for way in (-1, 1)
+    )
+    return Walk(back, ahead, reach, length)
 
 
 def _length(gen: Generator, direction: Directions, search: Search) -> float:

@@ -8,6 +8,7 @@ import anywidget
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS
 from lrgan_jax.panel.bundle import bundle
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 
 PAGE = Path(__file__).parent / "page"
@@ -24,7 +25,7 @@ class Panel(anywidget.AnyWidget):
     _esm = bundle(PAGE / "panel.js")
     _css = PAGE / "panel.css"
 
-    def __init__(self, studio: Studio):
+    def __init__(self, studio: Studio | Models):
         super().__init__()
         self._studio = studio
         self.on_msg(self._answer)
