@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed
@@ -25,6 +26,7 @@ CHANGE = 0.02  # mean squared change of a region: a root mean square of 18 grey 
 PRICE = 3e-3  # measured: below it far edits leave what the generator makes, above it they leak
 
 
+@display.record
 @dataclass(frozen=True)
 class Search:
     """How directions are looked for.

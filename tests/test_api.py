@@ -22,7 +22,8 @@ base.ahead base.arrays base.errors base.checks base.deprecation base.files base.
 base.memory base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images display regions.drawn regions layers lengths
+published images display.pictures display.cards display.graphs display.records display
+regions.drawn regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed, not_default
@@ -20,6 +21,7 @@ CHOICES = {
 SHARED = 1 / 3  # of the rounds in W+ begin with one latent for all layers
 
 
+@display.record
 @dataclass(frozen=True)
 class Fit:
     """How latents of photographs are looked for.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import ExistsError, InputError
 from lrgan_jax.base.files import write_whole
@@ -24,6 +25,7 @@ from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.tuning import Delta
 from lrgan_jax.inversion.weights import derived, identity
+from lrgan_jax.photographs import open_photograph
 
 FORMAT = "lrgan_jax photo 1"
 NOISE, PHOTOGRAPH = "noise/", "photograph/"  # before the place of a noise picture, and the number of a photograph
@@ -41,6 +43,7 @@ class KeptError(InputError):
     """A file that is no inversion, a damaged one, or one of another model; the message is one line for a person."""
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Kept:
     """What an inversion found of N photographs.
@@ -63,6 +66,17 @@ class Kept:
     alignments: Sequence[Mapping[str, Any]] = ()
     losses: Float[AnyArray, "n steps"] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "model": self.model,
+            "noise": f"{len(self.noise)} pictures each" if self.noise else "",
+            "tuned": "" if self.delta is None else f"{len(self.delta.places)} tensors",
+            "settings": display.words(self.settings) if self.settings else "",
+        }
+        photos = [open_photograph(content).shrunk(2 * 80) for content in self.photographs[: display.SHOWN]]
+        pictures = [display.picture(photo[None], f"photograph {n}") for n, photo in enumerate(photos)]
+        return display.card(f"inversion of {len(self.ws)}, as kept in a file", facts, " ".join(pictures))
 
     def __post_init__(self) -> None:
         parts = {"photographs": self.photographs, "alignments": self.alignments, "losses": self.losses}

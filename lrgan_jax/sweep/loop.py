@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from lrgan_jax import methods
+from lrgan_jax import display, methods
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
@@ -31,6 +31,7 @@ from lrgan_jax.targets import metric_root, protected_names, search_moves, target
 WRITING = 3  # blocks that wait to be written at any time, or are: more would only take memory
 
 
+@display.record
 class Progress(NamedTuple):
     """How far this process's share is.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 
+from lrgan_jax import display
 from lrgan_jax.sweep.errors import SweepError
 
 HEARTBEAT = 30  # seconds without one after which a process counts as dead
@@ -20,6 +21,7 @@ DAYS = 10 * 24 * 3600  # seconds to wait for the others' share of the work
 _numbers = itertools.count()  # names never come twice in the runtime; every process counts alike
 
 
+@display.record
 @dataclass(frozen=True)
 class Share:
     """Of the blocks, those with number % count == index."""
