@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
 from lrgan_jax import images
-from lrgan_jax.display.pictures import sheet, shrunk
+from lrgan_jax.display.pictures import in_bytes, sheet, shrunk
 
 SHOWN = 8  # of many
 
@@ -52,9 +52,11 @@ def changes(inside: Shaped[np.ndarray, " k"], outside: Shaped[np.ndarray, " k"])
     }
 
 
-def picture(arrays: Float[np.ndarray, "n h w c"], what: str, side: int = 80) -> str:
-    """Images side by side as one `<img>`, each `side` pixels high or wide on the screen; `what` says it in words."""
-    tiles = shrunk(images.to_uint8(arrays), 2 * side)  # for screens whose pixels are fine
+def picture(arrays: Shaped[np.ndarray, "n h w c"], what: str, side: int = 80) -> str:
+    """Images in [-1, 1], or uint8, side by side as one `<img>`, each `side` pixels high or wide on the screen; `what`
+    says it in words.
+    """
+    tiles = shrunk(in_bytes(arrays), 2 * side)  # for screens whose pixels are fine
     strip = sheet([tiles])
     return image(strip, what, round(strip.shape[1] * side / max(tiles.shape[1:3])))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from lrgan_jax import images
@@ -30,7 +30,7 @@ class Pictures:
     def __init__(self, arrays: Any):
         values = _checked(_pixels(arrays))
         self.lowest, self.highest = values.min(), values.max()
-        tiles = images.to_uint8(values / np.float32(127.5) - 1 if values.dtype == np.uint8 else values)
+        tiles = in_bytes(values)
         self.rows = tiles if tiles.ndim == 5 else _in_rows(tiles.reshape(-1, *tiles.shape[-3:]))
 
     def __repr__(self) -> str:
@@ -67,6 +67,11 @@ def _checked(arrays: Any) -> np.ndarray:
     if not np.isfinite(values).all():
         raise InputError("these pictures hold numbers that are not finite")
     return values
+
+
+def in_bytes(values: Shaped[np.ndarray, "*n h w c"]) -> UInt8[np.ndarray, "*n h w 3"]:
+    """RGB of 8 bits, of floats in [-1, 1] or of what has 8 bits already."""
+    return images.to_uint8(values / np.float32(127.5) - 1 if values.dtype == np.uint8 else values)
 
 
 def _in_rows(tiles: UInt8[np.ndarray, "n h w 3"]) -> list[UInt8[np.ndarray, "_ h w 3"]]:

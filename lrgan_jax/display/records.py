@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike
 
 from lrgan_jax.display.cards import card, cut, note, table
 
 Class = TypeVar("Class", bound=type)
-FEW = 8  # numbers that are shown one by one
+FEW = 8  # numbers of an array that are shown one by one
+MANY = 20  # items of a list
 SHORT = 60  # characters of a record inside another
 
 
@@ -39,12 +40,12 @@ def _safely(thing: Any, look: Callable[[Any], str]) -> str:
 
 def words(value: Any) -> str:
     """A value in one line, however large it is."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if isinstance(value, np.ndarray | np.generic | Array):
         return _array(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name!r}: {words(part)}" for name, part in value.items()) + "}"
     if type(value) in (list, tuple):
-        inside = ", ".join(map(words, value))
+        inside = ", ".join(map(words, value[:MANY])) + f", ... {len(value)} in all" * (len(value) > MANY)
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
@@ -65,7 +66,8 @@ def span(values: ArrayLike) -> str:
 
 def _array(value: Any) -> str:
     shape = [*value.shape]
-    if isinstance(value, Tracer) or not hasattr(value, "__array__") or np.size(value) > FEW or len(shape) > 1:
+    unknown = isinstance(value, Tracer) or not isinstance(value.dtype, np.dtype)  # traced, or a random key
+    if unknown or value.size > FEW or len(shape) > 1:
         return f"{value.dtype}{shape}"
     numbers = np.asarray(value).tolist()
     return ", ".join(map(_number, numbers)).join("[]") if shape else _number(numbers)
