@@ -105,15 +105,20 @@ def save_animation(
     path = Path(path)
     if path.suffix not in (".gif", ".webp"):
         raise InputError(f"{path}: an animation is saved as .gif or .webp")
+    return write_whole(path, encode_animation(images, path.suffix[1:], enlarge, frames_per_second))
+
+
+def encode_animation(images: ArrayLike, kind: str = "webp", enlarge: int = 1, frames_per_second: float = 12) -> bytes:
+    """The content of such a file, gif or webp."""
     tiles = to_uint8(images)
     frames = [Image.fromarray(np.repeat(np.repeat(tile, enlarge, 0), enlarge, 1)) for tile in (*tiles, *tiles[-2:0:-1])]
     buffer = io.BytesIO()
     frames[0].save(
         buffer,
-        path.suffix[1:].upper(),
+        kind.upper(),
         save_all=True,
         append_images=frames[1:],
         duration=round(1000 / frames_per_second),
         loop=0,
     )
-    return write_whole(path, buffer.getvalue())
+    return buffer.getvalue()

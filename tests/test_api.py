@@ -23,7 +23,7 @@ base.memory base.pictures
 base.settings base
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display.pictures display.cards display.graphs display.records display
-regions.drawn regions layers lengths
+regions.drawn regions.soft regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
@@ -53,7 +53,8 @@ sweep.errors sweep.block sweep.store sweep.plan sweep.population sweep.processes
 sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
-panel.masks panel.found panel.wire panel.portrait panel.photographs panel.portrait_code panel.code
+panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
+panel.portrait_code panel.faces panel.code panel.searching panel.rendering
 panel.studio panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page

@@ -121,11 +121,8 @@ def test_saved_directions_load(studio, tmp_path):
 def test_regions_by_name(studio, faces, small_stylegan2):
     """The papers' names, where a model has none of its own; the code says the name."""
     known = studio.reply({"kind": "hello"})
-    assert {"mouth", "eyes"} <= set(known["regions"]) and (known["grid"], known["faces"], known["num_layers"]) == (
-        [16, 16],
-        3,
-        6,
-    )
+    assert {"mouth", "eyes"} <= set(known["regions"]) and (known["grid"], known["num_layers"]) == ([16, 16], 6)
+    assert known["faces"] == [{"title": f"number {k}", "label": None} for k in range(3)]
     mask = studio.reply({"kind": "region", "name": "mouth"})["mask"]
     np.testing.assert_array_equal(unpack(mask, (16, 16)), lr.region_mask("mouth", 16))
     reply = find(studio, lr.region_mask("mouth", 16), name="mouth")
@@ -280,7 +277,7 @@ def test_images_need_not_be_square(shape, drawing):
     edits = [[0, [0.5] * len(reply["leaks"])]]
     studio.reply({"kind": "render", "face": 1, "edits": edits})
     assert len(studio.reply({"kind": "ends", "found": 0, "index": 0})["ends"]) == 2
-    names = {"GEN": gen, "FACES": studio.faces}
+    names = {"GEN": gen, "FACES": studio.faces.ws}
     exec(studio.reply({"kind": "code", "face": 1, "edits": edits})["code"], names)
     np.testing.assert_allclose(names["edited"], studio.edited, atol=PARITY)
     assert names["image"].shape == (1, *shape, 3)
@@ -380,11 +377,11 @@ BAD = {
     "a kind that is no text": ({"kind": ["find"]}, "kind is one of"),
     "a face that is none": ({"kind": "render", "face": 3, "edits": []}, "face is a number from 0 to 2"),
     "a face that is true": ({"kind": "render", "face": True, "edits": []}, "face is a number"),
-    "no edits": ({"kind": "render", "face": 0}, "edits are pairs"),
+    "no edits": ({"kind": "render", "face": 0}, "edits are found directions"),
     "edits of unknown directions": ({"kind": "render", "face": 0, "edits": [[7, [1.0]]]}, "not known here"),
-    "a step too few": ({"kind": "render", "face": 0, "edits": [[0, [1.0]]]}, "edits are pairs"),
-    "a step that is nan": ({"kind": "render", "face": 0, "edits": [[0, [float("nan"), 0]]]}, "edits are pairs"),
-    "a step that is text": ({"kind": "render", "face": 0, "edits": [[0, ["1", 0]]]}, "edits are pairs"),
+    "a step too few": ({"kind": "render", "face": 0, "edits": [[0, [1.0]]]}, "edits are found directions"),
+    "a step that is nan": ({"kind": "render", "face": 0, "edits": [[0, [float("nan"), 0]]]}, "edits are found directions"),
+    "a step that is text": ({"kind": "render", "face": 0, "edits": [[0, ["1", 0]]]}, "edits are found directions"),
     "no mask": ({"kind": "find", "face": 0}, "mask is missing"),
     "a mask of another size": (DRAWING | {"mask": pack(np.ones((8, 8)))}, "64 pixels, this model wants 16 x 16"),
     "a mask that is no base64": (DRAWING | {"mask": "£$%"}, "not base64"),

@@ -13,7 +13,9 @@ from jaxtyping import Array, ArrayLike, Float
 from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.generators.latents import Latent, W
+from lrgan_jax.base.checks import check_key, check_number, check_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.generators.latents import WS, Latent, W
 from lrgan_jax.generators.parts import HasParts, numbers_of_z
 from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
@@ -65,6 +67,42 @@ def own_root(gen: Generator, numbers: tuple[int, int] | None = None) -> Float[An
         return None
     known = own_latents(gen)
     return None if known is None else known.root[first:end, first:end]
+
+
+def alike(gen: Generator, w: ArrayLike | Latent, key: ArrayLike, amount: float, num: int = 1) -> WS:
+    """Latents like the one given, and as natural as it is: u becomes cos(t) u + sin(t) n in coordinates in which the
+    generator's own are white, and so is n.
+
+    All layers turn by the same n. Of a latent that is made of parts z alone turns, so that its class stays.
+
+    Args:
+      w: w [1, w_dim] or ws [1, num_ws, w_dim].
+      amount: from 0, the same, to 1, any other of the generator's: t is that share of a right angle.
+    Returns:
+      ws [num, num_ws, w_dim], with its class.
+    Raises:
+      InputError: on several latents, or numbers that do not fit.
+    """
+    check_key(key)
+    check_whole("num", num)
+    check_number("amount", amount, least=0, most=1)
+    ws = to_ws(gen, w)
+    if len(ws) != 1:
+        raise InputError(f"one latent at a time, got {len(ws)}")
+    n = jax.random.normal(key, (num, 1, gen.w_dim), ws.dtype)
+    cos, sin = np.cos(amount * np.pi / 2), np.sin(amount * np.pi / 2)
+    return WS(_turned(gen, ws.array, n, cos, sin), None if ws.c is None else jnp.repeat(ws.c, num, 0))
+
+
+def _turned(gen: Generator, ws: Float[Array, "1 l d"], n: Float[Array, "n 1 d"], cos: float, sin: float) -> Array:
+    if isinstance(gen, HasParts):
+        first, end = dict(gen.parts).get("z", (0, 0))
+        is_z = (np.arange(gen.w_dim) >= first) & (np.arange(gen.w_dim) < end)
+        return jnp.where(is_z, cos * ws + sin * n, ws)
+    if (of := own_latents(gen)) is None:
+        return cos * ws + sin * n
+    away = jnp.linalg.solve(jnp.asarray(of.whitener), n[:, 0].T).T[:, None]  # the whitener is symmetric
+    return _bent(of.mean + cos * (_straightened(gen, ws) - of.mean) + sin * away)
 
 
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
@@ -142,3 +180,8 @@ def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
     if isinstance(gen, HasParts):  # whose mapping has no activation
         return jnp.asarray(w)
     return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)
+
+
+def _bent(before: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """And back."""
+    return jnp.where(before < 0, before / SLOPE, before)

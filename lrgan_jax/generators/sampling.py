@@ -182,7 +182,12 @@ def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float 
     latents = gen.mapping(
         drawn(gen, sample_z(gen, key, pool), truncation), one_hot(gen, range(gen.c_dim), numbers), truncation
     )
-    return latents[most_frontal(render(gen, to_ws(gen, latents)))[:num]]
+    return latents[frontal_order(gen, latents)[:num]]
+
+
+def frontal_order(gen: Generator, latents: Latent) -> np.ndarray:
+    """Numbers of latents, those whose faces are most nearly frontal first."""
+    return most_frontal(render(gen, to_ws(gen, latents)))
 
 
 def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:

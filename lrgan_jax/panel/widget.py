@@ -25,7 +25,7 @@ class Panel(anywidget.AnyWidget):
     """Draw a region, get sliders; what was done is at hand in Python.
 
     Attributes:
-      directions: everything found so far, by region; of regions drawn twice the last.
+      directions: everything found so far, by title; of those found twice under one the last.
       edited: the latent of the picture shown, [1, num_ws, w_dim].
     """
 
@@ -46,7 +46,7 @@ class Panel(anywidget.AnyWidget):
 
     @property
     def directions(self) -> dict[str, Directions]:
-        return {found.region: found.directions for found in self._studio.found}
+        return {found.title: found.directions for found in self._studio.found}
 
     @property
     def edited(self) -> WS:

@@ -51,3 +51,32 @@ def file(request: Request, name: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{name} is not base64") from error
+
+
+def whole(request: Request, name: str, *, least: int = 0, most: int, default: int | None = None) -> int:
+    """The whole number that the request says by that name.
+
+    Raises:
+      InputError: if it says none, and there is no default, or one that is not within the bounds.
+    """
+    value = request.get(name, default)
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"{name} is a number from {least} to {most}")
+    return value
+
+
+def number(request: Request, name: str, *, least: float = 0.0, most: int | float, default: float) -> float:
+    """The same of any number.
+
+    Raises:
+      InputError: if it is none within the bounds.
+    """
+    value = request.get(name, default)
+    if type(value) not in (int, float) or not least <= value <= most:  # nan is not, either
+        raise InputError(f"{name} is a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def encoded(content: bytes) -> str:
+    """A file's content as text."""
+    return base64.b64encode(content).decode()

@@ -20,6 +20,7 @@ from PIL import Image
 from lrgan_jax.base import pictures
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.regions import drawn
+from lrgan_jax.regions.soft import feathered as feathered
 
 Mask = Float[np.ndarray, "h w"]
 

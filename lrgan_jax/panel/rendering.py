@@ -1,0 +1,76 @@
+"""From what is wanted to a picture of it."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.editing import edit
+from lrgan_jax.generators import WS, Generator, render
+from lrgan_jax.images import to_uint8
+from lrgan_jax.panel.faces import Faces, Like
+from lrgan_jax.panel.found import Found, Named
+from lrgan_jax.panel.pictures import THUMBNAIL, shrunk
+from lrgan_jax.panel.portrait import Portrait
+from lrgan_jax.panel.wanted import Edit, Wanted
+from lrgan_jax.panel.wire import uri
+from lrgan_jax.photographs import Photograph
+
+Image = Float[np.ndarray, "h w c"]
+
+
+class Rendering:
+    """Draws the faces. A face without edits is looked at again and again, so its pictures are kept."""
+
+    def __init__(self, gen: Generator, faces: Faces):
+        self.gen, self.faces = gen, faces
+        self._plain = lru_cache(maxsize=64)(lambda wanted: uri(to_uint8(self.image(wanted))))
+        self._small = lru_cache(maxsize=1024)(lambda wanted: uri(shrunk(to_uint8(self.image(wanted)), THUMBNAIL)))
+
+    def gen_of(self, face: int) -> Generator:
+        """What draws it: a photograph may have its own, and so have faces like it."""
+        match self.faces[face].origin:
+            case Portrait(gen=gen):
+                return gen
+            case Like(of=of):
+                return self.gen_of(of.face)
+        return self.gen
+
+    def latent(self, wanted: Wanted) -> WS:
+        """[1, L, d]"""
+        ws = self.faces.at(wanted.face, wanted.truncation)
+        for found, steps, _ in wanted.edits if wanted.moves else ():
+            ws = edit(ws, found.directions, steps)
+        return ws
+
+    def image(self, wanted: Wanted) -> Image:
+        """In [-1, 1]."""
+        return render(self.gen_of(wanted.face), self.latent(wanted))[0]
+
+    def images(self, wanted: Sequence[Wanted]) -> Float[np.ndarray, "n h w c"]:
+        return np.stack([self.image(one) for one in wanted])
+
+    def picture(self, wanted: Wanted) -> str:
+        """For the page."""
+        return uri(to_uint8(self.image(wanted))) if wanted.moves else self._plain(wanted.plain)
+
+    def thumbnail(self, wanted: Wanted) -> str:
+        """The same without edits, small."""
+        return self._small(wanted.plain)
+
+    def whole(self, wanted: Wanted) -> Photograph:
+        """The photograph with the image in it."""
+        if not isinstance(portrait := self.faces[wanted.face].origin, Portrait):
+            raise InputError("this face is of no photograph")
+        return portrait.put_back(self.image(wanted))
+
+
+def along(wanted: Wanted, found: Found | Named, index: int, num: int) -> list[Wanted]:
+    """One slider from end to end in so many pictures, the others as they are."""
+    others = [one for one in wanted.edits if one.found is not found]
+    now = next((one for one in wanted.edits if one.found is found), Edit(found, [0.0] * len(found.directions)))
+    reach = found.reaches[index]
+    steps = [[*now.steps[:index], step, *now.steps[index + 1 :]] for step in np.linspace(-reach, reach, num).tolist()]
+    return [wanted._replace(edits=(*others, now._replace(steps=each))) for each in steps]
