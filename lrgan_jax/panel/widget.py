@@ -1,6 +1,5 @@
 """The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +7,10 @@ import anywidget
 
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS
+from lrgan_jax.panel.bundle import bundle
 from lrgan_jax.panel.studio import Studio
 
-HERE = Path(__file__).parent
-SCRIPTS = ("kit.js", "mask.js", "painter.js", "photograph.js", "panel.js")  # each imports only what stands before it
-
-
-def bundle() -> str:
-    """All scripts as the one module that anywidget takes: no imports of each other, and the last one's export alone."""
-    return "\n".join(
-        re.sub(r"^import .*\n|^export (?!default)", "", (HERE / name).read_text(), flags=re.M) for name in SCRIPTS
-    )
+PAGE = Path(__file__).parent / "page"
 
 
 class Panel(anywidget.AnyWidget):
@@ -29,8 +21,8 @@ class Panel(anywidget.AnyWidget):
       edited: the latent of the picture shown, [1, num_ws, w_dim].
     """
 
-    _esm = bundle()
-    _css = HERE / "panel.css"
+    _esm = bundle(PAGE / "panel.js")
+    _css = PAGE / "panel.css"
 
     def __init__(self, studio: Studio):
         super().__init__()
