@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from lrgan_jax import display
 from lrgan_jax.base.deprecation import deprecated
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.foreign import array_files
 from lrgan_jax.layers import layers_text
 from lrgan_jax.published import recognise
@@ -200,17 +200,17 @@ class Directions:
         chosen = {name: None if (a := getattr(self, name)) is None else a[index] for name in ARRAYS}
         return dataclasses.replace(self, **chosen)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write `.npz` (everything) or `.npy` (the rows alone), whole or not at all.
 
         Raises:
-          DirectionsError: on another suffix. FileExistsError: nothing is overwritten.
+          DirectionsError: on another suffix. ExistsError: if there is a file already, unless it may be overwritten.
+          PlaceError: if it cannot be written.
         """
         path = Path(path)
         if path.suffix not in (".npz", ".npy"):
             raise DirectionsError(f"{path}: directions are saved as .npz (everything) or .npy (vectors alone)")
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another name or remove it")
+        check_free(path, overwrite)
         if path.suffix == ".npz":
             return write_whole(path, self.to_bytes())
         buffer = io.BytesIO()

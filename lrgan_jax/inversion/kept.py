@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.foreign import array_files
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.noise import noise_pictures
@@ -115,17 +115,17 @@ class Kept:
         if self.delta is not None:
             self.delta.check(gen)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the file, whole or not at all.
 
         Raises:
-          KeptError: on another suffix than .npz. ExistsError: nothing is overwritten. PlaceError: if it cannot be.
+          KeptError: on another suffix than .npz. ExistsError: if there is a file already, unless it may be overwritten.
+          PlaceError: if it cannot be written.
         """
         path = Path(path)
         if path.suffix != ".npz":
             raise KeptError(f"{path}: an inversion is saved as .npz")
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another name or remove it")
+        check_free(path, overwrite)
         content = io.BytesIO()
         np.savez(content, **self._arrays())  # pyright: ignore[reportArgumentType]
         return write_whole(path, content.getbuffer())

@@ -81,8 +81,13 @@ class Studio:
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
-        self.edited: WS = self.faces.at(0)  # the latent of the picture shown last
+        self.shown = Wanted(0)  # the picture shown last
         self.state: Any = None
+
+    @property
+    def edited(self) -> WS:
+        """The latent of the picture shown last."""
+        return self.rendering.latent(self.shown)
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
@@ -140,7 +145,7 @@ class Studio:
     def render(self, request: Request) -> Reply:
         """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph."""
         wanted = self._wanted(request)
-        self.edited = self.rendering.latent(wanted)
+        self.shown = wanted
         if request.get("whole"):
             return {"image": preview(self.rendering.whole(wanted))}
         return {"image": self.rendering.picture(wanted)}
