@@ -21,6 +21,7 @@ ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
 base.memory base.pictures
 base.settings base
+glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
 published images display.pictures display.cards display.graphs display.records display
 regions.drawn regions.soft regions layers lengths

@@ -9,13 +9,15 @@ from typing import Annotated
 
 import tyro
 
-from lrgan_jax.base.checks import check_whole, random_key
+from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.interrupt import stop_request
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model
-from lrgan_jax.generators import Generator, Latent, near_frontal
+from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.generators.style_space import MARK
+from lrgan_jax.panel.faces import Draw, Faces
 from lrgan_jax.panel.masks import pack
+from lrgan_jax.panel.named import of_model
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.regions import box_mask
@@ -49,7 +51,8 @@ def explore_command(
     check_whole("--num-faces", num_faces, most=POOL)
     check_whole("--port", port, least=0, most=65535)
     faces, source = file_or_frontal(gen, model, num_faces, which)
-    studio = Studio(gen, faces, search.search(), source=source)
+    named = {} if model.endswith(MARK) else of_model(model)
+    studio = Studio(gen, faces, search.search(), source=source, named=named)
     server = _server(studio, host, port)
     threading.Thread(target=_warm, args=(studio,), daemon=True).start()
     with stop_request() as stop:
@@ -64,7 +67,7 @@ def explore_command(
     os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
 
 
-def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Latent, str]:
+def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Faces, str]:
     """The faces to choose from, and Python that makes them."""
     loads = f"lr.load({model.removesuffix(MARK)!r})"
     lines = [f"gen = lr.style_space({loads})" if model.endswith(MARK) else f"gen = {loads}"]
@@ -75,18 +78,23 @@ def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -
     if which.space == "z":
         lines.insert(0, "from lrgan_jax.generators.sampling import given\n")
         loaded = f"given(gen, {loaded}, {_mapped(which)}).all()"
-    return every.all()[:num], "\n".join([*lines, f"faces = {loaded}{first}"])
+    faces = Faces.given(gen, every.all()[:num], which.latents.name)
+    return faces, "\n".join([*lines, f"faces = {loaded}{first}"])
 
 
-def _random(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Latent, str]:
+def _random(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Faces, str]:
     """Faces that look at the camera, of all classes in turn; the first, where it is said of which classes."""
-    if which.labels or which.cutoff is not None or which.space is not None:
+    frontal = not which.labels and which.cutoff is None
+    if not frontal or which.space is not None:
+        which.of(gen, num)  # which refuses what does not go together
+    faces = Faces.drawn(gen, Draw(which.seed, which.labels, which.truncation, which.cutoff, frontal), num)
+    if not frontal:
         lines.insert(0, "from lrgan_jax.generators.sampling import seeded\n")
         lines.append(f"faces = seeded(gen, {which.seed}, {num}, {_mapped(which)}).all()")
-        return which.of(gen, num).all(), "\n".join(lines)
+        return faces, "\n".join(lines)
     picked = f"jax.random.key({which.seed}), {num}, truncation={which.truncation}"
     lines = ["import jax", "", *lines, f"faces = lr.near_frontal(gen, {picked})"]
-    return near_frontal(gen, random_key(which.seed), num, truncation=which.truncation), "\n".join(lines)
+    return faces, "\n".join(lines)
 
 
 def _mapped(which: Which) -> str:
@@ -104,7 +112,7 @@ def _server(studio: Studio, host: str, port: int) -> Server:
 
 def _warm(studio: Studio) -> None:
     """Compile while the person looks at the first face, with a studio of its own so that nothing is found by it."""
-    own = Studio(studio.gen, studio.faces, studio.search)
+    own = Studio(studio.gen, studio.choice, studio.search)
     top, left = (side // 3 for side in own.grid)
     found = own.reply({"kind": "find", "face": 0, "mask": pack(box_mask(top, left, top, left, own.grid))})
     if "found" in found:

@@ -1,7 +1,11 @@
 """Editing by hand: draw a region, get sliders. `explore` opens the panel in a notebook, `lrgan explore` as a page.
 
-    studio.py       what can be asked and what is answered; no user interface (masks.py, found.py, code.py help)
-    photographs.py  the same of photographs that are open; portrait.py what they become; wire.py what travels
+    studio.py       what can be asked and what is answered; no user interface
+    faces.py        which faces there are, and where further ones come from; named.py the model's own directions
+    masks.py        what is drawn; searching.py how directions are looked for; found.py what was found
+    wanted.py       a face and the steps of its sliders; rendering.py the picture of it; pictures.py those that are kept
+    code.py         Python that makes it; portrait_code.py that of a photograph
+    photographs.py  what is asked of photographs that are open; portrait.py what they become; wire.py what travels
     kit.js          what all of these are made of:
     mask.js         what is drawn; painter.js how it is drawn
     photograph.js   the pane in which a photograph becomes one of the faces
@@ -12,13 +16,14 @@
 The command is in `commands/explore.py`.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import jax
 from jaxtyping import ArrayLike
 
 from lrgan_jax.base.errors import MissingPackageError
-from lrgan_jax.generators import Generator, Latent, near_frontal
+from lrgan_jax.directions import Directions
+from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.search import Search
 
 if TYPE_CHECKING:
@@ -26,12 +31,17 @@ if TYPE_CHECKING:
 
 NEAR_FRONTAL = """import jax
 
-# gen (and protect) are those that the panel was opened with
+# gen (and protect, named) are those that the panel was opened with
 faces = lr.near_frontal(gen, jax.random.key(0), 12)"""
 
 
 def explore(
-    gen: Generator, w: ArrayLike | Latent | None = None, search: Search | None = None, **overrides: Any
+    gen: Generator,
+    w: ArrayLike | Latent | None = None,
+    search: Search | None = None,
+    *,
+    named: Mapping[str, Directions] | None = None,
+    **overrides: Any,
 ) -> "Panel":
     """A widget in which to draw a region of an image and move what was found there.
 
@@ -39,8 +49,9 @@ def explore(
       w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces.
       search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and
         what keeps still. `num` is the number of sliders a region has at most.
+      named: directions that every face has a slider for; None for the model's own, if it is an embedded one.
     Returns:
-      The widget: `panel.directions` holds what was found, by region, `panel.edited` the latent shown.
+      The widget: `panel.directions` holds what was found, by title, `panel.edited` the latent shown.
     Raises:
       MissingPackageError: without anywidget, in one line.
     """
@@ -48,12 +59,14 @@ def explore(
         from lrgan_jax.panel.widget import Panel
     except ModuleNotFoundError as error:
         raise MissingPackageError("the panel needs anywidget: pip install 'lrgan_jax[notebooks]'") from error
+    from lrgan_jax.panel.faces import Draw, Faces
+    from lrgan_jax.panel.named import given
     from lrgan_jax.panel.studio import Studio
 
-    search = (search or Search()).but(**overrides)
+    options = {"search": (search or Search()).but(**overrides), "named": None if named is None else given(named)}
     if w is None:
-        return Panel(Studio(gen, near_frontal(gen, jax.random.key(0), 12), search, source=NEAR_FRONTAL))
-    return Panel(Studio(gen, w, search))
+        return Panel(Studio(gen, Faces.drawn(gen, Draw(), 12), source=NEAR_FRONTAL, **options))
+    return Panel(Studio(gen, w, **options))
 
 
 __all__ = ["explore"]

@@ -81,28 +81,26 @@ class Script:
 
     def _face(self, number: int) -> str:
         if number not in self._latents:
-            self.add(*self._finding(number))
-            name = self._name(f"face_{number}") if self._latents else "face"
-            self.add(*([f"{name} = face"] if self._latents else []))
-            self._latents[number] = name
+            name = self._latents[number] = self._name(f"face_{number}") if self._latents else "face"
+            self.add(*self._finding(number, name))
         return self._latents[number]
 
-    def _finding(self, number: int) -> list[str]:
-        """Lines after which `face` is it."""
+    def _finding(self, number: int, name: str) -> list[str]:
+        """Lines after which that name is it."""
         match (face := self._faces[number]).origin:
             case Portrait() as portrait:
-                return finding(portrait)
+                return [*finding(portrait), f"{name} = inverted.latents"]
             case Drawn(draw, n):
                 label = None if face.label is None else [face.label]
                 said = {"labels": label, "truncation": draw.truncation, "cutoff": draw.cutoff}
                 usual = {"labels": None, "truncation": 1.0, "cutoff": None}
-                more = [f"{name}={value!r}" for name, value in said.items() if value != usual[name]]
-                return [f"face = seeded({', '.join(['gen', str(draw.seed), str(n + 1), *more])}).stretch({n}, 1)"]
+                more = [f"{setting}={value!r}" for setting, value in said.items() if value != usual[setting]]
+                return [f"{name} = seeded({', '.join(['gen', str(draw.seed), str(n + 1), *more])}).stretch({n}, 1)"]
             case Like(of, seed, amount, num, index):
                 self.picture(of)
                 made = f"alike(gen, edited, jax.random.key({seed}), {amount}, {num})"
-                return [f"face = {made}[{index}:{index + 1}]"]
-        return [f"face = faces[{number}:{number + 1}]"]
+                return [f"{name} = {made}[{index}:{index + 1}]"]
+        return [f"{name} = faces[{number}:{number + 1}]"]
 
     def _directions(self, found: Found | Named) -> str:
         """The name of these directions."""

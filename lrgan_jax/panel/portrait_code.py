@@ -5,12 +5,11 @@ from lrgan_jax.panel.portrait import Portrait
 
 
 def finding(portrait: Portrait) -> list[str]:
-    """Lines after which `face` is the latent, and `gen`, before them the model, what draws it."""
+    """Lines after which `inverted.latents` is the latent, and `gen`, before them the model, what draws it."""
     lines = [
         f"photo = lr.open_photograph({portrait.name!r})  # say where it lies",
         f"aligned = photographs.Aligned.from_record(photo, {portrait.aligned.record})",
         *_inverting(portrait),
-        "face = inverted.latents",
     ]
     if portrait.inversion.noise:
         lines.append("gen = inverted.generator(gen)")
@@ -36,8 +35,8 @@ def _inverting(portrait: Portrait) -> list[str]:
 def _tuning(tuned: Tuned) -> list[str]:
     done, tuning = len(tuned.losses), tuned.tuning
     if done == tuning.steps:
-        return [f"tuned = lr.tune(gen, face, inverted.targets, {_said(tuning)})"]
-    rounds = f"inversion.tuning_rounds(gen, face, inverted.targets, inversion.Tuning({_said(tuning)}))"
+        return [f"tuned = lr.tune(gen, inverted.latents, inverted.targets, {_said(tuning)})"]
+    rounds = f"inversion.tuning_rounds(gen, inverted.latents, inverted.targets, inversion.Tuning({_said(tuning)}))"
     return [*_until(rounds, done), "tuned = now.tuned()"]
 
 

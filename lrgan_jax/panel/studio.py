@@ -55,7 +55,7 @@ class Studio:
       fit, tuning: how photographs are inverted, and how the generator is tuned to one where that is asked for.
       named: directions that every face has sliders for; None for the model's own, if it is an embedded one.
     Attributes:
-      faces: to choose from; further ones join them, and photographs that were opened.
+      choice: the faces; further ones join them, and photographs that were opened.
       found: the directions of drawings.
     Raises:
       InputError: on latents, settings or directions that do not fit the generator, or a method that does not look at
@@ -74,10 +74,10 @@ class Studio:
         named: Mapping[str, Named] | None = None,
     ):
         self.gen, self.search, self.source = gen, search or Search(), source
-        self.faces = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
+        self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
         self.found: list[Found] = []
-        self.named = check_named(of_generator(gen) if named is None else named, self.faces.at(0))
-        self.searching, self.rendering = Searching(gen, self.search), Rendering(gen, self.faces)
+        self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
+        self.searching, self.rendering = Searching(gen, self.search), Rendering(gen, self.choice)
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
@@ -88,6 +88,11 @@ class Studio:
     def edited(self) -> WS:
         """The latent of the picture shown last."""
         return self.rendering.latent(self.shown)
+
+    @property
+    def faces(self) -> WS:
+        """All that there are to choose from, [N, num_ws, w_dim]."""
+        return self.choice.ws
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
@@ -107,9 +112,9 @@ class Studio:
         what `remember` was told last.
         """
         return self._of_model() | {
-            "faces": [face.about for face in self.faces],
+            "faces": [face.about for face in self.choice],
             "photographs": [
-                self._portrait(n) for n, face in enumerate(self.faces) if isinstance(face.origin, Portrait)
+                self._portrait(n) for n, face in enumerate(self.choice) if isinstance(face.origin, Portrait)
             ],
             "largest": LARGEST_FILE,
             "methods": [{"name": m.name, "title": m.title, "about": m.about} for m in reversed(methods.LOCAL.values())],
@@ -161,7 +166,7 @@ class Studio:
         shown = [wanted.plain, wanted] if what == "before_after" else [wanted]
         if what in VARYING:
             shown = along(wanted, *self._slider(request), VARYING[what])
-        title = f"{self.gen.info.name} {self.faces[wanted.face].title} {what.replace('_', ' ')}"
+        title = f"{self.gen.info.name} {self.choice[wanted.face].title} {what.replace('_', ' ')}"
         file = kept(what, file_name(title), self.rendering.images(shown))
         return {"name": file.name, "type": file.type, "content": encoded(file.content)}
 
@@ -179,34 +184,34 @@ class Studio:
         num = whole(request, "num", least=1, most=MOST_MORE)
         label = None if request.get("label") is None else whole(request, "label", most=max(self.gen.c_dim - 1, 0))
         seed = None if request.get("seed") is None else whole(request, "seed", most=LARGEST_SEED)
-        return {"faces": self.faces.more(num, label, seed)}
+        return {"faces": self.choice.more(num, label, seed)}
 
     def alike(self, request: Request) -> Reply:
         """`face`, `edits`, `num`, `amount` from 0 to 1 -> `faces`, those that were added: like this one as edited, and
         the less so, the larger the amount.
         """
-        wanted, seed = self._wanted(request), len(self.faces)
+        wanted, seed = self._wanted(request), len(self.choice)
         num = whole(request, "num", least=1, most=MOST_MORE)
         amount = number(request, "amount", most=1.0, default=0.3)
-        of = self.faces[wanted.face]
+        of = self.choice[wanted.face]
         rows = alike(
             self.rendering.gen_of(wanted.face), self.rendering.latent(wanted), jax.random.key(seed), amount, num
         )
         likes = [Like(wanted, seed, amount, num, k) for k in range(num)]
         added = [Face(rows[k : k + 1], f"like {of.title}", of.label, like) for k, like in enumerate(likes)]
-        return {"faces": self.faces.add(added)}
+        return {"faces": self.choice.add(added)}
 
     def put_back(self, request: Request) -> Reply:
         """`face`, `edits` -> `name` and `content` (base64) of the photograph with them."""
         wanted = self._wanted(request)
         photo = self.rendering.whole(wanted)
-        return {"name": self.faces[wanted.face].origin.edited_name, "content": encoded(photo.encode())}
+        return {"name": self.choice[wanted.face].origin.edited_name, "content": encoded(photo.encode())}
 
     def keep(self, request: Request) -> Reply:
         """What was found of an open `photograph` becomes a `face`: its number, `name`, `image` and `shape`."""
         portrait = self.photographs.portrait(request)
-        self.faces.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
-        return self._portrait(len(self.faces) - 1)
+        self.choice.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
+        return self._portrait(len(self.choice) - 1)
 
     def find(self, request: Request) -> Reply:
         """`face`, a mask (and `name`, if it has one, and a `title`) -> `found`, and how far each one `reaches` and
@@ -256,16 +261,16 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self.faces, self._wanted(request))}
+        return {"code": python_lines(self.source, self.choice, self._wanted(request))}
 
     def _portrait(self, face: int) -> Reply:
-        portrait = self.faces[face].origin
+        portrait = self.choice[face].origin
         height, width = portrait.aligned.photo.size
         image = self.rendering.picture(Wanted(face))
         return {"face": face, "name": portrait.name, "image": image, "shape": width / height}
 
     def _wanted(self, request: Request) -> Wanted:
-        face = whole(request, "face", most=len(self.faces) - 1)
+        face = whole(request, "face", most=len(self.choice) - 1)
         truncation = number(request, "truncation", most=1.0, default=1.0)
         return Wanted(face, truncation, checked_edits(request.get("edits"), self._found))
 
