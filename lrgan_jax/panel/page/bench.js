@@ -7,16 +7,13 @@
 //   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider is; whole: {number: true} in the photograph
 //   status   {text, kind}; code: Python to be copied by hand; sitting: a photograph that is open (doing/photograph.js)
 import * as past from "./history.js";
-import { blank, faceOf, restored } from "./state.js";
-
-const before = (state, photographs) =>
-  Object.fromEntries(photographs.map(({ face, image }) => [face, image]));
+import { begun, faceOf } from "./state.js";
 
 const beginning = (about) => ({
   about,
-  history: past.begin(about.state ? restored(about.state, about.grid) : blank(about)),
+  history: past.begin(begun(about)),
   faces: about.faces.map((face, number) => ({ ...face, photograph: about.photographs.find((one) => one.face === number) ?? null })),
-  thumbs: before(about, about.photographs),
+  thumbs: Object.fromEntries(about.photographs.map(({ face, image }) => [face, image])),
   pictures: {}, ends: {}, busy: {}, failed: {}, whole: {},
   tool: "box", mode: "new", width: Math.max(2, Math.round(Math.max(...about.grid) / 12)), feather: 0,
   held: false, dragging: false, lastSlider: null, layerLeaks: null,

@@ -8,10 +8,12 @@
 //   region: {found, title, reaches, leaks, steps, walks}; `walks`, the slider's reach along its walk, null where it moves straight
 import { Mask, packed, unpacked } from "./mask.js";
 
+const VERSION = 1; // of documents as they are saved
+
 export const blank = ({ method, layers, protect, named }) => ({
   here: 0,
   truncation: 1,
-  named: named.map(atRest),
+  named: named.map((region) => atRest({ ...region, title: region.title.replaceAll("_", " "), named: true })),
   settings: { method, layers, keep: { names: protect, drawn: [] } },
   faces: {},
 });
@@ -79,21 +81,23 @@ export function set(document, settings) {
   return drawing ? draw(changed, drawing) : changed;
 }
 
-/** As Python wants it. */
+/** As Python wants it; directions that were looked for are of interest even where they do not move. */
 export const editsOf = ({ regions }) =>
-  regions.filter(({ steps }) => steps.some(Boolean)).map(({ found, steps, walks }) => {
+  regions.filter(({ named, steps }) => !named || steps.some(Boolean)).map(({ found, steps, walks }) => {
     const walked = walks.flatMap((reach, index) => (reach === null ? [] : [index]));
     return walked.length ? [found, steps, walked] : [found, steps];
   });
+export const isMoved = ({ regions }) => regions.some(({ steps }) => steps.some(Boolean));
 
-/** As JSON, and back. */
+/** As JSON, and back; what another version of the page has saved is not understood, and left alone. */
 const written = (drawing) => drawing && { ...drawing, mask: packed(drawing.mask.pixels) };
-const read = (drawing, grid) => drawing && { ...drawing, mask: new Mask(grid, unpacked(drawing.mask, grid[0] * grid[1])) };
-const drawingsBy = (document, change) => {
+const read = ([height, width]) => (drawing) => drawing && { ...drawing, mask: new Mask([height, width], unpacked(drawing.mask, height * width)) };
+function withDrawings(document, change) {
   const { keep } = document.settings;
   const faces = Object.entries(document.faces).map(([number, face]) => [number, { ...face, drawing: change(face.drawing) }]);
-  return { ...document, faces: Object.fromEntries(faces),
-    settings: { ...document.settings, keep: { ...keep, drawn: keep.drawn.map(change) } } };
-};
-export const saved = (document) => drawingsBy(document, written);
-export const restored = (document, grid) => drawingsBy(document, (drawing) => read(drawing, grid));
+  const settings = { ...document.settings, keep: { ...keep, drawn: keep.drawn.map(change) } };
+  return { ...document, faces: Object.fromEntries(faces), settings };
+}
+export const saved = (document) => ({ version: VERSION, document: withDrawings(document, written) });
+export const begun = (about) =>
+  about.state?.version === VERSION ? { ...withDrawings(about.state.document, read(about.grid)), named: blank(about).named } : blank(about);

@@ -1,6 +1,6 @@
 // The picture of the face as it is edited, the pictures at the ends of its sliders, and the small ones of all faces.
 import { latest } from "../ask.js";
-import { editsOf } from "../state.js";
+import { editsOf, isMoved } from "../state.js";
 
 export const placeOf = ({ whole, history: { present } }) => `${present.here}${whole[present.here] ? " whole" : ""}`;
 const AT_ONCE = 8; // small pictures
@@ -14,12 +14,12 @@ export function keepPicture(bench) {
     return { face: present.here, truncation: present.truncation, whole: Boolean(whole[present.here]), edits: editsOf(bench.face), quick: about.quick && dragging };
   };
   const refresh = latest(bench.attempt(async () => {
-    const [place, { edits, quick, ...where }] = [placeOf(bench.state), wanted()];
+    const [place, moved, { edits, quick, ...where }] = [placeOf(bench.state), isMoved(bench.face), wanted()];
     const known = bench.state.pictures[place];
     let original = known?.truncation === where.truncation ? known.original : null;
-    if (edits.length && !quick) original ??= (await ask({ kind: "render", ...where, edits: [] })).image;
+    if (moved && !quick) original ??= (await ask({ kind: "render", ...where, edits: [] })).image;
     const { image: edited } = await ask({ kind: "render", ...where, edits, quick });
-    if (!edits.length && !quick) original = edited;
+    if (!moved && !quick) original = edited;
     bench.set({ pictures: { ...bench.state.pictures, [place]: { truncation: where.truncation, original, edited } } });
   }));
   return () => {

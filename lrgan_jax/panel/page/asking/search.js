@@ -30,16 +30,14 @@ export function keepSearching(bench) {
     const title = doc.titleOf(doc.faceOf(document, number), drawing.title ?? drawing.name ?? "drawn");
     const request = { kind: "find", face: number, truncation, ...maskOf(drawing), name: drawing.name, title, method, layers, protect: protectOf(keep) };
     const reply = await bench.ask(request).catch(({ message }) => ({ error: message }));
-    settle(reply.error ? drawing : null);
-    if (!current()) return;
-    if (reply.error) return tell(reply.error, "error");
-    const { found, reaches, leaks, caveat } = reply;
-    bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
-    tell(`${plural(leaks.length)} found: move a slider${caveat && ` (${caveat})`}`);
+    const { found, reaches, leaks, caveat, error } = reply;
+    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
+    settle(error ? drawing : null);
+    if (current()) error ? tell(error, "error") : tell(`${plural(leaks.length)} found: move a slider${caveat && ` (${caveat})`}`);
   }
   return () => {
-    const [{ here }, { drawing, answered }, { busy, failed }] = [bench.document, bench.face, bench.state];
-    if (answered || busy[here] === drawing || failed[here] === drawing) return;
+    const [{ here }, { drawing, answered }, { busy, failed, dragging }] = [bench.document, bench.face, bench.state];
+    if (answered || dragging || busy[here] === drawing || failed[here] === drawing) return;
     queues[here] ??= latest(find);
     bench.set({ busy: { ...busy, [here]: drawing } });
     queues[here](here, drawing);

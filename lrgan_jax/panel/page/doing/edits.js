@@ -29,7 +29,7 @@ export function edits(bench) {
       draw({ mask: received(mask), soft: soft ?? null });
     }),
     feather(feather) {
-      bench.set({ feather });
+      bench.set({ feather, dragging: true });
       if (bench.face.drawing) change((now) => doc.draw(now, { ...bench.face.drawing, feather }), FEATHER);
     },
 

@@ -20,7 +20,7 @@ function Save() {
   const region = lastSlider && face.regions.find(({ found }) => found === lastSlider.found);
   const slider = region && (region.named ? region.title : `${region.title} ${lastSlider.index + 1}`);
   const item = (label, onClick, disabled) => html`<${Button} disabled=${disabled} onClick=${onClick}>${label}<//>`;
-  return html`<${Popover} label="Save and open" className="primary">
+  return html`<${Popover} label="Save and open" menu>
     <div className="menu">
       ${item("Save the picture", () => act.savePicture("image"))}
       ${item("Copy the picture", act.copyPicture)}

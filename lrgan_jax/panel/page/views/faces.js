@@ -2,17 +2,16 @@
 import { html, useState } from "../vendor/preact.js";
 import { Button, FileButton, Help, Popover, Range, useBench } from "./kit.js";
 
-const called = ({ title, label, photograph }, number) =>
-  `face ${number + 1}${title ? `, ${title}` : ""}${label === null || photograph ? "" : `, class ${label}`}`;
+const origin = ({ title, label }) => [title, label !== null && `class ${label}`].filter(Boolean).join(", ");
 
 export function Faces({ openPhotograph }) {
   const { state, document } = useBench();
   const { faces, thumbs } = state;
   return html`<section aria-label="faces" className="faces">
     <div className="strip" role="group" aria-label="faces to choose from">
-      ${faces.map((face, number) => html`<${Thumb} key=${number} number=${number} name=${called(face, number)} image=${thumbs[number]} />`)}
+      ${faces.map((face, number) => html`<${Thumb} key=${number} number=${number} name=${`face ${number + 1}, ${origin(face)}`} image=${thumbs[number]} />`)}
     </div>
-    <p className="which">${called(faces[document.here], document.here)} of ${faces.length}</p>
+    <p className="which">Face ${document.here + 1} of ${faces.length} · ${origin(faces[document.here])}</p>
     <${Truncation} />
     <div className="bar">
       <${More} />

@@ -10,14 +10,16 @@ export const useName = () => useState(() => `lrgan-${Math.random().toString(36).
 
 export const Button = ({ children, ...rest }) => html`<button type="button" ...${rest}>${children}</button>`;
 
-/** A button that opens a card over the panel; a click beside it or Escape closes it, and the focus comes back by itself. */
-export function Popover({ label, name, className = "", children }) {
+/** A button that opens a card over the panel; a click beside it or Escape closes it, and the focus comes back by itself. A `menu` closes by any of
+ * its buttons, too. */
+export function Popover({ label, name, className = "", menu, children }) {
   const id = useName();
   const [button, card] = [useRef(), useRef()];
   const place = ({ newState }) => newState === "open" && settle(card.current, button.current.getBoundingClientRect());
   return html`
     <${Button} ref=${button} className=${className} aria-label=${name} popovertarget=${id}>${label}<//>
-    <div ref=${card} id=${id} popover="auto" className="card" onToggle=${place}>${children}</div>`;
+    <div ref=${card} id=${id} popover="auto" className="card" onToggle=${place}
+      onClick=${menu && (({ target }) => target.closest("button") && card.current.hidePopover())}>${children}</div>`;
 }
 
 /** Beside the button, and within the window. */
@@ -31,7 +33,7 @@ function settle(card, { left, bottom, top }) {
 /** A word of the glossary, explained where it stands. */
 export function Help({ word }) {
   const { state } = useBench();
-  const meaning = state.about.words[word];
+  const meaning = state.about.words?.[word];
   return meaning ? html`<${Popover} className="help" label="?" name=${`What is ${word}?`}><p><b>${word}</b>: ${meaning}</p><//>` : null;
 }
 

@@ -15,9 +15,10 @@ export function Regions() {
     ${drawn.map((region) => html`<${Region} key=${region.found} region=${region} />`)}
     ${named.length > 0 && html`<details className="named" open>
       <summary><h3>Named directions</h3></summary>
-      ${named.map((region) => html`<${Slider} key=${region.found} region=${region} index=${0} label=${region.title} />`)}
+      ${named.map((region) => html`<${Named} key=${region.found} region=${region} />`)}
     </details>`}
-    ${face.regions.length > 0 && html`<p className="note">Double-click a slider, or press 0 on it, to put it back.</p>`}`;
+    ${face.regions.length > 0 && html`<div className="note"><span>Leak: what changes where it should keep still, for what changes in the region. Double-click a slider, or press 0 on it, to put it back.</span>
+      <${Help} word="leak" /></div>`}`;
 }
 
 function Region({ region }) {
@@ -30,7 +31,7 @@ function Region({ region }) {
   };
   return html`<section ref=${section} aria-label=${region.title}>
     <${Heading} region=${region} remove=${remove} />
-    ${region.reaches.map((_, index) => html`<${Slider} key=${index} region=${region} index=${index} label=${`direction ${index + 1}`} ends />`)}
+    ${region.reaches.map((_, index) => html`<${Slider} key=${index} region=${region} index=${index} />`)}
   </section>`;
 }
 
@@ -59,34 +60,45 @@ function Heading({ region, remove }) {
   </header>`;
 }
 
-function Slider({ region, index, label, ends }) {
+/** The range of a slider: what it moves, and how it tells of it. */
+function Line({ region, index, name }) {
+  const { act } = useBench();
+  const { found, steps, leaks, walks } = region;
+  const [reach, leak] = [reachOf(region, index), leaks?.[index] ?? null];
+  const value = Math.round((steps[index] / reach) * NOTCHES);
+  const to = (notches) => [found, index, (reach * notches) / NOTCHES];
+  const meaning = [written(steps[index]), leak !== null && percent(leak), walks[index] !== null && "walked"];
+  return html`<${Range} min=${-NOTCHES} max=${NOTCHES} value=${value} aria-label=${name} aria-valuetext=${meaning.filter(Boolean).join(", ")}
+    style=${{ "--at": `${50 + (50 * value) / NOTCHES}%` }} moved=${(notches) => act.slide(...to(notches))} rest=${act.rest}
+    onDblClick=${() => act.put(...to(0))} onKeyDown=${({ key }) => key === "0" && act.put(...to(0))} />`;
+}
+
+/** One of the model's own, in a line. */
+const Named = ({ region }) => html`<div className="row named"><span>${region.title}${region.leaks && html` <small>${percent(region.leaks[0])}</small>`}</span>
+  <${Line} region=${region} index=${0} name=${region.title} /><output>${written(region.steps[0])}</output></div>`;
+
+function Slider({ region, index }) {
   const { act } = useBench();
   const { found, title, steps, leaks, walks } = region;
-  const [reach, step, leak] = [reachOf(region, index), steps[index], leaks?.[index] ?? null];
-  const name = region.named ? title : `${title}, ${label}`;
-  const value = Math.round((step / reach) * NOTCHES);
-  const put = (notches) => act.put(found, index, (reach * notches) / NOTCHES);
-  const key = (event) => {
-    if (event.key === "0") put(0);
-  };
-  const walked = walks[index] !== null;
-  return html`<div className=${ends ? "row" : "row plain"}>
-    ${ends && html`<${End} region=${region} index=${index} side=${0} name=${name} go=${() => put(-NOTCHES)} />`}
+  const name = `${title}, direction ${index + 1}`;
+  const end = (side) => html`<${End} region=${region} index=${index} side=${side} name=${name} />`;
+  return html`<div className="row">
+    ${end(0)}
     <div>
-      <${Range} min=${-NOTCHES} max=${NOTCHES} value=${value} aria-label=${name} style=${{ "--at": `${50 + (50 * value) / NOTCHES}%` }}
-        aria-valuetext=${written(step) + (leak === null ? "" : `, ${percent(leak)}`) + (walked ? ", walked" : "")}
-        moved=${(notches) => act.slide(found, index, (reach * notches) / NOTCHES)} rest=${act.rest} onDblClick=${() => put(0)} onKeyDown=${key} />
-      <div className="words"><span>${region.named ? title : index + 1}${leak !== null && ` · ${percent(leak)}`}</span>
-        <${Toggle} className="walk" on=${walked} change=${(on) => act.walk(found, index, on)} aria-label=${`walk ${name}`}>walk<//>
-        <output>${written(step)}</output></div>
+      <${Line} region=${region} index=${index} name=${name} />
+      <div className="words"><span>${index + 1} · ${percent(leaks[index])}</span>
+        <${Toggle} className="walk" on=${walks[index] !== null} change=${(on) => act.walk(found, index, on)} aria-label=${`walk ${name}`}>walk<//>
+        <output>${written(steps[index])}</output></div>
     </div>
-    ${ends && html`<${End} region=${region} index=${index} side=${1} name=${name} go=${() => put(NOTCHES)} />`}
+    ${end(1)}
   </div>`;
 }
 
-function End({ region, index, side, name, go }) {
-  const { state } = useBench();
+/** What a slider leads to, and the way there. */
+function End({ region, index, side, name }) {
+  const { state, act } = useBench();
   const image = state.ends[`${region.found} ${index}`]?.[side];
+  const go = () => act.put(region.found, index, reachOf(region, index) * (side ? 1 : -1));
   return html`<${Button} className="end" aria-label=${`${name}, all the way ${side ? "right" : "left"}`} onClick=${go}>
     ${image && html`<img src=${image} alt="" />`}<//>`;
 }

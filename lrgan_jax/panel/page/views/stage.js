@@ -41,9 +41,9 @@ export function Stage() {
       <img className="image" src=${last.current} alt=${`the picture of face ${document.here + 1}${held ? ", unedited" : ""}`} draggable=${false} />
       <${Soft} hidden=${whole} />
       <canvas ref=${canvas} hidden=${whole} tabIndex=${0} role="application" aria-label="drawing area" aria-describedby=${described} />
+      <p id=${described} className="keys">${HELP[tool]}</p>
       ${!face.drawing && !face.regions.some(({ named }) => !named) && html`<p className="hint" aria-hidden="true">Drag a box around what you want to change</p>`}
-    </div>
-    <p id=${described} className="keys">${HELP[tool]}</p>`;
+    </div>`;
 }
 
 /** What the edges of a soft region reach. */
