@@ -61,7 +61,9 @@ def test_every_tool_draws(page, studio):
     less = found_after(page, studio, lambda: drag(page, (12, 12)))
     clear = np.hypot(x - 12, y - 12)
     certain = abs(clear - width / 2) > 0.1  # the pointer stands on whole pixels of the screen
-    np.testing.assert_array_equal(less.drawing.mask[certain], np.where(clear <= width / 2, 0, both.drawing.mask)[certain])
+    np.testing.assert_array_equal(
+        less.drawing.mask[certain], np.where(clear <= width / 2, 0, both.drawing.mask)[certain]
+    )
     tool(page, "clear")
     tool(page, "brush")
     line = found_after(page, studio, lambda: drag(page, (20, 30), (45, 30)))
@@ -194,7 +196,11 @@ def test_a_click_loses_nothing(page, studio):
     page.keyboard.press("Escape")
     tool(page, "brush")
     both = found_after(page, studio, lambda: drag(page, (10, 10)))
-    assert both.drawing.mask[42:54, 20:44].all() and both.drawing.mask[10, 10] and both.drawing.mask.sum() > first.drawing.mask.sum()
+    assert (
+        both.drawing.mask[42:54, 20:44].all()
+        and both.drawing.mask[10, 10]
+        and both.drawing.mask.sum() > first.drawing.mask.sum()
+    )
 
 
 def test_a_picture_that_comes_late_is_shown_after_the_hold(page):

@@ -1,6 +1,5 @@
 """What a notebook shows: HTML that parses, the right pictures in it, and never an error in their place."""
 
-import base64
 import copy
 import dataclasses
 import gc
@@ -9,13 +8,13 @@ import os
 import pickle
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looks import read
 from PIL import Image
 
 import lrgan_jax as lr
@@ -25,41 +24,6 @@ from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 from lrgan_jax.generators.shown import facts
 from lrgan_jax.previews import FEW, FRAMES
 from lrgan_jax.regions import box_mask
-
-VOID = ("img", "br", "hr")
-
-
-class Read(HTMLParser):
-    """Refuses tags that do not close in turn; collects pictures and text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.images, self.texts = [], [], []
-        self.feed(html)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.images += [dict(attrs)] if tag == "img" else []
-        self.open += [tag] if tag not in VOID else []
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.texts.append(text)
-
-    @property
-    def text(self):
-        return " ".join(self.texts)
-
-    def pictures(self):
-        uris = [image["src"].removeprefix("data:image/png;base64,") for image in self.images]
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
-
-
-def read(thing):
-    return Read(thing._repr_html_())
 
 
 def picture_maker(shape, c_dim=0, name="moving <parts>"):
@@ -292,3 +256,35 @@ def test_what_draws_is_loaded_late():
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.stdout.strip() == "[]", done
+
+
+def test_latents_are_shown_with_their_model(generators):
+    """z, w and ws, plain or typed, with and without classes; several edits of a latent are a row."""
+    for kind, gen in generators.items():
+        c = np.eye(gen.c_dim, dtype=np.float32)[[1, 0]] if gen.c_dim else None
+        z = lr.sample_z(gen, jax.random.key(1), 2)
+        w = gen.mapping(z, c)
+        expected = images.to_uint8(lr.render(gen, lr.to_ws(gen, w)))
+        same = [w, lr.to_ws(gen, w)] + ([] if gen.c_dim else [z, np.asarray(w), lr.to_ws(gen, w).array])
+        for latents in same:
+            (row,) = lr.show(latents, gen).rows
+            assert np.abs(row.astype(int) - expected).max() <= 1, kind
+        move = np.linspace(-1, 1, w.shape[1], dtype=np.float32)
+        for latents in (w, lr.to_ws(gen, w)):
+            rows = lr.show(lr.edit(latents, move, [-1.0, 0.0, 1.0]), gen).rows
+            assert np.shape(rows)[:2] == (2, 3)
+            assert np.abs(rows[:, 1].astype(int) - expected).max() <= 1, kind
+            assert not np.array_equal(rows[:, 2], rows[:, 1])
+    with pytest.raises(InputError, match="synthesis takes w"):
+        lr.show(np.zeros((2, 5), np.float32), generators["stylegan2"])
+
+
+def test_pictures_of_pillow_are_shown():
+    """Alone and in lists, grey or RGB, transparent or not."""
+    picture = images.to_uint8(np.random.default_rng(0).uniform(-1, 1, (64, 128, 3)))
+    colours, grey = Image.fromarray(picture), Image.fromarray(picture[..., 0])
+    clear = colours.copy()
+    clear.putalpha(0)
+    np.testing.assert_array_equal(png(colours)[..., :3], picture)
+    np.testing.assert_array_equal(png([colours, grey])[:, 130:, :3], np.repeat(picture[..., :1], 3, -1))
+    assert (png(clear)[..., :3] == 255).all()

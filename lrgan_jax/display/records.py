@@ -80,7 +80,7 @@ def _number(value: Any) -> str:
 def _fields(thing: Any) -> dict[str, tuple[str, bool]]:
     """Of each field its value in words, and whether that is the default."""
     if dataclasses.is_dataclass(thing):
-        known = {f.name: _default(f) for f in dataclasses.fields(thing) if f.repr}
+        known = {f.name: _default(f) for f in dataclasses.fields(thing) if f.repr and not f.name.startswith("_")}
     else:
         known = {name: thing._field_defaults.get(name, dataclasses.MISSING) for name in thing._fields}
     said = {name: words(getattr(thing, name)) for name in known}

@@ -209,6 +209,7 @@ def tune(
     return last.tuned()
 
 
+@display.record
 @dataclass(frozen=True)
 class Halfway:
     """How far tuning is.

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from lrgan_jax import display
@@ -19,10 +19,12 @@ LINE = (255, 140, 0)
 
 @display.record
 class Snapshot(NamedTuple):
-    """Attributes:
-    title: of the face. before, after: the image without its edits and with them.
-    outlined: before, enlarged, with the outlines of the regions that move.
-    steps: of the sliders out of their middle, by region and direction.
+    """What a panel shows.
+
+    Attributes:
+      title: of the face. before, after: the image without its edits and with them.
+      outlined: the first with the outlines of the regions that move.
+      steps: of the sliders that are out of their middle, by region and direction.
     """
 
     title: str
@@ -48,21 +50,21 @@ def snapshot(rendering: Rendering, wanted: Wanted) -> Snapshot:
 
 
 def outlined(picture: Picture, masks: list[Mask]) -> Picture:
-    """Enlarged until a line of a pixel is thin, with a line around each region."""
-    times = -(-2 * SIDE // max(picture.shape[:2]))
-    drawn = picture.repeat(times, 0).repeat(times, 1)
+    """With a line around each region; small pictures are enlarged, so that the line is a thin one."""
+    share = max(1.0, SIDE / max(picture.shape[:2]))
+    height, width = (round(share * side) for side in picture.shape[:2])
+    drawn = np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
     for mask in masks:
-        inside = Image.fromarray(np.asarray(mask >= 0.5)).resize(drawn.shape[1::-1], Image.Resampling.NEAREST)
-        drawn[_border(np.asarray(inside))] = LINE
+        inside = Image.fromarray((mask >= 0.5).astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+        drawn[_border(np.asarray(inside), max(1, round(max(height, width) / SIDE)))] = LINE
     return drawn
 
 
-def _border(inside: UInt8[np.ndarray, "h w"] | np.ndarray, width: int = 3) -> np.ndarray:
-    """Pixels of the region whose neighbours, so far away, are not all of it."""
-    around = np.pad(inside, width)
-    height, length = inside.shape
-    steps = [(0, width), (2 * width, width), (width, 0), (width, 2 * width)]
-    return inside & ~np.all([around[top : top + height, left : left + length] for top, left in steps], axis=0)
+def _border(inside: UInt8[np.ndarray, "h w"], thick: int) -> Bool[np.ndarray, "h w"]:
+    """Pixels of the region that are so near to what is none of it, or to the edge."""
+    around, (height, width) = np.pad(inside, thick), inside.shape
+    steps = [(0, thick), (2 * thick, thick), (thick, 0), (thick, 2 * thick)]
+    return (inside > 0) & ~np.all([around[top:, left:][:height, :width] for top, left in steps], axis=0)
 
 
 def _steps(edit: Edit) -> list[tuple[str, float]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import anywidget
 import traitlets
-from IPython.display import HTML, DisplayHandle, display
+from IPython.display import DisplayHandle, display
 
 from lrgan_jax import images
 from lrgan_jax.base.files import check_free
@@ -72,10 +72,11 @@ class Panel(anywidget.AnyWidget):
         shown = self._repr_mimebundle_() or {}
         data, about = shown if isinstance(shown, tuple) else (shown, {})
         display(data | {"text/plain": repr(self)}, metadata=about, raw=True)
-        self._pictures.append(display(HTML(self._picture()), display_id=True))
+        self._pictures.append(display(self._picture(), display_id=True, raw=True))
 
-    def _picture(self) -> str:
-        return f'<div class="{self.still}">{self.snapshot()._repr_html_()}</div>'
+    def _picture(self) -> dict[str, str]:
+        now = self.snapshot()
+        return {"text/plain": repr(now), "text/html": f'<div class="{self.still}">{now._repr_html_()}</div>'}
 
     def _answer(self, _widget: Any, request: dict[str, Any], _buffers: list) -> None:
         reply = {"error": "interrupted"}  # by a person who stops the kernel, which `reply` lets pass
@@ -96,6 +97,6 @@ class Panel(anywidget.AnyWidget):
 
     def _redraw(self) -> None:
         """The picture in the file is that of now."""
-        shown = HTML(self._picture())
+        now = self._picture()
         for picture in self._pictures:
-            picture.update(shown)
+            picture.update(now, raw=True)
