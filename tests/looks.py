@@ -39,5 +39,5 @@ class Read(HTMLParser):
         return [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
 
 
-def read(thing):
+def look(thing):
     return Read(thing._repr_html_())

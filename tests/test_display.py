@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looks import read
+from looks import look
 from PIL import Image
 
 import lrgan_jax as lr
@@ -61,7 +61,7 @@ KINDS = ["stylegan2", "dcgan", "with classes", "a function", "a function with cl
 def test_a_generator_shows_samples_and_facts(generators, kind):
     """The images of seed 0, of all classes in turn, as `seeded` has them; one line in a terminal."""
     gen = generators[kind]
-    shown = read(gen)
+    shown = look(gen)
     labels = np.eye(gen.c_dim, dtype=np.float32)[np.arange(8) % gen.c_dim] if gen.c_dim else None
     expected = gen.synthesis(gen.mapping(lr.sample_z(gen, jax.random.key(0), 8), labels))
     for picture, image in zip(shown.pictures(), images.to_uint8(expected), strict=True):
@@ -85,7 +85,7 @@ def test_the_facts(generators, conditional):
 def test_a_generator_that_fails_shows_its_facts():
     """And says what hinders it."""
     gen = lr.from_function(lambda z: jnp.full((4, 6, 3), jnp.inf) + z[0], 3, name="overflows")
-    shown = read(gen)
+    shown = look(gen)
     assert not shown.images and "overflows" in shown.text and "no pictures: InputError: the image is not" in shown.text
 
 
@@ -100,7 +100,7 @@ def test_directions_show_strips(generators, kind, per_layer):
     w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 2), c)
     box = box_mask(2, 2, 4, 4, gen.size)
     found = lr.find_directions(gen, w[:1], box, num=2, per_layer=per_layer)
-    shown = read(found)
+    shown = look(found)
     strips = [strip[..., :3].astype(int) for strip in shown.pictures()]
     assert len(strips) == len(found)
     height, width = gen.size
@@ -113,7 +113,7 @@ def test_directions_show_strips(generators, kind, per_layer):
         (last,) = images.to_uint8(lr.render(gen, lr.edit(lr.to_ws(gen, w[:1]), found[k], reach)))
         assert np.abs(strip[:, -width:] - last).max() <= 1
     assert "everything else" in shown.text and "lr.show" not in shown.text
-    assert len(read(found[0]).images) == 1
+    assert len(look(found[0]).images) == 1
 
 
 def test_directions_tell_what_they_know(small_stylegan2):
@@ -123,7 +123,7 @@ def test_directions_tell_what_they_know(small_stylegan2):
     w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 3))
     settings = {"layers": "1-3", "protect": {"mouth": 0.5}, "method": "projected", "num": 2, "lam": 0.2}
     found = lr.find_directions(gen, w, "<eyes> & co", **settings)
-    shown = read(found)
+    shown = look(found)
     for fact in ("<eyes> & co", "projected", "small", "layers 1-3", "mouth (0.5)", "average of 3", "lam 0.2", "kept"):
         assert fact in shown.text
     assert repr(found).startswith("<2 directions for <eyes> & co, by projected, of small, layers 1-3")
@@ -131,7 +131,7 @@ def test_directions_tell_what_they_know(small_stylegan2):
 
 def test_many_directions_show_the_first(small_stylegan2):
     found = lr.Directions(np.eye(12, dtype=np.float32))
-    shown = read(lr.show(found, small_stylegan2))
+    shown = look(lr.show(found, small_stylegan2))
     assert len(shown.images) == 8 and "and 4 more" in shown.text
     assert repr(found) == "<12 directions, all layers>"
 
@@ -153,7 +153,7 @@ def test_pictures_are_no_part_of_directions(found, tmp_path):
         copy.copy(found),
     ):
         assert other == found and other.preview is None
-        shown = read(other)
+        shown = look(other)
         assert not shown.images and "mouth" in shown.text and "lr.show(directions, gen, w)" in shown.text
 
 
@@ -162,10 +162,10 @@ def test_show_adds_strips(found, small_stylegan2, tmp_path):
     loaded = lr.Directions.load(found.save(tmp_path / "f.npz"))
     w = small_stylegan2.mapping(lr.sample_z(small_stylegan2, jax.random.key(1), 1))
     assert lr.show(loaded) is loaded and lr.show(small_stylegan2) is small_stylegan2
-    assert read(lr.show(loaded, small_stylegan2, w)).images == read(found).images
+    assert look(lr.show(loaded, small_stylegan2, w)).images == look(found).images
     shown = lr.show(loaded, StyleGAN2(small_stylegan2.config, small_stylegan2.variables))
     gc.collect()
-    assert shown == found and len(read(shown).images) == len(found)
+    assert shown == found and len(look(shown).images) == len(found)
     with pytest.raises(InputError, match="12 numbers, the latents 6: not the same model"):
         lr.show(loaded, picture_maker((12, 20, 3)))
     with pytest.raises(InputError, match="synthesis takes w"):
@@ -176,10 +176,10 @@ def test_directions_keep_no_generator(small_stylegan2):
     """Once it is gone, so are the strips."""
     gen = StyleGAN2(small_stylegan2.config, small_stylegan2.variables)
     found = lr.find_directions(gen, gen.mapping(lr.sample_z(gen, jax.random.key(1), 1)), "mouth", num=2)
-    assert len(read(found).images) == len(found)
+    assert len(look(found).images) == len(found)
     del gen
     gc.collect()
-    shown = read(found)
+    shown = look(found)
     assert not shown.images and "lr.show(directions, gen, w)" in shown.text
 
 
@@ -187,7 +187,7 @@ def test_strips_that_fail_leave_the_numbers(found):
     def fails(directions):
         raise MemoryError("out of <memory>\nand more")
 
-    shown = read(dataclasses.replace(found, preview=fails))
+    shown = look(dataclasses.replace(found, preview=fails))
     assert not shown.images and "no pictures: MemoryError: out of <memory>" in shown.text and "leak" in shown.text
 
 
@@ -195,7 +195,7 @@ def test_large_images_show_few_and_small():
     """Three pictures a strip, each shrunk."""
     gen = picture_maker((24, 300, 3))
     found = lr.find_directions(gen, lr.sample_z(gen, jax.random.key(0), 1), box_mask(2, 2, 4, 4, (12, 150)), num=1)
-    (strip,) = read(found).pictures()
+    (strip,) = look(found).pictures()
     assert strip.shape[:2] == (13, FEW * (160 + display.GAP) - display.GAP)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looks import Read, read
+from looks import Read, look
 from PIL import Image
 
 import lrgan_jax as lr
@@ -15,7 +15,6 @@ from lrgan_jax import display, images
 from lrgan_jax.display import graphs
 from lrgan_jax.inversion import Fit, Inversion, Kept
 from lrgan_jax.photographs import Blended, Seam, align
-from lrgan_jax.regions import box_mask
 
 DOORS = ("", ".compare", ".inversion", ".metrics", ".photographs", ".sweep")  # rooms whose results users hold
 
@@ -77,8 +76,8 @@ def test_latents_are_short_and_say_their_space(small_stylegan2):
     w = small_stylegan2.mapping(lr.sample_z(small_stylegan2, jax.random.key(1), 2))
     assert repr(w) == "<w [2, 12], float32>"
     assert repr(lr.WS(np.zeros((1, 7, 12), np.float32), np.ones((1, 3)))) == "<ws [1, 7, 12], float32, with classes>"
-    (picture,) = read(w).pictures()
-    assert picture.shape[2] == 4 and "lr.show(latents, gen)" in read(w).text
+    (picture,) = look(w).pictures()
+    assert picture.shape[2] == 4 and "lr.show(latents, gen)" in look(w).text
     assert repr(lr.W(object())).startswith("<w")  # as pytrees are built
 
 
@@ -117,24 +116,23 @@ def test_a_spectrum_falls_and_marks_the_rank():
 
 def test_a_matrix_has_a_colour_for_each_sign():
     (picture,) = Read(graphs.matrix(np.array([[1.0, -1.0], [0.25, 0.0]]), "what")).pictures()
-    middle = picture.shape[0] // 2, picture.shape[1] // 2
     corners = picture[0, 0], picture[0, -1], picture[-1, 0], picture[-1, -1]
-    assert [tuple(corner[:3]) for corner in corners[:2]] == [graphs.MARKED, graphs.NEGATIVE] and all(middle)
+    assert [tuple(corner[:3]) for corner in corners[:2]] == [graphs.MARKED, graphs.NEGATIVE]
     assert [int(corner[3]) for corner in corners] == [255, 255, 128, 0]
 
 
 def test_the_mathematics_shows_itself(split, analysis):
     """Ranks, evidence and changes as numbers; a spectrum of each part."""
-    shown = read(split)
+    shown = look(split)
     assert len(shown.images) == 4 and f"{int(split.rank)}" in shown.text and "converged" in shown.text
-    shown = read(analysis)
+    shown = look(analysis)
     best = analysis.candidates["frontier"]
     for told in ("attribute", "frontier", f"{float(best.inside[0]):.3g}", f"{float(analysis.mu):.3g}"):
         assert told in shown.text
     assert len(shown.images) == 2  # of the robust PCAs that the attribute method rests on
-    assert str(int(best.mask.sum())) in read(best).text
+    assert str(int(best.mask.sum())) in look(best).text
     space = lr.attribute_space(split.low_rank, split.rank)
-    assert f"{int(split.rank)} of 12 dimensions" in read(space).text
+    assert f"{int(split.rank)} of 12 dimensions" in look(space).text
 
 
 def test_batches_show_ranges(split):
@@ -142,18 +140,18 @@ def test_batches_show_ranges(split):
     batch = jax.tree.map(lambda a: jnp.stack([a, a]), split)._replace(
         rank=jnp.array([2, 9]), converged=jnp.array([True, False])
     )
-    assert "2 to 9" in read(batch).text and "1 of 2" in read(batch).text
+    assert "2 to 9" in look(batch).text and "1 of 2" in look(batch).text
     space = jax.tree.map(lambda a: jnp.stack([a, a]), lr.attribute_space(split.low_rank, split.rank))
-    assert "float32[2, 12, 12]" in read(space).text
+    assert "float32[2, 12, 12]" in look(space).text
 
 
-def test_grams_and_leading_directions_show_themselves(small_stylegan2):
-    ws = lr.to_ws(small_stylegan2, small_stylegan2.mapping(lr.sample_z(small_stylegan2, jax.random.key(1), 2)))
-    box = box_mask(2, 2, 5, 5, small_stylegan2.size)
-    grams = lr.region_grams(lr.image_function(small_stylegan2), ws.array, box[None])
-    shown = read(grams)
-    assert len(shown.images) == 2 * 3 and f"{np.trace(grams.inside[1, 0]) / 12:.3g}" in shown.text
-    assert len(read(grams._replace(outside=None)).images) == 2 * 2
+def test_grams_and_leading_directions_show_themselves():
+    """The image and the spectra of each latent and region; leaks, none of them below 0."""
+    pairs = np.stack([[gram(n)] for n in range(2)])
+    grams = lr.RegionGrams(pairs, 2 * pairs, np.zeros((2, 8, 8, 3)), None)
+    shown = look(grams)
+    assert len(shown.images) == 2 * 3 and f"{np.trace(pairs[1, 0]) / 6:.3g}" in shown.text
+    assert len(look(grams._replace(outside=None)).images) == 2 * 2
     found = lr.LeadingDirections(
         np.eye(3),
         np.array([2.0, 1, 1]),
@@ -165,7 +163,7 @@ def test_grams_and_leading_directions_show_themselves(small_stylegan2):
         9,
         True,
     )
-    assert "25 %" in read(found).text and "0 %" in read(found).text
+    assert "25 %" in look(found).text and "0 %" in look(found).text
 
 
 @pytest.fixture
@@ -179,9 +177,9 @@ def test_photographs_show_themselves(photograph):
     """The photograph, its crop, and where that lies: all else is darker."""
     photo, picture = photograph
     assert repr(photo) == "<photograph, 60 x 40, 8 bits, RGB>"
-    np.testing.assert_array_equal(read(photo).pictures()[0][..., :3], picture)
+    np.testing.assert_array_equal(look(photo).pictures()[0][..., :3], picture)
     crop = align(photo, 16, box=[10, 20, 16, 16])
-    place, own = (a[..., :3].astype(int) for a in read(crop).pictures())
+    place, own = (a[..., :3].astype(int) for a in look(crop).pictures())
     np.testing.assert_array_equal(place[10:26, 20:36], picture[10:26, 20:36])
     assert np.abs(place[:10] - picture[:10] / 2).max() <= 1
     assert np.abs(own - images.to_uint8(crop.image)).max() <= 1
@@ -193,13 +191,13 @@ def test_inversions_show_themselves(photograph, tmp_path):
     images_of = np.random.default_rng(1).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
     ws, losses = lr.WS(np.zeros((2, 3, 4), np.float32)), np.array([[1.0, 0.5], [1.0, 0.25]])
     found = Inversion(ws, images_of, -images_of, {}, losses, Fit(steps=9), "pyramid", "small", "")
-    shown = read(found)
+    shown = look(found)
     first, second = (a[..., :3].astype(int) for a in shown.pictures()[:2])
     assert np.abs(first - images.to_uint8(-images_of[0])).max() <= 1
     assert "0.25" in shown.text and f"{found.psnr[1]:.1f} dB" in shown.text and "Fit(steps=9)" in shown.text
     kept = Kept(ws[:1], model="small", photographs=[photo.encode()])
-    assert len(read(kept).images) == 1 and "small" in read(kept).text and len(repr(kept)) < 200
+    assert len(look(kept).images) == 1 and "small" in look(kept).text and len(repr(kept)) < 200
     damaged = Kept(ws[:1], model="small", photographs=[b"no picture"])
-    assert not read(damaged).images and "<ws [1, 3, 4], float32>" in read(damaged).text
+    assert not look(damaged).images and "<ws [1, 3, 4], float32>" in look(damaged).text
     blended = Blended(images_of[0], np.ones((8, 8), np.float32), Seam(3 / 127.5, 1 / 127.5))
-    assert "2.0 grey levels" in read(blended).text and len(read(blended).images) == 2
+    assert "2.0 grey levels" in look(blended).text and len(look(blended).images) == 2

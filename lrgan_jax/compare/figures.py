@@ -110,7 +110,7 @@ class Figures(NamedTuple):
         """Leaks of every method by region, and how strange its edits are."""
         columns = {"method": [escape(method) for method in self.leaks]}
         for region in (ALL, *self.regions):
-            columns[f"{escape(region)}, leak %"] = [leaks[region].text(100) for leaks in self.leaks.values()]
+            columns[f"{escape(region)}, leak %"] = [leaks[region].text(100.0) for leaks in self.leaks.values()]
         columns["strange"] = [self.natural[method].strangeness.text() for method in self.leaks]
         title = f"{len(self.leaks)} methods at {self.latents} latents"
         return display.card(title, {}, display.table(columns), display.note("medians, and their 95 % intervals"))
