@@ -15,6 +15,7 @@ class Read(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
+        self.html = html
         self.open, self.images, self.texts = [], [], []
         self.feed(html)
         self.close()

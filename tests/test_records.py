@@ -82,8 +82,7 @@ def test_latents_are_short_and_say_their_space(small_stylegan2):
 
 
 def test_settings_show_what_was_chosen():
-    shown = Fit(starts=3)._repr_html_()
-    Read(shown)
+    shown = look(Fit(starts=3)).html
     assert "<strong>3</strong>" in shown and "<strong>&#x27;adam" not in shown and "adam" in shown
 
 

@@ -72,7 +72,8 @@ class Panel(anywidget.AnyWidget):
         shown = self._repr_mimebundle_() or {}
         data, about = shown if isinstance(shown, tuple) else (shown, {})
         display(data | {"text/plain": repr(self)}, metadata=about, raw=True)
-        self._pictures.append(display(self._picture(), display_id=True, raw=True))
+        self._pictures.append(DisplayHandle())
+        self._pictures[-1].display(self._picture(), raw=True)
 
     def _picture(self) -> dict[str, str]:
         now = self.snapshot()
