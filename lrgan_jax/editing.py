@@ -138,6 +138,19 @@ def walk(
     return WS(along.array, along.c)
 
 
+def along(path: WS, share: float) -> WS:
+    """The point of a walk [S + 1, N, num_ws, w_dim] after that share of it, between two of its points on the line.
+
+    Raises:
+      InputError: on a share that is not from 0 to 1, or of a path of one point.
+    """
+    check_number("share", share, least=0, most=1)
+    check_whole("the points of a path", len(path), least=2)
+    place = share * (len(path) - 1)
+    k = min(int(place), len(path) - 2)
+    return path[k] + (place - k) * (path[k + 1] - path[k])
+
+
 def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: int) -> Float[Array, "n m"]:
     """The numbers that `moves` spreads, one row for each of `num` latents."""
     shape = (moves.num_ws, d) if moves.per_layer else (d,)

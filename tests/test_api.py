@@ -55,8 +55,8 @@ sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
 panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
-panel.portrait_code panel.faces panel.code panel.searching panel.rendering
-panel.studio panel.snapshot panel.bundle panel.widget panel.server panel
+panel.portrait_code panel.faces panel.walks panel.code panel.searching panel.rendering panel.quick panel.session
+panel.studio panel.opening panel.models panel.snapshot panel.bundle panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page
 compare

@@ -5,27 +5,43 @@ import secrets
 import threading
 import time
 import webbrowser
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.interrupt import stop_request
-from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model
+from lrgan_jax.commands.options import SearchOptions, UsageError, Which, load_model
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.generators.style_space import MARK
 from lrgan_jax.panel.faces import Draw, Faces
+from lrgan_jax.panel.found import Named
 from lrgan_jax.panel.masks import pack
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.named import of_model
 from lrgan_jax.panel.server import Server
+from lrgan_jax.panel.session import read
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.regions import box_mask
+from lrgan_jax.search import Search
+
+Chosen = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        metavar="NAME|FOLDER[:styles]...",
+        help="one that lrgan info lists, or a folder that lrgan convert wrote, with :styles after it its style space; "
+        "or several to choose from: those after the first are loaded when the page asks for them.",
+    ),
+]
 
 
 def explore_command(
     *,
-    model: Model = "faces-dcgan",
+    model: Chosen = ("faces-dcgan",),
+    session: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
     num_faces: int | None = None,
     host: str = "127.0.0.1",
     port: int = 8765,
@@ -39,6 +55,7 @@ def explore_command(
     port: ssh -L 8765:localhost:8765.
 
     Args:
+        session: go on with what the page has saved in this file, of the first model; it brings its faces.
         num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
             classes in turn; with labels or a cutoff, the first; of a file, all or the first.
         host: a loopback address to listen on.
@@ -47,14 +64,20 @@ def explore_command(
         search: how to look for directions; the page can change layers, method and what keeps still.
         which: which latents.
     """
-    gen = load_model(model)
     check_whole("--num-faces", num_faces, most=POOL)
     check_whole("--port", port, least=0, most=65535)
-    faces, source = file_or_frontal(gen, model, num_faces, which)
-    named = {} if model.endswith(MARK) else of_model(model)
-    studio = Studio(gen, faces, search.search(), source=source, named=named)
-    server = _server(studio, host, port)
-    threading.Thread(target=_warm, args=(studio,), daemon=True).start()
+    if session is not None and (which != Which() or num_faces is not None):
+        raise UsageError(
+            "--session brings its faces: leave --num-faces, --latents, --seed and what else is of them out"
+        )
+    looked_for = search.search()
+    opening = {name: partial(_studio, name, looked_for, num_faces, which) for name in model}
+    if session is not None:
+        opening[model[0]] = partial(_reopened, model[0], looked_for, session)
+    models = Models(opening)
+    models.studio(model[0])  # what is wrong with it is said before the page opens
+    server = _server(models, host, port)
+    threading.Thread(target=_warm, args=(models.studio(),), daemon=True).start()
     with stop_request() as stop:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"open {server.url}\nCtrl-C ends it", flush=True)
@@ -67,10 +90,35 @@ def explore_command(
     os._exit(0)  # a thread may be compiling, which cannot be stopped, and crashes when Python goes down around it
 
 
+def _studio(model: str, search: Search, num_faces: int | None, which: Which) -> Studio:
+    gen = load_model(model)
+    faces, source = file_or_frontal(gen, model, num_faces, which)
+    return Studio(gen, faces, search, source=source, named=_named(model))
+
+
+def _reopened(model: str, search: Search, session: Path) -> Studio:
+    """With what a page has saved."""
+    gen = load_model(model)
+    opened = read(session, gen)
+    studio = Studio(gen, opened.choice, search, source=_loading(model), named=_named(model))
+    studio.take(opened, str(session))
+    return studio
+
+
+def _named(model: str) -> dict[str, Named]:
+    """A style space has none: they move w."""
+    return {} if model.endswith(MARK) else of_model(model)
+
+
+def _loading(model: str) -> str:
+    """Python that loads it."""
+    loads = f"lr.load({model.removesuffix(MARK)!r})"
+    return f"gen = lr.style_space({loads})" if model.endswith(MARK) else f"gen = {loads}"
+
+
 def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -> tuple[Faces, str]:
     """The faces to choose from, and Python that makes them."""
-    loads = f"lr.load({model.removesuffix(MARK)!r})"
-    lines = [f"gen = lr.style_space({loads})" if model.endswith(MARK) else f"gen = {loads}"]
+    lines = [_loading(model)]
     if which.latents is None:
         return _random(gen, 12 if num is None else num, which, lines)
     every, first = which.of(gen, 0), "" if num is None else f"[:{num}]"
@@ -101,10 +149,10 @@ def _mapped(which: Which) -> str:
     return f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
 
 
-def _server(studio: Studio, host: str, port: int) -> Server:
+def _server(models: Models, host: str, port: int) -> Server:
     """It has a token of its own; a port in use is an error of one line."""
     try:
-        return Server(studio, secrets.token_urlsafe(16), host=host, port=port)
+        return Server(models, secrets.token_urlsafe(16), host=host, port=port)
     except OSError as error:
         why = f"{error.strerror or error}; another program listens there? --port 0 takes a free one"
         raise UsageError(f"--port {port}: {why}") from error

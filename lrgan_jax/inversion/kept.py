@@ -126,9 +126,13 @@ class Kept:
         if path.suffix != ".npz":
             raise KeptError(f"{path}: an inversion is saved as .npz")
         check_free(path, overwrite)
+        return write_whole(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
         content = io.BytesIO()
         np.savez(content, **self._arrays())  # pyright: ignore[reportArgumentType]
-        return write_whole(path, content.getbuffer())
+        return content.getvalue()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         delta = self.delta

@@ -15,30 +15,62 @@ from lrgan_jax.panel.found import DRAWN, Found, Named
 from lrgan_jax.panel.masks import Drawing, levels
 from lrgan_jax.panel.portrait import Portrait
 from lrgan_jax.panel.portrait_code import finding, putting_back
+from lrgan_jax.panel.walks import STEPS, Walks
 from lrgan_jax.panel.wanted import Edit, Wanted
 from lrgan_jax.regions import bounding_box
 from lrgan_jax.search import Search
 
 # Names that the lines themselves use.
 TAKEN = (
-    *("aligned", "alike", "base64", "edited", "face", "faces", "gen", "given", "image", "inversion", "inverted", "io"),
-    *("jax", "lr", "named", "now", "photo", "photographs", "protect", "regions", "seeded", "towards_mean", "tuned"),
+    *(
+        "aligned",
+        "alike",
+        "along",
+        "base64",
+        "edited",
+        "face",
+        "faces",
+        "gen",
+        "given",
+        "image",
+        "inversion",
+        "inverted",
+        "io",
+    ),
+    *(
+        "jax",
+        "lr",
+        "named",
+        "now",
+        "opened",
+        "photo",
+        "photographs",
+        "portrait",
+        "protect",
+        "regions",
+        "seeded",
+        "session",
+        "towards_mean",
+        "tuned",
+    ),
 )
 ROOMS = {
+    "session": "from lrgan_jax.panel import session",
+    "along": "from lrgan_jax.editing import along",
     "alike": "from lrgan_jax.generators.natural import alike",
     "seeded": "from lrgan_jax.generators.sampling import seeded",
     "towards_mean": "from lrgan_jax.generators.truncation import towards_mean",
 }
 
 
-def python_lines(source: str, faces: Sequence[Face], wanted: Wanted) -> str:
+def python_lines(source: str, faces: Sequence[Face], walks: Walks, wanted: Wanted) -> str:
     """Find the same directions again and move along them by the same steps.
 
     Args:
       source: lines that define `gen` and `faces`, and `protect` and `named` where the panel was opened with masks to
         keep still, or directions.
     """
-    script = Script(source, faces)
+    script = Script(source, faces, walks)
     script.picture(wanted)
     script.add("image = lr.render(gen, edited)  # [1, H, W, C] in [-1, 1]")
     if isinstance(portrait := faces[wanted.face].origin, Portrait):
@@ -49,12 +81,13 @@ def python_lines(source: str, faces: Sequence[Face], wanted: Wanted) -> str:
 class Script:
     """Lines in the making: what stands in one is not made again by another."""
 
-    def __init__(self, source: str, faces: Sequence[Face]):
-        self._faces, self._source = faces, source
+    def __init__(self, source: str, faces: Sequence[Face], walks: Walks):
+        self._source, self._faces, self._walks = source, faces, walks
         self._lines: list[str] = []
         self._names = [*TAKEN]
         self._latents: dict[int, str] = {}  # names of faces, by number
         self._found: dict[int, str] = {}  # and of directions, by which object they are
+        self._searches: dict[str, tuple[str, dict[str, str]]] = {}  # region and settings, by such a name
 
     @property
     def text(self) -> str:
@@ -69,10 +102,20 @@ class Script:
         names = [self._directions(edit.found) for edit in wanted.edits]
         self.add(f"edited = lr.to_ws(gen, {start})")
         for name, edit in zip(names, wanted.edits, strict=True):
-            self._move(name, edit)
+            if any(edit.straight) or not edit.walked:
+                self.add(f"edited = lr.edit(edited, {name}, {edit.straight})")
+            for index in edit.walked:
+                self._walk(name, edit, index, wanted, start)
 
-    def _move(self, name: str, edit: Edit) -> None:
-        self.add(f"edited = lr.edit(edited, {name}, {edit.steps})")
+    def _walk(self, name: str, edit: Edit, index: int, wanted: Wanted, start: str) -> None:
+        walk = self._walks.known(wanted, edit.found, index)
+        way, share = (1 if edit.steps[index] > 0 else -1), min(abs(edit.steps[index]) / walk.reach, 1.0)
+        region, search = self._searches.get(name, (repr(edit.found.directions.region), {}))
+        said = {setting: value for setting, value in search.items() if setting != "layers"}  # directions know theirs
+        said |= {"length": str(way * walk.length), "num_steps": str(STEPS)}
+        path = self._name(f"{name}_path")
+        self.add(f"{path} = lr.walk({_arguments('gen', start, f'{name}[{index}]', region, **said)})")
+        self.add(f"edited = edited + along({path}, {share}) - {path}[0]")
 
     def _latent(self, face: int, truncation: float) -> str:
         """What says it."""
@@ -89,17 +132,17 @@ class Script:
         """Lines after which that name is it."""
         match (face := self._faces[number]).origin:
             case Portrait() as portrait:
-                return [*finding(portrait), f"{name} = inverted.latents"]
+                return finding(portrait, name)
             case Drawn(draw, n):
                 label = None if face.label is None else [face.label]
                 said = {"labels": label, "truncation": draw.truncation, "cutoff": draw.cutoff}
                 usual = {"labels": None, "truncation": 1.0, "cutoff": None}
-                more = [f"{setting}={value!r}" for setting, value in said.items() if value != usual[setting]]
-                return [f"{name} = seeded({', '.join(['gen', str(draw.seed), str(n + 1), *more])}).stretch({n}, 1)"]
-            case Like(of, seed, amount, num, index):
+                more = {setting: value for setting, value in said.items() if value != usual[setting]}
+                return [f"{name} = seeded({_arguments('gen', str(draw.seed), str(n + 1), **more)}).stretch({n}, 1)"]
+            case Like(of, seed, amount, num, k):
                 self.picture(of)
                 made = f"alike(gen, edited, jax.random.key({seed}), {amount}, {num})"
-                return [f"{name} = {made}[{index}:{index + 1}]"]
+                return [f"{name} = {made}[{k}:{k + 1}]"]
         return [f"{name} = faces[{number}:{number + 1}]"]
 
     def _directions(self, found: Found | Named) -> str:
@@ -117,8 +160,8 @@ class Script:
         settings = _settings(found.search)
         if any(isinstance(part, Drawing) for part in found.still or ()):
             settings["protect"] = f"[{', '.join(map(self._kept_still, found.still or ()))}]"
-        arguments = ["gen", latent, region, *(f"{name}={value}" for name, value in settings.items())]
-        return f"lr.find_directions({', '.join(arguments)})"
+        self._searches[name] = region, settings
+        return f"lr.find_directions({_arguments('gen', latent, region, **settings)})"
 
     def _kept_still(self, part: str | Drawing) -> str:
         if isinstance(part, str):
@@ -134,7 +177,7 @@ class Script:
         return name
 
     def _imports(self) -> list[str]:
-        used = set(re.findall(r"\w+", "\n".join(self._lines)))
+        used = set(re.findall(r"\w+", "\n".join([self._source, *self._lines])))
         plain = [name for name in ("base64", "io", "jax") if name in used and f"import {name}" not in self._source]
         rooms = [name for name in ("inversion", "photographs", "regions") if f"{name}." in "\n".join(self._lines)]
         ours = [f"from lrgan_jax import {', '.join(rooms)}"] * bool(rooms)
@@ -146,6 +189,10 @@ def _settings(search: Search) -> dict[str, str]:
     """What is not as it is by default, as arguments."""
     values = {name: repr(value) for name, value in search.to_json().items()}
     return values | {"protect": "protect"} if _holds_masks(search.protect) else values
+
+
+def _arguments(*positional: str, **named: object) -> str:
+    return ", ".join([*positional, *(f"{name}={value}" for name, value in named.items())])
 
 
 def _holds_masks(protect: Any) -> bool:

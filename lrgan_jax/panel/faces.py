@@ -33,6 +33,9 @@ class Draw:
     cutoff: int | None = None
     frontal: bool = True
 
+    def __len__(self) -> int:
+        return POOL
+
     def latents(self, gen: Generator, num: int = POOL) -> Latents:
         classes = self.labels or range(gen.c_dim)
         return seeded(gen, self.seed, num, labels=classes, truncation=self.truncation, cutoff=self.cutoff)
@@ -57,7 +60,7 @@ class Like(NamedTuple):
     seed: int
     amount: float
     num: int
-    index: int
+    which: int
 
 
 class Face(NamedTuple):
@@ -83,12 +86,12 @@ class Faces(Sequence[Face]):
     """All of them, and those that follow.
 
     Args:
-      draw: where further ones come from.
+      taken: draws, and how many of each were shown; further ones come from the first.
     """
 
-    def __init__(self, gen: Generator, faces: Sequence[Face], draw: Draw | None = None):
-        self.gen, self._faces, self._draw = gen, [*faces], draw or Draw()
-        self._taken: dict[Draw, int] = {}  # how many of a draw were shown
+    def __init__(self, gen: Generator, faces: Sequence[Face], taken: Sequence[tuple[Draw, int]] = ()):
+        self.gen, self._faces, self._taken = gen, [*faces], dict(taken)
+        self._draw = taken[0][0] if taken else Draw()
         self._ordered = lru_cache(maxsize=2)(self._in_order)  # one of them costs pictures of all POOL
 
     @classmethod
@@ -101,7 +104,7 @@ class Faces(Sequence[Face]):
     @classmethod
     def drawn(cls, gen: Generator, draw: Draw, num: int) -> "Faces":
         """The first of a draw."""
-        faces = cls(gen, (), draw)
+        faces = cls(gen, (), [(draw, 0)])
         faces._faces = [face._replace(origin=None) for face in faces._further(draw, num)]
         return faces
 
@@ -115,6 +118,11 @@ class Faces(Sequence[Face]):
     def ws(self) -> WS:
         """[N, L, d]"""
         return _joined([face.ws for face in self._faces])
+
+    @property
+    def taken(self) -> list[tuple[Draw, int]]:
+        """Draws, and how many of each were shown; the one that further faces come from first."""
+        return [*({self._draw: 0} | self._taken).items()]
 
     def at(self, number: int, truncation: float = 1.0) -> WS:
         """The latent of one, pulled towards the mean."""

@@ -5,7 +5,8 @@ base64; and pictures of masks.
 import base64
 import binascii
 import io
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -58,7 +59,7 @@ class Masks:
       regions: the model's own, by name; see `regions.shapes_mask`.
     """
 
-    def __init__(self, grid: Grid, regions: dict):
+    def __init__(self, grid: Grid, regions: Mapping[str, Any]):
         self.grid, self.regions = grid, regions
 
     def region(self, request: Request) -> Reply:

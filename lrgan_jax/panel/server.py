@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.panel.wire import LARGEST_FILE
 
@@ -45,7 +46,7 @@ class Refused(Exception):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers for one studio until `shutdown`.
+    """Answers for one studio, or several models, until `shutdown`.
 
     Args:
       host: a loopback address. port: 0 takes a free one.
@@ -55,7 +56,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, studio: Studio, token: str, *, host: str = "127.0.0.1", port: int = 0):
+    def __init__(self, studio: Studio | Models, token: str, *, host: str = "127.0.0.1", port: int = 0):
         if not is_loopback(host):
             raise InputError(
                 f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only"

@@ -11,19 +11,21 @@ which its edge falls off.
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import ArrayLike
 
 from lrgan_jax import images, methods
 from lrgan_jax.base.checks import LARGEST_SEED
-from lrgan_jax.base.errors import InputError, LrganError
+from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent
 from lrgan_jax.generators.natural import alike
+from lrgan_jax.glossary import WORDS
 from lrgan_jax.inversion import Fit, Tuning
+from lrgan_jax.layer_map import layer_map
 from lrgan_jax.panel.code import python_lines
 from lrgan_jax.panel.faces import Face, Faces, Like
 from lrgan_jax.panel.found import DRAWN, Found, Named
@@ -32,10 +34,13 @@ from lrgan_jax.panel.named import check_named, of_generator
 from lrgan_jax.panel.photographs import Photographs, preview
 from lrgan_jax.panel.pictures import VARYING, check_kind, kept
 from lrgan_jax.panel.portrait import Portrait
-from lrgan_jax.panel.rendering import Rendering, along
+from lrgan_jax.panel.quick import Quick
+from lrgan_jax.panel.rendering import Rendering
 from lrgan_jax.panel.searching import Searching
+from lrgan_jax.panel.session import Session, packed, unpacked
+from lrgan_jax.panel.walks import Walks
 from lrgan_jax.panel.wanted import Wanted, checked_edits
-from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, encoded, number, text, uri, whole
+from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, answered, encoded, file, number, text, uri, whole
 from lrgan_jax.pipeline import find_directions
 from lrgan_jax.search import Search
 
@@ -75,14 +80,25 @@ class Studio:
     ):
         self.gen, self.search, self.source = gen, search or Search(), source
         self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
-        self.found: list[Found] = []
         self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
-        self.searching, self.rendering = Searching(gen, self.search), Rendering(gen, self.choice)
+        self.searching = Searching(gen, self.search)
         self.grid = self.searching.grid
         self.masks = Masks(self.grid, gen.info.regions)
         self.photographs = Photographs(gen, fit or Fit(), tuning or Tuning())
+        self._begin(Session(self.choice))
+
+    def _begin(self, session: Session) -> None:
+        """From what was found, with nothing drawn yet."""
+        self.choice, self.found, self.state = session.choice, [*session.found], session.state
+        self.walks = Walks()
+        self.rendering = Rendering(self.gen, self.choice, self.walks)
+        self.quick = Quick(self.rendering)
         self.shown = Wanted(0)  # the picture shown last
-        self.state: Any = None
+
+    def take(self, session: Session, name: str) -> None:
+        """A session out of the file of that name, in place of what there is."""
+        self._begin(session)
+        self.source = f"{self.source}\nopened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
 
     @property
     def edited(self) -> WS:
@@ -96,16 +112,13 @@ class Studio:
 
     def reply(self, request: Any) -> Reply:
         """The answer to one request; `{"error": one line}` to one that cannot be answered."""
-        try:
-            kind = request.get("kind") if isinstance(request, Mapping) else None
-            if not isinstance(kind, str) or kind not in KINDS:
-                raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
-            return KINDS[kind](getattr(self, PARTS.get(kind, ""), self), request)
-        except LrganError as error:
-            return {"error": str(error)}
-        except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
-            logging.getLogger(__name__).exception("a request of the panel failed")
-            return {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
+        return answered(lambda: self._reply(request))
+
+    def _reply(self, request: Any) -> Reply:
+        kind = request.get("kind") if isinstance(request, Mapping) else None
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise InputError(f"a request is an object whose kind is one of {', '.join(KINDS)}")
+        return KINDS[kind](getattr(self, PARTS.get(kind, ""), self), request)
 
     def hello(self, request: Request) -> Reply:
         """What there is to choose from, and what is chosen; `protect` is None where it is no list of names, `state`
@@ -121,6 +134,7 @@ class Studio:
             "method": self.search.method,
             "protect": self.searching.protected(),
             "layers": self.searching.layers,
+            "words": WORDS,
             "state": self.state,
         }
 
@@ -135,7 +149,7 @@ class Studio:
             "num_layers": self.gen.num_ws,
             "classes": self.gen.c_dim,
             "truncates": True,
-            "quick": False,
+            "quick": self.rendering.large,
             "regions": self.searching.regions,
             "named": list(named.values()),
         }
@@ -147,13 +161,36 @@ class Studio:
         self.state = state
         return {}
 
+    def session(self, request: Request) -> Reply:
+        """-> `name` and `content` (base64) of a file of all that there is: faces, directions, photographs, `state`."""
+        content = packed(self.gen, Session(self.choice, self.found, self.state))
+        return {"name": f"{file_name(self.gen.info.name)}-session.zip", "content": encoded(content)}
+
+    def open_session(self, request: Request) -> Reply:
+        """`content` of such a file, and perhaps its `name` -> nothing: what it holds takes the place of what there is,
+        and `hello` tells it.
+        """
+        name = text(request, "name") if "name" in request else "session.zip"
+        self.take(unpacked(file(request, "content"), self.gen), name)
+        return {}
+
     def render(self, request: Request) -> Reply:
-        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph."""
+        """`face`, `edits` -> `image`: all the edits added up; `whole`: within the photograph; `quick`: of a large image
+        what it will look like, small.
+        """
         wanted = self._wanted(request)
+        image = self._image(wanted, bool(request.get("whole")), bool(request.get("quick")))
         self.shown = wanted
-        if request.get("whole"):
-            return {"image": preview(self.rendering.whole(wanted))}
-        return {"image": self.rendering.picture(wanted)}
+        return {"image": image}
+
+    def _image(self, wanted: Wanted, whole: bool, quick: bool) -> str:
+        if whole:
+            return preview(self.rendering.whole(wanted))
+        if quick and self.rendering.large:
+            return self.quick.picture(wanted)
+        image = self.rendering.picture(wanted)
+        self.quick.rests(wanted)
+        return image
 
     def picture(self, request: Request) -> Reply:
         """`face`, `edits`, `what` -> `name`, `type` (MIME) and `content` (base64) of a file at the image's own size.
@@ -165,7 +202,9 @@ class Studio:
         wanted = self._wanted(request)
         shown = [wanted.plain, wanted] if what == "before_after" else [wanted]
         if what in VARYING:
-            shown = along(wanted, *self._slider(request), VARYING[what])
+            found, index = self._slider(request)
+            walked = any(index in one.walked for one in wanted.edits if one.found is found)
+            shown = self.rendering.along(wanted, found, index, VARYING[what], walked)
         title = f"{self.gen.info.name} {self.choice[wanted.face].title} {what.replace('_', ' ')}"
         file = kept(what, file_name(title), self.rendering.images(shown))
         return {"name": file.name, "type": file.type, "content": encoded(file.content)}
@@ -201,6 +240,28 @@ class Studio:
         added = [Face(rows[k : k + 1], f"like {of.title}", of.label, like) for k, like in enumerate(likes)]
         return {"faces": self.choice.add(added)}
 
+    def walk(self, request: Request) -> Reply:
+        """`face`, `found`, `index` -> `reach`: how far that slider goes either way where `edits` say that it is
+        `walked`. Takes a Jacobian a step.
+        """
+        wanted, (found, index) = self._wanted({**request, "edits": []}), self._slider(request)
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        return {"reach": self.walks.walk(gen, latent, wanted, found, index).reach}
+
+    def layers(self, request: Request) -> Reply:
+        """`face`, a mask or the `name` of a region, `protect` -> `leaks` of every single layer, None where the region
+        does not react, and `best`, the layers to move, such as "4-7". Takes a Jacobian of every layer.
+        """
+        wanted, (search, _) = self._wanted({**request, "edits": []}), self.searching.asked(request)
+        region = self.searching.region(request["name"]) if request.get("name") else drawing(request, self.grid).mask
+        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
+        found = layer_map(gen, latent, {"region": region}, search)
+        leaks, (first, *_, last) = np.diagonal(found.leak[0]).tolist(), found.best("region") * 2
+        return {
+            "leaks": [leak if np.isfinite(leak) else None for leak in leaks],
+            "best": str(first) if first == last else f"{first}-{last}",
+        }
+
     def put_back(self, request: Request) -> Reply:
         """`face`, `edits` -> `name` and `content` (base64) of the photograph with them."""
         wanted = self._wanted(request)
@@ -210,7 +271,7 @@ class Studio:
     def keep(self, request: Request) -> Reply:
         """What was found of an open `photograph` becomes a `face`: its number, `name`, `image` and `shape`."""
         portrait = self.photographs.portrait(request)
-        self.choice.add([Face(portrait.inversion.latents, portrait.name, origin=portrait)])
+        self.choice.add([Face(portrait.latents, portrait.name, origin=portrait)])
         return self._portrait(len(self.choice) - 1)
 
     def find(self, request: Request) -> Reply:
@@ -235,10 +296,9 @@ class Studio:
 
     def rename(self, request: Request) -> Reply:
         """`found`, `title` -> nothing: files and code go by it from now on."""
-        found = self._found(number := request.get("found"))
-        if isinstance(found, Named):
+        if isinstance(found := self._found(request.get("found")), Named):
             raise InputError(f"{found.title} is the model's own name for it")
-        self.found[number] = found._replace(title=_title(request))
+        self.found[request["found"]] = found._replace(title=_title(request))
         return {}
 
     def ends(self, request: Request) -> Reply:
@@ -251,7 +311,7 @@ class Studio:
         else:
             wanted = Wanted(found.face, found.truncation)
             part = surroundings(found.drawing.mask, self.gen.size)
-        ends = images.to_uint8(self.rendering.images(along(wanted, found, index, 2)))
+        ends = images.to_uint8(self.rendering.images(self.rendering.along(wanted, found, index, 2, walked=False)))
         return {"ends": [uri(picture[part]) for picture in ends]}
 
     def save(self, request: Request) -> Reply:
@@ -261,7 +321,7 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self.choice, self._wanted(request))}
+        return {"code": python_lines(self.source, self.choice, self.walks, self._wanted(request))}
 
     def _portrait(self, face: int) -> Reply:
         portrait = self.choice[face].origin
@@ -286,11 +346,14 @@ class Studio:
         return self.found[which]
 
 
-PARTS = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
+PARTS: dict[str, str] = dict.fromkeys(("photograph", "align", "invert", "tune", "cancel"), "photographs")
 PARTS |= dict.fromkeys(("region", "open", "mask", "mask_file"), "masks")  # who answers what a studio does not
-OWN = ("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code")
+OWN = (
+    *("hello", "remember", "render", "picture", "thumbs", "more", "alike", "find", "rename", "ends", "save", "code"),
+    *("walk", "layers", "keep", "put_back", "session", "open_session"),
+)
 OF = {"photographs": Photographs, "masks": Masks}
-KINDS = {kind: getattr(Studio, kind) for kind in (*OWN, "keep", "put_back")}
+KINDS = {kind: getattr(Studio, kind) for kind in OWN}
 KINDS |= {kind: getattr(OF[part], kind) for kind, part in PARTS.items()}
 
 

@@ -1,6 +1,6 @@
 """What a picture is asked to show: a face, how far it is pulled to the mean, and the steps of its sliders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from lrgan_jax.base.checks import LONGEST_STEP
@@ -21,6 +21,11 @@ class Edit(NamedTuple):
     steps: list[float]
     walked: tuple[int, ...] = ()
 
+    @property
+    def straight(self) -> list[float]:
+        """The steps of those that do not."""
+        return [0.0 if index in self.walked else step for index, step in enumerate(self.steps)]
+
 
 class Wanted(NamedTuple):
     """A face as it is to be seen."""
@@ -33,6 +38,12 @@ class Wanted(NamedTuple):
     def moves(self) -> bool:
         """Whether any slider is out of its middle."""
         return any(any(edit.steps) for edit in self.edits)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal pictures."""
+        moves = [(id(found.directions), tuple(steps), walked) for found, steps, walked in self.edits if any(steps)]
+        return self.face, self.truncation, tuple(moves)
 
     @property
     def plain(self) -> "Wanted":

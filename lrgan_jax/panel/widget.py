@@ -1,6 +1,7 @@
 """The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
 
 import asyncio
+import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from lrgan_jax import images
-from lrgan_jax.base.files import check_free
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS
 from lrgan_jax.panel.bundle import bundle
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.snapshot import Snapshot, snapshot
 from lrgan_jax.panel.studio import Studio
 
@@ -36,7 +39,7 @@ class Panel(anywidget.AnyWidget):
     _css = PAGE / "panel.css"
     still = traitlets.Unicode().tag(sync=True)  # class of the picture in the file
 
-    def __init__(self, studio: Studio):
+    def __init__(self, studio: Studio | Models):
         super().__init__()
         self._studio = studio
         self._pictures: list[DisplayHandle] = []
@@ -57,13 +60,20 @@ class Panel(anywidget.AnyWidget):
         return snapshot(self._studio.rendering, self._studio.shown)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-        """Write the image that it shows as a PNG, at the model's size.
+        """Write the image that it shows, at the model's size (.png), or the session, which `lr.explore(gen, session=path)`
+        and the page open again (.zip).
 
         Raises:
-          ExistsError: if there is a file already, unless it may be overwritten. PlaceError: if it cannot be written.
+          InputError: on another suffix. ExistsError: if there is a file already, unless it may be overwritten.
+          PlaceError: if it cannot be written.
         """
+        path = Path(path)
+        if path.suffix not in (".png", ".zip"):
+            raise InputError(f"{path}: a panel saves its image as .png, and its session as .zip")
         check_free(path, overwrite)
-        return images.save(path, self.snapshot().after)
+        if path.suffix == ".png":
+            return images.save(path, self.snapshot().after)
+        return write_whole(path, base64.b64decode(self._studio.reply({"kind": "session"})["content"]))
 
     def __repr__(self) -> str:
         return f"<panel of {self._studio.gen.info.name}, alive in a notebook whose kernel runs>"
@@ -85,7 +95,7 @@ class Panel(anywidget.AnyWidget):
             reply = self._studio.reply(request)
         finally:
             self.send({"id": request.get("id")} | reply)
-        if request.get("kind") == "render" and self._pictures:
+        if request.get("kind") == "render" and not request.get("quick") and self._pictures:
             self._redraw_soon()
 
     def _redraw_soon(self) -> None:
