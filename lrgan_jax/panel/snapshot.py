@@ -49,7 +49,7 @@ def snapshot(rendering: Rendering, wanted: Wanted) -> Snapshot:
     return Snapshot(title, before, after, outlined(before, masks), {k: v for edit in moving for k, v in _steps(edit)})
 
 
-def outlined(picture: Picture, masks: list[Mask]) -> Picture:
+def outlined(picture: Picture, masks: list[Mask]) -> UInt8[np.ndarray, "g v 3"]:
     """With a line around each region; small pictures are enlarged, so that the line is a thin one."""
     share = max(1.0, SIDE / max(picture.shape[:2]))
     height, width = (round(share * side) for side in picture.shape[:2])

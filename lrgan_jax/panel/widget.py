@@ -60,8 +60,8 @@ class Panel(anywidget.AnyWidget):
         return snapshot(self._studio.rendering, self._studio.shown)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-        """Write the image that it shows, at the model's size (.png), or the session, which `lr.explore(gen, session=path)`
-        and the page open again (.zip).
+        """Write the image that it shows, at the model's size (.png), or the session (.zip), which the page and
+        `lr.explore(gen, session=path)` open again.
 
         Raises:
           InputError: on another suffix. ExistsError: if there is a file already, unless it may be overwritten.
