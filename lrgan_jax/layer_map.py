@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.progress import counted
 from lrgan_jax.evaluation import named_regions
@@ -27,6 +28,7 @@ from lrgan_jax.search import Search, Settings
 from lrgan_jax.targets import check_finite, grams_operations, metric_root, pair_grams, targets
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class LayerMap:
     """R regions; stretches of layers from i to j, i <= j, NaN elsewhere; mean over the latents. Where the region does

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax import methods
+from lrgan_jax import display, methods
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
@@ -56,6 +56,7 @@ OFFERED = 10  # directions of a method that does not look at the region, of whic
 GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
 
 
+@display.record
 class Analysis(NamedTuple):
     """What follows from one region's two Grams, as far as it was asked for."""
 
@@ -63,6 +64,26 @@ class Analysis(NamedTuple):
     mu: Float[Array, ""] | None  # of the frontier
     inside: RobustPCA | None  # of the methods that rest on one
     outside: RobustPCA | None
+
+    def _repr_html_(self) -> str:
+        """The best direction of each method, and what the robust PCAs found."""
+        best = {name: [np.asarray(a)[0] for a in found[1:4]] for name, found in self.candidates.items()}
+        inside, outside, counts = (np.array(a) for a in zip(*best.values(), strict=True))
+        num = [str(np.asarray(found.mask).sum()) for found in self.candidates.values()]
+        columns = {"method": [*best], "directions": num} | display.changes(inside, outside)
+        splits = {
+            name: split for name, split in (("inside", self.inside), ("outside", self.outside)) if split is not None
+        }
+        parts = [display.table(columns)]
+        if splits:
+            facts = [split.facts() for split in splits.values()]
+            told = [name for name in facts[0] if any(fact[name] for fact in facts)]
+            shown = {"low rank": [*splits]} | {name: [fact[name] for fact in facts] for name in told}
+            spectra = [display.spectrum(split.low_rank, int(split.rank)) for split in splits.values()]
+            parts.append(display.table(shown | {"eigenvalues of L": spectra}))
+        return display.card(
+            "directions from two Grams", {"mu": None if self.mu is None else display.span(self.mu)}, *parts
+        )
 
 
 def find_directions(

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 from jaxtyping import ArrayLike, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed
@@ -66,6 +67,7 @@ class Settings(TypedDict, total=False):
     precision: Precision
 
 
+@display.record
 @dataclass(frozen=True)
 class Search:
     """How directions are looked for.

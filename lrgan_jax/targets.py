@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.durations import of_images
@@ -32,6 +33,7 @@ CROPPED = (
 )
 
 
+@display.record
 class Targets(NamedTuple):
     """R regions that are to change, and what must keep still at each. Arrays alone, so it passes through `jit`."""
 
@@ -51,6 +53,7 @@ class Targets(NamedTuple):
         return Targets(np.concatenate([self.masks[r : r + 1], self.masks[self.num_regions :]]), self.keep[r : r + 1])
 
 
+@display.record
 class Pairs(NamedTuple):
     """The two Grams of N latents and R regions, of m numbers each; units: (image value per unit of latent) squared."""
 

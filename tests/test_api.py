@@ -25,7 +25,8 @@ base.memory base.pictures
 base.settings base.compiling base.durations base.screens base.progress base
 glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images captions display regions.drawn regions.soft regions layers lengths
+published images captions display.pictures display.cards display.graphs display.records display
+ regions.drawn regions.soft regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
@@ -57,7 +58,7 @@ sweep.results sweep
 demo.edits demo.page demo
 panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
 panel.portrait_code panel.faces panel.walks panel.code panel.searching panel.rendering panel.quick panel.session
-panel.studio panel.opening panel.models panel.bundle panel.widget panel.server panel
+panel.studio panel.opening panel.models panel.snapshot panel.bundle panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page
 compare

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from jax.tree_util import Partial
+from looks import look
 
 import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
@@ -95,6 +96,19 @@ def compared(written):
 @pytest.fixture(scope="module")
 def figures(compared):
     return summary(compared)
+
+
+def test_a_comparison_shows_itself(compared, figures):
+    """Medians of the leaks, of every method and region; with their intervals in the figures."""
+    shown, of_figures = look(compared), look(figures)
+    for k, name in enumerate(compared.methods):
+        for leak in 100 * np.median(compared.measured.leak[k], 0):
+            assert f"{leak:.3g}" in shown.text
+        title = METHODS[name].title
+        low, median, high = sorted(100 * float(value) for value in figures.leaks[title][figures.regions[0]])
+        assert title in shown.text and title in of_figures.text
+        assert not np.isfinite(median) or f"{median:.3g} ({low:.3g} to {high:.3g})" in of_figures.text
+    assert len(repr(compared)) < 1000
 
 
 def images_at(setup, moves):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
+from looks import look
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
@@ -272,6 +273,27 @@ def test_places_that_hold_no_sweep(small_dcgan, finished, tmp_path):
         run(small_dcgan, tmp_path / "mine" / "thesis.txt" / "store")
     with pytest.raises(sweep.SweepError, match="scheme"):
         run(small_dcgan, "nonsense://place/store")
+
+
+def test_a_store_shows_itself(finished, tmp_path):
+    """How far it is, pictures of the first latents, the median leak of each region's best direction; half done, too."""
+    opened = sweep.open(finished)
+    shown = look(opened)
+    inside, outside = (opened[name].read().result()[..., 0] for name in ("inside", "outside"))
+    leak = 100 * np.median((outside / inside)[opened.usable()], 0)
+    for told in (f"{NUM} of {NUM}", "corner", "middle", *(f"{percent:.2g} %" for percent in leak)):
+        assert told in shown.text
+    (picture,) = shown.pictures()
+    thumbnails = opened["image"][:8].read().result()
+    for n, thumbnail in enumerate(thumbnails):
+        left = n * (thumbnail.shape[1] + 2)
+        np.testing.assert_array_equal(picture[:, left : left + thumbnail.shape[1], :3], thumbnail)
+    assert repr(opened).startswith(f"<sweep of {NUM} latents")
+    shutil.copytree(finished, tmp_path / "half")
+    half = open_store(tmp_path / "half")
+    for block in range(half.num_blocks):
+        half.discard(block)
+    assert f"0 of {NUM}" in look(sweep.open(tmp_path / "half")).text
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lrgan_jax.base.errors import DeniedError, FolderError, NoFolderError, PlaceError
+from lrgan_jax.base.errors import DeniedError, ExistsError, FolderError, NoFolderError, PlaceError
 
 
 def cache_folder() -> Path:
@@ -29,6 +29,17 @@ def check_place(path: str | os.PathLike[str]) -> None:
         raise NoFolderError(f"{path} cannot be written: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise DeniedError(f"{path} cannot be written: permission denied in {nearest}")
+
+
+def check_free(path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """The same, and refuse a place that is taken, unless what is there may be overwritten.
+
+    Raises:
+      ExistsError, and those of `check_place`: in one line.
+    """
+    if Path(path).exists() and not overwrite:
+        raise ExistsError(f"{path} exists already; choose another name, or overwrite it")
+    check_place(path)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> Path:

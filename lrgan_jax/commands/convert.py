@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import tyro
 
-from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
-from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.errors import InputError, PlaceError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.base.progress import waiting
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
@@ -20,7 +20,7 @@ from lrgan_jax.convert.reading import network_in, read_checkpoint, with_info
 from lrgan_jax.convert.write.table import written
 from lrgan_jax.foreign import CheckpointError, array_files, containers
 from lrgan_jax.generators import Generator, StoredGenerator
-from lrgan_jax.models.checkpoint import check_devices, draft_folder, load, save
+from lrgan_jax.models.checkpoint import check_devices, check_free_folder, draft_folder, load, save
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Project = Literal["nvidia", "rosinality", "hammer", "ajbrock", "huggingface"]
@@ -39,6 +39,7 @@ def convert_command(
     to: Annotated[Project | None, tyro.conf.arg(metavar="PROJECT")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
+    overwrite: bool = False,
     network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     conv_clamp: Number = None,
     mapping_lr: Number = None,
@@ -62,7 +63,8 @@ def convert_command(
 
     Args:
         source: the checkpoint; with --to, the model to write back.
-        target: the folder to write, with --to the file; it must not exist.
+        target: the folder to write, with --to the file.
+        overwrite: replace the model, or with --to the file, if there is one.
         verify_with: an .npz of reference inputs and images (z, img, ...); the conversion is refused if they differ.
         peer: a checkout of the file's project: compare layer by layer with its own code. Runs that code; needs PyTorch.
         inspect: list what is in the file, whatever it is, and write nothing.
@@ -92,12 +94,12 @@ def convert_command(
     elif inspect:
         print("\n".join(_listed(source)))
     elif to is not None:
-        _write_back(source, target, to)
+        _write_back(source, target, to, overwrite)
     else:
         if target is None and not show and verify_with is None and peer is None:
             raise InputError("say where to write: IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
         if target is not None:
-            _check_free(target)
+            check_free_folder(target, overwrite)
         check_devices()
         settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
         settings = {name: value for name, value in settings.items() if value is not None}
@@ -119,7 +121,7 @@ def convert_command(
         elif target is not None:
             own = {} if regions is None else _json(regions)
             gen = with_info(gen, regions=own, card="" if card is None else _text(card))
-            print(f"wrote {save(target, gen, dtype=np.dtype(dtype))}")
+            print(f"wrote {save(target, gen, dtype=np.dtype(dtype), overwrite=overwrite)}")
 
 
 def _listed(file: Path) -> Iterable[str]:
@@ -129,12 +131,12 @@ def _listed(file: Path) -> Iterable[str]:
         return outline.lines(containers.parse(data), file.name) if arrays is None else arrays
 
 
-def _write_back(model: Path, place: Path | None, project: Project) -> None:
+def _write_back(model: Path, place: Path | None, project: Project, overwrite: bool) -> None:
     if place is None:
         raise InputError(f"say which model and where to write: --to {project} MODEL FILE")
     if place.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
         model, place = place, model
-    _check_free(place)
+    check_free(place, overwrite)
     gen = load(model)
     with waiting(f"writing for {project}"):
         files, said = written(gen, project)
@@ -145,12 +147,6 @@ def _write_back(model: Path, place: Path | None, project: Project) -> None:
             for name, content in files.items():
                 (draft / name).write_bytes(content)
     print(f"wrote {place}: {said}")
-
-
-def _check_free(place: Path) -> None:
-    if place.exists():
-        raise ExistsError(f"{place} exists already; choose another name or remove it")
-    check_place(place)
 
 
 def _compare_layers(

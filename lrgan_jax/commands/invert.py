@@ -12,8 +12,8 @@ import tyro
 from jaxtyping import Float
 
 from lrgan_jax import images
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import check_place
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free
 from lrgan_jax.base.interrupt import Interrupted, StopRequest, stop_request
 from lrgan_jax.base.progress import hint
 from lrgan_jax.captions import captioned
@@ -102,6 +102,7 @@ def invert_command(
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("photo.npz"),
+    overwrite: bool = False,
     tune: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="[STEPS]")] = None,
     crop: Annotated[Crop, tyro.conf.OmitArgPrefixes] = Crop(),  # noqa: B008, a constant
     fit: Annotated[FitOptions, tyro.conf.OmitArgPrefixes] = FitOptions(),  # noqa: B008, a constant
@@ -112,7 +113,8 @@ def invert_command(
 
     Args:
         photos: pictures of any size and kind, one face in each unless the options say otherwise.
-        out: the file to write, which must not exist; a picture is written beside it, with -inverted.png in its name.
+        out: the file to write; a picture is written beside it, with -inverted.png in its name.
+        overwrite: replace both if they are there.
         tune: move the generator's weights a little, too, until it draws the photographs: the file holds the change. The
             usual number of steps, or this one.
         crop: what of a photograph is taken.
@@ -123,15 +125,13 @@ def invert_command(
     check_suffix(out, ".npz", what="an inversion is saved")
     picture, unfinished = (out.with_name(out.stem + end) for end in ("-inverted.png", "-unfinished.npz"))
     for path in (out, picture):
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another --out or remove it")
-        check_place(path)
+        check_free(path, overwrite)
     gen, tuning = load_model(model), _tuning(tune, fit)
     taken, asked = crop.of(photos, gen), fit.fit()
     with stop_request() as stop:
         found = _inverted(gen, np.stack([each.crop.image for each in taken]), asked, unfinished, stop)
         tuned = None if tuning is None else _tuned(gen, found, tuning.but(network=asked.network), stop)
-    _kept(gen, taken, found, tuned).save(out)
+    _kept(gen, taken, found, tuned).save(out, overwrite=overwrite)
     images.save(picture, _rows(taken, found, tuned, images.enlargement(gen.size)))
     unfinished.unlink(missing_ok=True)
     print("\n".join(_lines(taken, found, tuned)))

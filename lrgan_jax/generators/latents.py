@@ -18,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError, InputTypeError
 
+ROWS = 18  # of colours, in a notebook: the layers of one latent of FFHQ's models
 Kind = TypeVar("Kind", bound="Latent")
 if TYPE_CHECKING:
     Held = Array | np.ndarray
@@ -40,7 +42,7 @@ def _binary(operation: Callable[[Array, Array], Array]) -> Callable[[Kind, Any],
     return method
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Latent:
     """An array together with the name of its space, and with its classes where the generator draws by class.
 
@@ -56,6 +58,17 @@ class Latent:
     c: Held | None = None
     space: ClassVar[str] = "latent"
     __array_priority__ = 100  # with a NumPy number or array on the left, our operators are asked first
+
+    def __repr__(self) -> str:
+        shape, dtype = (getattr(self.array, name, "") for name in ("shape", "dtype"))
+        return f"<{self.space} {[*shape]}, {dtype}{'' if self.c is None else ', with classes'}>"
+
+    def _repr_html_(self) -> str:
+        """The numbers of the first ones, a row of colours each; ws have a row for each layer."""
+        numbers = np.asarray(self.array)
+        rows = numbers.reshape(-1, numbers.shape[-1])[:ROWS]
+        strip = display.matrix(rows, f"the numbers of {len(rows)} rows", 320)
+        return display.card(repr(self)[1:-1], {}, strip, display.note("lr.show(latents, gen) shows their images"))
 
     def __jax_array__(self):
         return jnp.asarray(self.array)
@@ -112,7 +125,7 @@ class Latent:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Z(Latent):
     """Input noise, standard normal, [N, z_dim]."""
 
@@ -120,7 +133,7 @@ class Z(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class W(Latent):
     """Output of the mapping network, one vector for all layers, [N, w_dim]."""
 
@@ -128,7 +141,7 @@ class W(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WS(Latent):
     """One w per layer (W+), [N, num_ws, w_dim]."""
 

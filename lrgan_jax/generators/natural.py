@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_key, check_number, check_whole
@@ -25,6 +26,7 @@ NARROWEST = 1e-4  # variance that counts for directions which vary less, of the 
 SLOPE = 5.0  # undoes the leaky ReLU, of slope 0.2, that a StyleGAN's mapping ends in
 
 
+@display.record
 class OwnLatents(NamedTuple):
     """Mean and covariance of `SAMPLES` latents, of all classes in turn.
 

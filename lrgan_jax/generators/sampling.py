@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, Latent, W, Z, weights_dtype
@@ -50,6 +51,7 @@ def drawn(gen: Generator, z: Z, truncation: float = 1.0) -> Z:
     return gen.drawn(z, truncation) if isinstance(gen, DrawsZ) else z
 
 
+@display.record
 class Latents(NamedTuple):
     """`num` latents, not necessarily in memory. `stretch(first, n)` gives ws of those from `first` on, past the end the
     last one again.
@@ -60,6 +62,10 @@ class Latents(NamedTuple):
     num: int
     stretch: Callable[[int, int], WS]
     record: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        facts = {name: display.cut(str(value)) for name, value in self.record.items()}
+        return display.card(f"{self.num} latents", facts)
 
     def all(self) -> WS:
         """Every one of them."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed, not_default
@@ -38,6 +39,7 @@ class FitSettings(TypedDict, total=False):
     seed: int
 
 
+@display.record
 @dataclass(frozen=True)
 class Fit:
     """How latents of photographs are looked for.

@@ -20,6 +20,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.progress import waiting
@@ -41,6 +42,7 @@ from lrgan_jax.photographs.photograph import LUMA
 BRIGHTEST = 8.0  # of a pixel: random networks overshoot [-1, 1], numbers from 0 to 255 are a mistake
 
 
+@display.record
 @dataclass(frozen=True)
 class Progress:
     """How far an inversion is.

@@ -20,6 +20,7 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float, Int8
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
@@ -53,6 +54,7 @@ class TuningSettings(TypedDict, total=False):
     network: Compared | None
 
 
+@display.record
 @dataclass(frozen=True)
 class Tuning:
     """How a generator is tuned. The defaults are those of the authors' code, but for `reach` and `batch`.
@@ -105,6 +107,7 @@ class Tuning:
         return not_default(self)
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Delta:
     """A small change of a generator's weights: of those that moved, whole numbers of steps.
@@ -171,6 +174,7 @@ class Delta:
             raise DeltaError(f"a delta of {len(self.steps)} weights does not fit {gen.info.name}: {wanted} are wanted")
 
 
+@display.record
 class Tuned(NamedTuple):
     """What tuning found.
 
@@ -183,6 +187,12 @@ class Tuned(NamedTuple):
     images: Float[np.ndarray, "n h w c"]
     losses: Float[np.ndarray, " steps"]
     tuning: Tuning
+
+    def _repr_html_(self) -> str:
+        facts = {"tuning": repr(self.tuning), "loss": f"{self.losses[0]:.3g} to {self.losses[-1]:.3g}"}
+        pictures = [display.picture(image[None], "with the delta") for image in self.images[: display.SHOWN]]
+        graph = display.graph(self.losses, "losses of the steps")
+        return display.card(f"a generator tuned to {len(self.images)}", facts, " ".join(pictures), "<br>", graph)
 
 
 def tune(
@@ -217,6 +227,7 @@ def tune(
     return last.tuned()
 
 
+@display.record
 @dataclass(frozen=True)
 class Halfway:
     """How far tuning is.

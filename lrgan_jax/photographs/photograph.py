@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 from PIL import Image
 
+from lrgan_jax import display
 from lrgan_jax.base import pictures
 from lrgan_jax.base.errors import InputError, MissingError
 from lrgan_jax.base.files import write_whole
@@ -43,6 +44,19 @@ class Photograph:
 
     picture: Picture = field(repr=False)
     profile: bytes | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<photograph, {', '.join(self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        pictures, why = display.if_it_can(lambda: [display.picture(self.shrunk(display.ALONE)[None], repr(self), 256)])
+        return display.card("photograph", {"": ", ".join(self._facts())}, *pictures, why)
+
+    def _facts(self) -> list[str]:
+        (height, width), grey = self.size, self.picture.colours.shape[2] == 1
+        facts = [f"{width} x {height}", f"{8 * self.picture.colours.itemsize} bits", "grey" if grey else "RGB"]
+        more = {"with transparency": self.picture.alpha is not None, "with a colour profile": self.profile is not None}
+        return facts + [name for name, there in more.items() if there]
 
     @property
     def size(self) -> tuple[int, int]:

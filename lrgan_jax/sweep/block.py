@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
@@ -43,6 +44,7 @@ class KeepSettings(TypedDict, total=False):
     memory: int | None
 
 
+@display.record
 @dataclass(frozen=True)
 class Keep:
     """What a store keeps of each latent, and how the work is cut.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Unpack
 import jax
 import numpy as np
 
-from lrgan_jax import methods
+from lrgan_jax import display, methods
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
@@ -37,6 +37,7 @@ class SweepSettings(Settings, KeepSettings, total=False):
     """Those of a `Search` and a `Keep` as arguments of `run`."""
 
 
+@display.record
 class Progress(NamedTuple):
     """How far this process's share is.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 
+from lrgan_jax import display
 from lrgan_jax.base.progress import waiting
 from lrgan_jax.sweep.errors import SweepError
 
@@ -21,6 +22,7 @@ DAYS = 10 * 24 * 3600  # seconds to wait for the others' share of the work
 _numbers = itertools.count()  # names never come twice in the runtime; every process counts alike
 
 
+@display.record
 @dataclass(frozen=True)
 class Share:
     """Of the blocks, those with number % count == index."""

@@ -154,6 +154,10 @@ class Store:
             raise Damaged("the checksum is another one")
         return parts
 
+    def has_population(self) -> bool:
+        """Whether it is there, without reading it."""
+        return bool(self.root.read(f"{POPULATION}/{MANIFEST}").result().value)
+
     def length(self, block: int) -> int:
         """How many latents it holds."""
         return min(self.size, self.num - block * self.size)

@@ -11,6 +11,7 @@ import { edits } from "./doing/edits.js";
 import { faces } from "./doing/faces.js";
 import { keeping } from "./doing/keeping.js";
 import { photographs } from "./doing/photograph.js";
+import { hideStill } from "./still.js";
 import { html, render as mount } from "./vendor/preact.js";
 import { Panel } from "./views/panel.js";
 
@@ -38,7 +39,9 @@ async function render({ model, el }) {
   }
   el.classList.add("lrgan-panel");
   await begin();
+  const showStill = hideStill(model);
   return () => {
+    showStill();
     flush();
     mount(null, el);
     close();
