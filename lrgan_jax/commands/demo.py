@@ -10,7 +10,7 @@ import tyro
 from lrgan_jax import demo
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
-from lrgan_jax.base.progress import counted, hint, waiting
+from lrgan_jax.base.progress import hint, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.generators import Generator, Latent
@@ -44,7 +44,7 @@ def demo_command(
     regions = regions_or_own(regions, gen)
     latents, numbers, note = _faces(gen, num_latents, which)
     asked = search.search()
-    result = demo.run(gen, latents, regions, asked, progress=lambda faces: counted(faces, "faces"))
+    result = demo.run(gen, latents, regions, asked)
     with waiting("drawing the page"):
         write_whole(out, demo.page(result, model=gen.info.name, numbers=numbers, note=note).encode())
     print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
