@@ -183,9 +183,12 @@ def test_compiling_is_told_from_work(told, clock):
     with waiting("looking"):
         clock.now += 3
         told.look()
-        clock.compiling.hear(compiling.COMPILED, 3.0)
+        clock.now += 30
         told.look()
-    assert told == ["looking: 3 s so far, compiling (once, about 20 s)", "looking: 3 s so far", ""]
+        clock.compiling.hear(compiling.COMPILED, 33.0)
+        told.look()
+    assert told[0] == "looking: 3 s so far, compiling (once, about 20 s)"
+    assert told[1:] == ["looking: 33 s so far, compiling (once)", "looking: 33 s so far", ""]
 
 
 def test_a_log_gets_few_lines(clock, capsys):

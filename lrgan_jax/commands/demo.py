@@ -60,8 +60,12 @@ def _faces(gen: Generator, num: int, which: Which) -> tuple[Latent, Sequence[int
     """The latents, their numbers, and words for whoever wants the same ones."""
     if which.latents is None and not which.labels and which.cutoff is None:
         faces, numbers = frontal(gen, random_key(which.seed), num, truncation=which.truncation, pool=demo.POOL)
-        about = f"seed {which.seed}, truncation {which.truncation:g}"
-        return faces, numbers.tolist(), f"The {num} faces nearest to frontal of {demo.POOL} random ones, {about}."
+        about = f"seed {which.seed}, truncation {which.truncation:g}; --image takes their numbers"
+        return (
+            faces,
+            numbers.tolist(),
+            f"The {num} faces nearest to frontal of {demo.POOL} random ones, {about}.",
+        )
     every = which.of(gen, num)
     if which.latents is None:
         return every.all(), range(num), f"The first {which.words(num)}."
