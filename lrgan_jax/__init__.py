@@ -27,6 +27,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lrgan_jax.base.errors import LrganError
+from lrgan_jax.base.progress import show_progress
 from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.editing import edit, walk
 from lrgan_jax.generators import (
@@ -46,6 +47,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
+from lrgan_jax.glossary import explain
 from lrgan_jax.jacobian import RegionGrams, region_grams, spread_over
 from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.leading import LeadingDirections, leading_directions
@@ -143,6 +145,7 @@ __all__ = [
     "edit",
     "embedded_models",
     "equal_steps",
+    "explain",
     "explore",
     "find_directions",
     "framing_of",
@@ -176,6 +179,7 @@ __all__ = [
     "sample_z",
     "save",
     "show",
+    "show_progress",
     "step_for_change",
     "spread_over",
     "style_space",

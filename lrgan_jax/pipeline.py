@@ -161,7 +161,8 @@ def global_directions(
     method = methods.named(search.method)
     if method.sees_region:
         raise InputError(f"{method.name} looks at a region: find_directions(gen, w, region, method={method.name!r})")
-    rows = np.asarray(_rows(gen, method, search, z))
+    with waiting("looking for directions"):
+        rows = np.asarray(_rows(gen, method, search, z))
     if rows.ndim == 3 and len(rows) != 1:
         raise InputError(f"a local basis belongs to one latent, got {len(rows)}")
     moves = search_moves(gen, search)

@@ -808,7 +808,7 @@ def test_page_shows_every_method_and_region(written, compared):
     found = read((written[2] / "index.html").read_text())
     assert [about["aria-label"].split(":")[0] for tag, about in found.tags if tag == "svg"] == [FRONT, *BOXES]
     labels = [about["alt"] for tag, about in found.tags if tag == "img"]
-    assert {f"{title}, {region}" for title in TITLES for region in BOXES} < {*labels}
+    assert {f"{title}, {region}, image {n}" for title in TITLES for region in BOXES for n in (0, 1)} < {*labels}
     assert sum(tag == "circle" for tag, _ in found.tags) == (2 * REGIONS + 1) * len(compared.methods)
     assert sum(tag == "polyline" for tag, _ in found.tags) == 2 * REGIONS + 1
     names = letters(compared.methods)

@@ -20,14 +20,17 @@ class Clock:
     sleep = staticmethod(time.sleep)
 
     def __init__(self):
-        self.now = 1000.0
+        self.now, self.compiling = 1000.0, compiling.Compiling()
 
     def monotonic(self):
         return self.now
 
 
 class Told(list):
-    """A screen that notes what it is given."""
+    """A screen that notes what it is given, when it is told to look."""
+
+    def __init__(self, shown):
+        self.look = shown._show
 
     def show(self, what, text, share):
         self.append(text)
@@ -42,23 +45,20 @@ def clock(monkeypatch, tmp_path):
     clock = Clock()
     for module in (progress, screens, compiling):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(compiling, "watch", lambda: quiet)
-    monkeypatch.setattr(progress, "watch", lambda: quiet)
+    monkeypatch.setattr(progress, "watch", lambda: clock.compiling)
     monkeypatch.setattr(progress, "PATIENCE", 2.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    quiet = compiling.Compiling()
-    clock.compiling = quiet
     return clock
 
 
 @pytest.fixture
 def told(monkeypatch, clock):
-    """What jobs say when they are looked at: `look()` is a tick."""
-    told, shown = Told(), progress._Clock()
+    """What jobs say when they are looked at."""
+    shown = progress._Clock()
+    told = Told(shown)
     monkeypatch.setattr(shown, "_tick", lambda: None)
     monkeypatch.setattr(progress, "_clock", shown)
     shown.shown_on(lambda: told)
-    told.look = lambda: shown._show()
     return told
 
 
@@ -183,9 +183,12 @@ def test_compiling_is_told_from_work(told, clock):
     with waiting("looking"):
         clock.now += 3
         told.look()
-        clock.compiling.hear(compiling.COMPILED, 3.0)
+        clock.now += 30
         told.look()
-    assert told == ["looking: 3 s so far, compiling (once, about 20 s)", "looking: 3 s so far", ""]
+        clock.compiling.hear(compiling.COMPILED, 33.0)
+        told.look()
+    assert told[0] == "looking: 3 s so far, compiling (once, about 20 s)"
+    assert told[1:] == ["looking: 33 s so far, compiling (once)", "looking: 33 s so far", ""]
 
 
 def test_a_log_gets_few_lines(clock, capsys):

@@ -79,14 +79,15 @@ class Job:
         return None if self.operations is None else durations.expected(self.what, self.operations)
 
     def __str__(self) -> str:
-        count = f"{self.done} of {self.total}" if self.total else ""
+        count = f"{self.done} of {self.total}" if self.total and self.total > 1 else ""
         said = [count, f"{durations.clock(self.seconds)} so far", self._rest(), self.figures]
         return f"{self.what}: {', '.join(filter(None, said))}"
 
     def _rest(self) -> str:
         compiling = watch()
         if compiling.since is not None:
-            return f"compiling (once, {durations.about(compiling.expected)})"
+            longer = time.monotonic() - compiling.since > compiling.expected + durations.SOME
+            return f"compiling (once{'' if longer else f', {durations.about(compiling.expected)}'})"
         return "" if self.left is None else f"{durations.about(self.left)} left"
 
 

@@ -2,9 +2,8 @@
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -12,7 +11,7 @@ import tyro
 from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
-from lrgan_jax.base.progress import counted, hint, waiting
+from lrgan_jax.base.progress import hint, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import front
@@ -68,7 +67,6 @@ def compare_command(
         "num_walked": num_walked,
         "only": methods,
         "folder": out / STAGES,
-        "progress": shown,
     }
     try:
         comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
@@ -106,8 +104,3 @@ def table(figures: Figures) -> str:
         early = "of the robust PCAs looked at stopped before they converged; methods with a null space rest on them"
         lines.append(f"note: {1 - share:.1%} {early}")
     return "\n".join(lines)
-
-
-def shown(stage: str, numbers: Sequence[int]) -> Any:
-    """How far each stage is."""
-    return counted(numbers, f"comparing, {stage} of {'regions' if stage == 'walks' else 'latents'}")

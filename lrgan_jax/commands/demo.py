@@ -10,7 +10,7 @@ import tyro
 from lrgan_jax import demo
 from lrgan_jax.base.checks import check_whole, random_key
 from lrgan_jax.base.files import check_place, write_whole
-from lrgan_jax.base.progress import counted, hint, waiting
+from lrgan_jax.base.progress import hint, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.generators import Generator, Latent
@@ -44,7 +44,7 @@ def demo_command(
     regions = regions_or_own(regions, gen)
     latents, numbers, note = _faces(gen, num_latents, which)
     asked = search.search()
-    result = demo.run(gen, latents, regions, asked, progress=lambda faces: counted(faces, "faces"))
+    result = demo.run(gen, latents, regions, asked)
     with waiting("drawing the page"):
         write_whole(out, demo.page(result, model=gen.info.name, numbers=numbers, note=note).encode())
     print("change outside the region, relative to the unprojected direction, at the same change inside (median):")
@@ -60,8 +60,12 @@ def _faces(gen: Generator, num: int, which: Which) -> tuple[Latent, Sequence[int
     """The latents, their numbers, and words for whoever wants the same ones."""
     if which.latents is None and not which.labels and which.cutoff is None:
         faces, numbers = frontal(gen, random_key(which.seed), num, truncation=which.truncation, pool=demo.POOL)
-        about = f"seed {which.seed}, truncation {which.truncation:g}"
-        return faces, numbers.tolist(), f"The {num} faces nearest to frontal of {demo.POOL} random ones, {about}."
+        about = f"seed {which.seed}, truncation {which.truncation:g}; --image takes their numbers"
+        return (
+            faces,
+            numbers.tolist(),
+            f"The {num} faces nearest to frontal of {demo.POOL} random ones, {about}.",
+        )
     every = which.of(gen, num)
     if which.latents is None:
         return every.all(), range(num), f"The first {which.words(num)}."

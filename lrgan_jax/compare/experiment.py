@@ -33,7 +33,7 @@ from lrgan_jax.compare.methods import (
 )
 from lrgan_jax.compare.naturalness import Naturalness, naturalness
 from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, settings_of
-from lrgan_jax.compare.stages import Progress, Stages
+from lrgan_jax.compare.stages import Progress, Stages, shown
 from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
@@ -102,7 +102,7 @@ def run(
     num_walked: int = 16,
     only: Sequence[str] = (),
     folder: Path | None = None,
-    progress: Progress = lambda name, numbers: numbers,
+    progress: Progress = shown,
 ) -> Comparison:
     """All of it: the same latents and settings give the same figures, but for the seconds.
 
@@ -115,7 +115,7 @@ def run(
       num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
       only: compare methods of these names, and the frontier; by default all that fit.
       folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
-      progress: wraps the numbers of the latents that a stage goes through, after its name.
+      progress: wraps the numbers of the latents that a stage goes through, after its name; says how far it is.
     Raises:
       InputError: on latents, regions, methods or settings that do not fit each other, the model, the sweep, or the
         pieces in the folder.
