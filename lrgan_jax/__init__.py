@@ -75,6 +75,17 @@ from lrgan_jax.subspaces import (
 )
 
 if TYPE_CHECKING:
+    from lrgan_jax import convert as convert
+    from lrgan_jax import generators as generators
+    from lrgan_jax import images as images
+    from lrgan_jax import inversion as inversion
+    from lrgan_jax import methods as methods
+    from lrgan_jax import metrics as metrics
+    from lrgan_jax import photographs as photographs
+    from lrgan_jax import regions as regions
+    from lrgan_jax import rpca as rpca
+    from lrgan_jax import sweep as sweep
+    from lrgan_jax import training as training
     from lrgan_jax.generators import (
         DCGAN,
         PGGAN,
@@ -88,19 +99,6 @@ if TYPE_CHECKING:
         StyleGAN3Config,
     )
     from lrgan_jax.inversion import Fit, Inversion, invert, tune
-
-    # isort: split
-    from lrgan_jax import convert as convert
-    from lrgan_jax import generators as generators
-    from lrgan_jax import images as images
-    from lrgan_jax import inversion as inversion
-    from lrgan_jax import methods as methods
-    from lrgan_jax import metrics as metrics
-    from lrgan_jax import photographs as photographs
-    from lrgan_jax import regions as regions
-    from lrgan_jax import rpca as rpca
-    from lrgan_jax import sweep as sweep
-    from lrgan_jax import training as training
 
 __version__ = "0.2.0"
 __all__ = [

@@ -107,7 +107,7 @@ def jacobian(gen: lr.Generator, w: lr.generators.Latent, masks: np.ndarray, colu
         "Jacobian: compiling": first - min(again),
         "Jacobian: a column": column,
         "Jacobian, estimated": min(again) + (gen.w_dim - columns) * column,
-        "Jacobian: TFLOP, counted by XLA for an image": operations * gen.w_dim / 1e12,
+        "Jacobian: TFLOP, by the count of an image": operations * gen.w_dim / 1e12,
     }
 
 
