@@ -29,9 +29,14 @@ def optimised():
 
 
 @pytest.fixture(scope="module")
-def studio(optimised):
-    gen = lr.load("faces-dcgan")
-    return Studio(gen, lr.near_frontal(gen, jax.random.key(0), 3), source="gen, faces = GEN, FACES")
+def frontal(optimised):
+    """Latents of three faces."""
+    return lr.near_frontal(lr.load("faces-dcgan"), jax.random.key(0), 3)
+
+
+@pytest.fixture(scope="module")
+def studio(frontal):
+    return Studio(lr.load("faces-dcgan"), frontal, source="gen, faces = GEN, FACES")
 
 
 @contextmanager
@@ -92,7 +97,9 @@ def page(browser, address, studio):
 
 def drag(page, *points, size=(64, 64)):
     """Press at the first of some points (x, y), in pixels of the image [height, width], and let go at the last."""
-    box = page.locator(".stage canvas").bounding_box()
+    canvas = page.locator(".stage canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
     for k, (x, y) in enumerate(points):
         page.mouse.move(box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"])
         if k == 0:
@@ -172,5 +179,5 @@ def slow(page, kind, seconds=1.0):
 
 
 def wait_for_told(page, text):
-    told = "document.querySelector('.sitting [role=status]').textContent"
-    page.wait_for_function(f"text => {told}.includes(text)", arg=text)
+    told = "document.querySelector('.sitting [role=status]')?.textContent"
+    page.wait_for_function(f"text => {told}?.includes(text)", arg=text)

@@ -63,7 +63,8 @@ const withRegion = (document, found, change) =>
 
 export const reachOf = (region, index) => region.walks[index] ?? region.reaches[index];
 export const move = (document, found, index, to) => withRegion(document, found, ({ steps }) => ({ steps: steps.with(index, to) }));
-export const rename = (document, found, title) => withRegion(document, found, () => ({ title }));
+export const rename = (document, found, title) =>
+  faceOf(document).regions.some((region) => region.found === found && region.title !== title) ? withRegion(document, found, () => ({ title })) : document;
 export const remove = (document, found) => withFace(document, { regions: faceOf(document).regions.filter((region) => region.found !== found) });
 /** The slider follows its walk, which reaches so far, or, with null, its line; it stays within its reach. */
 export const walk = (document, found, index, reach) =>

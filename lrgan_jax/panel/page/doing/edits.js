@@ -62,8 +62,8 @@ export function edits(bench) {
 
     set: (settings) => change((now) => doc.set(now, settings)),
     keepNamed: (name, still) => keep(({ names, drawn }) => {
-      const others = (names ?? []).filter((other) => other !== name);
-      return { drawn, names: still ? [...others, name] : others };
+      const kept = (other) => (other === name ? still : names?.includes(other));
+      return { drawn, names: about.regions.filter(kept) };
     }),
     /** The drawing itself keeps still from now on; the next one is the region. */
     keepDrawing() {

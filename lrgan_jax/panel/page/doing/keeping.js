@@ -29,7 +29,7 @@ export function keeping(bench, { flush, anew }) {
     }),
     openSession: attempt(async (file) => {
       bench.say("Opening the session…", "busy");
-      await ask({ kind: "open_session", content: await contentOf(file) });
+      await ask({ kind: "open_session", name: file.name, content: await contentOf(file) });
       await anew();
     }),
     copyPicture: attempt(async () => {

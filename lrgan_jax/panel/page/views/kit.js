@@ -33,7 +33,7 @@ function settle(card, { left, bottom, top }) {
 /** A word of the glossary, explained where it stands. */
 export function Help({ word }) {
   const { state } = useBench();
-  const meaning = state.about.words?.[word];
+  const meaning = state.about.words[word];
   return meaning ? html`<${Popover} className="help" label="?" name=${`What is ${word}?`}><p><b>${word}</b>: ${meaning}</p><//>` : null;
 }
 

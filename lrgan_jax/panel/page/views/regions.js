@@ -1,6 +1,6 @@
 // What was found: a region's title, and a slider for each of its directions.
 import { reachOf } from "../state.js";
-import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { Button, Help, Range, Toggle, useBench } from "./kit.js";
 
 const NOTCHES = 100; // of a slider, from the middle to either end
@@ -14,7 +14,7 @@ export function Regions() {
     ${drawn.length === 0 && html`<p className="empty">Sliders appear here: draw a region on the image, or choose one by name.</p>`}
     ${drawn.map((region) => html`<${Region} key=${region.found} region=${region} />`)}
     ${named.length > 0 && html`<details className="named" open>
-      <summary><h3>Named directions</h3></summary>
+      <summary><h2>Named directions</h2></summary>
       ${named.map((region) => html`<${Named} key=${region.found} region=${region} />`)}
     </details>`}
     ${face.regions.length > 0 && html`<div className="note"><span>Leak: what changes where it should keep still, for what changes in the region. Double-click a slider, or press 0 on it, to put it back.</span>
@@ -39,21 +39,24 @@ function Heading({ region, remove }) {
   const { act } = useBench();
   const [typing, type] = useState(false);
   const [field, button] = [useRef(), useRef()];
-  useEffect(() => void (typing && field.current.select()), [typing]);
-  const end = (title, back) => {
-    if (!typing) return;
+  useLayoutEffect(() => { // at once, so that no key is lost
+    field.current?.focus();
+    field.current?.select();
+  }, [typing]);
+  const end = ({ target }) => {
     type(false);
-    if (title.trim() && title.trim() !== region.title) act.rename(region.found, title.trim());
-    if (back) setTimeout(() => button.current?.focus());
+    act.rename(region.found, target.value.trim() || region.title);
   };
-  const key = ({ key, target }) => {
-    if (key === "Enter") end(target.value, true);
-    if (key === "Escape") end(region.title, true);
+  const key = (event) => {
+    if (event.key === "Escape") event.target.value = region.title;
+    else if (event.key !== "Enter") return;
+    event.preventDefault(); // it would press the button
+    button.current.focus(); // and so it ends
   };
   return html`<header onKeyDown=${({ key }) => key === "F2" && type(true)}>
-    <h3 onDblClick=${() => type(true)}>${typing
-      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} value=${region.title} onKeyDown=${key} onBlur=${({ target }) => end(target.value)} />`
-      : region.title}</h3>
+    <h2 onDblClick=${() => type(true)}>${typing
+      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} defaultValue=${region.title} onKeyDown=${key} onBlur=${end} />`
+      : region.title}</h2>
     <${Button} ref=${button} aria-label=${`Rename ${region.title}`} onClick=${() => type(true)}>Rename<//>
     <${Button} aria-label=${`Save the directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save<//>
     <${Button} aria-label=${`Remove ${region.title}`} onClick=${remove}>Remove<//>
