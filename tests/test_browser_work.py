@@ -344,19 +344,29 @@ def test_a_slider_follows_its_walk(page, studio):
     assert toggle.get_attribute("aria-pressed") == "false"
 
 
-def test_several_models_and_classes(browser, small_stylegan2, small_biggan):
+def bending(shape, c_dim=0):
+    """A model whose every pixel any latent bends, and any class lights."""
+    maps = jnp.asarray(np.random.default_rng(0).standard_normal((4, *shape, 3)) / 3, jnp.float32)
+
+    def image(z, *label):
+        return jnp.tanh(jnp.tensordot(z, maps, 1) + sum(c[0] for c in label))
+
+    return lr.from_function(image, 4, c_dim=c_dim)
+
+
+def test_several_models_and_classes(browser):
     """Each with faces and a document of its own; classes where a model has some."""
-    small = {"one": small_stylegan2, "two": small_biggan}
+    small = {"one": bending((16, 16)), "two": bending((16, 16), c_dim=3)}
     opening = {name: lambda gen=gen: Studio(gen, Faces.drawn(gen, Draw(), 2)) for name, gen in small.items()}
     with served(Models(opening)) as url, visited(browser, url) as page:
-        choice = page.get_by_label("model")
+        choice = page.get_by_role("combobox", name="model")
         assert choice.locator("option").all_inner_texts() == ["one", "two"] and choice.input_value() == "one"
         drag(page, (2.5, 2.5), (8.5, 8.5), size=(16, 16))
         wait_for_sections(page, 1)
         choice.select_option("two")
-        page.wait_for_function("() => document.querySelectorAll('.right > section').length === 0")
+        wait_for_sections(page, 0)
         page.get_by_role("button", name="Which faces to add").click()
-        page.get_by_label("class").select_option("1")
+        page.get_by_role("combobox", name="class").select_option("1")
         page.keyboard.press("Escape")
         tool(page, "More faces")
         page.wait_for_function("() => document.querySelectorAll('.thumb').length === 6")
@@ -368,8 +378,7 @@ def test_several_models_and_classes(browser, small_stylegan2, small_biggan):
 
 def test_a_large_picture_is_small_while_a_slider_moves(browser):
     """And whole when it rests."""
-    maps = jnp.asarray(np.random.default_rng(0).standard_normal((4, 640, 640, 3)) / 3, jnp.float32)
-    gen = lr.from_function(lambda z: jnp.tanh(jnp.tensordot(z, maps, 1)), 4)
+    gen = bending((640, 640))
     own = Studio(gen, lr.sample_z(gen, jax.random.key(0), 1), lr.Search(num=1, size=32))
     width = "document.querySelector('.image').naturalWidth"
     with served(own) as url, visited(browser, url) as page:
