@@ -200,7 +200,7 @@ class Directions:
         chosen = {name: None if (a := getattr(self, name)) is None else a[index] for name in ARRAYS}
         return dataclasses.replace(self, **chosen)
 
-    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write `.npz` (everything) or `.npy` (the rows alone), whole or not at all.
 
         Raises:
@@ -232,7 +232,7 @@ class Directions:
         return {name: getattr(self, name) for name in fields} | typed | {"search": search, "notes": dict(self.notes)}
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Directions":
+    def load(cls, path: str | os.PathLike[str]) -> "Directions":
         """Read either form, or another program's file of rows: .npy, .npz, .pt. [d] is one row, [L, d] are L rows,
         whatever the model; a move of L layers (W+) is [1, L, d]. The published directions come with their authors'
         layers and ranges (see `published`).

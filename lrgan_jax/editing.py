@@ -1,7 +1,7 @@
 """latents + directions -> latents: straight edits, and walks that follow the curve along which the rest keeps still."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack, overload
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +12,31 @@ from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
+from lrgan_jax.generators.latents import Kind
 from lrgan_jax.layers import Choice, Moves, moves_of
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.methods import Pair
-from lrgan_jax.search import Search
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
 from lrgan_jax.subspaces import nearest_local_direction
 from lrgan_jax.targets import check_finite, metric_root, one_region, pair_grams, search_moves, targets
 
 
+@overload
+def edit(
+    ws: Kind, directions: Directions | ArrayLike, steps: ArrayLike | Sequence[float], *, layers: Choice = None
+) -> Kind: ...
+@overload
+def edit(
+    ws: ArrayLike, directions: Directions | ArrayLike, steps: ArrayLike | Sequence[float], *, layers: Choice = None
+) -> Array: ...
 def edit(
     ws: ArrayLike | Latent,
     directions: Directions | ArrayLike,
     steps: ArrayLike | Sequence[float],
     *,
     layers: Choice = None,
-) -> Any:
+) -> Array | Latent:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
     Args:
@@ -82,12 +92,12 @@ def walk(
     gen: Generator,
     w: ArrayLike | Latent,
     direction: Directions | ArrayLike,
-    region: Any,
+    region: Region,
     *,
     length: ArrayLike,
     num_steps: int = 16,
     search: Search | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Settings],
 ) -> WS:
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 

@@ -41,7 +41,7 @@ def over_white(images: Float[AnyArray, "*n c"]) -> Float[AnyArray, "*n d"]:
     return 1 + opacity * (images[..., :-1].clip(-1, 1) - 1)
 
 
-def grid(rows: Sequence[ArrayLike]) -> Picture:
+def grid(rows: AnyArray | Sequence[ArrayLike]) -> Picture:
     """Rows of images [S, H, W, C], each in [-1, 1] -> one picture with thin white gaps."""
     lines = []
     for row in rows:
@@ -89,13 +89,13 @@ def data_uri(picture: UInt8[np.ndarray, "h w c"]) -> str:
     return "data:image/png;base64," + base64.b64encode(encode(picture)).decode()
 
 
-def save(path: str | os.PathLike, picture: Picture, *, enlarge: int = 1) -> Path:
+def save(path: str | os.PathLike[str], picture: Picture, *, enlarge: int = 1) -> Path:
     """Write a PNG, whole or not at all."""
     return write_whole(path, encode(picture, enlarge))
 
 
 def save_animation(
-    path: str | os.PathLike, images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
+    path: str | os.PathLike[str], images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
 ) -> Path:
     """Write images [S, H, W, C] as an endless `.gif` or `.webp`, there and back again.
 
@@ -122,3 +122,24 @@ def encode_animation(images: ArrayLike, kind: str = "webp", enlarge: int = 1, fr
         loop=0,
     )
     return buffer.getvalue()
+
+
+__all__ = [
+    "Picture",
+    "data_uri",
+    "encode",
+    "encode_animation",
+    "enlargement",
+    "grid",
+    "heat_map",
+    "outlined",
+    "over_white",
+    "save",
+    "save_animation",
+    "strip",
+    "to_uint8",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,10 +5,11 @@ are sums of blocks of the one [L d, L d] matrix. For each stretch the frontier's
 what leaks and how long the step is when the region has changed as much as wanted.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,8 @@ from lrgan_jax.evaluation import named_regions
 from lrgan_jax.generators import Generator, Latent, to_ws
 from lrgan_jax.layers import layers_text
 from lrgan_jax.methods import Pair
-from lrgan_jax.search import Search
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
 from lrgan_jax.targets import check_finite, metric_root, pair_grams, targets
 
 
@@ -98,7 +100,11 @@ class LayerMap:
 
 
 def layer_map(
-    gen: Generator, w: ArrayLike | Latent, regions: Any, search: Search | None = None, **overrides: Any
+    gen: Generator,
+    w: ArrayLike | Latent,
+    regions: Region | Sequence[Region] | Mapping[str, Region],
+    search: Search | None = None,
+    **overrides: Unpack[Settings],
 ) -> LayerMap:
     """What every stretch of layers would leak, to first order.
 

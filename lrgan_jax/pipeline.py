@@ -15,7 +15,7 @@ Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import numpy as np
@@ -35,8 +35,9 @@ from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.mixed import exact_candidates, tangents
 from lrgan_jax.previews import seen_at
+from lrgan_jax.regions import Region
 from lrgan_jax.rpca import RobustPCA, settled
-from lrgan_jax.search import PRICES, Search, check_prices
+from lrgan_jax.search import PRICES, MethodName, Search, Settings, check_prices
 from lrgan_jax.subspaces import Candidates
 from lrgan_jax.targets import Pairs, check_finite, metric_root, one_region, pair_grams, search_moves, targets
 
@@ -75,7 +76,7 @@ class Analysis(NamedTuple):
 
 
 def find_directions(
-    gen: Generator, w: ArrayLike | Latent, region: Any, search: Search | None = None, **overrides: Any
+    gen: Generator, w: ArrayLike | Latent, region: Region, search: Search | None = None, **overrides: Unpack[Settings]
 ) -> Directions:
     """Directions that edit one region of the image and leave the rest still.
 
@@ -125,7 +126,9 @@ def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarra
     return inside, outside
 
 
-def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
+def global_directions(
+    gen: Generator, search: Search | None = None, *, z: ArrayLike | Latent | None = None, **overrides: Unpack[Settings]
+) -> Directions:
     """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace",
     "local_basis", "random".
 
@@ -157,9 +160,9 @@ def analyse(
     *,
     root: Root = None,
     rows: Float[AnyArray, "k d"] | None = None,
-    several: Sequence[str] = (),
+    several: Sequence[MethodName] = (),
     splits: bool = False,
-    **overrides: Any,
+    **overrides: Unpack[Settings],
 ) -> Analysis:
     """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and
     regions.
@@ -175,7 +178,8 @@ def analyse(
       InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as
         far as it is known yet: traced ones are not.
     """
-    search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
+    plain: dict[str, Any] = {name: value for name, value in overrides.items() if name not in PRICES}
+    search = (search or Search()).but(**plain)
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
     if isinstance(mu := prices["mu"], str) and mu == "measured":
         raise InputError(

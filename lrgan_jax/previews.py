@@ -2,7 +2,8 @@
 
 import dataclasses
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,24 @@ def seen_at(gen: Generator, w: ArrayLike | Latent, directions: Directions, *, ho
     return dataclasses.replace(directions, preview=Preview(gen, w, hold=hold))
 
 
+@runtime_checkable
+class Look(Protocol):
+    """What shows itself."""
+
+    def _repr_html_(self) -> str: ...
+
+
+Shown = TypeVar("Shown", bound=Look | Generator)
+
+
+@overload
+def show(thing: Shown, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Shown: ...
+@overload
+def show(
+    thing: ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]],
+    gen: Generator | None = None,
+    w: ArrayLike | Latent | None = None,
+) -> display.Pictures: ...
 def show(thing: Any, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Any:
     """What a notebook shows: `lr.show(images)`, `lr.show(latents, gen)`, `lr.show(directions, gen, w)`.
 

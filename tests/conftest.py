@@ -11,10 +11,11 @@ import reference
 from jaxtyping import install_import_hook
 
 # Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million
-# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes. This comes before the first
-# import of what is checked.
+# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes; and for the settings of a
+# search, which refuse in words of their own what their types rule out. This comes before the first import of what is
+# checked.
 PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
-CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
+CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign", "search"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 from browser import address, browser, frontal, optimised, page, studio  # noqa: E402, F401 - fixtures

@@ -15,7 +15,7 @@ def cache_folder() -> Path:
     return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "lrgan_jax"
 
 
-def check_place(path: str | os.PathLike) -> None:
+def check_place(path: str | os.PathLike[str]) -> None:
     """Refuse a file that cannot be written there, before what takes long is computed for it.
 
     Raises:
@@ -31,7 +31,7 @@ def check_place(path: str | os.PathLike) -> None:
         raise DeniedError(f"{path} cannot be written: permission denied in {nearest}")
 
 
-def check_free(path: str | os.PathLike, overwrite: bool = False) -> None:
+def check_free(path: str | os.PathLike[str], overwrite: bool = False) -> None:
     """The same, and refuse a place that is taken, unless what is there may be overwritten.
 
     Raises:
@@ -42,7 +42,7 @@ def check_free(path: str | os.PathLike, overwrite: bool = False) -> None:
     check_place(path)
 
 
-def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:
+def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> Path:
     """Write beside the final name, then rename. Makes missing folders; replaces what was there.
 
     Raises:

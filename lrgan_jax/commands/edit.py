@@ -154,8 +154,8 @@ def _steps(gen: Generator, w: WS, chosen: Directions, spacing: Spacing) -> Float
 def _even_steps(gen: Generator, w: WS, chosen: Directions, spacing: Spacing) -> Float[Array, " s"]:
     """Evenly spaced by what they change."""
     (move,) = spread(jnp.asarray(chosen.vectors), chosen.layers, gen.num_ws)
-    f = image_function(gen)
-    one = f if w.c is None else lambda latent: f(latent, w.c[0])
+    f, label = image_function(gen), w.c
+    one = f if label is None else lambda latent: f(latent, label[0])
     return equal_steps(one, w.array[0], move, *spacing)
 
 

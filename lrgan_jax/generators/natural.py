@@ -122,7 +122,7 @@ def _measured(gen: Generator) -> OwnLatents:
 
 
 def _of(gen: Generator) -> OwnLatents:
-    ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
+    ws = jnp.asarray(to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()))[:, 0]
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
     if isinstance(gen, HasParts):
         return _of_parts(gen, ws)

@@ -1,18 +1,17 @@
 """What an inversion found."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax import display
-from lrgan_jax.generators import WS, Generator
+from lrgan_jax.generators import WS
 from lrgan_jax.inversion.fit import Fit
-from lrgan_jax.inversion.weights import derived
+from lrgan_jax.inversion.likeness import Compared
+from lrgan_jax.inversion.weights import Gen, derived
 
-Gen = TypeVar("Gen", bound=Generator)
 RANGE = 2.0  # of a pixel
 
 
@@ -36,7 +35,7 @@ class Inversion:
     noise: dict[str, Float[np.ndarray, "n g v"]]
     losses: Float[np.ndarray, "n s"]
     fit: Fit
-    compared: str
+    compared: Compared
     model: str
     fingerprint: str
 

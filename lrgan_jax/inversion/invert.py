@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,9 @@ from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion import attempts, problem, resume
 from lrgan_jax.inversion.attempts import Attempts
 from lrgan_jax.inversion.coordinates import coordinates_of
-from lrgan_jax.inversion.fit import Fit
+from lrgan_jax.inversion.fit import Fit, FitSettings
 from lrgan_jax.inversion.found import Inversion
-from lrgan_jax.inversion.likeness import image_features, network_of
+from lrgan_jax.inversion.likeness import Compared, image_features, network_of
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.problem import Problem
 from lrgan_jax.inversion.start import beginnings
@@ -66,8 +66,8 @@ def invert(
     fit: Fit | None = None,
     *,
     progress: Callable[[Progress], None] | None = None,
-    kept: str | os.PathLike | None = None,
-    **overrides: Any,
+    kept: str | os.PathLike[str] | None = None,
+    **overrides: Unpack[FitSettings],
 ) -> Inversion:
     """Latents whose images are most like these. Equal seeds give equal results, one by one or together.
 
@@ -89,7 +89,7 @@ def invert(
 
 
 def inverting(
-    gen: Generator, images: ArrayLike, fit: Fit, *, kept: str | os.PathLike | None = None
+    gen: Generator, images: ArrayLike, fit: Fit, *, kept: str | os.PathLike[str] | None = None
 ) -> Iterator[Progress]:
     """The same, round by round."""
     check_generator(gen)
@@ -150,7 +150,7 @@ def _attempts(whole: Problem, fit: Fit, u: Float[Array, "n s 1 d"], labels: Floa
     return attempts.begin(fit, gen.num_ws, of, labels, u, pictures)
 
 
-def _found(whole: Problem, targets, fit: Fit, compared: str, now: Attempts) -> Inversion:
+def _found(whole: Problem, targets, fit: Fit, compared: Compared, now: Attempts) -> Inversion:
     u, pictures, labels = now.best()
     whole, info = whole._replace(labels=labels), whole.gen.info
     images = problem.images(whole, u, pictures)

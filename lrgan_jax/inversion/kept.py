@@ -24,7 +24,7 @@ from lrgan_jax.foreign import array_files
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.tuning import Delta
-from lrgan_jax.inversion.weights import derived, identity
+from lrgan_jax.inversion.weights import Gen, derived, identity
 from lrgan_jax.photographs import open_photograph
 
 FORMAT = "lrgan_jax photo 1"
@@ -84,7 +84,7 @@ class Kept:
             if part is not None and len(part) not in (0, len(self.ws)):
                 raise KeptError(f"{len(self.ws)} latents have {len(part)} {name}: one each, or none")
 
-    def generator(self, gen: Generator, number: int = 0) -> Any:
+    def generator(self, gen: Gen, number: int = 0) -> Gen:
         """The one that draws the photograph of this number: tuned, with its noise. An ordinary generator, of a
         fingerprint of its own; the given one itself where neither was changed.
 
@@ -115,7 +115,7 @@ class Kept:
         if self.delta is not None:
             self.delta.check(gen)
 
-    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the file, whole or not at all.
 
         Raises:
@@ -148,7 +148,7 @@ class Kept:
         }
 
 
-def open(path: str | os.PathLike, gen: Generator) -> Kept:
+def open(path: str | os.PathLike[str], gen: Generator) -> Kept:
     """What `Kept.save` wrote, checked part by part, for the generator that it was found with.
 
     Raises:

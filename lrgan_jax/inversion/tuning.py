@@ -11,7 +11,7 @@ Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Imag
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ from lrgan_jax.base.settings import changed, not_default
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion.likeness import COMPARED, Compared, distance, image_features, network_of
-from lrgan_jax.inversion.weights import derived, identity, placed, trained
+from lrgan_jax.inversion.weights import Gen, derived, identity, placed, trained
 
 BETWEEN = 10  # steps from one report to the next
 FINEST = 127  # parts of the largest change of a tensor, either way, that a delta tells apart
@@ -36,6 +36,21 @@ FINEST = 127  # parts of the largest change of a tensor, either way, that a delt
 
 class DeltaError(InputError):
     """A delta of another model, or none at all; the message is one line for a person."""
+
+
+class TuningSettings(TypedDict, total=False):
+    """Those of a `Tuning` as arguments of `tune`."""
+
+    steps: int
+    learning_rate: float
+    pixels: float
+    lpips: float
+    locality: float
+    reach: float
+    neighbours: int
+    batch: int
+    seed: int
+    network: Compared | None
 
 
 @display.record
@@ -78,7 +93,7 @@ class Tuning:
         if self.network not in (None, *COMPARED):
             raise InputError(f"network is {', '.join(map(repr, COMPARED))} or None, got {self.network!r}")
 
-    def but(self, **changes: Any) -> "Tuning":
+    def but(self, **changes: Unpack[TuningSettings]) -> "Tuning":
         """The same with other values of some settings.
 
         Raises:
@@ -121,7 +136,7 @@ class Delta:
         steps = [np.rint(change.ravel() / size) for change, size in zip(moves.values(), sizes, strict=True)]
         return cls(tuple(moves), sizes, np.concatenate([*steps, np.zeros(0)]).astype(np.int8), identity(gen))
 
-    def apply(self, gen: Generator) -> Any:
+    def apply(self, gen: Gen) -> Gen:
         """The tuned generator: an ordinary one, of a fingerprint of its own.
 
         Raises:
@@ -185,8 +200,8 @@ def tune(
     images: Float[ArrayLike, "n h w c"],
     tuning: Tuning | None = None,
     *,
-    progress: Callable[[int, float], Any] | None = None,
-    **overrides: Any,
+    progress: Callable[[int, float], object] | None = None,
+    **overrides: Unpack[TuningSettings],
 ) -> Tuned:
     """Move the weights until the latents give the images: one delta for all of them.
 

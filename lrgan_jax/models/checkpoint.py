@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -37,6 +37,11 @@ FIELDS = {
     "regions": dict,
     "provenance": dict,
 }
+
+if TYPE_CHECKING:
+    NameOrFolder = str | os.PathLike[str]
+else:
+    NameOrFolder = Any  # the tests' checks of types would come before our own refusal of whatever else is given
 
 
 class ModelError(InputError):
@@ -59,7 +64,7 @@ def fingerprint(variables) -> str:
     return digest.hexdigest()
 
 
-def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32, overwrite: bool = False) -> Path:
+def save(path: str | os.PathLike[str], gen: Any, *, dtype: Any = np.float32, overwrite: bool = False) -> Path:
     """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
 
     Args:
@@ -141,12 +146,12 @@ def _said_by_the_system(error: BaseException) -> str:
     return os.strerror(int(told[1])) if told else ""
 
 
-def load(name_or_path: Any) -> StoredGenerator:
+def load(name_or_path: NameOrFolder) -> StoredGenerator:
     """The generator of that name inside the package, or of the folder that `lrgan convert` wrote. Weights become
     float32.
 
     Args:
-      name_or_path: text or a path; typed loosely so that the error below is the one that is seen.
+      name_or_path: its name, or the folder's path.
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
       DeviceError: if JAX has no device to put the weights on. InputTypeError: on neither text nor a path, such as a
@@ -225,7 +230,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def find(name_or_path: Any) -> Path:
+def find(name_or_path: NameOrFolder) -> Path:
     """The folder of a model, or a ModelError that says what to do."""
     if not isinstance(name_or_path, str | os.PathLike):
         raise InputTypeError(

@@ -23,14 +23,14 @@ The command is in `commands/explore.py`.
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from jaxtyping import ArrayLike
 
 from lrgan_jax.base.errors import InputError, MissingPackageError
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent
-from lrgan_jax.search import Search
+from lrgan_jax.search import Search, Settings
 
 if TYPE_CHECKING:
     from lrgan_jax.panel.widget import Panel
@@ -42,8 +42,8 @@ def explore(
     search: Search | None = None,
     *,
     named: Mapping[str, Directions] | None = None,
-    session: str | os.PathLike | None = None,
-    **overrides: Any,
+    session: str | os.PathLike[str] | None = None,
+    **overrides: Unpack[Settings],
 ) -> "Panel":
     """A widget in which to draw a region of an image and move what was found there.
 

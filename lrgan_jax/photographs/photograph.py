@@ -87,7 +87,7 @@ class Photograph:
         place[:] = np.clip(np.rint(place + change * np.float32(self._white / 2)), 0, self._white)
         return replace(self, picture=replace(self.picture, colours=colours))
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG, whole or not at all.
 
         Raises:
@@ -108,7 +108,7 @@ class Photograph:
         return self.picture.white
 
 
-def open(file: str | os.PathLike | bytes) -> Photograph:
+def open(file: str | os.PathLike[str] | bytes) -> Photograph:
     """The photograph in a file, or in its content.
 
     Raises:

@@ -9,14 +9,14 @@ remembers of the settings; processes.py and merge.py are for more machines than 
 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, `block=256`:
 
-* Jacobians: 512 tangents of 149 GFLOP are 76 TFLOP in each of multiplications and additions, 4.4 s a latent on a chip
-  that sustains 35 TFLOP/s in float32: 1,200 device hours, 5 hours of all chips.
+* Jacobians: 512 tangents of 149 GFLOP, additions counted too, are 76 TFLOP, 2.2 s a latent on a chip that sustains 35
+  TFLOP/s in float32: 600 device hours, two and a half hours of all chips.
 * What follows is matrix products as well: some 150 of 512 x 512 for each of three eigendecompositions a region, 0.5
   TFLOP a latent; by a method with robust PCA 1,250 for each of eight, 2.7 TFLOP. Either is a small part of the
-  Jacobian's 152, if products so small, of 128 matrices at once, reach as much of a chip; nobody has timed it there.
+  Jacobian's 76, if products so small, of 128 matrices at once, reach as much of a chip; nobody has timed it there.
 * Bytes: 100 kB a latent (directions 32, spectra 16, ws 36, picture 12), 100 GB in all, and 4 MB of sums a block, 16 GB
-  in all; with `grams="float32"` 4 TB more. At 60 results a second over all hosts 6 MB/s, which no store notices.
-* Requests: 20 writes a block, 80,000 in all, a few a second, and as many reads when it is resumed; with `block=32`
+  in all; with `grams="float32"` 4 TB more. At 120 results a second over all hosts 12 MB/s, which no store notices.
+* Requests: 20 writes a block, 80,000 in all, nine a second, and as many reads when it is resumed; with `block=32`
   eight times as many.
 * What breaks first: the shares are dealt out beforehand, so the slowest host decides when all is done. Then the sums:
   process 0 alone adds them up, minutes at this size and hours at a hundred times it, where hosts should add up their
@@ -46,3 +46,7 @@ __all__ = [
     "seeded",
     "symmetric",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import numpy as np
@@ -19,9 +19,10 @@ from lrgan_jax.base.interrupt import Interrupted, stop_request
 from lrgan_jax.base.memory import default_memory
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents, given
-from lrgan_jax.search import Search
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
 from lrgan_jax.sweep import plan, population, processes
-from lrgan_jax.sweep.block import USABLE, Job, Keep
+from lrgan_jax.sweep.block import USABLE, Job, Keep, KeepSettings
 from lrgan_jax.sweep.devices import Running, stream
 from lrgan_jax.sweep.errors import Damaged, SweepError
 from lrgan_jax.sweep.processes import Share
@@ -29,6 +30,10 @@ from lrgan_jax.sweep.store import Store, create, location, open_store
 from lrgan_jax.targets import metric_root, protected_names, search_moves, targets
 
 WRITING = 3  # blocks that wait to be written at any time, or are: more would only take memory
+
+
+class SweepSettings(Settings, KeepSettings, total=False):
+    """Those of a `Search` and a `Keep` as arguments of `run`."""
 
 
 @display.record
@@ -60,15 +65,15 @@ def run(
     gen: Generator,
     path: str | Path,
     latents: Latents | Latent | np.ndarray,
-    regions: str | Sequence[str] | Mapping[str, Any],
+    regions: str | Sequence[str] | Mapping[str, Region],
     search: Search | None = None,
     *,
     keep: Keep = Keep(),  # noqa: B008, a constant
     shard: Share = Share(),  # noqa: B008, a constant
     max_failures: int | None = 100,
     devices: Sequence[Any] | None = None,
-    report: Callable[[Progress], Any] = lambda progress: None,
-    **overrides: Any,
+    report: Callable[[Progress], object] = lambda progress: None,
+    **overrides: Unpack[SweepSettings],
 ) -> None:
     """Directions of every latent and region, into a store. The same call again goes on where the last one ended.
 
@@ -161,7 +166,7 @@ def _write_all(
     running: abc.Generator[Running, None, None],
     progress: Progress,
     max_failures: int | None,
-    report: Callable[[Progress], Any],
+    report: Callable[[Progress], object],
 ) -> Progress:
     """Commit block after block as they become ready, and keep count."""
     began = ended = None

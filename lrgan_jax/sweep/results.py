@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int
@@ -17,6 +17,9 @@ from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
 from lrgan_jax.sweep.store import Store, open_store
+
+if TYPE_CHECKING:
+    from tensorstore import TensorStore
 
 OF_DIRECTIONS = (
     "vectors",
@@ -45,7 +48,7 @@ class Sweep:
         self._store = store
         self.manifest: Mapping[str, Any] = store.manifest
         self.regions: list[str] = store.manifest["regions"]
-        self.arrays: Mapping[str, Any] = {name: store.arrays[name] for name in store.layouts}
+        self.arrays: Mapping[str, TensorStore] = {name: store.arrays[name] for name in store.layouts}
 
     def __repr__(self) -> str:
         return f"<sweep of {len(self)} latents, {self.manifest['model']}, {', '.join(self.regions)}>"
@@ -95,7 +98,7 @@ class Sweep:
     def __len__(self) -> int:
         return self._store.num
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> "TensorStore":
         return self.arrays[name]
 
     def done(self) -> np.ndarray:

@@ -64,7 +64,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
         )
 
     def latents(key, n: int) -> Float[Array, "n z"]:
-        z = sample_z(gen, key, n).array.astype(jnp.float32)
+        z = jnp.asarray(sample_z(gen, key, n), jnp.float32)
         return ops.normalize_2nd_moment(z) if on_sphere else z
 
     @partial(jax.jit, static_argnums=2)

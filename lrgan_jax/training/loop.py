@@ -81,7 +81,7 @@ class Trainer(NamedTuple):
 
 def run(
     trainer: Trainer,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     schedule: Schedule,
     data: Data,
     *,
