@@ -5,6 +5,7 @@ import io
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from browser import (
@@ -19,11 +20,14 @@ from browser import (
     told,
     tool,
     visited,
+    wait_for_ends,
     wait_for_sections,
 )
 from PIL import Image
 
 import lrgan_jax as lr
+from lrgan_jax.panel.faces import Draw, Faces
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 
 
@@ -303,3 +307,88 @@ def test_layers_are_chosen_on_a_strip(layered):
     )
     found_after(page, own, lambda: tool(page, "All layers"))
     assert own.found[-1].search.layers is None
+
+
+def test_a_session_is_a_file(page, studio, browser, frontal, tmp_path):
+    """It opens in another panel, with the same picture."""
+    found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    move(page, 0, 0.7)
+    edited = shown(page)
+    name, content = saved(page, "Save the session")
+    (tmp_path / name).write_bytes(content)
+    own = Studio(studio.gen, frontal)
+    with served(own) as url, visited(browser, url) as other:
+        other.set_input_files("input[accept='.zip']", tmp_path / name)
+        other.wait_for_selector("section .row")
+        assert titles(other)[0] == "drawn"
+        page.wait_for_timeout(300)
+        np.testing.assert_array_equal(shown(other), edited)
+        (tmp_path / "none.zip").write_bytes(b"no session")
+        other.set_input_files("input[accept='.zip']", tmp_path / "none.zip")
+        other.wait_for_selector(".error")
+        assert titles(other)[0] == "drawn"
+
+
+def test_a_slider_follows_its_walk(page, studio):
+    """It reaches elsewhere then; Python is told with every picture, and undo takes it back."""
+    found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    toggle = page.get_by_role("button", name="walk drawn, direction 1")
+    toggle.click()
+    told(page, "follows the walk")
+    with page.expect_request(lambda request: (request.post_data_json or {}).get("kind") == "render") as request:
+        move(page, 0, 0.5)
+    edit = next(edit for edit in request.value.post_data_json["edits"] if edit[0] == len(studio.found) - 1)
+    assert edit[2] == [0] and edit[1][0] > 0
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    assert toggle.get_attribute("aria-pressed") == "false"
+
+
+def bending(shape, c_dim=0):
+    """A model whose every pixel any latent bends, and any class lights."""
+    maps = jnp.asarray(np.random.default_rng(0).standard_normal((4, *shape, 3)) / 3, jnp.float32)
+
+    def image(z, *label):
+        return jnp.tanh(jnp.tensordot(z, maps, 1) + sum(c[0] for c in label))
+
+    return lr.from_function(image, 4, c_dim=c_dim)
+
+
+def test_several_models_and_classes(browser):
+    """Each with faces and a document of its own; classes where a model has some."""
+    small = {"one": bending((16, 16)), "two": bending((16, 16), c_dim=3)}
+    opening = {name: lambda gen=gen: Studio(gen, Faces.drawn(gen, Draw(), 2)) for name, gen in small.items()}
+    with served(Models(opening)) as url, visited(browser, url) as page:
+        choice = page.get_by_role("combobox", name="model")
+        assert choice.locator("option").all_inner_texts() == ["one", "two"] and choice.input_value() == "one"
+        drag(page, (2.5, 2.5), (8.5, 8.5), size=(16, 16))
+        wait_for_sections(page, 1)
+        choice.select_option("two")
+        wait_for_sections(page, 0)
+        page.get_by_role("button", name="Which faces to add").click()
+        page.get_by_role("combobox", name="class").select_option("1")
+        page.keyboard.press("Escape")
+        tool(page, "More faces")
+        page.wait_for_function("() => document.querySelectorAll('.thumb').length === 6")
+        face(page, 6)
+        assert "class 1" in page.locator(".which").inner_text()
+        choice.select_option("one")
+        wait_for_sections(page, 1)
+
+
+def test_a_large_picture_is_small_while_a_slider_moves(browser):
+    """And whole when it rests."""
+    gen = bending((640, 640))
+    own = Studio(gen, lr.sample_z(gen, jax.random.key(0), 1), lr.Search(num=1, size=32))
+    width = "document.querySelector('.image').naturalWidth"
+    with served(own) as url, visited(browser, url) as page:
+        drag(page, (5.5, 5.5), (20.5, 20.5), size=own.grid)
+        wait_for_sections(page, 1)
+        wait_for_ends(page)
+        box = page.locator("section .row input").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
+        page.wait_for_function(f"() => {width} < 640")
+        page.mouse.up()
+        page.wait_for_function(f"() => {width} === 640")

@@ -22,8 +22,9 @@ def card(title: str, facts: Mapping[str, object], *parts: str) -> str:
 
 
 def _fact(name: str, fact: str) -> str:
-    term = f'<dt style="font-weight: normal; opacity: 0.7">{escape(name)}</dt>'
-    return f'{term}<dd style="margin: 0">{escape(fact)}</dd>'
+    # Widths, since JupyterLab has its own, in which names of two words would break.
+    term = f'<dt style="font-weight: normal; opacity: 0.7; width: auto; white-space: nowrap">{escape(name)}</dt>'
+    return f'{term}<dd style="margin: 0; width: auto">{escape(fact)}</dd>'
 
 
 def table(columns: Mapping[str, Sequence[str]], num: int | None = None) -> str:

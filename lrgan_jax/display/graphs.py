@@ -29,9 +29,9 @@ def graph(values: ArrayLike, what: str, marked: Bool[np.ndarray, " n"] | None = 
     return image(pixels, what, WIDTH)
 
 
-def spectrum(matrix: Float[ArrayLike, "d d"], rank: int | None = None) -> str:
+def spectrum(symmetric: Float[ArrayLike, "d d"], rank: int | None = None) -> str:
     """Eigenvalues of a symmetric matrix, falling in size, the first `rank` in colour; what hinders it in words."""
-    values = np.asarray(matrix, np.float64)
+    values = np.asarray(symmetric, np.float64)
     if len(values) > LARGEST:
         return f"{len(values)} x {len(values)}: too large to look at its spectrum in passing"
     if not np.isfinite(values).all():
@@ -44,13 +44,13 @@ def spectrum(matrix: Float[ArrayLike, "d d"], rank: int | None = None) -> str:
 def matrix(values: Shaped[ArrayLike, "r c"], what: str, width: int = WIDTH) -> str:
     """Numbers [r, c] as pixels: positive and negative ones in two colours, the larger the less transparent."""
     numbers = np.nan_to_num(np.asarray(values, np.float32), posinf=0, neginf=0)
-    largest = [min(side, 2 * width) for side in numbers.shape]
-    if numbers.shape != (*largest,):
-        numbers = np.asarray(Image.fromarray(numbers).resize(largest[::-1], Image.Resampling.BOX))
+    rows, columns = (min(side, 2 * width) for side in numbers.shape)
+    if numbers.shape != (rows, columns):
+        numbers = np.asarray(Image.fromarray(numbers).resize((columns, rows), Image.Resampling.BOX))
     share = np.abs(numbers) / max(np.abs(numbers).max(initial=0), 1e-30)
     pixels = np.zeros((*numbers.shape, 4), np.uint8)
     pixels[..., :3] = np.where((numbers < 0)[..., None], NEGATIVE, MARKED)
     pixels[..., 3] = np.rint(255 * np.sqrt(share))
-    times = max(1, 2 * width // numbers.shape[1])
-    tall = times if len(numbers) > ROWS else max(1, 2 * TALL)
+    times = max(1, 2 * width // columns)
+    tall = times if rows > ROWS else 2 * TALL
     return image(pixels.repeat(times, 1).repeat(tall, 0), what, width)

@@ -99,14 +99,15 @@ def _line(self: Any) -> str:
     return f"{type(self).__name__}({', '.join(told)})"
 
 
+def _value(text: str, chosen: bool) -> str:
+    html = escape(cut(text))
+    return f"<strong>{html}</strong>" if chosen else html
+
+
 def _table(self: Any) -> str:
-    """All fields, those that differ from the default first to the eye."""
+    """All fields; among settings, which have defaults, those that were chosen stand out."""
     fields = _fields(self)
-    texts = [escape(cut(text)) for text, _ in fields.values()]
-    chosen = any(usual for _, usual in fields.values())
-    shown = [
-        text if usual or not chosen else f"<strong>{text}</strong>"
-        for text, (_, usual) in zip(texts, fields.values(), strict=True)
-    ]
+    settings = any(usual for _, usual in fields.values())
+    shown = [_value(text, settings and not usual) for text, usual in fields.values()]
     about = " ".join((inspect.getdoc(type(self)) or "").partition("\n\n")[0].split())
     return card(type(self).__name__, {}, note(about), table({"field": [*map(escape, fields)], "value": shown}))

@@ -6,6 +6,7 @@
     masks.py        what is drawn; searching.py how directions are looked for; found.py what was found
     wanted.py       a face and the steps of its sliders; rendering.py the picture of it; quick.py what it will look
                     like; walks.py sliders that bend; pictures.py what is kept of it
+    snapshot.py     what a saved notebook shows of it
     code.py         Python that makes it; portrait_code.py that of a photograph
     session.py      all that a person has done, as a file
     photographs.py  what is asked of photographs that are open; portrait.py what they become; wire.py what travels
@@ -41,7 +42,7 @@ def explore(
     search: Search | None = None,
     *,
     named: Mapping[str, Directions] | None = None,
-    session: str | os.PathLike | None = None,
+    session: str | os.PathLike[str] | None = None,
     **overrides: Unpack[Settings],
 ) -> "Panel":
     """A widget in which to draw a region of an image and move what was found there.

@@ -22,7 +22,7 @@ class Snapshot(NamedTuple):
     """What a panel shows.
 
     Attributes:
-      title: of the face. before, after: the image without its edits and with them.
+      title: of the face. before, after: the image without its edits and with them; large ones are small here.
       outlined: the first with the outlines of the regions that move.
       steps: of the sliders that are out of their middle, by region and direction.
     """
@@ -42,11 +42,16 @@ class Snapshot(NamedTuple):
 
 def snapshot(rendering: Rendering, wanted: Wanted) -> Snapshot:
     """Of what is shown."""
-    before, after = (to_uint8(rendering.image(one)) for one in (wanted.plain, wanted))
+    before, after = (_seen(rendering, one) for one in (wanted.plain, wanted))
     moving = [edit for edit in wanted.edits if any(edit.steps)]
     masks = [edit.found.drawing.mask for edit in moving if isinstance(edit.found, Found)]
     title = f"{rendering.gen.info.name}, {rendering.faces[wanted.face].title}"
     return Snapshot(title, before, after, outlined(before, masks), {k: v for edit in moving for k, v in _steps(edit)})
+
+
+def _seen(rendering: Rendering, wanted: Wanted) -> Picture:
+    """Of a large image the small one that is kept: to draw it again would let the next slider wait."""
+    return rendering.small(wanted).astype(np.uint8) if rendering.large else to_uint8(rendering.image(wanted))
 
 
 def outlined(picture: Picture, masks: list[Mask]) -> UInt8[np.ndarray, "g v 3"]:

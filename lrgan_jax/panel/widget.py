@@ -72,7 +72,7 @@ class Panel(anywidget.AnyWidget):
             raise InputError(f"{path}: a panel saves its image as .png, and its session as .zip")
         check_free(path, overwrite)
         if path.suffix == ".png":
-            return images.save(path, self.snapshot().after)
+            return images.save(path, images.to_uint8(self._studio.rendering.image(self._studio.shown)))
         return write_whole(path, base64.b64decode(self._studio.reply({"kind": "session"})["content"]))
 
     def __repr__(self) -> str:

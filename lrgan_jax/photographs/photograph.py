@@ -26,6 +26,7 @@ from lrgan_jax.base.errors import InputError, MissingError
 from lrgan_jax.base.files import write_whole
 from lrgan_jax.base.pictures import Picture, PictureError
 
+SHOWN = 160  # pixels of the longer side in a notebook
 LEAST = 16  # pixels a side, below which there is no face to find
 MOST = 2**27  # pixels: 134 million, beyond which a file is rather a mistake or an attack
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
@@ -49,7 +50,7 @@ class Photograph:
         return f"<photograph, {', '.join(self._facts())}>"
 
     def _repr_html_(self) -> str:
-        pictures, why = display.if_it_can(lambda: [display.picture(self.shrunk(display.ALONE)[None], repr(self), 256)])
+        pictures, why = display.if_it_can(lambda: [display.picture(self.shrunk(2 * SHOWN)[None], repr(self), SHOWN)])
         return display.card("photograph", {"": ", ".join(self._facts())}, *pictures, why)
 
     def _facts(self) -> list[str]:
