@@ -184,3 +184,19 @@ def test_with_forced_colours_what_is_chosen_is_seen(browser, address, studio):
         assert grounds[0] != grounds[1]
         appearance = page.locator(".row.named input").first.evaluate("one => getComputedStyle(one).appearance")
         assert appearance == "auto"
+
+
+def test_it_works_in_firefox(address, studio, playing):
+    """A drawing gets sliders there, too, and a slider another picture."""
+    try:
+        firefox = playing.firefox.launch()
+    except Exception as error:
+        pytest.skip(f"no Firefox: playwright install firefox ({str(error).splitlines()[0]})")
+    studio.reply({"kind": "remember", "state": None})
+    with visited(firefox, address, permissions=[]) as page:
+        tool(page, "mouth")
+        wait_for_sections(page, 1)
+        before = shown(page)
+        move(page, 0, 0.6)
+        assert np.abs(shown(page) - before).max() > 10
+    firefox.close()
