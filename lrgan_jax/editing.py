@@ -138,7 +138,7 @@ def walk(
     return WS(along.array, along.c)
 
 
-def along(path: WS, share: float) -> WS:
+def along(path: WS, share: int | float) -> WS:
     """The point of a walk [S + 1, N, num_ws, w_dim] after that share of it, between two of its points on the line.
 
     Raises:

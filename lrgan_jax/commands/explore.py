@@ -17,7 +17,7 @@ from lrgan_jax.commands.options import SearchOptions, UsageError, Which, load_mo
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.sampling import POOL
 from lrgan_jax.generators.style_space import MARK
-from lrgan_jax.panel.faces import Draw, Faces
+from lrgan_jax.panel.faces import Draw, Faces, can_be_picked
 from lrgan_jax.panel.found import Named
 from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.models import Models
@@ -57,7 +57,8 @@ def explore_command(
     Args:
         session: go on with what the page has saved in this file, of the first model; it brings its faces.
         num_faces: how many faces to choose from. Near-frontal ones, 12 by default, are picked out of 512, of all
-            classes in turn; with labels or a cutoff, the first; of a file, all or the first.
+            classes in turn; of a model of more than 256 pixels, with labels or a cutoff, the first; of a file, all or
+            the first.
         host: a loopback address to listen on.
         port: of the page; 0 takes a free one.
         no_browser: only print the address.
@@ -125,28 +126,30 @@ def file_or_frontal(gen: Generator, model: str, num: int | None, which: Which) -
     loaded = f"lr.load_latents({str(which.latents)!r}, gen{'' if which.space is None else f', space={which.space!r}'})"
     if which.space == "z":
         lines.insert(0, "from lrgan_jax.generators.sampling import given\n")
-        loaded = f"given(gen, {loaded}, {_mapped(which)}).all()"
+        loaded = f"given(gen, {loaded}, {_mapped(which, gen)}).all()"
     faces = Faces.given(gen, every.all()[:num], which.latents.name)
     return faces, "\n".join([*lines, f"faces = {loaded}{first}"])
 
 
 def _random(gen: Generator, num: int, which: Which, lines: list[str]) -> tuple[Faces, str]:
     """Faces that look at the camera, of all classes in turn; the first, where it is said of which classes."""
-    frontal = not which.labels and which.cutoff is None
-    if not frontal or which.space is not None:
+    chosen = bool(which.labels) or which.cutoff is not None
+    if chosen or which.space is not None:
         which.of(gen, num)  # which refuses what does not go together
-    faces = Faces.drawn(gen, Draw(which.seed, which.labels, which.truncation, which.cutoff, frontal), num)
-    if not frontal:
+    draw = Draw(which.seed, which.labels, which.truncation, which.cutoff, not chosen and can_be_picked(gen))
+    faces = Faces.drawn(gen, draw, num)
+    if not draw.frontal:
         lines.insert(0, "from lrgan_jax.generators.sampling import seeded\n")
-        lines.append(f"faces = seeded(gen, {which.seed}, {num}, {_mapped(which)}).all()")
+        lines.append(f"faces = seeded(gen, {which.seed}, {num}, {_mapped(which, gen)}).all()")
         return faces, "\n".join(lines)
     picked = f"jax.random.key({which.seed}), {num}, truncation={which.truncation}"
     lines = ["import jax", "", *lines, f"faces = lr.near_frontal(gen, {picked})"]
     return faces, "\n".join(lines)
 
 
-def _mapped(which: Which) -> str:
-    return f"labels={which.labels}, truncation={which.truncation}, cutoff={which.cutoff}"
+def _mapped(which: Which, gen: Generator) -> str:
+    labels = which.labels or (f"range({gen.c_dim})" if gen.c_dim else ())
+    return f"labels={labels}, truncation={which.truncation}, cutoff={which.cutoff}"
 
 
 def _server(models: Models, host: str, port: int) -> Server:

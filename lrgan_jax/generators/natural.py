@@ -67,7 +67,7 @@ def own_root(gen: Generator, numbers: tuple[int, int] | None = None) -> Float[An
     return None if known is None else known.root[first:end, first:end]
 
 
-def alike(gen: Generator, w: ArrayLike | Latent, key: ArrayLike, amount: float, num: int = 1) -> WS:
+def alike(gen: Generator, w: ArrayLike | Latent, key: ArrayLike, amount: int | float, num: int = 1) -> WS:
     """Latents like the one given, and as natural as it is: u becomes cos(t) u + sin(t) n in coordinates in which the
     generator's own are white, and so is n.
 

@@ -38,7 +38,7 @@ def truncated(
     return WS(jnp.where(layer < cutoff, pulled, w))
 
 
-def towards_mean(gen: Generator, w: ArrayLike | Latent, truncation: float) -> WS:
+def towards_mean(gen: Generator, w: ArrayLike | Latent, truncation: int | float) -> WS:
     """Latents that are there already, w [N, w_dim] or ws [N, num_ws, w_dim], pulled as `mapping` would have.
 
     Of a latent that is made of parts z alone is pulled, so that its class stays.
@@ -48,8 +48,7 @@ def towards_mean(gen: Generator, w: ArrayLike | Latent, truncation: float) -> WS
     """
     check_number("truncation", truncation, least=0, most=1)
     ws = to_ws(gen, w)
-    pulled = truncated(ws.array, _mean(gen, ws), truncation, None, gen.num_ws)
-    return WS(pulled.array, ws.c)
+    return WS(ws.array + (1 - truncation) * (_mean(gen, ws) - ws.array), ws.c)
 
 
 def _mean(gen: Generator, ws: WS) -> Float[AnyArray, "n l d"]:

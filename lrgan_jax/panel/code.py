@@ -21,39 +21,10 @@ from lrgan_jax.regions import bounding_box
 from lrgan_jax.search import Search
 
 # Names that the lines themselves use.
-TAKEN = (
-    *(
-        "aligned",
-        "alike",
-        "along",
-        "base64",
-        "edited",
-        "face",
-        "faces",
-        "gen",
-        "given",
-        "image",
-        "inversion",
-        "inverted",
-        "io",
-    ),
-    *(
-        "jax",
-        "lr",
-        "named",
-        "now",
-        "opened",
-        "photo",
-        "photographs",
-        "portrait",
-        "protect",
-        "regions",
-        "seeded",
-        "session",
-        "towards_mean",
-        "tuned",
-    ),
-)
+TAKEN = """
+aligned alike along base64 edited face faces gen given image inversion inverted io jax lr named now opened photo
+photographs portrait protect regions seeded session towards_mean tuned
+""".split()  # noqa: SIM905
 ROOMS = {
     "session": "from lrgan_jax.panel import session",
     "along": "from lrgan_jax.editing import along",
@@ -177,7 +148,8 @@ class Script:
         return name
 
     def _imports(self) -> list[str]:
-        used = set(re.findall(r"\w+", "\n".join([self._source, *self._lines])))
+        """What the lines use, and the source has not imported."""
+        used = set(re.findall(r"\w+(?=[.(])", "\n".join([self._source, *self._lines])))
         plain = [name for name in ("base64", "io", "jax") if name in used and f"import {name}" not in self._source]
         rooms = [name for name in ("inversion", "photographs", "regions") if f"{name}." in "\n".join(self._lines)]
         ours = [f"from lrgan_jax import {', '.join(rooms)}"] * bool(rooms)

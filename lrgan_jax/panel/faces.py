@@ -15,6 +15,7 @@ from lrgan_jax.generators.truncation import towards_mean
 from lrgan_jax.panel.wanted import Wanted
 
 MOST = 2048  # faces in one panel
+PICKED = 256  # longer side of an image, up to which faces are picked by their pictures
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class Draw:
         """The class of that number."""
         classes = self.labels or range(gen.c_dim)
         return classes[number % len(classes)] if classes else None
+
+
+def can_be_picked(gen: Generator) -> bool:
+    """Whether pictures of all POOL are soon made: at 1024 pixels two cores would take half an hour, and such models
+    look at the camera anyway.
+    """
+    return max(gen.size) <= PICKED
 
 
 class Drawn(NamedTuple):

@@ -8,7 +8,7 @@ from jaxtyping import ArrayLike
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import Generator, Latent
-from lrgan_jax.panel.faces import Draw, Faces
+from lrgan_jax.panel.faces import Draw, Faces, can_be_picked
 from lrgan_jax.panel.named import given
 from lrgan_jax.panel.session import read
 from lrgan_jax.panel.studio import Studio
@@ -43,6 +43,13 @@ def studio(
         return found
     if w is not None:
         return Studio(gen, w, search, source=GIVEN.format(gen="gen, faces"), named=own)
-    faces = f"faces = lr.near_frontal(gen, jax.random.key(0), {NUM_FACES})"
-    source = f"import jax\n\n{source}\n{faces}"
-    return Studio(gen, Faces.drawn(gen, Draw(), NUM_FACES), search, source=source, named=own)
+    draw = Draw(frontal=can_be_picked(gen))
+    return Studio(gen, Faces.drawn(gen, draw, NUM_FACES), search, source=f"{source}\n{_code(gen, draw)}", named=own)
+
+
+def _code(gen: Generator, draw: Draw) -> str:
+    """Python that makes the faces."""
+    if draw.frontal:
+        return f"faces = lr.near_frontal(gen, jax.random.key(0), {NUM_FACES})"
+    labels = f", labels=range({gen.c_dim})" * bool(gen.c_dim)
+    return f"faces = seeded(gen, 0, {NUM_FACES}{labels}).all()"

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from lrgan_jax import images
@@ -44,7 +44,7 @@ def check_kind(what: str) -> None:
         raise InputError(f"what is one of {', '.join(KINDS)}")
 
 
-def shrunk(picture: images.Picture, longest: int) -> images.Picture:
+def shrunk(picture: images.Picture, longest: int) -> UInt8[np.ndarray, "g v 3"]:
     """No larger than that, by area means."""
     height, width = picture.shape[:2]
     share = longest / max(height, width)
