@@ -60,16 +60,21 @@ def address(studio):
 
 
 @pytest.fixture(scope="session")
-def browser():
+def playing():
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="the browser tests need playwright: pip install '.[test]'"
     )
+    with playwright.sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playing):
     if CHROMIUM is None:
         pytest.skip("the browser tests need Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
+    browser = playing.chromium.launch(executable_path=CHROMIUM)
+    yield browser
+    browser.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign", "search"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
-from browser import address, browser, frontal, optimised, page, studio  # noqa: E402, F401 - fixtures
+from browser import address, browser, frontal, optimised, page, playing, studio  # noqa: E402, F401 - fixtures
 
 from lrgan_jax.base import progress  # noqa: E402
 from lrgan_jax.generators import (  # noqa: E402

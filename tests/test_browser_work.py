@@ -378,7 +378,7 @@ def test_several_models_and_classes(browser):
 
 def test_a_large_picture_is_small_while_a_slider_moves(browser):
     """And whole when it rests."""
-    gen = bending((640, 640))
+    gen = bending((320, 320))
     own = Studio(gen, lr.sample_z(gen, jax.random.key(0), 1), lr.Search(num=1, size=32))
     width = "document.querySelector('.image').naturalWidth"
     with served(own) as url, visited(browser, url) as page:
@@ -389,6 +389,6 @@ def test_a_large_picture_is_small_while_a_slider_moves(browser):
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.mouse.down()
         page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
-        page.wait_for_function(f"() => {width} < 640")
+        page.wait_for_function(f"() => {width} < 320")
         page.mouse.up()
-        page.wait_for_function(f"() => {width} === 640")
+        page.wait_for_function(f"() => {width} === 320")

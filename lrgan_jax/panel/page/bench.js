@@ -5,9 +5,12 @@
 //   busy, failed  {number: drawing}: searches under way, and those that led to nothing
 //   ends     {"found index": [image, image]}
 //   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider is; whole: {number: true} in the photograph
+//   softMask {drawing, image}; layerLeaks {of: mask, leaks, best}; lastSlider {found, index}
 //   status   {text, kind}; code: Python to be copied by hand; sitting: a photograph that is open (doing/photograph.js)
 import * as past from "./history.js";
 import { begun, faceOf } from "./state.js";
+
+const told = (text, kind = "") => ({ text, kind });
 
 const beginning = (about) => ({
   about,
@@ -17,7 +20,7 @@ const beginning = (about) => ({
   pictures: {}, ends: {}, busy: {}, failed: {}, whole: {},
   tool: "box", mode: "new", width: Math.max(2, Math.round(Math.max(...about.grid) / 12)), feather: 0,
   held: false, dragging: false, lastSlider: null, layerLeaks: null,
-  status: { text: "", kind: "" }, code: null, softMask: null, sitting: null,
+  status: told(""), code: null, softMask: null, sitting: null,
 });
 
 export function makeBench(asked, about) {
@@ -39,7 +42,7 @@ export function makeBench(asked, about) {
       watcher();
       return () => watchers.delete(watcher);
     },
-    say: (text, kind = "") => bench.set({ status: { text, kind } }),
+    say: (text, kind) => bench.set({ status: told(text, kind) }),
     /** Run what a person asked for; what goes wrong becomes a line under the image. */
     attempt: (job) => async (...args) => {
       try {
@@ -51,8 +54,8 @@ export function makeBench(asked, about) {
     change: (document, mark) => bench.set({ history: past.step(state.history, document, mark) }),
     amend: (document) => bench.set({ history: past.amend(state.history, document) }),
     rest: () => bench.set({ history: past.rest(state.history), dragging: false }),
-    undo: () => state.history.past.length && bench.set({ history: past.undo(state.history), status: { text: "Undone", kind: "" } }),
-    redo: () => state.history.future.length && bench.set({ history: past.redo(state.history), status: { text: "Done again", kind: "" } }),
+    undo: () => state.history.past.length && bench.set({ history: past.undo(state.history), status: told("Undone") }),
+    redo: () => state.history.future.length && bench.set({ history: past.redo(state.history), status: told("Done again") }),
   };
   return bench;
 }

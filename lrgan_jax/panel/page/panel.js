@@ -20,7 +20,8 @@ function staffed(ask, about, begin) {
   const bench = makeBench(ask, about);
   const remembering = keepRemembering(bench);
   const act = {};
-  Object.assign(act, edits(bench), faces(bench), keeping(bench, { flush: remembering.flush, anew: () => begin(about.model) }), photographs(bench, act));
+  const session = { flush: remembering.flush, anew: () => begin(about.model) };
+  Object.assign(act, edits(bench), faces(bench), keeping(bench, session), photographs(bench, act));
   for (const keep of [keepSearching, keepPicture, keepEnds, keepThumbs, keepSoft, keepTitles]) bench.watch(keep(bench));
   bench.watch(remembering);
   return { bench, act, flush: remembering.flush };
@@ -34,8 +35,10 @@ async function render({ model, el }) {
     const about = await ask({ kind: "hello", ...(name && { model: name }) });
     const panel = staffed(ask, about, begin);
     flush = panel.flush;
+    const focused = el.contains(el.ownerDocument.activeElement);
     mount(null, el);
     mount(html`<${Panel} ...${panel} begin=${begin} />`, el);
+    if (focused) el.firstElementChild.focus();
   }
   el.classList.add("lrgan-panel");
   await begin();

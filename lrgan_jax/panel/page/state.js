@@ -63,8 +63,10 @@ const withRegion = (document, found, change) =>
 
 export const reachOf = (region, index) => region.walks[index] ?? region.reaches[index];
 export const move = (document, found, index, to) => withRegion(document, found, ({ steps }) => ({ steps: steps.with(index, to) }));
-export const rename = (document, found, title) =>
-  faceOf(document).regions.some((region) => region.found === found && region.title !== title) ? withRegion(document, found, () => ({ title })) : document;
+export function rename(document, found, title) {
+  const another = faceOf(document).regions.some((region) => region.found === found && region.title !== title);
+  return another ? withRegion(document, found, () => ({ title })) : document;
+}
 export const remove = (document, found) => withFace(document, { regions: faceOf(document).regions.filter((region) => region.found !== found) });
 /** The slider follows its walk, which reaches so far, or, with null, its line; it stays within its reach. */
 export const walk = (document, found, index, reach) =>
@@ -72,8 +74,11 @@ export const walk = (document, found, index, reach) =>
     const most = reach ?? reaches[index];
     return { walks: walks.with(index, reach), steps: steps.with(index, Math.max(-most, Math.min(most, steps[index]))) };
   });
-export const allToTheMiddle = (document) =>
-  withFace(document, { regions: faceOf(document).regions.map((region) => ({ ...region, steps: region.steps.map(() => 0) })) });
+export function allToTheMiddle(document) {
+  const { regions } = faceOf(document);
+  const middle = (region) => ({ ...region, steps: region.steps.map(() => 0) });
+  return isMoved({ regions }) ? withFace(document, { regions: regions.map(middle) }) : document;
+}
 
 /** Other settings, with which the drawing that is there is searched again. */
 export function set(document, settings) {

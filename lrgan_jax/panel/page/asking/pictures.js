@@ -10,8 +10,9 @@ export function keepPicture(bench) {
   const { ask, about } = bench;
   let shown = null;
   const wanted = () => {
-    const { history: { present }, whole, dragging } = bench.state;
-    return { face: present.here, truncation: present.truncation, whole: Boolean(whole[present.here]), edits: editsOf(bench.face), quick: about.quick && dragging };
+    const { here: face, truncation } = bench.document;
+    const { whole, dragging } = bench.state;
+    return { face, truncation, whole: Boolean(whole[face]), edits: editsOf(bench.face), quick: about.quick && dragging };
   };
   const refresh = latest(bench.attempt(async () => {
     const [place, moved, { edits, quick, ...where }] = [placeOf(bench.state), isMoved(bench.face), wanted()];

@@ -9,7 +9,7 @@ export const BUSY = "Looking for directions…";
 export const maskOf = ({ mask, soft, feather }) => ({ ...(soft ? { soft } : { mask: packed(mask.pixels) }), feather });
 
 /** What keeps still: null for what the panel was opened with. */
-const protectOf = ({ names, drawn }) =>
+export const protectOf = ({ names, drawn }) =>
   names || drawn.length ? [...(names ?? []), ...drawn.map((drawing) => ({ title: drawing.title, ...maskOf(drawing) }))] : null;
 
 const plural = (count) => `${count} ${count > 1 ? "directions" : "direction"}`;
@@ -28,8 +28,8 @@ export function keepSearching(bench) {
     tell(BUSY, "busy");
     const { settings: { method, layers, keep }, truncation } = document;
     const title = doc.titleOf(doc.faceOf(document, number), drawing.title ?? drawing.name ?? "drawn");
-    const request = { kind: "find", face: number, truncation, ...maskOf(drawing), name: drawing.name, title, method, layers, protect: protectOf(keep) };
-    const reply = await bench.ask(request).catch(({ message }) => ({ error: message }));
+    const region = { ...maskOf(drawing), name: drawing.name, title };
+    const reply = await bench.ask({ kind: "find", face: number, truncation, ...region, method, layers, protect: protectOf(keep) }).catch(({ message }) => ({ error: message }));
     const { found, reaches, leaks, caveat, error } = reply;
     if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
     settle(error ? drawing : null);

@@ -1,18 +1,16 @@
 // What a person does to the document: drawings, regions, sliders, settings.
-import { BUSY, maskOf } from "../asking/search.js";
+import { BUSY, maskOf, protectOf } from "../asking/search.js";
 import { contentOf } from "../files.js";
 import { Mask, unpacked } from "../mask.js";
 import * as doc from "../state.js";
 
-const drawing = { soft: null, name: null, title: null };
-/** A feather that is dragged, or a slider, is one step. */
-const FEATHER = "feather";
+const unnamed = { soft: null, name: null, title: null };
 
 export function edits(bench) {
   const { ask, attempt, about } = bench;
   const change = (change, mark) => bench.change(change(bench.document), mark);
   const received = (text) => new Mask(about.grid, unpacked(text, about.grid[0] * about.grid[1]));
-  const draw = (drawn) => change((now) => doc.draw(now, { ...drawing, feather: bench.state.feather, ...drawn }));
+  const draw = (drawn) => change((now) => doc.draw(now, { ...unnamed, feather: bench.state.feather, ...drawn }));
   const keep = (change) => act.set({ keep: change(bench.document.settings.keep) });
 
   const act = {
@@ -30,12 +28,13 @@ export function edits(bench) {
     }),
     feather(feather) {
       bench.set({ feather, dragging: true });
-      if (bench.face.drawing) change((now) => doc.draw(now, { ...bench.face.drawing, feather }), FEATHER);
+      if (bench.face.drawing) change((now) => doc.draw(now, { ...bench.face.drawing, feather }), "feather");
     },
 
     choose(number) {
       const { busy, failed } = bench.state;
-      bench.set({ failed: { ...failed, [number]: null }, status: number in busy ? { text: BUSY, kind: "busy" } : { text: "", kind: "" }, layerLeaks: null });
+      const status = number in busy ? { text: BUSY, kind: "busy" } : { text: "", kind: "" };
+      bench.set({ status, failed: { ...failed, [number]: null } }); // what failed may work now
       bench.amend(doc.choose(bench.document, number));
     },
     truncate: (truncation) => change((now) => ({ ...now, truncation }), "truncation"),
@@ -54,8 +53,10 @@ export function edits(bench) {
     remove: (found) => change((now) => doc.remove(now, found)),
     walk: attempt(async (found, index, on) => {
       if (!on) return change((now) => doc.walk(now, found, index, null));
+      const { here, truncation } = bench.document;
       bench.say("Walking…", "busy");
-      const { reach } = await ask({ kind: "walk", face: bench.document.here, truncation: bench.document.truncation, found, index });
+      const { reach } = await ask({ kind: "walk", face: here, truncation, found, index });
+      if (bench.document.here !== here) return;
       change((now) => doc.walk(now, found, index, reach));
       bench.say("The slider follows the walk");
     }),
@@ -75,10 +76,11 @@ export function edits(bench) {
     },
     forget: (title) => keep(({ names, drawn }) => ({ names, drawn: drawn.filter((one) => one.title !== title) })),
     measureLayers: attempt(async () => {
-      const { document: { here, truncation, settings }, face } = bench;
+      const { document: { here, truncation, settings }, face: { drawing } } = bench;
       bench.say("Measuring every layer…", "busy");
-      const { leaks, best } = await ask({ kind: "layers", face: here, truncation, name: face.drawing.name, ...maskOf(face.drawing), protect: settings.keep.names });
-      bench.set({ layerLeaks: { leaks, best } });
+      const region = { name: drawing.name, ...maskOf(drawing), protect: protectOf(settings.keep) };
+      const { leaks, best } = await ask({ kind: "layers", face: here, truncation, ...region });
+      bench.set({ layerLeaks: { of: drawing.mask, leaks, best } });
       bench.say(`Least leaks: layers ${best}`);
     }),
   };

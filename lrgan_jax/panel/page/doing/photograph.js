@@ -5,7 +5,8 @@
 import { latest } from "../ask.js";
 import { contentOf } from "../files.js";
 
-export const POINTS = ["the eye on the left of the picture", "the eye on the right", "the corner of the mouth on the left", "the corner of the mouth on the right"];
+export const POINTS = ["the eye on the left of the picture", "the eye on the right",
+  "the corner of the mouth on the left", "the corner of the mouth on the right"];
 const USUAL = [[0.45, 0.4], [0.45, 0.6], [0.65, 0.42], [0.65, 0.58]]; // rows and columns, to begin with where nobody can click
 const WORDS = { invert: "Inverting", tune: "Tuning" };
 const FIRST = "the first round takes longer";

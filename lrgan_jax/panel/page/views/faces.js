@@ -1,6 +1,6 @@
 // The faces to choose from, and more of them.
 import { html, useState } from "../vendor/preact.js";
-import { Button, FileButton, Help, Popover, Range, useBench } from "./kit.js";
+import { Button, FileButton, Help, Popover, Range, Toggle, useBench } from "./kit.js";
 
 const origin = ({ title, label }) => [title, label !== null && `class ${label}`].filter(Boolean).join(", ");
 
@@ -9,7 +9,8 @@ export function Faces({ openPhotograph }) {
   const { faces, thumbs } = state;
   return html`<section aria-label="faces" className="faces">
     <div className="strip" role="group" aria-label="faces to choose from">
-      ${faces.map((face, number) => html`<${Thumb} key=${number} number=${number} name=${`face ${number + 1}, ${origin(face)}`} image=${thumbs[number]} />`)}
+      ${faces.map((face, number) =>
+        html`<${Thumb} key=${number} number=${number} name=${`face ${number + 1}, ${origin(face)}`} image=${thumbs[number]} />`)}
     </div>
     <p className="which">Face ${document.here + 1} of ${faces.length} · ${origin(faces[document.here])}</p>
     <${Truncation} />
@@ -47,9 +48,11 @@ function More() {
     <${Button} onClick=${() => act.more({ ...number(seed), ...(label === "" ? {} : { label: Number(label) }) })}>More faces<//>
     <${Button} onClick=${() => act.alike({ amount })}>Faces like this one<//>
     <${Popover} label="Which…" name="Which faces to add">
-      <label>seed <input type="number" min="0" step="1" value=${seed} placeholder="the next" onInput=${({ target }) => setSeed(target.value)} /></label>
+      <label>seed <input type="number" min="0" step="1" value=${seed} placeholder="the next"
+        onInput=${({ target }) => setSeed(target.value)} /></label>
       ${about.classes > 0 && html`<label>class <select value=${label} onChange=${({ target }) => setLabel(target.value)}>
-        <option value="">all in turn</option>${Array.from({ length: about.classes }, (_, i) => html`<option value=${i}>${i}</option>`)}</select></label>`}
+        <option value="">all in turn</option>
+        ${Array.from({ length: about.classes }, (_, i) => html`<option key=${i} value=${i}>${i}</option>`)}</select></label>`}
       <label>how different from this one <${Range} min=${0.05} max=${1} step=${0.05} value=${amount} moved=${setAmount} /></label>
     <//>`;
 }
@@ -59,8 +62,9 @@ function Photographed() {
   const { bench, state, document, act } = useBench();
   const { here } = document;
   if (!state.faces[here].photograph) return null;
+  const change = (on) => bench.set({ whole: { ...state.whole, [here]: on } });
   return html`<div className="bar">
-    <${Button} aria-pressed=${String(Boolean(state.whole[here]))} onClick=${() => bench.set({ whole: { ...state.whole, [here]: !state.whole[here] } })}>In the photograph<//>
+    <${Toggle} on=${Boolean(state.whole[here])} change=${change}>In the photograph<//>
     <${Button} onClick=${act.savePhotograph}>Save the photograph<//>
   </div>`;
 }

@@ -38,7 +38,8 @@ export function Frame() {
     from.current = null;
   };
   const choosing = way === null && !quad && faces.length > 1;
-  return html`<div ref=${frame} className="frame" onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerCancel=${() => (from.current = null)}>
+  return html`<div ref=${frame} className="frame" onPointerDown=${down} onPointerMove=${move} onPointerUp=${up}
+    onPointerCancel=${() => (from.current = null)}>
     <img src=${sitting.image} alt="the photograph" draggable=${false} />
     <div className="shade" hidden=${!quad} style=${{ clipPath: quad ? outside(quad, size) : "none" }} />
     <div inert=${stage === "running"}>
@@ -51,8 +52,8 @@ export function Frame() {
 function Face({ box: [top, left, height, width], face }) {
   const { state: { sitting: { size, faces } }, act } = useBench();
   const [w, h] = share([height, width], size);
-  return html`<${Button} className="box" aria-label=${`face ${face + 1} of ${faces.length}`} style=${{ ...at([top, left], size), width: w, height: h }}
-    onClick=${() => act.align({ face })} />`;
+  return html`<${Button} className="box" aria-label=${`face ${face + 1} of ${faces.length}`} 
+    style=${{ ...at([top, left], size), width: w, height: h }} onClick=${() => act.align({ face })} />`;
 }
 
 function Dot({ place, i, position }) {

@@ -30,11 +30,13 @@ function settle(card, { left, bottom, top }) {
   card.style.top = `${Math.max(8, below ? Math.min(bottom + 4, innerHeight - offsetHeight - 8) : top - offsetHeight - 4)}px`;
 }
 
-/** A word of the glossary, explained where it stands. */
-export function Help({ word }) {
+/** A word of the glossary, explained where it stands; `spelt` where several stand together. */
+export function Help({ word, spelt }) {
   const { state } = useBench();
   const meaning = state.about.words[word];
-  return meaning ? html`<${Popover} className="help" label="?" name=${`What is ${word}?`}><p><b>${word}</b>: ${meaning}</p><//>` : null;
+  if (!meaning) return null;
+  return html`<${Popover} className="help" label=${spelt ? `${word}?` : "?"} name=${`What is ${word}?`}>
+    <p><b>${word}</b>: ${meaning}</p><//>`;
 }
 
 /** A button that is on or off. */

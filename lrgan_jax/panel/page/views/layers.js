@@ -9,6 +9,7 @@ export function Layers() {
   const [draft, drag] = useState(null); // [from, to] while it is dragged over
   const [at, go] = useState(0);
   const strip = useRef();
+  const measured = layerLeaks?.of === face.drawing?.mask ? layerLeaks : null;
   const { layers } = document.settings;
   const now = draft ? between(...draft) : chosen(layers, count);
   const set = (next) => act.set({ layers: written(next, count) });
@@ -49,11 +50,11 @@ export function Layers() {
     <div className="bar"><span>layers: ${written(now, count) || "all"}</span><${Help} word="layers" />
       <${Button} disabled=${!layers} onClick=${() => act.set({ layers: "" })}>All layers<//>
       <${Button} disabled=${!face.drawing} onClick=${act.measureLayers}>Measure the leaks<//>
-      ${layerLeaks?.best && html`<${Button} onClick=${() => act.set({ layers: layerLeaks.best })}>Take ${layerLeaks.best}<//>`}</div>
-    <div ref=${strip} className="cells" role="listbox" aria-multiselectable="true" aria-orientation="horizontal" aria-label="layers that move" onKeyDown=${press}
-      onPointerDown=${down} onPointerMove=${(event) => draft && drag([draft[0], over(event)])} onPointerUp=${up} onPointerCancel=${() => drag(null)}>
-      ${Array.from({ length: count }, (_, layer) => html`<${Cell} key=${layer} layer=${layer} on=${now.has(layer)} leak=${layerLeaks?.leaks[layer]} measured=${layerLeaks !== null}
-        tabIndex=${layer === at ? 0 : -1} />`)}
+      ${measured?.best && html`<${Button} onClick=${() => act.set({ layers: measured.best })}>Take ${measured.best}<//>`}</div>
+    <div ref=${strip} className="cells" role="listbox" aria-multiselectable="true" aria-orientation="horizontal"
+      aria-label="layers that move" onKeyDown=${press} onPointerDown=${down} onPointerMove=${(event) => draft && drag([draft[0], over(event)])} onPointerUp=${up} onPointerCancel=${() => drag(null)}>
+      ${Array.from({ length: count }, (_, layer) => html`<${Cell} key=${layer} layer=${layer} on=${now.has(layer)} tabIndex=${layer === at ? 0 : -1}
+        leak=${measured?.leaks[layer]} measured=${measured !== null} />`)}
     </div>
   </div>`;
 }
@@ -62,6 +63,7 @@ const between = (a, b) => new Set(Array.from({ length: Math.abs(a - b) + 1 }, (_
 
 function Cell({ layer, on, leak, measured, tabIndex }) {
   const told = !measured ? "" : leak === null ? ", the region does not react" : `, leak ${Math.round(100 * leak)} %`;
-  return html`<div role="option" aria-selected=${String(on)} aria-label=${`layer ${layer}${told}`} title=${`layer ${layer}${told}`} tabIndex=${tabIndex}>
+  const name = `layer ${layer}${told}`;
+  return html`<div role="option" aria-selected=${String(on)} aria-label=${name} title=${name} tabIndex=${tabIndex}>
     ${layer}<i style=${{ height: `${100 * Math.min(1, leak ?? 0)}%` }} /></div>`;
 }

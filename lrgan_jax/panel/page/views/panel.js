@@ -30,7 +30,7 @@ export function Panel({ bench, act, begin }) {
     if (event.dataTransfer.files.length) act.openPhotograph(event.dataTransfer.files[0]);
   };
   return html`<${Bench.Provider} value=${{ bench, state, document, face, act }}>
-    <div className="panes" onKeyDown=${shortcuts(act)} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
+    <div className="panes" tabIndex=${-1} onKeyDown=${shortcuts(act)} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
       ${state.sitting && html`<${Photograph} key=${state.sitting.photograph} />`}
       <div className="whole" hidden=${Boolean(state.sitting)}><${Bar} model=${begin} /></div>
       <div className="left" hidden=${Boolean(state.sitting)}>

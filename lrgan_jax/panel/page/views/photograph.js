@@ -6,7 +6,11 @@ import { Frame } from "./frame.js";
 export function Photograph() {
   const { state: { sitting } } = useBench();
   const pane = useRef();
-  useEffect(() => pane.current.focus(), []);
+  useEffect(() => {
+    const panel = pane.current.closest(".panes");
+    pane.current.focus();
+    return () => setTimeout(() => panel.querySelector('.thumb[aria-pressed="true"]')?.focus()); // when it is seen again
+  }, []);
   return html`
     <div className="left"><${Frame} /></div>
     <div ref=${pane} className="right sitting" tabIndex=${-1} aria-label=${`the photograph ${sitting.name}`} role="region">

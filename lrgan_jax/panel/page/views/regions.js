@@ -17,8 +17,8 @@ export function Regions() {
       <summary><h2>Named directions</h2></summary>
       ${named.map((region) => html`<${Named} key=${region.found} region=${region} />`)}
     </details>`}
-    ${face.regions.length > 0 && html`<div className="note"><span>Leak: what changes where it should keep still, for what changes in the region. Double-click a slider, or press 0 on it, to put it back.</span>
-      <${Help} word="leak" /></div>`}`;
+    ${face.regions.length > 0 && html`<div className="note"><span>Double-click a slider, or press 0 on it, to put it back.</span>
+      ${["leak", "walk"].map((word) => html`<${Help} key=${word} word=${word} spelt />`)}</div>`}`;
 }
 
 function Region({ region }) {
@@ -55,7 +55,8 @@ function Heading({ region, remove }) {
   };
   return html`<header onKeyDown=${({ key }) => key === "F2" && type(true)}>
     <h2 onDblClick=${() => type(true)}>${typing
-      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} defaultValue=${region.title} onKeyDown=${key} onBlur=${end} />`
+      ? html`<input ref=${field} type="text" aria-label="title of the region" maxLength=${60} defaultValue=${region.title}
+          onKeyDown=${key} onBlur=${end} />`
       : region.title}</h2>
     <${Button} ref=${button} aria-label=${`Rename ${region.title}`} onClick=${() => type(true)}>Rename<//>
     <${Button} aria-label=${`Save the directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save<//>
@@ -77,7 +78,8 @@ function Line({ region, index, name }) {
 }
 
 /** One of the model's own, in a line. */
-const Named = ({ region }) => html`<div className="row named"><span>${region.title}${region.leaks && html` <small>${percent(region.leaks[0])}</small>`}</span>
+const Named = ({ region }) => html`<div className="row named">
+  <span>${region.title}${region.leaks && html` <small>${percent(region.leaks[0])}</small>`}</span>
   <${Line} region=${region} index=${0} name=${region.title} /><output>${written(region.steps[0])}</output></div>`;
 
 function Slider({ region, index }) {

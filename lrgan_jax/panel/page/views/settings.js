@@ -1,12 +1,12 @@
 // How directions are looked for: regions by name, the edge of what is drawn, the method, what keeps still, layers.
-import { html } from "../vendor/preact.js";
+import { html, useRef } from "../vendor/preact.js";
 import { Button, Help, Range, Toggle, useBench, useName } from "./kit.js";
 import { Layers } from "./layers.js";
 
 export function Names() {
   const { state, face, act } = useBench();
   return html`<div className="bar names" role="group" aria-label="regions by name">
-    ${state.about.regions.map((name) => html`<${Button} key=${name} aria-pressed=${String(face.drawing?.name === name)} onClick=${() => act.named(name)}>${name}<//>`)}
+    ${state.about.regions.map((name) => html`<${Toggle} key=${name} on=${face.drawing?.name === name} change=${() => act.named(name)}>${name}<//>`)}
   </div>`;
 }
 
@@ -44,11 +44,17 @@ function Still() {
   const { state: { about }, document, face, act } = useBench();
   const described = useName();
   const { keep } = document.settings;
-  return html`<div className="bar keep" role="group" aria-label="keep only these still" aria-describedby=${described}>
+  const group = useRef();
+  const forget = (title) => {
+    group.current.focus(); // the button that had it goes
+    act.forget(title);
+  };
+  return html`<div ref=${group} tabIndex=${-1} className="bar keep" role="group" aria-label="keep only these still" aria-describedby=${described}>
       <span>keep only these still</span><${Help} word="outside" />
       ${about.regions.map((name) => html`<${Toggle} key=${name} on=${keep.names?.includes(name) ?? false} change=${(on) => act.keepNamed(name, on)}
         aria-label=${`keep ${name} still`}>${name}<//>`)}
-      ${keep.drawn.map(({ title }) => html`<${Toggle} key=${title} on=${true} change=${() => act.forget(title)} aria-label=${`keep ${title} still`}>${title}<//>`)}
+      ${keep.drawn.map(({ title }) => html`<${Toggle} key=${title} on=${true} change=${() => forget(title)}
+        aria-label=${`keep ${title} still`}>${title}<//>`)}
       <${Button} disabled=${!face.drawing} onClick=${act.keepDrawing}>Keep the drawing still<//>
     </div><p id=${described}>${told(keep)}</p>`;
 }

@@ -6,6 +6,7 @@ import { html, useEffect, useRef } from "../vendor/preact.js";
 import { Button, Choice, Range, useBench, useName } from "./kit.js";
 
 const TOOLS = ["box", "polygon", "brush", "eraser"];
+const MODES = ["new", "add", "subtract"];
 const strokes = (tool) => tool === "brush" || tool === "eraser";
 
 export function Tools() {
@@ -15,7 +16,7 @@ export function Tools() {
     <${Choice} label="tool" names=${TOOLS} chosen=${state.tool} choose=${(tool) => bench.set({ tool })} />
     ${strokes(state.tool)
       ? html`<label className="width">width <${Range} min=${1} max=${widest} value=${state.width} moved=${(width) => bench.set({ width })} /></label>`
-      : html`<${Choice} label="what a drawing does" names=${["new", "add", "subtract"]} chosen=${state.mode} choose=${(mode) => bench.set({ mode })} />`}
+      : html`<${Choice} label="what a drawing does" names=${MODES} chosen=${state.mode} choose=${(mode) => bench.set({ mode })} />`}
     <${Button} onClick=${act.clear}>clear<//>
   </div>`;
 }
@@ -34,6 +35,7 @@ export function Stage() {
   const picture = state.pictures[placeOf(state)];
   const last = useRef();
   last.current = (picture && (held && picture.original || picture.edited)) ?? last.current;
+  const empty = !face.drawing && face.regions.every(({ named }) => named);
   const whole = state.whole[document.here];
   const shape = whole ? state.faces[document.here].photograph.shape : about.grid[1] / about.grid[0];
   return html`
@@ -42,7 +44,7 @@ export function Stage() {
       <${Soft} hidden=${whole} />
       <canvas ref=${canvas} hidden=${whole} tabIndex=${0} role="application" aria-label="drawing area" aria-describedby=${described} />
       <p id=${described} className="keys">${HELP[tool]}</p>
-      ${!face.drawing && !face.regions.some(({ named }) => !named) && html`<p className="hint" aria-hidden="true">Drag a box around what you want to change</p>`}
+      ${empty && html`<p className="hint" aria-hidden="true">Drag a box around what you want to change</p>`}
     </div>`;
 }
 
