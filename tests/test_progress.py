@@ -3,8 +3,10 @@
 import io
 import json
 import math
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -214,6 +216,30 @@ def test_a_terminal_gets_one_line_that_goes_away(monkeypatch):
     assert line.startswith("#" * 10 + " ") and len(line.removesuffix("\033[K")) == 39 and cleared == "\033[K"
     terminal.clear()
     assert written.getvalue().count("\r") == 2, "nothing is written where nothing is shown"
+
+
+def test_a_notebook_gets_one_line_that_is_empty_in_the_end(monkeypatch):
+    """It is shown once and then changed, so a saved notebook holds no word of it; names are no HTML."""
+    seen = []
+
+    class Handle:
+        def update(self, data, raw):
+            seen.append(data["text/html"])
+
+    def display(data, raw, display_id):
+        seen.append(f"new {data['text/html']}")
+        return Handle()
+
+    kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    screen = screens.watched()
+    assert isinstance(screen, screens.Notebook)
+    screen.show("faces", "faces: <1 s", None)
+    screen.show("faces", "faces: 2 s", None)
+    screen.clear()
+    screen.clear()
+    assert seen == ["new <small>faces: &lt;1 s</small>", "<small>faces: 2 s</small>", "<small></small>"]
 
 
 def test_commands_write_to_logs_and_quiet_ones_do_not(monkeypatch, clock, capsys):
