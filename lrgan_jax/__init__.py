@@ -32,6 +32,7 @@ from lrgan_jax.editing import edit, walk
 from lrgan_jax.generators import (
     WS,
     Generator,
+    Latent,
     LatentsError,
     ModelInfo,
     W,
@@ -113,6 +114,7 @@ __all__ = [
     "Found",
     "Generator",
     "Inversion",
+    "Latent",
     "LatentsError",
     "LayerMap",
     "LeadingDirections",
