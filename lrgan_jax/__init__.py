@@ -33,6 +33,7 @@ from lrgan_jax.editing import edit, walk
 from lrgan_jax.generators import (
     WS,
     Generator,
+    Latent,
     LatentsError,
     ModelInfo,
     W,
@@ -115,6 +116,7 @@ __all__ = [
     "Found",
     "Generator",
     "Inversion",
+    "Latent",
     "LatentsError",
     "LayerMap",
     "LeadingDirections",

@@ -28,11 +28,11 @@ import jax.numpy as jnp
 import numpy as np
 
 assert_type(gen, lr.generators.StoredGenerator)
-assert_type(w, lr.generators.Latent)
+assert_type(w, lr.Latent)
 assert_type(mouth, lr.Directions)
 assert_type(mouth[0], lr.Directions)
-assert_type(edited, lr.generators.Latent)
-assert_type(edited[:, 0], lr.generators.Latent)
+assert_type(edited, lr.Latent)
+assert_type(edited[:, 0], lr.Latent)
 assert_type(images, jax.Array)
 assert_type(lr.edit(lr.to_ws(gen, w), mouth, [1.0, 0.0, 0.0, 0.0], layers="4-7"), lr.WS)
 assert_type(lr.edit(2 * lr.sample_z(gen, jax.random.key(1), 1) + 1, mouth[0], 2.0), lr.Z)
