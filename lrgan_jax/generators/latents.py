@@ -30,7 +30,6 @@ else:
 ROWS = 18  # of colours, in a notebook: the layers of one latent of FFHQ's models
 
 
-
 def _binary(operation: Callable[[Array, Array], Array]) -> Callable[[Kind, Any], Kind]:
     """An operator that keeps the space and refuses to mix two of them."""
 
