@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
+from PIL.Image import Image as PillowImage
 
 from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
@@ -82,13 +83,16 @@ class Look(Protocol):
 
 
 Shown = TypeVar("Shown", bound=Look | Generator)
+Image = ArrayLike | PillowImage
 
 
+@overload
+def show(thing: Latent, gen: Generator) -> display.Pictures: ...
 @overload
 def show(thing: Shown, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Shown: ...
 @overload
 def show(
-    thing: ArrayLike | Sequence[ArrayLike] | Sequence[Sequence[ArrayLike]],
+    thing: Image | Sequence[Image] | Sequence[Sequence[Image]],
     gen: Generator | None = None,
     w: ArrayLike | Latent | None = None,
 ) -> display.Pictures: ...

@@ -44,7 +44,7 @@ def fields(kind):
 def test_what_is_public_shows_itself(door):
     """Every class of fields that a room offers, but for settings of networks, whose text says all."""
     room = importlib.import_module(f"lrgan_jax{door}")
-    offered = [getattr(room, name) for name in room.__all__]
+    offered = [getattr(room, name) for name in dir(room)]
     kinds = [
         kind for kind in offered if isinstance(kind, type) and fields(kind) and not kind.__name__.endswith("Config")
     ]

@@ -1,6 +1,6 @@
 """What a panel leaves in a saved notebook: a picture of its last state, beside the widget that needs a kernel."""
 
-import asyncio
+from types import SimpleNamespace
 
 import jax
 import nbformat
@@ -30,6 +30,7 @@ def panel(small_stylegan2, monkeypatch):
     monkeypatch.setattr(panel, "send", lambda reply: None)
     monkeypatch.setattr(widget, "display", lambda data, **how: panel.said.append(data))
     monkeypatch.setattr(widget, "DisplayHandle", lambda: Handle(panel.said))
+    monkeypatch.setattr(widget, "asyncio", SimpleNamespace(get_running_loop=no_loop))  # the browser's tests run one
     panel.said = []
     return panel
 
@@ -45,6 +46,21 @@ class Handle:
 
     def update(self, data, **how):
         self.outputs[self.place] = data
+
+
+class Loop:
+    """In which what is done later waits until it is called, or is called off."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def call_later(self, seconds, job):
+        self.waiting.append(job)
+        return SimpleNamespace(cancel=lambda: self.waiting.remove(job))
+
+
+def no_loop():
+    raise RuntimeError
 
 
 def edit(panel):
@@ -81,7 +97,7 @@ def test_a_panel_without_edits_has_a_picture(panel):
     assert shown.steps == {} and np.array_equal(shown.before, shown.after) and len(look(shown).images) == 2
 
 
-def test_the_picture_in_the_file_is_that_of_now(panel):
+def test_the_picture_in_the_file_is_that_of_now(panel, monkeypatch):
     """Two outputs, the widget and the picture, which follows what the page shows, but not every step of a slider."""
     panel._ipython_display_()
     live, before = panel.said
@@ -93,13 +109,12 @@ def test_the_picture_in_the_file_is_that_of_now(panel):
     ask(panel, {"kind": "render", "face": 1, "edits": [[0, [0.5, 0.0]]], "quick": True})
     assert panel.said[1] is after
 
-    async def slide():
-        for step in (0.1, 0.2, 0.3):
-            ask(panel, {"kind": "render", "face": 1, "edits": [[0, [step, 0.0]]]})
-        assert panel.said[1] is after
-        await asyncio.sleep(2 * widget.REST)
-
-    asyncio.run(slide())
+    loop = Loop()
+    monkeypatch.setattr(widget, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    for step in (0.1, 0.2, 0.3):
+        ask(panel, {"kind": "render", "face": 1, "edits": [[0, [step, 0.0]]]})
+    assert panel.said[1] is after and len(loop.waiting) == 1
+    loop.waiting.pop()()
     assert "+0.30" in panel.said[1]["text/html"]
 
 
@@ -126,3 +141,25 @@ def test_a_panel_saves_its_image_and_its_session(panel, small_stylegan2, tmp_pat
         panel.save(tmp_path / "a.jpg")
     again = lr.explore(small_stylegan2, session=panel.save(tmp_path / "a.zip"))
     assert again.directions == panel.directions
+
+
+def test_a_living_panel_hides_its_own_picture(browser):
+    """In a browser, by the page's own script; a panel that is gone shows it again, and the picture of another stays."""
+    script = (widget.PAGE / "still.js").read_text()
+    page = browser.new_page()
+    page.set_content('<p class="one">one</p><p class="two">two</p>')
+    visible = """() => [...document.querySelectorAll("p")].map((p) => getComputedStyle(p).display !== "none")"""
+    seen = page.evaluate(
+        f"""async (script) => {{
+          const {{ hideStill }} = await import(URL.createObjectURL(new Blob([script], {{ type: "text/javascript" }})));
+          const see = {visible};
+          const before = see(), show = hideStill({{ get: () => "one" }}), alive = see();
+          show();
+          const gone = see();
+          hideStill({{}});
+          return [before, alive, gone, see()];
+        }}""",
+        script,
+    )
+    page.close()
+    assert seen == [[True, True], [False, True], [True, True], [True, True]]
