@@ -136,7 +136,7 @@ def test_a_reload_loses_nothing(page, studio):
     edited = shown(page)
     page.get_by_text("Search settings").click()
     found_after(page, studio, lambda: page.get_by_label("method").select_option("projected"))
-    wait_until(page, lambda: studio.state["document"]["faces"]["1"]["answered"])
+    wait_until(page, lambda: studio.state and studio.state["document"]["faces"]["1"]["answered"])
     count = len(studio.found)
     page.reload()
     page.wait_for_selector("section .row")

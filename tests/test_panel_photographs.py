@@ -252,6 +252,32 @@ def test_the_code_makes_the_same_photograph(studio, small_stylegan2, tmp_path, m
     assert np.abs(np.asarray(Image.open("me-edited.png")) - saved).max() <= 1
 
 
+def test_a_session_keeps_photographs(studio, small_stylegan2, faces, tmp_path, monkeypatch):
+    """With their tuned generators: drawn, edited, put back, saved again, and copied as code; so are faces like them."""
+    face = kept(studio, rounds=2, tuned=1)
+    edits = edited(studio, face)
+    ask(studio, "alike", face=face, edits=edits, num=1, amount=0.2)
+    monkeypatch.chdir(tmp_path)
+    fresh, content = Studio(small_stylegan2, faces, source="gen, faces = GEN, FACES"), ask(studio, "session")["content"]
+    for name in ("first.zip", "again.zip"):
+        (tmp_path / name).write_bytes(base64.b64decode(content))
+        ask(fresh, "open_session", content=content, name=name)
+        content = ask(fresh, "session")["content"]
+    (photograph,) = ask(fresh, "hello")["photographs"]
+    assert (photograph["face"], photograph["name"], photograph["shape"]) == (2, "me.png", 80 / 72)
+    assert [face["title"] for face in ask(fresh, "hello")["faces"][2:]] == ["me.png", "like me.png"]
+    for kind in ("render", "put_back"):
+        assert ask(fresh, kind, face=2, edits=edits) == ask(studio, kind, face=2, edits=edits)
+    assert ask(fresh, "render", face=3, edits=[]) == ask(studio, "render", face=3, edits=[])
+    exec(ask(fresh, "code", face=2, edits=edits)["code"], {"GEN": small_stylegan2, "FACES": None})
+    saved = pixels_of(ask(studio, "put_back", face=2, edits=edits)["content"]).astype(int)
+    assert np.abs(np.asarray(Image.open("me-edited.png")) - saved).max() <= 1
+    names: dict = {"GEN": small_stylegan2, "FACES": None}
+    exec(ask(fresh, "code", face=3, edits=[])["code"], names)
+    drawn = pixels_of(ask(studio, "render", face=3, edits=[])["image"]).astype(int)
+    assert np.abs(images.to_uint8(names["image"])[0] - drawn).max() <= 1
+
+
 def test_classes_stay_with_the_photograph():
     """Of a model whose synthesis takes one, the class that was found is drawn."""
     maps, shifts = (np.random.default_rng(n).standard_normal((k, 16, 16, 3)) / 3 for n, k in enumerate((6, 3)))

@@ -9,15 +9,19 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from tolerances import EXACT, PARITY, PARITY_W
 
 import lrgan_jax as lr
 from lrgan_jax import images
+from lrgan_jax.__main__ import main
+from lrgan_jax.commands import explore
+from lrgan_jax.commands.explore import file_or_frontal
+from lrgan_jax.commands.options import Which
 from lrgan_jax.generators.natural import alike, own_root
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layer_map import layer_map
-from lrgan_jax.panel import rendering, session
+from lrgan_jax.panel import faces, rendering, session
 from lrgan_jax.panel.faces import POOL, Draw, Faces
 from lrgan_jax.panel.masks import pack, pack_soft, unpack, unpack_soft
 from lrgan_jax.panel.models import Models
@@ -150,11 +154,7 @@ def test_pictures_to_keep(studio):
     np.testing.assert_array_equal(strip[:, -16:], whole["high"])
     assert files["animation"]["type"] == "image/webp" and files["image"]["name"].endswith("number 1 image.png")
     with Image.open(io.BytesIO(base64.b64decode(files["animation"]["content"]))) as animation:
-        frames = []
-        for k in range(animation.n_frames):
-            animation.seek(k)
-            animation.load()
-            frames.append(animation.info["duration"])
+        frames = [frame.copy() and frame.info["duration"] for frame in ImageSequence.Iterator(animation)]
     # There and back again; frames that are alike are one, for as long.
     assert len(frames) > 2 and sum(frames) == (2 * VARYING["animation"] - 2) * round(1000 / 12)
 
@@ -264,9 +264,13 @@ def test_layers_are_judged_one_by_one(studio, small_stylegan2, latents):
     expected = layer_map(small_stylegan2, latents[1:2], {"box": BOX}, SEARCH, protect=["chin"])
     leaks = [np.inf if leak is None else leak for leak in reply["leaks"]]
     np.testing.assert_allclose(leaks, np.diagonal(expected.leak[0]), rtol=1e-5)
-    best = expected.best("box")
-    assert reply["best"] == (f"{best[0]}-{best[-1]}" if len(best) > 1 else str(best[0]))
+    assert expand(reply["best"]) == expected.best("box")
     assert len(find(studio, layers=reply["best"])["leaks"]) > 0
+
+
+def expand(layers):
+    first, _, last = layers.partition("-")
+    return (*range(int(first), int(last or first) + 1),)
 
 
 def test_a_quick_picture_is_what_the_full_one_will_be(small_stylegan2, latents, monkeypatch):
@@ -319,6 +323,57 @@ def test_several_models(small_stylegan2, latents, small_dcgan):
     assert "kind is one of" in models.reply([1])["error"]
 
 
+def test_several_models_in_a_notebook(small_stylegan2, small_pggan):
+    """Each draws its own faces, as its code does."""
+    pytest.importorskip("anywidget")
+    panel = lr.explore({"a": small_stylegan2, "b": small_pggan}, num=1, method="constrained")
+    models = panel._studio
+    for name, gen in (("b", small_pggan), ("a", small_stylegan2)):
+        found = find(models, model=name)
+        edits = [[0, [0.5] * len(found["leaks"])]]
+        ask(models, "render", face=1, edits=edits, model=name)
+        names = {"models": {"a": small_stylegan2, "b": small_pggan}}
+        exec(ask(models, "code", face=1, edits=edits, model=name)["code"], names)
+        np.testing.assert_allclose(names["edited"], panel.edited, atol=PARITY)
+        assert names["gen"] is gen and [*panel.directions] == ["drawn"]
+    for more in ({"w": np.zeros((1, 12))}, {"session": "x.zip"}, {"named": {}}):
+        with pytest.raises(ValueError, match="of several models"):
+            lr.explore({"a": small_stylegan2}, **more)
+
+
+def test_a_large_model_need_not_draw_a_pool(small_dcgan, monkeypatch):
+    """Its faces are numbers 0, 1, ... of the seed, and the code says so."""
+    pytest.importorskip("anywidget")
+    monkeypatch.setattr(faces, "PICKED", 8)
+    for studio in (lr.explore(small_dcgan)._studio, _commanded(small_dcgan)):
+        told = ask(studio, "hello")["faces"]
+        assert [face["title"] for face in told] == [f"seed 0, number {k}" for k in range(12)]
+        names = {"gen": small_dcgan}
+        monkeypatch.setattr(lr, "load", {"small": small_dcgan}.get)
+        exec(ask(studio, "code", face=1, edits=[])["code"], names)
+        np.testing.assert_allclose(lr.to_ws(small_dcgan, names["faces"]), studio.faces, atol=PARITY_W)
+
+
+def _commanded(gen):
+    choice, source = file_or_frontal(gen, "small", None, Which())
+    return Studio(gen, choice, source=source)
+
+
+def test_the_command_goes_on_with_a_session(worked, tmp_path, monkeypatch, capsys):
+    """Of the first of its models; it brings its faces, and the code reads it."""
+    path = tmp_path / "work.zip"
+    path.write_bytes(saved(worked))
+    monkeypatch.setattr(explore, "load_model", {"small": worked.gen}.get)
+    monkeypatch.setattr(explore, "of_model", lambda model: worked.named)
+    studio = explore.reopened("small", SEARCH, path)
+    assert ask(studio, "hello")["faces"] == ask(worked, "hello")["faces"]
+    code = ask(studio, "code", face=0, edits=[])["code"]
+    assert f"gen = lr.load('small')\nopened = session.read({str(path)!r}, gen)" in code
+    for more in (["--seed", "1"], ["--num-faces", "3"]):
+        assert main(["explore", "--session", str(path), *more]) == 1
+        assert capsys.readouterr().err.startswith("error: --session brings its faces")
+
+
 @pytest.fixture
 def worked(studio):
     """Somebody has."""
@@ -361,7 +416,7 @@ def test_a_session_goes_on_where_it_was_left(worked, small_stylegan2, latents, t
     assert ask(fresh, "render", face=1, truncation=0.7, edits=edits) == before
     run(fresh, edits, face=1, truncation=0.7)
     assert ask(fresh, "more", num=1) == ask(worked, "more", num=1), "what was shown is not shown again"
-    assert [found.title for found in fresh.found] == ["brow", "mouth"]
+    assert [found["name"] for found in ask(fresh, "hello")["found"]] == ["brow", "mouth"]
     opened = session.read(tmp_path / "work.zip", small_stylegan2)
     assert opened.directions == {found.title: found.directions for found in worked.found}
     pytest.importorskip("anywidget")
@@ -393,6 +448,7 @@ HOSTILE = {
     "faces of another shape": (lambda c: changed(c, **{"faces.npz": npz(ws=WS[:, :5])}), "synthesis takes"),
     "faces that are infinite": (lambda c: changed(c, **{"faces.npz": npz(ws=WS + np.inf)}), "latents must be finite"),
     "classes there are not": (lambda c: changed(c, record=lambda r: r["faces"][0].update(label=3)), "a class must be"),
+    "a photograph's generator": (lambda c: changed(c, record=lambda r: r["faces"][0].update(by=1)), "not there"),
     "a title of two lines": (lambda c: changed(c, record=lambda r: r["faces"][0].update(title="a\nb")), "a title is"),
     "an unknown face": (
         lambda c: changed(c, record=lambda r: r["found"][0].update(face=9)),
@@ -421,6 +477,7 @@ def test_what_is_no_session_is_told_in_one_line(worked, tmp_path):
     """And what there is stays."""
     content, path = saved(worked), tmp_path / "work.zip"
     before = ask(worked, "hello")
+    damaged = b""
     for name, (damage, told) in HOSTILE.items():
         damaged = damage(content)
         reply = worked.reply({"kind": "open_session", "content": base64.b64encode(damaged).decode()})

@@ -75,7 +75,7 @@ def explore_command(
     looked_for = search.search()
     opening = {name: partial(_studio, name, looked_for, num_faces, which) for name in model}
     if session is not None:
-        opening[model[0]] = partial(_reopened, model[0], looked_for, session)
+        opening[model[0]] = partial(reopened, model[0], looked_for, session)
     models = Models(opening)
     models.studio(model[0])  # what is wrong with it is said before the page opens
     server = _server(models, host, port)
@@ -98,7 +98,7 @@ def _studio(model: str, search: Search, num_faces: int | None, which: Which) -> 
     return Studio(gen, faces, search, source=source, named=_named(model))
 
 
-def _reopened(model: str, search: Search, session: Path) -> Studio:
+def reopened(model: str, search: Search, session: Path) -> Studio:
     """With what a page has saved."""
     gen = load_model(model)
     opened = read(session, gen)

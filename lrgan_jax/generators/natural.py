@@ -89,20 +89,25 @@ def alike(gen: Generator, w: ArrayLike | Latent, key: ArrayLike, amount: int | f
     ws = to_ws(gen, w)
     if len(ws) != 1:
         raise InputError(f"one latent at a time, got {len(ws)}")
-    n = jax.random.normal(key, (num, 1, gen.w_dim), ws.dtype)
-    cos, sin = np.cos(amount * np.pi / 2), np.sin(amount * np.pi / 2)
-    return WS(_turned(gen, ws.array, n, cos, sin), None if ws.c is None else jnp.repeat(ws.c, num, 0))
+    n = np.asarray(jax.random.normal(key, (num, 1, gen.w_dim)), np.float64)
+    angle = amount * np.pi / 2
+    turned = _turned(gen, np.asarray(ws.array, np.float64), n, np.cos(angle), np.sin(angle))
+    return WS(jnp.asarray(turned, ws.dtype), None if ws.c is None else jnp.repeat(ws.c, num, 0))
 
 
-def _turned(gen: Generator, ws: Float[Array, "1 l d"], n: Float[Array, "n 1 d"], cos: float, sin: float) -> Array:
+def _turned(
+    gen: Generator, ws: Float[np.ndarray, "1 l d"], n: Float[np.ndarray, "n 1 d"], cos: float, sin: float
+) -> Float[np.ndarray, "n l d"]:
+    """By NumPy, which has nothing to compile."""
     if isinstance(gen, HasParts):
         first, end = dict(gen.parts).get("z", (0, 0))
-        is_z = (np.arange(gen.w_dim) >= first) & (np.arange(gen.w_dim) < end)
-        return jnp.where(is_z, cos * ws + sin * n, ws)
+        number = np.arange(gen.w_dim)
+        return np.where((number >= first) & (number < end), cos * ws + sin * n, ws)
     if (of := own_latents(gen)) is None:
         return cos * ws + sin * n
-    away = jnp.linalg.solve(jnp.asarray(of.whitener), n[:, 0].T).T[:, None]  # the whitener is symmetric
-    return _bent(of.mean + cos * (_straightened(gen, ws) - of.mean) + sin * away)
+    away = n @ np.linalg.inv(of.whitener)  # which is symmetric
+    turned = of.mean + cos * (_straightened(gen, ws) - of.mean) + sin * away
+    return np.where(turned < 0, turned / SLOPE, turned)
 
 
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
@@ -176,12 +181,7 @@ def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:
     return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30))
 
 
-def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[AnyArray, "*n d"]:
     if isinstance(gen, HasParts):  # whose mapping has no activation
-        return jnp.asarray(w)
-    return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)
-
-
-def _bent(before: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-    """And back."""
-    return jnp.where(before < 0, before / SLOPE, before)
+        return w
+    return (np if isinstance(w, np.ndarray) else jnp).where(w < 0, SLOPE * w, w)

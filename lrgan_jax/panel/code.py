@@ -22,8 +22,8 @@ from lrgan_jax.search import Search
 
 # Names that the lines themselves use.
 TAKEN = """
-aligned alike along base64 edited face faces gen given image inversion inverted io jax lr named now opened photo
-photographs portrait protect regions seeded session towards_mean tuned
+aligned alike along base64 edited face faces gen given image inversion inverted io jax lr models named now opened
+photo photographs portrait protect regions seeded session towards_mean tuned
 """.split()  # noqa: SIM905
 ROOMS = {
     "session": "from lrgan_jax.panel import session",
@@ -114,7 +114,8 @@ class Script:
                 self.picture(of)
                 made = f"alike(gen, edited, jax.random.key({seed}), {amount}, {num})"
                 return [f"{name} = {made}[{k}:{k + 1}]"]
-        return [f"{name} = faces[{number}:{number + 1}]"]
+        own = [f"gen = opened.portraits[{face.by}].gen"] * (face.by is not None)
+        return [*own, f"{name} = faces[{number}:{number + 1}]"]
 
     def _directions(self, found: Found | Named) -> str:
         """The name of these directions."""

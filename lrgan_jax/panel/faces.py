@@ -77,12 +77,14 @@ class Face(NamedTuple):
     Attributes:
       label: its class, where that is known.
       origin: `Drawn`, `Like`, or a `Portrait`; None of those that the panel was opened with.
+      by: the number of the photograph that it is like, whose generator draws it.
     """
 
     ws: WS  # [1, L, d]
     title: str
     label: int | None = None
     origin: Any = None
+    by: int | None = None
 
     @property
     def about(self) -> dict[str, Any]:

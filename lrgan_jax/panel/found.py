@@ -43,6 +43,11 @@ class Found(NamedTuple):
         outside = np.maximum(np.asarray(self.directions.outside), 0)  # what rounding leaves may lie below
         return (outside / np.asarray(self.directions.inside)).tolist()
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """For the page: whose it is, its title, and how far each slider `reaches` and `leaks`."""
+        return {"face": self.face, "name": self.title, "reaches": self.reaches, "leaks": self.leaks}
+
 
 class Named(NamedTuple):
     """A direction of the model's own, which goes with every face.

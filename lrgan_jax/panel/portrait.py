@@ -11,6 +11,7 @@ from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator, render
 from lrgan_jax.inversion import Fit, Halfway, Inversion, Kept, Progress, Tuned, Tuning, inverting, tuning_rounds
+from lrgan_jax.inversion.weights import identity
 from lrgan_jax.photographs import Aligned, Photograph, align, open_photograph
 
 T = TypeVar("T")
@@ -58,10 +59,12 @@ class Inverted(Portrait):
     """One that was inverted here.
 
     Attributes:
-      content: of its file. inversion: how its latent was found. stopped: after how many rounds, None after all.
+      model: the generator as it was. content: of the file.
+      inversion: how its latent was found. stopped: after how many rounds, None after all.
       tuned: how the generator was, None where it was not.
     """
 
+    model: Generator
     content: bytes
     inversion: Inversion
     stopped: int | None
@@ -78,7 +81,7 @@ class Inverted(Portrait):
         return Kept(
             found.latents,
             found.model,
-            found.fingerprint,
+            identity(self.model),
             noise=found.noise,
             delta=None if tuned is None else tuned.delta,
             photographs=[self.content],
@@ -169,7 +172,7 @@ class Sitting:
         gen = inversion.generator(self.gen)
         stopped = progress.done if progress.done < progress.rounds else None
         drawing = tuned.delta.apply(gen) if tuned else gen
-        return Inverted(self.name, drawing, self.aligned, self.content, inversion, stopped, tuned)
+        return Inverted(self.name, drawing, self.aligned, self.gen, self.content, inversion, stopped, tuned)
 
     def _found(self) -> Progress:
         if self._inverting is None or self._inverting.last is None:

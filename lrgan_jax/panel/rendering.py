@@ -10,7 +10,7 @@ from lrgan_jax.base.errors import InputError
 from lrgan_jax.editing import edit
 from lrgan_jax.generators import WS, Generator, render
 from lrgan_jax.images import to_uint8
-from lrgan_jax.panel.faces import Faces, Like
+from lrgan_jax.panel.faces import Faces
 from lrgan_jax.panel.found import Found, Named
 from lrgan_jax.panel.pictures import THUMBNAIL, shrunk
 from lrgan_jax.panel.portrait import Portrait
@@ -39,12 +39,9 @@ class Rendering:
 
     def gen_of(self, face: int) -> Generator:
         """What draws it: a photograph may have its own, and so have faces like it."""
-        match self.faces[face].origin:
-            case Portrait(gen=gen):
-                return gen
-            case Like(of=of):
-                return self.gen_of(of.face)
-        return self.gen
+        one = self.faces[face]
+        portrait = one.origin if one.by is None else self.faces[one.by].origin
+        return portrait.gen if isinstance(portrait, Portrait) else self.gen
 
     def latent(self, wanted: Wanted) -> WS:
         """[1, L, d]"""

@@ -37,7 +37,7 @@ FORMAT = "lrgan_jax session 1"
 PARTS = re.compile(r"session\.json|(faces|masks)\.npz|(found|photographs)/\d{1,4}\.npz")
 LARGEST_RECORD = 16 * 2**20  # bytes of JSON
 INFLATED = 100  # times the file's size that it may take unpacked, and 16 MB besides
-LONGEST_TITLE = 200  # characters
+LONGEST_TITLE = 240  # characters: of what is like a photograph of a long name
 
 
 class SessionError(InputError):
@@ -85,7 +85,7 @@ def packed(gen: Generator, session: Session) -> bytes:
         "format": FORMAT,
         "model": gen.info.name,
         "fingerprint": identity(gen),
-        "faces": [face.about for face in session.choice],
+        "faces": [face.about | {"by": face.by} for face in session.choice],
         "drawn": [asdict(draw) | {"taken": taken} for draw, taken in session.choice.taken],
         "found": records,
         "photographs": photographs,
@@ -204,9 +204,11 @@ class _Reading:
         rows = Faces.given(self.gen, to_ws(self.gen, WS(latents["ws"], latents.get("classes"))))
         portraits = {said["face"]: self._portrait(k, said) for k, said in enumerate(self.record["photographs"])}
         faces = [
-            Face(row.ws, _title(about["title"]), self._label(about["label"]), portraits.get(n))
+            Face(row.ws, _title(about["title"]), self._label(about["label"]), portraits.get(n), about["by"])
             for n, (row, about) in enumerate(zip(rows, self.record["faces"], strict=True))
         ]
+        if not {face.by for face in faces} <= {None, *portraits}:
+            raise SessionError("a face like a photograph that is not there")
         return Faces(self.gen, faces, taken=[self._draw(dict(said)) for said in self.record["drawn"]])
 
     def _label(self, label: Any) -> int | None:

@@ -21,7 +21,7 @@ from jaxtyping import ArrayLike
 from lrgan_jax import images, methods
 from lrgan_jax.base.checks import LARGEST_SEED
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import WS, Generator, Latent
+from lrgan_jax.generators import WS, Generator, HasParts, Latent
 from lrgan_jax.generators.natural import alike
 from lrgan_jax.glossary import WORDS
 from lrgan_jax.inversion import Fit, Tuning
@@ -78,7 +78,7 @@ class Studio:
         tuning: Tuning | None = None,
         named: Mapping[str, Named] | None = None,
     ):
-        self.gen, self.search, self.source = gen, search or Search(), source
+        self.gen, self.search, self.source, self._opened_with = gen, search or Search(), source, source
         self.choice = faces if isinstance(faces, Faces) else Faces.given(gen, faces)
         self.named = check_named(of_generator(gen) if named is None else named, self.choice.at(0))
         self.searching = Searching(gen, self.search)
@@ -98,7 +98,8 @@ class Studio:
     def take(self, session: Session, name: str) -> None:
         """A session out of the file of that name, in place of what there is."""
         self._begin(session)
-        self.source = f"{self.source}\nopened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
+        reading = f"opened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
+        self.source = f"{self._opened_with}\n{reading}"
 
     @property
     def edited(self) -> WS:
@@ -121,14 +122,15 @@ class Studio:
         return KINDS[kind](getattr(self, PARTS.get(kind, ""), self), request)
 
     def hello(self, request: Request) -> Reply:
-        """What there is to choose from, and what is chosen; `protect` is None where it is no list of names, `state`
-        what `remember` was told last.
+        """What there is to choose from, and what is chosen; `found`, all drawings so far; `protect` is None where it is
+        no list of names; `state`, what `remember` was told last.
         """
         return self._of_model() | {
             "faces": [face.about for face in self.choice],
             "photographs": [
                 self._portrait(n) for n, face in enumerate(self.choice) if isinstance(face.origin, Portrait)
             ],
+            "found": [found.about | {"found": n} for n, found in enumerate(self.found)],
             "largest": LARGEST_FILE,
             "methods": [{"name": m.name, "title": m.title, "about": m.about} for m in reversed(methods.LOCAL.values())],
             "method": self.search.method,
@@ -148,7 +150,7 @@ class Studio:
             "grid": list(self.grid),
             "num_layers": self.gen.num_ws,
             "classes": self.gen.c_dim,
-            "truncates": True,
+            "truncates": not isinstance(self.gen, HasParts) or "z" in dict(self.gen.parts),
             "quick": self.rendering.large,
             "regions": self.searching.regions,
             "named": list(named.values()),
@@ -236,8 +238,9 @@ class Studio:
         rows = alike(
             self.rendering.gen_of(wanted.face), self.rendering.latent(wanted), jax.random.key(seed), amount, num
         )
+        by = wanted.face if isinstance(of.origin, Portrait) else of.by
         likes = [Like(wanted, seed, amount, num, k) for k in range(num)]
-        added = [Face(rows[k : k + 1], f"like {of.title}", of.label, like) for k, like in enumerate(likes)]
+        added = [Face(rows[k : k + 1], _like(of.title), of.label, like, by) for k, like in enumerate(likes)]
         return {"faces": self.choice.add(added)}
 
     def walk(self, request: Request) -> Reply:
@@ -291,8 +294,7 @@ class Studio:
         directions = find_directions(self.rendering.gen_of(wanted.face), latent, looked_for, search)
         found = Found(wanted.face, title, region, drawn, search, directions, wanted.truncation, still)
         self.found.append(found)
-        told = {"found": len(self.found) - 1, "name": title, "caveat": directions.caveat}
-        return told | {"reaches": found.reaches, "leaks": found.leaks}
+        return found.about | {"found": len(self.found) - 1, "caveat": directions.caveat}
 
     def rename(self, request: Request) -> Reply:
         """`found`, `title` -> nothing: files and code go by it from now on."""
@@ -355,6 +357,11 @@ OWN = (
 OF = {"photographs": Photographs, "masks": Masks}
 KINDS = {kind: getattr(Studio, kind) for kind in OWN}
 KINDS |= {kind: getattr(OF[part], kind) for kind, part in PARTS.items()}
+
+
+def _like(title: str) -> str:
+    """What is like something like another is like that, for a title."""
+    return f"like {title.removeprefix('like ')}"
 
 
 def _title(request: Request) -> str:

@@ -4,6 +4,7 @@ import { packed } from "../mask.js";
 import * as doc from "../state.js";
 
 export const BUSY = "Looking for directions…";
+const FIRST = `${BUSY} the first search is compiled, which takes longer`;
 
 /** A mask as it travels. */
 export const maskOf = ({ mask, soft, feather }) => ({ ...(soft ? { soft } : { mask: packed(mask.pixels) }), feather });
@@ -15,6 +16,7 @@ export const protectOf = ({ names, drawn }) =>
 const plural = (count) => `${count} ${count > 1 ? "directions" : "direction"}`;
 
 export function keepSearching(bench) {
+  let compiled = false;
   const queues = {}; // each face has its own, so that none takes another's place
   async function find(number, drawing) {
     const { document } = bench;
@@ -25,13 +27,14 @@ export function keepSearching(bench) {
       if (mine === drawing) bench.set({ busy, failed: { ...bench.state.failed, [number]: failed } });
     };
     if (!current()) return settle(null);
-    tell(BUSY, "busy");
+    tell(compiled ? BUSY : FIRST, "busy");
     const { settings: { method, layers, keep }, truncation } = document;
     const title = doc.titleOf(doc.faceOf(document, number), drawing.title ?? drawing.name ?? "drawn");
     const region = { ...maskOf(drawing), name: drawing.name, title };
     const reply = await bench.ask({ kind: "find", face: number, truncation, ...region, method, layers, protect: protectOf(keep) }).catch(({ message }) => ({ error: message }));
     const { found, reaches, leaks, caveat, error } = reply;
     if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
+    compiled ||= !error;
     settle(error ? drawing : null);
     if (current()) error ? tell(error, "error") : tell(`${plural(leaks.length)} found: move a slider${caveat && ` (${caveat})`}`);
   }

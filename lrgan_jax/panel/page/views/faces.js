@@ -47,7 +47,7 @@ function More() {
   return html`
     <${Button} onClick=${() => act.more({ ...number(seed), ...(label === "" ? {} : { label: Number(label) }) })}>More faces<//>
     <${Button} onClick=${() => act.alike({ amount })}>Faces like this one<//>
-    <${Popover} label="Which…" name="Which faces to add">
+    <${Popover} label="Which faces" name="Which faces to add">
       <label>seed <input type="number" min="0" step="1" value=${seed} placeholder="the next"
         onInput=${({ target }) => setSeed(target.value)} /></label>
       ${about.classes > 0 && html`<label>class <select value=${label} onChange=${({ target }) => setLabel(target.value)}>

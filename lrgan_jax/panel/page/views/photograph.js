@@ -32,10 +32,10 @@ function Ways() {
 }
 
 function Figures() {
-  const { state: { sitting: { stage, crop, made } } } = useBench();
+  const { state: { sitting: { crop, made } } } = useBench();
   const figure = (image, told) => html`<figure><img src=${image} alt=${told} /><figcaption>${told}</figcaption></figure>`;
   return html`<div className="figures">
-    ${stage !== "where" && crop && figure(crop, "of the photograph")}
+    ${crop && figure(crop, "of the photograph")}
     ${made && figure(made, "as the model draws it")}
   </div>`;
 }

@@ -14,7 +14,7 @@ export function Feather() {
   const { state, face, act } = useBench();
   const feather = face.drawing?.feather ?? state.feather;
   const most = Math.round(Math.max(...state.about.grid) / 8);
-  return html`<div className="setting"><label>soft edge
+  return html`<div className="setting feather"><label>soft edge
     <${Range} min=${0} max=${most} value=${feather} aria-valuetext=${`${feather} pixels`} moved=${act.feather} rest=${act.rest} /></label>
     <output>${feather} px</output></div>`;
 }
