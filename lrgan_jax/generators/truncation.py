@@ -55,7 +55,7 @@ def _mean(gen: Generator, ws: WS) -> Float[AnyArray, "n l d"]:
     """The latent that each is pulled to."""
     if isinstance(gen, HasParts):
         first, end = dict(gen.parts).get("z", (0, 0))
-        return ws.array.at[..., first:end].set(0)
+        return jnp.asarray(ws.array).at[..., first:end].set(0)
     label = np.eye(gen.c_dim, dtype=np.float32)[:1] if gen.c_dim else None  # of any class: the mean is of all
     mean = gen.mapping(Z(jnp.zeros((1, gen.z_dim), ws.array.dtype)), label, 0.0)
     return jnp.broadcast_to(jnp.asarray(mean).reshape(1, -1, gen.w_dim), ws.shape)

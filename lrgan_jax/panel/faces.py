@@ -197,8 +197,8 @@ def _rows(ws: WS) -> list[WS]:
 
 
 def _joined(rows: Sequence[WS]) -> WS:
-    label = None if rows[0].c is None else np.concatenate([ws.c for ws in rows])
-    return WS(np.concatenate([ws.array for ws in rows]), label)
+    labels = [np.asarray(ws.c) for ws in rows if ws.c is not None]  # of all of them, or of none
+    return WS(np.concatenate([np.asarray(ws.array) for ws in rows]), np.concatenate(labels) if labels else None)
 
 
 def _label(ws: WS) -> int | None:

@@ -66,12 +66,11 @@ class Searching:
         protect = self.search.protect
         if protect is None:
             return []
-        alike = isinstance(protect, Mapping) and {*protect.values()} == {1.0}  # as the command gives them
-        chosen = [protect] if isinstance(protect, str) else [*protect] if alike else protect
-        named = isinstance(chosen, list | tuple) and all(
-            isinstance(name, str) and name in self.regions for name in chosen
-        )
-        return list(chosen) if named else None
+        if isinstance(protect, Mapping):  # as the command gives them
+            protect = list(protect) if {*protect.values()} == {1.0} else None
+        chosen = [protect] if isinstance(protect, str) else protect if isinstance(protect, list | tuple) else [None]
+        names = [name for name in chosen if isinstance(name, str) and name in self.regions]
+        return names if len(names) == len(chosen) else None
 
     def _still(self, protect: Any) -> Still:
         if not isinstance(protect, list):

@@ -145,7 +145,7 @@ def _still(found: Found) -> tuple[str | Drawing, ...] | None:
     if found.still is not None:
         return found.still
     protect = found.search.protect
-    parts = protect if isinstance(protect, list | tuple) else [protect]
+    parts: Sequence[Any] = protect if isinstance(protect, list | tuple) else [protect]
     if not any(np.ndim(part) for part in parts):
         return None
     return tuple(Drawing(np.asarray(part, np.float32)) if np.ndim(part) else part for part in parts)
