@@ -322,7 +322,7 @@ def test_commands_end_quietly_when_their_reader_goes():
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     read, write = os.pipe()
     os.close(read)
-    line = [sys.executable, "-m", "lrgan_jax", "info"]
+    line = [sys.executable, "-m", "lrgan_jax", "info", "--quiet"]
     done = subprocess.run(line, stdout=write, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
     os.close(write)
     assert done.returncode == 141 and done.stderr == ""
