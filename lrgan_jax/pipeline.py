@@ -38,7 +38,7 @@ from lrgan_jax.mixed import exact_candidates, tangents
 from lrgan_jax.previews import seen_at
 from lrgan_jax.regions import Region
 from lrgan_jax.rpca import RobustPCA, settled
-from lrgan_jax.search import PRICES, MethodName, Search, Settings, check_prices
+from lrgan_jax.search import PRICES, Search, Settings, check_prices
 from lrgan_jax.subspaces import Candidates
 from lrgan_jax.targets import (
     Pairs,
@@ -180,7 +180,7 @@ def analyse(
     *,
     root: Root = None,
     rows: Float[AnyArray, "k d"] | None = None,
-    several: Sequence[MethodName] = (),
+    several: Sequence[str] = (),
     splits: bool = False,
     **overrides: Unpack[Settings],
 ) -> Analysis:

@@ -29,7 +29,7 @@ from lrgan_jax.methods import METHODS, Method, Pair, fits, named
 from lrgan_jax.methods.frontier import FRONTIER
 from lrgan_jax.pipeline import OFFERED, analyse
 from lrgan_jax.rpca import settled
-from lrgan_jax.search import MethodName, Search
+from lrgan_jax.search import Search
 from lrgan_jax.subspaces import energies, frontier_directions
 
 OWN = "its own"
@@ -93,7 +93,7 @@ def _lacks(method: Method, scene: Scene, z: Z | None) -> str:
     return ""
 
 
-def finder(setup: Setup, name: MethodName) -> Finder:
+def finder(setup: Setup, name: str) -> Finder:
     """A method that looks at the region, compiled for Grams of this setup's shape."""
     search, root = setup.by_first_order, setup.root
     of_pair = over_all(
@@ -103,7 +103,7 @@ def finder(setup: Setup, name: MethodName) -> Finder:
 
 
 def directions_of_all(
-    setup: Setup, methods: Sequence[Method], stages: Stages, find: Callable[[MethodName], Finder]
+    setup: Setup, methods: Sequence[Method], stages: Stages, find: Callable[[str], Finder]
 ) -> dict[str, Found]:
     """Directions of every one of these methods.
 
@@ -113,10 +113,10 @@ def directions_of_all(
     return {m.name: stages.keep(f"method-{m.name}", Found, partial(_found, setup, m, find)) for m in methods}
 
 
-def _found(setup: Setup, method: Method, find: Callable[[MethodName], Finder]) -> Found:
+def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
     if not method.sees_region:
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
-    asked = setup.scene.search.but(method=method.name)
+    asked = replace(setup.scene.search, method=method.name)
     of_all = partial(_by_real_steps, setup, asked) if takes_steps(asked) else find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))

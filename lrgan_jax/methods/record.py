@@ -13,7 +13,7 @@ from lrgan_jax import lengths, subspaces
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.lengths import Root
 from lrgan_jax.rpca import Mode, RobustPCA, robust_pca
-from lrgan_jax.search import CHANGE, PRICE, MethodName
+from lrgan_jax.search import CHANGE, PRICE
 from lrgan_jax.subspaces import Candidates, Subspace
 
 Needs = Literal["grams", "steps", "weights", "samples", "mapping", "nothing"]
@@ -33,7 +33,7 @@ class Method:
       kind: for whoever shows it: "ours", of the "paper", or of "others".
     """
 
-    name: MethodName
+    name: str
     title: str
     about: str
     needs: Needs
