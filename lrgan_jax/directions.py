@@ -144,8 +144,8 @@ class Directions:
 
     def _columns(self) -> dict[str, list[str]]:
         """The numbers of each, by what they are."""
-        known = self.inside is not None and self.outside is not None
-        columns = display.changes(self.inside, self.outside) if known else {}
+        inside, outside = self.inside, self.outside
+        columns = {} if inside is None or outside is None else display.changes(inside, outside)
         return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
 
     def _facts(self) -> dict[str, Any]:
