@@ -87,7 +87,7 @@ Image = ArrayLike | PillowImage
 
 
 @overload
-def show(thing: Latent, gen: Generator) -> display.Pictures: ...
+def show(thing: Latent, gen: Generator) -> display.Pictures: ...  # pyright: ignore[reportOverlappingOverload]
 @overload
 def show(thing: Shown, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Shown: ...
 @overload

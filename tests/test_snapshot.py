@@ -23,15 +23,20 @@ STEPS = [1.5, 0.0]
 
 
 @pytest.fixture
-def panel(small_stylegan2, monkeypatch):
-    """With a region of face 1 that was drawn and moved; `said` is what went to the notebook, by display."""
+def said(monkeypatch):
+    """What went to the notebook, by display. Browser tests run a loop; here there is none."""
+    said = []
+    monkeypatch.setattr(widget, "display", lambda data, **how: said.append(data))
+    monkeypatch.setattr(widget, "DisplayHandle", lambda: Handle(said))
+    monkeypatch.setattr(widget, "asyncio", SimpleNamespace(get_running_loop=no_loop))
+    return said
+
+
+@pytest.fixture
+def panel(small_stylegan2, said, monkeypatch):
     w = small_stylegan2.mapping(lr.sample_z(small_stylegan2, jax.random.key(0), 2))
     panel = lr.explore(small_stylegan2, w)
     monkeypatch.setattr(panel, "send", lambda reply: None)
-    monkeypatch.setattr(widget, "display", lambda data, **how: panel.said.append(data))
-    monkeypatch.setattr(widget, "DisplayHandle", lambda: Handle(panel.said))
-    monkeypatch.setattr(widget, "asyncio", SimpleNamespace(get_running_loop=no_loop))  # the browser's tests run one
-    panel.said = []
     return panel
 
 
@@ -64,6 +69,7 @@ def no_loop():
 
 
 def edit(panel):
+    """Draw a region of face 1, and move a slider of it."""
     vectors, changes = np.eye(12, dtype=np.float32)[:2], np.ones(2, np.float32)
     directions = lr.Directions(vectors, changes, changes, region="mask", search=lr.Search())
     panel._studio.found.append(Found(1, "a <mouth>", DRAWN, Drawing(BOX), lr.Search(), directions))
@@ -97,33 +103,33 @@ def test_a_panel_without_edits_has_a_picture(panel):
     assert shown.steps == {} and np.array_equal(shown.before, shown.after) and len(look(shown).images) == 2
 
 
-def test_the_picture_in_the_file_is_that_of_now(panel, monkeypatch):
+def test_the_picture_in_the_file_is_that_of_now(panel, said, monkeypatch):
     """Two outputs, the widget and the picture, which follows what the page shows, but not every step of a slider."""
     panel._ipython_display_()
-    live, before = panel.said
+    live, before = said
     assert "application/vnd.jupyter.widget-view+json" in live and len(live["text/plain"]) < 100
     assert panel.still in before["text/html"] and len(Read(before["text/html"]).images) == 2
     edit(panel)
-    (_, after) = panel.said
+    (_, after) = said
     assert "+1.50" in after["text/html"] and "+1.50" not in before["text/html"]
     ask(panel, {"kind": "render", "face": 1, "edits": [[0, [0.5, 0.0]]], "quick": True})
-    assert panel.said[1] is after
+    assert said[1] is after
 
     loop = Loop()
     monkeypatch.setattr(widget, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
     for step in (0.1, 0.2, 0.3):
         ask(panel, {"kind": "render", "face": 1, "edits": [[0, [step, 0.0]]]})
-    assert panel.said[1] is after and len(loop.waiting) == 1
+    assert said[1] is after and len(loop.waiting) == 1
     loop.waiting.pop()()
-    assert "+0.30" in panel.said[1]["text/html"]
+    assert "+0.30" in said[1]["text/html"]
 
 
-def test_a_saved_notebook_shows_the_picture_as_html(panel):
+def test_a_saved_notebook_shows_the_picture_as_html(panel, said):
     """nbconvert knows no widget without its state: it shows the picture."""
     exporters = pytest.importorskip("nbconvert.exporters")
     panel._ipython_display_()
     edit(panel)
-    outputs = [nbformat.v4.new_output("display_data", data) for data in panel.said]
+    outputs = [nbformat.v4.new_output("display_data", data) for data in said]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("panel", outputs=outputs)])
     page, _ = exporters.HTMLExporter(template_name="basic").from_notebook_node(notebook)
     assert page.count("<img") == 2 and "+1.50" in page and "alive in a notebook" in page
