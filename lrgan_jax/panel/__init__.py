@@ -1,7 +1,7 @@
 """Editing by hand: draw a region, get sliders. `explore` opens the panel in a notebook, `lrgan explore` as a page.
 
     studio.py       what can be asked and what is answered; no user interface
-    models.py       several of these, one a model
+    models.py       several of these, one a model; opening.py the one of a notebook
     faces.py        which faces there are, and where further ones come from; named.py the model's own directions
     masks.py        what is drawn; searching.py how directions are looked for; found.py what was found
     wanted.py       a face and the steps of its sliders; rendering.py the picture of it; quick.py what it will look
@@ -48,7 +48,8 @@ def explore(
 
     Args:
       gen: what draws them; or several to choose from, by name.
-      w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces.
+      w: the images to choose from, w [N, w_dim] or ws [N, num_ws, w_dim]; None for twelve near-frontal faces;
+        of a model of more than 256 pixels for the first twelve.
       search, overrides: how directions are looked for, as in `find_directions`; the panel can change layers, method and
         what keeps still. `num` is the number of sliders a region has at most.
       named: directions that every face has a slider for; None for the model's own, if it is an embedded one.

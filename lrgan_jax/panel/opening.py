@@ -33,7 +33,7 @@ def studio(
       model: its name, where it is one of several.
     """
     own = None if named is None else given(named)
-    source = GIVEN.format(gen="gen") + (f"\ngen = models[{model!r}]" if model else "")
+    source = GIVEN.format(gen="models") + f"\ngen = models[{model!r}]" if model else GIVEN.format(gen="gen")
     if session is not None:
         if w is not None:
             raise InputError("a session brings its faces: leave w out")
