@@ -8,7 +8,7 @@ const written = (step) => (step > 0 ? "+" : "") + step.toFixed(1);
 const percent = (leak) => `leak ${(100 * leak).toFixed(leak < 0.1 ? 1 : 0)} %`;
 
 export function Regions() {
-  const { state, face } = useBench();
+  const { face } = useBench();
   const [named, drawn] = [true, false].map((kind) => face.regions.filter((region) => Boolean(region.named) === kind));
   return html`
     ${drawn.length === 0 && html`<p className="empty">Sliders appear here: draw a region on the image, or choose one by name.</p>`}
