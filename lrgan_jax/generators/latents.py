@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 else:
     Held = Any  # while JAX takes a pytree apart and puts it together, whatever it likes
 
+
 def _binary(operation: Callable[[Array, Array], Array]) -> Callable[[Kind, Any], Kind]:
     """An operator that keeps the space and refuses to mix two of them."""
 

@@ -131,7 +131,9 @@ def _of(gen: Generator) -> OwnLatents:
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
     if isinstance(gen, HasParts):
         return _of_parts(gen, ws)
-    return _of_numbers(ws, _straightened(gen, ws), _of_each if getattr(gen, "numbers_apart", False) else _covariance)
+    return _of_numbers(
+        ws, jnp.asarray(_straightened(gen, ws)), _of_each if getattr(gen, "numbers_apart", False) else _covariance
+    )
 
 
 def _of_numbers(ws: Float[Array, "n d"], before: Float[Array, "n d"], covariance: Callable) -> OwnLatents:

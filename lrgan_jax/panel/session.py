@@ -142,10 +142,11 @@ def _said(found: Found) -> dict[str, Any]:
 
 def _still(found: Found) -> tuple[str | Drawing, ...] | None:
     """What keeps still, also where the panel was opened with it and its masks have no names."""
-    if found.still is not None:
-        return found.still
-    protect = found.search.protect
-    parts: Sequence[Any] = protect if isinstance(protect, list | tuple) else [protect]
+    return _unnamed(found.search.protect) if found.still is None else found.still
+
+
+def _unnamed(protect: Any) -> tuple[str | Drawing, ...] | None:
+    parts = protect if isinstance(protect, list | tuple) else [protect]
     if not any(np.ndim(part) for part in parts):
         return None
     return tuple(Drawing(np.asarray(part, np.float32)) if np.ndim(part) else part for part in parts)
