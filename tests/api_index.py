@@ -63,8 +63,8 @@ def commands() -> str:
 
 def methods() -> str:
     """A row a method, ours first."""
-    rows = [f"| `{row.name}` | {row.title} | {row.about} | {NEEDS[row.needs]} |" for row in reversed(METHODS.values())]
-    return "\n".join(["| `method=` | shown as | what it is | looks at |", "|---|---|---|---|", *rows]) + "\n"
+    rows = [f"| `{row.name}` | {row.about} | {NEEDS[row.needs]} |" for row in reversed(METHODS.values())]
+    return "\n".join(["| `method=` | what it is | looks at |", "|---|---|---|", *rows]) + "\n"
 
 
 def index() -> str:
