@@ -27,6 +27,7 @@ from PIL import Image
 
 import lrgan_jax as lr
 from lrgan_jax.panel.faces import Draw, Faces
+from lrgan_jax.panel.masks import pack
 from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 
@@ -321,12 +322,22 @@ def test_a_session_is_a_file(page, studio, browser, frontal, tmp_path):
         other.set_input_files("input[accept='.zip']", tmp_path / name)
         other.wait_for_selector("section .row")
         assert titles(other)[0] == "drawn"
-        page.wait_for_timeout(300)
-        np.testing.assert_array_equal(shown(other), edited)
+        wait_until(other, lambda: np.array_equal(shown(other), edited))
         (tmp_path / "none.zip").write_bytes(b"no session")
         other.set_input_files("input[accept='.zip']", tmp_path / "none.zip")
         other.wait_for_selector(".error")
         assert titles(other)[0] == "drawn"
+
+
+@pytest.mark.parametrize("state", [None, {"version": 1, "document": {"here": 7}}, "nothing"])
+def test_what_was_found_is_there_without_a_pages_own_state(browser, studio, frontal, state):
+    """Or with one that no page has made."""
+    own = Studio(studio.gen, frontal, lr.Search(num=2))
+    own.reply({"kind": "find", "face": 0, "mask": pack(box_of(20, 42, 44, 54)), "title": "lips"})
+    assert own.reply({"kind": "remember", "state": state}) == {}
+    with served(own) as url, visited(browser, url) as page:
+        assert titles(page)[0] == "lips" and page.locator(".right > section").first.locator(".row").count() == 2
+        move(page, 0, 0.5)
 
 
 def test_a_slider_follows_its_walk(page, studio):

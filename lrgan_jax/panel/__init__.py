@@ -10,11 +10,9 @@
     code.py         Python that makes it; portrait_code.py that of a photograph
     session.py      all that a person has done, as a file
     photographs.py  what is asked of photographs that are open; portrait.py what they become; wire.py what travels
-    kit.js          what all of these are made of:
-    mask.js         what is drawn; painter.js how it is drawn
-    photograph.js   the pane in which a photograph becomes one of the faces
-    panel.js, .css  the painter and the sliders, the same for both of these:
-    widget.py       carries questions and answers in a notebook, over anywidget
+    page/           the page itself, which begins at panel.js: what a person makes (state.js, history.js), on one bench
+                    (bench.js) that asking/, doing/ and views/ work on; the same for both of these:
+    widget.py       carries questions and answers in a notebook, over anywidget; bundle.py makes one script of all
     server.py       and over HTTP, to this machine alone
 
 The command is in `commands/explore.py`.

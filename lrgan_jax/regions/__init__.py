@@ -21,7 +21,7 @@ from lrgan_jax.base import pictures
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.regions import drawn
-from lrgan_jax.regions.soft import feathered as feathered
+from lrgan_jax.regions.soft import feathered
 
 Mask = Float[np.ndarray, "h w"]
 if TYPE_CHECKING:
@@ -365,6 +365,7 @@ __all__ = [
     "box_mask",
     "centred_box_mask",
     "check",
+    "feathered",
     "known_regions",
     "label_mask",
     "load_labels",

@@ -105,5 +105,25 @@ function withDrawings(document, change) {
   return { ...document, faces: Object.fromEntries(faces), settings };
 }
 export const saved = (document) => ({ version: VERSION, document: withDrawings(document, written) });
-export const begun = (about) =>
-  about.state?.version === VERSION ? { ...withDrawings(about.state.document, read(about.grid)), named: blank(about).named } : blank(about);
+/** With no document, or one that cannot be used (a session file may hold anything), there are still the directions that were found. */
+export function begun(about) {
+  const fresh = blank(about);
+  try {
+    const document = withDrawings(about.state.document, read(about.grid));
+    if (about.state.version === VERSION && isSound(document, about)) return { ...document, named: fresh.named };
+  } catch {} // it is no document
+  return about.found.reduce((document, { face, name, ...found }) => {
+    const { regions } = faceOf(document, face);
+    return withFace(document, { regions: [atRest({ title: name, ...found }), ...regions] }, face);
+  }, fresh);
+}
+
+/** Whether all that it names is there, with a step for each slider. */
+function isSound({ here, truncation, settings, faces }, { found, named, faces: all }) {
+  const sliders = new Map([...found, ...named].map((one) => [one.found, one.reaches.length]));
+  const whole = ({ found, title, reaches, leaks, steps, walks }) =>
+    typeof title === "string" && (leaks === null || leaks.length === reaches.length) && [reaches, steps, walks].every(({ length }) => length === sliders.get(found));
+  const numbers = [here, ...Object.keys(faces).map(Number)];
+  return numbers.every((number) => number in all) && truncation >= 0 && truncation <= 1 && "keep" in settings &&
+    Object.values(faces).every(({ regions }) => regions.every(whole));
+}
