@@ -4,7 +4,7 @@
     import lrgan_jax as lr
 
     gen = lr.load("faces-dcgan")  # or the folder that `lrgan convert` wrote
-    w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 1))
+    w = gen.mapping(lr.sample_z(gen, jax.random.key(2), 1))
     mouth = lr.find_directions(gen, w, "mouth")  # or a PNG, or an array
     images = gen.synthesis(lr.edit(w, mouth[0], [-2.0, 0.0, 2.0])[:, 0])
     lr.show(images)

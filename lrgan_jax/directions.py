@@ -146,6 +146,7 @@ class Directions:
         """The numbers of each, by what they are."""
         inside, outside = self.inside, self.outside
         columns = {} if inside is None or outside is None else display.changes(inside, outside)
+        columns |= {} if inside is None else {"steps": [f"± {full_range(one[None])[1]:.2g}" for one in inside]}
         return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
 
     def _facts(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class Directions:
         return {
             "does": measure.meaning,
             "keeps still": "" if search is None else _said(search.recorded().protect),
-            "steps": f"{low:.3g} to {high:.3g}",
+            "steps": "" if self.inside is not None else f"{low:.3g} to {high:.3g}",
             "vectors": "one for each layer" if self.vectors.ndim == 3 else "",
             "latents": f"average of {found.average}" if (found.average or 1) > 1 else "",
             "mu": None if found.mu is None else f"{found.mu:.3g}",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
-from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.errors import InputError, InputTypeError
 from lrgan_jax.base.progress import counted
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
@@ -52,6 +52,8 @@ def edit(
       InputError: if the widths, the number of steps or the layers do not fit, or a number is not finite or a step
         longer than 1e6.
     """
+    if isinstance(ws, Directions):
+        raise InputTypeError("the latents come first: lr.edit(w, directions, steps)")
     rows = jnp.atleast_2d(jnp.asarray(directions.vectors if isinstance(directions, Directions) else directions))
     if layers is None and isinstance(directions, Directions):
         layers = directions.layers

@@ -60,7 +60,7 @@ def _reaches(directions: Directions) -> Float[np.ndarray, "k 2"]:
     """As much change of the region for each, as far as that is known."""
     if directions.inside is None:
         return np.tile(directions.step_range, (len(directions), 1))
-    return np.array([full_range(inside[None]) for inside in directions.inside])
+    return np.array([full_range(inside[None]) for inside in directions.inside]).reshape(-1, 2)
 
 
 def _pointer(gen: Generator) -> Any:
@@ -115,6 +115,9 @@ def show(thing: Any, gen: Generator | None = None, w: ArrayLike | Latent | None 
     if thing.vectors.shape[-1] != gen.w_dim:
         numbers = f"the directions have {thing.vectors.shape[-1]} numbers, the latents {gen.w_dim}"
         raise InputError(f"{numbers}: not the same model")
+    known = thing.fingerprint and gen.info.fingerprint
+    if known and thing.fingerprint != gen.info.fingerprint:
+        raise InputError(f"the directions are of {thing.model or 'another model'}, not of {gen.info.name}")
     return seen_at(gen, _first(gen) if w is None else w, thing, hold=True)
 
 

@@ -200,7 +200,7 @@ def test_large_images_show_few_and_small():
 
 
 def png(thing):
-    return np.asarray(Image.open(io.BytesIO(lr.show(thing)._repr_png_())))
+    return np.asarray(Image.open(io.BytesIO(lr.show(thing)._repr_png_()[0])))
 
 
 @pytest.mark.parametrize(("num", "rows", "columns"), [(1, 1, 1), (5, 1, 5), (8, 1, 8), (11, 2, 8)])
@@ -231,7 +231,8 @@ def test_images_of_any_kind_are_shown():
 @pytest.mark.parametrize(
     ("thing", "told"),
     [
-        (np.zeros((4, 4)), "got shape"),
+        (np.full((4, 4), 2.0), "got shape"),
+        (np.full((4, 4, 3), 200.0), "these reach 200"),
         (np.zeros((0, 4, 4, 3)), "got shape"),
         (np.zeros((4, 4, 7)), "1 to 4 channels"),
         (np.zeros((4, 4, 3), int), "floats in"),

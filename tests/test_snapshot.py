@@ -132,7 +132,7 @@ def test_a_saved_notebook_shows_the_picture_as_html(panel, said):
     outputs = [nbformat.v4.new_output("display_data", data) for data in said]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("panel", outputs=outputs)])
     page, _ = exporters.HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    assert page.count("<img") == 2 and "+1.50" in page and "alive in a notebook" in page
+    assert page.count("<img") == 2 and "+1.50" in page and "as it was left" in page
 
 
 def test_a_panel_saves_its_image_and_its_session(panel, small_stylegan2, tmp_path):

@@ -4,7 +4,9 @@ A traced number has no value yet and passes. One that lies on a device is fetche
 where a person's call comes in or where values are fetched anyway, not into the networks.
 """
 
+import difflib
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -84,6 +86,12 @@ def check_key(key: Any) -> None:
         raise InputTypeError(
             f"a random key is wanted, got {type(key).__name__} {str(key)[:40]}: pass jax.random.key({seed})"
         )
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean ...?" where something that is known looks like it, otherwise nothing."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _shortly(value: Any) -> str:

@@ -38,7 +38,7 @@ def check_free(path: str | os.PathLike[str], overwrite: bool = False) -> None:
       ExistsError, and those of `check_place`: in one line.
     """
     if Path(path).exists() and not overwrite:
-        raise ExistsError(f"{path} exists already; choose another name, or overwrite it")
+        raise ExistsError(f"{path} exists already; choose another name, or overwrite it (overwrite=True, --overwrite)")
     check_place(path)
 
 

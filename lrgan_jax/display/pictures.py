@@ -1,6 +1,8 @@
 """Images side by side, as a notebook shows them."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,10 +12,12 @@ from PIL import Image
 
 from lrgan_jax import images
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 
 SIDE = 128  # pixels of the longer side of a picture among others, at most; small ones are enlarged up to that
 ALONE = 512  # of one alone, at most
 ACROSS = 8  # pictures in a row, unless rows are given
+BRIGHTEST = 8.0  # of a float; what a generator draws goes beyond 1 by little
 GAP = 2  # pixels between them, through which the page is seen
 
 
@@ -21,10 +25,10 @@ class Pictures:
     """Images [H, W, C], [N, H, W, C] or rows of them [R, N, H, W, C], which a notebook shows.
 
     Floats span [-1, 1]; uint8 are shown as they are. C is 1 to 4: grey or RGB, with or without opacity. Pictures of
-    Pillow stand for their pixels, alone and in lists.
+    Pillow stand for their pixels, alone and in lists. A mask [H, W], weights in [0, 1], is white where it covers.
 
     Raises:
-      InputError: on other shapes, or on numbers that are not finite.
+      InputError: on other shapes, or on numbers that are no brightness.
     """
 
     def __init__(self, arrays: Any):
@@ -34,16 +38,29 @@ class Pictures:
         self.rows = tiles if tiles.ndim == 5 else _in_rows(tiles.reshape(-1, *tiles.shape[-3:]))
 
     def __repr__(self) -> str:
-        num = sum(map(len, self.rows))
-        height, width = self.rows[0].shape[1:3]
-        what = f"{num} picture{'s' * (num > 1)}, {width} x {height}"
-        return f"<{what}, values {self.lowest:.3g} to {self.highest:.3g}; a notebook shows them>"
+        return f"<{self._words()}, values {self.lowest:.3g} to {self.highest:.3g}; a notebook shows them>"
 
-    def _repr_png_(self) -> bytes:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write them as one PNG, each in its own size.
+
+        Raises:
+          ExistsError: if something is there that may not be overwritten. PlaceError: if it cannot be written.
+        """
+        check_free(path, overwrite)
+        return write_whole(path, images.encode(sheet(self.rows)))
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+        """And what it is in words, which takes its place where it cannot be seen."""
         side = ALONE if len(self.rows) == len(self.rows[0]) == 1 else SIDE
         rows = [shrunk(row, side) for row in self.rows]
         times = max(1, SIDE // max(rows[0].shape[1:3]))
-        return images.encode(sheet([row.repeat(times, 1).repeat(times, 2) for row in rows]))
+        picture = images.encode(sheet([row.repeat(times, 1).repeat(times, 2) for row in rows]))
+        return picture, {"alt": self._words()}
+
+    def _words(self) -> str:
+        num = sum(map(len, self.rows))
+        height, width = self.rows[0].shape[1:3]
+        return f"{num} picture{'s' * (num > 1)}, {width} x {height}"
 
 
 def _pixels(thing: Any) -> Any:
@@ -60,12 +77,18 @@ def _checked(arrays: Any) -> np.ndarray:
         values = np.asarray(arrays)
     except ValueError as error:
         raise InputError("these pictures differ in shape: rows hold equally many, of one size") from error
+    if values.ndim == 2 and values.size and values.dtype != np.uint8 and 0 <= values.min() <= values.max() <= 1:
+        values = (values * 2.0 - 1.0)[..., None]
     if values.ndim not in (3, 4, 5) or not values.size:
         raise InputError(f"pictures are [H, W, C], [N, H, W, C] or rows of them, got shape {list(values.shape)}")
     if not (values.dtype == np.uint8 or jnp.issubdtype(values.dtype, jnp.floating)):
         raise InputError(f"pictures are floats in [-1, 1], or uint8, got {values.dtype}")
     if not np.isfinite(values).all():
         raise InputError("these pictures hold numbers that are not finite")
+    if values.dtype != np.uint8 and (brightest := float(np.abs(values).max())) > BRIGHTEST:
+        raise InputError(
+            f"pictures are floats in [-1, 1], or uint8; these reach {brightest:.3g}: x / 127.5 - 1 of bytes"
+        )
     return values
 
 

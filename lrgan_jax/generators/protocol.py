@@ -194,8 +194,10 @@ def check_no_label(gen: Generator, c: ArrayLike | None) -> None:
 
 
 def check_generator(gen: Any) -> None:
-    """Refuse a model's name where the model is wanted."""
+    """Refuse a model's name where the model is wanted, and whatever else makes no images."""
     if isinstance(gen, str | os.PathLike):
         raise InputTypeError(
             f"a generator is wanted, got the name {str(gen)!r}: load it first, gen = lr.load({str(gen)!r})"
         )
+    if not hasattr(gen, "synthesis"):
+        raise InputTypeError(f"a generator is wanted, as lr.load gives them, got a {type(gen).__name__}")

@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.durations import of_images
-from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.errors import InputError, InputTypeError
 from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import Generator, MakesParts, Noise
@@ -67,6 +67,8 @@ def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
     Raises:
       InputError: on what does not fit, or lacks the classes that this generator's synthesis needs.
     """
+    if isinstance(getattr(w, "latents", None), Latent):
+        raise InputTypeError(f"latents are wanted, got a whole {type(w).__name__}: pass its .latents")
     own = w.array if isinstance(w, Z) and gen.space is Z else w
     ws = check_ws(own, gen.num_ws, gen.w_dim, weights_dtype(gen))
     label = w.c if isinstance(w, Latent) else None

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from lrgan_jax.base.checks import meant
 from lrgan_jax.base.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
 from lrgan_jax.base.files import check_free
 from lrgan_jax.base.progress import waiting
@@ -77,6 +78,8 @@ def save(path: str | os.PathLike[str], gen: Any, *, dtype: Any = np.float32, ove
     """
     from orbax.checkpoint import v1 as ocp  # half a second, which commands that save nothing need not wait for
 
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError("the path comes first: lr.save('my-model', gen)")
     path = Path(path).resolve()  # Orbax fails on relative paths, sometimes only in the background
     check_free_folder(path, overwrite)
     name = _architecture(gen)
@@ -251,7 +254,9 @@ def find(name_or_path: NameOrFolder) -> Path:
     if path.is_file():
         raise ModelError(f"{path} is a file, not a converted model; run: lrgan convert {path} {path.stem}")
     if not path.exists():
-        raise ModelError(f"no model {str(name_or_path)!r}: neither a folder nor one of {', '.join(embedded) or 'none'}")
+        known = ", ".join(embedded) or "none"
+        hint = meant(str(name_or_path), embedded)
+        raise ModelError(f"no model {str(name_or_path)!r}: neither a folder nor one of {known}{hint}")
     if not (path / DESCRIPTION).is_file():
         raise ModelError(f"{path} is not a converted model: it has no {DESCRIPTION}")
     return path

@@ -76,7 +76,7 @@ class Panel(anywidget.AnyWidget):
         return write_whole(path, base64.b64decode(self._studio.reply({"kind": "session"})["content"]))
 
     def __repr__(self) -> str:
-        return f"<panel of {self._studio.gen.info.name}, alive in a notebook whose kernel runs>"
+        return f"<panel of {self._studio.gen.info.name}, as it was left; run the cell for the living one>"
 
     def _ipython_display_(self) -> None:
         shown = self._repr_mimebundle_() or {}

@@ -19,6 +19,7 @@ from PIL import Image
 
 from lrgan_jax.base import pictures
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import meant
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.regions import drawn
 from lrgan_jax.regions.soft import feathered
@@ -261,8 +262,10 @@ def region_mask(region: Region, size: int | tuple[int, int], named: Mapping[str,
     table = table or "ffhq"
     if table in TABLES and name in TABLES[table] and not (named and "/" not in str(region)):
         return table_mask(name, size, table)
-    known = ", ".join(known_regions(named))
-    raise RegionError(f"no region {str(region)!r}; this model has {known}, or give the path of a black and white PNG")
+    known = known_regions(named)
+    whose = "this model has" if named else "a face aligned as FFHQ's are has"
+    hint = f"{whose} {', '.join(known)}, or give the path of a black and white PNG"
+    raise RegionError(f"no region {str(region)!r}; {hint}{meant(str(region), known)}")
 
 
 def known_regions(named: Mapping[str, Any]) -> list[str]:
