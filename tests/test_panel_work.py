@@ -152,7 +152,7 @@ def test_pictures_to_keep(studio):
     assert strip.shape == (16, 7 * 18 - 2, 3)
     np.testing.assert_array_equal(strip[:, :16], whole["low"])
     np.testing.assert_array_equal(strip[:, -16:], whole["high"])
-    assert files["animation"]["type"] == "image/webp" and files["image"]["name"].endswith("number 1 image.png")
+    assert files["animation"]["type"] == "image/webp" and files["image"]["name"].endswith("number-1-image.png")
     with Image.open(io.BytesIO(base64.b64decode(files["animation"]["content"]))) as animation:
         frames = [frame.copy() and frame.info["duration"] for frame in ImageSequence.Iterator(animation)]
     # There and back again; frames that are alike are one, for as long.
@@ -187,7 +187,7 @@ def test_named_directions_are_there_from_the_start(studio, small_stylegan2, late
 def test_a_title_names_files_and_code(studio):
     find(studio)
     ask(studio, "rename", found=0, title="left: brow")
-    assert ask(studio, "save", found=0)["name"] == "left brow.npz"
+    assert ask(studio, "save", found=0)["name"] == "left-brow.npz"
     assert "left__brow = lr.find_directions(gen, face, left__brow_mask" in run(studio, [[0, [1.0, 0.0]]], face=1)
 
 
@@ -237,13 +237,14 @@ def test_a_slider_that_walks(studio, small_stylegan2, latents, which):
     sought = {"face": 1, "found": which, "index": 0}
     steps = [0.0, 0.5][: 1 if which == "smile" else 2]
     edits = [[which, [-1.0, *steps[1:]], [0]]]
-    assert "ask for its walk first" in studio.reply({"kind": "render", "face": 1, "edits": edits})["error"]
+    unasked = ask(studio, "render", face=1, edits=edits)  # as out of a session, which holds no walks
     reach = ask(studio, "walk", **sought)["reach"]
     straight = studio.found[0].reaches[0] if which == 0 else 2.0
     assert reach == 2 * straight
+    assert ask(studio, "render", face=1, edits=edits) == unasked
     directions = (studio.named["smile"] if which == "smile" else studio.found[0]).directions
     region = lr.region_mask("mouth", 16) if which == "smile" else BOX
-    walked = studio.walks.known(studio.shown._replace(face=1), studio._found(which), 0)
+    walked = studio.rendering.walks.walk(studio.shown._replace(face=1), studio._found(which), 0)
     natural = np.linalg.solve(own_root(small_stylegan2), directions.vectors[0])
     np.testing.assert_allclose(walked.length, reach * np.linalg.norm(natural), rtol=1e-3)
     path = lr.walk(small_stylegan2, latents[1:2], directions[0], region, num_steps=8, length=-walked.length)

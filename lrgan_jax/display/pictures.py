@@ -17,7 +17,7 @@ from lrgan_jax.base.files import check_free, write_whole
 SIDE = 128  # pixels of the longer side of a picture among others, at most; small ones are enlarged up to that
 ALONE = 512  # of one alone, at most
 ACROSS = 8  # pictures in a row, unless rows are given
-BRIGHTEST = 8.0  # of a float; what a generator draws goes beyond 1 by little
+BRIGHTEST = 64.0  # of a float: untrained generators go far beyond 1, bytes farther
 GAP = 2  # pixels between them, through which the page is seen
 
 

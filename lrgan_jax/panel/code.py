@@ -79,7 +79,7 @@ class Script:
                 self._walk(name, edit, index, wanted, start)
 
     def _walk(self, name: str, edit: Edit, index: int, wanted: Wanted, start: str) -> None:
-        walk = self._walks.known(wanted, edit.found, index)
+        walk = self._walks.walk(wanted, edit.found, index)
         way, share = (1 if edit.steps[index] > 0 else -1), min(abs(edit.steps[index]) / walk.reach, 1.0)
         region, search = self._searches.get(name, (repr(edit.found.directions.region), {}))
         said = {setting: value for setting, value in search.items() if setting != "layers"}  # directions know theirs

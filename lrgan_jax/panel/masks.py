@@ -156,8 +156,8 @@ def surroundings(mask: Float[np.ndarray, "g v"], size: tuple[int, int]) -> tuple
 
 
 def file_name(title: str) -> str:
-    """A title as the name of a file, without its end."""
-    return "".join(c for c in title if c.isalnum() or c in " -_").strip() or "untitled"
+    """A title as the name of a file, without its end, for shells too: no blanks, no points."""
+    return "-".join("".join(c if c.isalnum() or c in "-_" else " " for c in title).split()) or "untitled"
 
 
 def _around(start: int, length: int, side: int, size: int) -> slice:

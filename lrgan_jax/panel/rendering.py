@@ -30,8 +30,8 @@ class Rendering:
     smaller picture of each that was drawn, too.
     """
 
-    def __init__(self, gen: Generator, faces: Faces, walks: Walks):
-        self.gen, self.faces, self.walks = gen, faces, walks
+    def __init__(self, gen: Generator, faces: Faces):
+        self.gen, self.faces, self.walks = gen, faces, Walks(self.gen_of, faces)
         self.large = max(gen.size) > SMALL
         self._plain = lru_cache(maxsize=64)(lambda wanted: uri(to_uint8(self.image(wanted))))
         self._thumbnails = lru_cache(maxsize=1024)(lambda wanted: uri(shrunk(to_uint8(self.image(wanted)), THUMBNAIL)))
@@ -49,7 +49,7 @@ class Rendering:
         for one in wanted.edits if wanted.moves else ():
             ws = edit(ws, one.found.directions, one.straight)
             for index in one.walked:
-                ws = ws + self.walks.known(wanted, one.found, index).move(one.steps[index])
+                ws = ws + self.walks.walk(wanted, one.found, index).move(one.steps[index])
         return ws
 
     def image(self, wanted: Wanted) -> Image:
@@ -86,7 +86,7 @@ class Rendering:
 
     def reach(self, wanted: Wanted, found: Found | Named, index: int, walked: bool) -> float:
         """How far a slider goes."""
-        return self.walks.known(wanted, found, index).reach if walked else found.reaches[index]
+        return self.walks.walk(wanted, found, index).reach if walked else found.reaches[index]
 
     def along(self, wanted: Wanted, found: Found | Named, index: int, num: int, walked: bool) -> list[Wanted]:
         """One slider from end to end in so many pictures, the others as they are."""

@@ -38,7 +38,6 @@ from lrgan_jax.panel.quick import Quick
 from lrgan_jax.panel.rendering import Rendering
 from lrgan_jax.panel.searching import Searching
 from lrgan_jax.panel.session import Session, packed, unpacked
-from lrgan_jax.panel.walks import Walks
 from lrgan_jax.panel.wanted import Wanted, checked_edits
 from lrgan_jax.panel.wire import LARGEST_FILE, Reply, Request, answered, encoded, file, number, text, uri, whole
 from lrgan_jax.pipeline import find_directions
@@ -90,8 +89,7 @@ class Studio:
     def _begin(self, session: Session) -> None:
         """From what was found, with nothing drawn yet."""
         self.choice, self.found, self.state = session.choice, [*session.found], session.state
-        self.walks = Walks()
-        self.rendering = Rendering(self.gen, self.choice, self.walks)
+        self.rendering = Rendering(self.gen, self.choice)
         self.quick = Quick(self.rendering)
         self.shown = Wanted(0)  # the picture shown last
 
@@ -248,8 +246,7 @@ class Studio:
         `walked`. Takes a Jacobian a step.
         """
         wanted, (found, index) = self._wanted({**request, "edits": []}), self._slider(request)
-        gen, latent = self.rendering.gen_of(wanted.face), self.rendering.latent(wanted)
-        return {"reach": self.walks.walk(gen, latent, wanted, found, index).reach}
+        return {"reach": self.rendering.walks.walk(wanted, found, index).reach}
 
     def layers(self, request: Request) -> Reply:
         """`face`, a mask or the `name` of a region, `protect` -> `leaks` of every single layer, None where the region
@@ -323,7 +320,7 @@ class Studio:
 
     def code(self, request: Request) -> Reply:
         """`face`, `edits` -> `code`, Python that makes the same picture without the panel."""
-        return {"code": python_lines(self.source, self.choice, self.walks, self._wanted(request))}
+        return {"code": python_lines(self.source, self.choice, self.rendering.walks, self._wanted(request))}
 
     def _portrait(self, face: int) -> Reply:
         portrait = self.choice[face].origin

@@ -1,15 +1,16 @@
 """Sliders that follow a walk: the direction turns on the way, so that far edits stay local; see `editing.walk`."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
 from lrgan_jax.editing import along, walk
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.lengths import natural_moves
+from lrgan_jax.panel.faces import Faces
 from lrgan_jax.panel.found import DRAWN, Found, Named
 from lrgan_jax.panel.wanted import Wanted
 from lrgan_jax.search import Search
@@ -39,31 +40,28 @@ class Walk(NamedTuple):
 
 
 class Walks:
-    """Those that were asked for. A path belongs to a face as it was, and to one direction."""
+    """A path belongs to a face as it is truncated, and to one direction; each is walked once, when it is first needed:
+    sessions do not hold them.
 
-    def __init__(self) -> None:
+    Args:
+      gen_of: what draws a face.
+    """
+
+    def __init__(self, gen_of: Callable[[int], Generator], faces: Faces):
+        self._gen_of, self._faces = gen_of, faces
         self._known: dict[tuple[int, float, int, int], Walk] = {}
 
-    def walk(self, gen: Generator, ws: WS, wanted: Wanted, found: Found | Named, index: int) -> Walk:
-        """The one from `ws`; takes a Jacobian a step.
+    def walk(self, wanted: Wanted, found: Found | Named, index: int) -> Walk:
+        """From the face that is wanted, without its edits; takes a Jacobian a step the first time.
 
         Raises:
           InputError: for a direction of a region that this model does not know.
         """
         key = _key(wanted, found, index)
         if key not in self._known:
-            self._known[key] = _walked(gen, ws, found, index)
+            ws = self._faces.at(wanted.face, wanted.truncation)
+            self._known[key] = _walked(self._gen_of(wanted.face), ws, found, index)
         return self._known[key]
-
-    def known(self, wanted: Wanted, found: Found | Named, index: int) -> Walk:
-        """One that was.
-
-        Raises:
-          InputError: if it was not.
-        """
-        if (walked := self._known.get(_key(wanted, found, index))) is None:
-            raise InputError(f"{found.title} was not walked from this face: ask for its walk first")
-        return walked
 
 
 def _settings(found: Found | Named) -> Search:
