@@ -95,7 +95,7 @@ def save(path: str | os.PathLike[str], picture: Picture, *, enlarge: int = 1) ->
 
 
 def save_animation(
-    path: str | os.PathLike[str], images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
+    path: str | os.PathLike[str], images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12.0
 ) -> Path:
     """Write images [S, H, W, C], floats in [-1, 1] or uint8, as an endless `.gif` or `.webp`, there and back again.
 
@@ -108,7 +108,7 @@ def save_animation(
     return write_whole(path, encode_animation(images, path.suffix[1:], enlarge, frames_per_second))
 
 
-def encode_animation(images: ArrayLike, kind: str = "webp", enlarge: int = 1, frames_per_second: float = 12) -> bytes:
+def encode_animation(images: ArrayLike, kind: str = "webp", enlarge: int = 1, frames_per_second: float = 12.0) -> bytes:
     """The content of such a file, gif or webp."""
     tiles = np.asarray(images)
     tiles = tiles if tiles.dtype == np.uint8 else to_uint8(tiles)

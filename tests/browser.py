@@ -82,7 +82,7 @@ def visited(browser, url, **options):
     """The panel as it opens; an error in its script fails the test."""
     permissions = ["clipboard-read", "clipboard-write"]
     context = browser.new_context(**{"viewport": {"width": 1100, "height": 800}, "permissions": permissions} | options)
-    context.set_default_timeout(20_000)  # milliseconds; a first search compiles
+    context.set_default_timeout(60_000)  # milliseconds; a first search compiles
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)

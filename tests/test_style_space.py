@@ -212,4 +212,4 @@ def test_commands_know_it_by_the_end_of_a_name(tmp_path):
     names: dict = {"lr": lr}
     exec(source, names)
     assert names["gen"] == space
-    np.testing.assert_array_equal(names["faces"], faces[:, 0])
+    np.testing.assert_array_equal(names["faces"], faces.ws[:, 0])

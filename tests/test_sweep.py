@@ -659,6 +659,7 @@ def test_a_process_that_dies_ends_the_others(model, tmp_path, dead):
     process.wait()
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(model, whole, tmp_path):
     """SIGKILL after more and more time, from before the first block to the end: the same store, byte for byte."""
     kills, wait = 0, 1.0

@@ -43,7 +43,8 @@ def explore(
     session: str | os.PathLike[str] | None = None,
     **overrides: Unpack[Settings],
 ) -> "Panel":
-    """A widget in which to draw a region of an image and move what was found there.
+    """A widget in which to draw a region of an image and move what was found there. Run again, a cell begins anew:
+    `panel.save("session.zip")` keeps what was done, and `session` goes on with it.
 
     Args:
       gen: what draws them; or several to choose from, by name.

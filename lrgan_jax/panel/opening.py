@@ -7,7 +7,7 @@ from jaxtyping import ArrayLike
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions
-from lrgan_jax.generators import Generator, Latent
+from lrgan_jax.generators import Generator, Latent, check_generator
 from lrgan_jax.panel.faces import Draw, Faces, can_be_picked
 from lrgan_jax.panel.named import given
 from lrgan_jax.panel.session import read
@@ -32,6 +32,7 @@ def studio(
     Args:
       model: its name, where it is one of several.
     """
+    check_generator(gen)
     own = None if named is None else given(named)
     source = GIVEN.format(gen="models") + f"\ngen = models[{model!r}]" if model else GIVEN.format(gen="gen")
     if session is not None:

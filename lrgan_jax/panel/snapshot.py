@@ -34,10 +34,10 @@ class Snapshot(NamedTuple):
     steps: dict[str, float]
 
     def _repr_html_(self) -> str:
-        pictures = {"before": self.outlined, "after": self.after}
+        pictures = {"before": self.outlined, "after": self.after} if self.steps else {"no slider is moved": self.after}
         shown = [display.picture(picture[None], name, SIDE) for name, picture in pictures.items()]
         steps = {name: f"{step:+.2f}" for name, step in self.steps.items()}
-        return display.card(self.title, steps, " ".join(shown))
+        return display.card(self.title, steps, " ".join(shown), display.note(", then ".join(pictures)))
 
 
 def snapshot(rendering: Rendering, wanted: Wanted) -> Snapshot:
