@@ -47,7 +47,7 @@ class Pictures:
           ExistsError: if something is there that may not be overwritten. PlaceError: if it cannot be written.
         """
         check_free(path, overwrite)
-        return write_whole(path, images.encode(sheet(self.rows)))
+        return write_whole(path, images.encode(sheet(list(self.rows))))
 
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
         """And what it is in words, which takes its place where it cannot be seen."""
