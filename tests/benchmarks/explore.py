@@ -18,9 +18,10 @@ import lrgan_jax as lr
 from lrgan_jax.generators import near_frontal
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
-from tests.browser import CHROMIUM, drag, move
+from tests.browser import CHROMIUM, drag, face, move, tool, wait_for_ends, wait_for_sections
 
 TIMES = 9
+DRAWN = ".right > section"  # sliders of a region that was drawn
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
         server = Server(Studio(gen, near_frontal(gen, jax.random.key(0), 12), **options), secrets.token_urlsafe(16))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with sync_playwright() as driver:
-            page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1080, "height": 790})
+            page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1100, "height": 800})
             page.goto(server.url)
             page.wait_for_selector(".image[src]")
             found, moved = zip(*(measure(page) for _ in range(TIMES + 1)), strict=True)
@@ -46,31 +47,26 @@ def measure(page) -> tuple[float, float]:
     """Seconds from a box around the mouth to its sliders, and from a slider to its picture; all is taken away again."""
     drag(page, (20.5, 40.5), (32, 48), (43.5, 53.5))
     start = time.perf_counter()
-    page.wait_for_selector(".row")
+    page.wait_for_selector(f"{DRAWN} .row")
     found = time.perf_counter() - start
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)"
-    )
+    wait_for_ends(page)
     start = time.perf_counter()
     move(page, 0, 0.5)
     moved = time.perf_counter() - start
-    page.get_by_title("Remove this region's sliders").click()
+    page.locator(DRAWN).get_by_role("button", name="Remove").click()
+    wait_for_sections(page, 0)
     return found, moved
 
 
 def picture(page, path: str) -> None:
-    """The mouth moved, the eyes about to be."""
-    page.get_by_title("Next face").click()
-    page.wait_for_selector(".row")
-    drag(page, (20.5, 40.5), (43.5, 53.5))
-    page.wait_for_function("() => !document.querySelector('.busy')")
-    move(page, 0, 0.8)
-    page.get_by_role("button", name="eyes", exact=True).click()
-    page.wait_for_function("() => document.querySelectorAll('section').length === 2")
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.end img')].every(image => image.src && !image.hidden)"
-    )
-    page.screenshot(path=path)
+    """A mouth that was moved."""
+    face(page, 4)
+    tool(page, "mouth")
+    wait_for_sections(page, 1)
+    move(page, 0, 0.7)
+    wait_for_ends(page)
+    page.mouse.move(2, 2)
+    page.screenshot(path=path, full_page=True)
 
 
 if __name__ == "__main__":
