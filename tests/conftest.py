@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
+import sweeps  # noqa: E402
+
 from lrgan_jax.generators import (  # noqa: E402
     DCGAN,
     PGGAN,
@@ -73,7 +75,9 @@ def pytest_collection_modifyitems(items):
     """The files that take longest first, so that all processes end together."""
     longest = [
         "test_training.py",
+        "test_sweep_workers.py",
         "test_sweep.py",
+        "test_sweep_store.py",
         "test_main.py",
         "test_browser.py",
         "test_compare.py",
@@ -141,6 +145,14 @@ def small_dcgan() -> DCGAN:
         lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config)
     )
     return DCGAN(config, variables)
+
+
+@pytest.fixture(scope="session")
+def finished(small_dcgan, tmp_path_factory) -> Path:
+    """The store of a sweep that nothing happened to, with all that can be kept."""
+    path = tmp_path_factory.mktemp("sweep") / "store"
+    sweeps.run(small_dcgan, path)
+    return path
 
 
 @pytest.fixture(scope="session")

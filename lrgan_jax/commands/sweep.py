@@ -1,6 +1,7 @@
 """`lrgan sweep`: options to a job and a store."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-import jax
 import tyro
 from tqdm import tqdm
 
 from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.interrupt import Interrupted, leave
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.sweep import Keep, Progress, Share, processes, run
 from lrgan_jax.sweep import merge as merge_shares
@@ -22,13 +23,14 @@ from lrgan_jax.sweep.errors import Damaged
 
 @dataclass(frozen=True)
 class Cluster:
-    """This process as one of several.
+    """This process as one of several. Any number may work at one store, and need no options for it.
 
     Attributes:
-      distributed: one of several processes, as SLURM, Open MPI, Kubernetes or a TPU pod started them.
-      coordinator: one of several processes, this being where process 0 listens.
-      num_processes: how many there are, with --coordinator.
-      process_id: which one this is, with --coordinator.
+      distributed: one of several tasks on a machine, as srun and mpirun start them: take only the GPU of this one's
+        number there.
+      coordinator: deprecated, and of no effect.
+      num_processes: deprecated, and of no effect.
+      process_id: deprecated, and of no effect.
     """
 
     distributed: bool = False
@@ -37,10 +39,10 @@ class Cluster:
     process_id: int | None = None
 
     def join(self) -> None:
-        if self.distributed or self.coordinator is not None:
-            processes.join(self.coordinator, self.num_processes, self.process_id)
-        elif (self.num_processes, self.process_id) != (None, None):
-            raise UsageError("--num-processes and --process-id go with --coordinator")
+        if self.distributed:
+            processes.own_devices()
+        if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
+            print("--coordinator, --num-processes, --process-id: not needed any more", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def sweep_command(
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None,
     merge: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="STORE")] = None,
     status: bool = False,
+    verify: bool = False,
     log_json: bool = False,
     search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
@@ -81,7 +84,7 @@ def sweep_command(
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
 ) -> None:
     """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was
-    stopped or killed.
+    stopped or killed, and in other processes, on any machines that reach the store, shares the work.
 
     Args:
         store: a folder, or a URL such as gs://bucket/name.
@@ -89,10 +92,12 @@ def sweep_command(
           default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
         max_failures: stop after so many latents without finite results.
-        shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the
-          parts together.
+        shard: do only part I of N, counted from 0, for machines that reach no common store; `--merge` brings the parts
+          together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
+        verify: read all that is there first, and do again what has changed since it was written; files that are gone
+          are always found.
         log_json: progress as lines of JSON.
         search: how to look for them, at each latent and region.
         which: which latents.
@@ -100,7 +105,7 @@ def sweep_command(
         cluster: one of several processes.
     """
     if merge is not None:
-        merge_shares(store, merge, report=partial(print, file=sys.stderr))
+        merge_shares(store, merge, verify=verify, report=partial(print, file=sys.stderr))
     elif not status:
         cluster.join()
         gen = load_model(model)
@@ -108,9 +113,12 @@ def sweep_command(
         if which.latents is not None and num_latents is not None:
             raise UsageError("--num-latents is of random latents, and does not go with --latents")
         latents, chosen = which.of(gen, 1000 if num_latents is None else num_latents), regions_or_own(regions, gen)
-        how = {"keep": keep.keep(), "shard": _share(shard), "max_failures": max_failures}
-        with _shown(as_json=log_json) as report:
-            run(gen, store, latents, chosen, search.search(), report=report, **how)
+        how = {"keep": keep.keep(), "shard": _share(shard), "verify": verify, "max_failures": max_failures}
+        try:
+            with _shown(as_json=log_json) as report:
+                run(gen, store, latents, chosen, search.search(), report=report, **how)
+        except Interrupted as stopped:
+            leave(stopped)
     print(_status(store))
 
 
@@ -118,20 +126,21 @@ def sweep_command(
 def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
     """Progress as lines of JSON, or as a bar."""
     if as_json:
-        more = {"process": jax.process_index()}
 
         def line(progress: Progress) -> None:
-            print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
+            more = {"seconds_left": progress.seconds_left, "process": os.getpid()}
+            print(json.dumps(progress._asdict() | more), flush=True)
 
         yield line
         return
-    with tqdm(unit="latent", delay=1, position=jax.process_index()) as bar:
+    with tqdm(unit="latent", delay=1) as bar:
+        told: set[int] = set()
 
         def report(progress: Progress) -> None:
-            if bar.total is None:
-                bar.total = progress.total
-                for block, reason in progress.damaged.items():
-                    tqdm.write(f"block {block} is done again: {reason}", file=sys.stderr)
+            bar.total = progress.total
+            for block in progress.damaged.keys() - told:
+                tqdm.write(f"block {block} is done again: {progress.damaged[block]}", file=sys.stderr)
+            told.update(progress.damaged)
             idle = f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}"
             bar.set_postfix(failed=progress.failed, idle=idle, refresh=False)
             bar.update(progress.done - bar.n)
@@ -141,7 +150,7 @@ def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
 
 def _status(store: str) -> str:
     sweep = open_sweep(store)
-    done, usable, converged = (int(found.sum()) for found in (sweep.done(), sweep.usable(), sweep.converged()))
+    done, usable, converged = sweep.counts()
     failed = f"{done - usable} without finite results"
     if converged < usable:
         failed += f", {usable - converged} with a robust PCA that stopped before it converged"

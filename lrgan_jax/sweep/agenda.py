@@ -1,0 +1,87 @@
+"""What is left to do at a store, and which of it this worker does next."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.store import COMMITS, SPANS, Commit, Store
+
+SHORTEST, LONGEST = 0.1, 10.0  # seconds from one look at a store to the next, where nothing is to be had
+
+
+class Item(NamedTuple):
+    """A block to compute, a span to add up, or the population."""
+
+    kind: Literal["block", "span", "population"]
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """By which it is claimed."""
+        return f"{self.kind}-{self.number}"
+
+
+def block_item(number: int) -> Item:
+    return Item("block", number)
+
+
+class Agenda:
+    """Blocks first, but for spans that can be added up, since their blocks' sums take room; the population comes last.
+
+    Attributes:
+      blocks: that this worker is to see done. commits: those that were there at the last look. finished: whether
+        everything was, by whomever.
+    """
+
+    def __init__(self, store: Store, worker: Worker, blocks: Sequence[int], *, population: bool):
+        """`population`: whether that is wanted, for which all blocks must be there."""
+        self._store, self._worker, self._population = store, worker, population
+        self._pause, self._next_look = SHORTEST, 0.0
+        self.blocks, self.finished = blocks, False
+        self.commits: dict[int, Commit] = store.commits()
+
+    def next(self) -> Item | None:
+        """Something that nobody does, claimed for this worker. None if there is nothing for the time being."""
+        if time.monotonic() < self._next_look:
+            return None
+        item = self._choice()
+        if item is not None and self._worker.take(item.name):
+            if not self._done(item):
+                self._pause = SHORTEST
+                return item
+            self._worker.release(item.name)
+        self._next_look = time.monotonic() + self._pause * random.uniform(0.5, 1)
+        self._pause = min(2 * self._pause, LONGEST)
+        return None
+
+    def look_soon(self, commits: Mapping[int, Commit]) -> None:
+        """As something has changed: these blocks are there, at least."""
+        self.commits |= commits
+        self._pause, self._next_look = SHORTEST, 0.0
+
+    def _choice(self) -> Item | None:
+        """Any of the first things on the list, as many as others may be about to take."""
+        claimed = self._worker.claimed()  # before the look, which sees what is done meanwhile
+        left = self._left()
+        free = [item for item in left if item.name not in claimed]
+        if free:
+            return random.choice(free[: 1 + 4 * len(self._worker.of_others(claimed))])
+        lapsed = self._worker.lapsed(item.name for item in left)
+        return next((item for item in left if item.name in lapsed), None)
+
+    def _left(self) -> list[Item]:
+        self.commits = self._store.commits(self.commits)
+        added, spans = self._store.objects.numbers(SPANS), range(self._store.num_spans)
+        whole = [span for span in spans if self.commits.keys() >= set(self._store.blocks_of(span))]
+        missing = [block_item(block) for block in self.blocks if block not in self.commits]
+        left = [Item("span", span) for span in whole if span not in added] + missing
+        if self._population and not left and not self._store.has_population():
+            left = [Item("population")] * (len(whole) == len(spans))
+        self.finished = not left
+        return left
+
+    def _done(self, item: Item) -> bool:
+        """Whether somebody did it between the look and the claim."""
+        return item.kind == "block" and self._store.objects.read(f"{COMMITS}{item.number}") is not None

@@ -1,0 +1,218 @@
+"""One process at work on a store: steps to the devices, what is finished to the store, nothing waiting for the other.
+
+A step is a latent for each device, or a few. It is what a stop loses, and a kill loses little more.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+from lrgan_jax.base.interrupt import StopRequest
+from lrgan_jax.sweep import population
+from lrgan_jax.sweep.agenda import Agenda, Item, block_item
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.devices import Devices, Step
+from lrgan_jax.sweep.errors import SweepError
+from lrgan_jax.sweep.store import Commit, Store
+from lrgan_jax.sweep.sums import add_up
+from lrgan_jax.sweep.unfinished import Unfinished, begun, save
+
+AHEAD = 2  # steps that the devices have been given at any time: more would only take memory
+WRITING = 3  # blocks that wait to be written at any time, or are
+POLL = 0.1  # seconds from one look at whether somebody asked to stop to the next
+SAVED = 60.0  # seconds of work that a kill may cost
+SELDOM = 10  # times as long as saving takes, it is not done again
+LAST = 12.0  # seconds in which a stop saves what there is
+
+
+class Progress(NamedTuple):
+    """How far all processes are with what this one is to see done.
+
+    Attributes:
+      total, done, failed: latents. damaged: blocks that are done again, and what was wrong with them.
+      computed, seconds, idle_seconds: of this call alone: latents, the time since its first step, and how much of it
+        the devices had nothing to do.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    damaged: Mapping[int, str] = {}
+    computed: int = 0
+    seconds: float = 0.0
+    idle_seconds: float = 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """At the rate of this call."""
+        return (self.total - self.done) * self.seconds / max(self.computed, 1)
+
+
+class Work:
+    """What happens in the thread of `go`; steps, writing and adding up have threads of their own."""
+
+    def __init__(
+        self,
+        store: Store,
+        worker: Worker,
+        agenda: Agenda,
+        devices: Devices,
+        damaged: Mapping[int, str],
+        max_failures: int | None,
+        report: Callable[[Progress], Any],
+        stop: StopRequest,
+    ):
+        self._store, self._worker, self._agenda, self._devices = store, worker, agenda, devices
+        self._max_failures, self._report, self._stop = max_failures, report, stop
+        self.progress = Progress(sum(map(store.length, agenda.blocks)), damaged=damaged)
+        self._open: dict[int, Unfinished] = {}  # claimed and not committed
+        self._running: deque[tuple[Unfinished, Future[Step]]] = deque()
+        self._writing: deque[tuple[int, Future[Commit | None]]] = deque()
+        self._adding: list[Future[dict[int, str]]] = []  # spans, or the population
+        self._saving: Future[list[int]] | None = None
+        self._save_at = time.monotonic() + SAVED
+        self._steps = self._all_steps()
+        self._first = self._last = None  # when the first step began, and the last one ended
+        self._writer, self._adder = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+
+    def go(self) -> None:
+        """Until everything is done, by whomever, or somebody asks to stop. What is finished is kept in any case."""
+        try:
+            self._tell()
+            while self._stop.number is None and not self._finished():
+                self._give()
+                self._take()
+                self._settle()
+                self._save_sometimes()
+        finally:
+            self._leave()
+
+    def _finished(self) -> bool:
+        return self._agenda.finished and not (self._running or self._writing or self._adding)
+
+    def _give(self) -> None:
+        while len(self._running) < AHEAD and len(self._writing) < WRITING and (step := next(self._steps)) is not None:
+            block, first = step
+            self._running.append((block, self._devices.start(block.number, first)))
+
+    def _all_steps(self) -> Iterator[tuple[Unfinished, int] | None]:
+        """What to give the devices next; None as long as there is nothing."""
+        while True:
+            item = self._agenda.next()
+            if item is None:
+                yield None
+            elif item.kind != "block":
+                self._adding.append(self._adder.submit(self._add_up, item))
+            else:
+                block = self._open[item.number] = begun(self._store, item.number)
+                for first in range(block.done, block.length, self._devices.width):
+                    if self._open.get(block.number) is block:
+                        yield block, first
+
+    def _take(self) -> None:
+        """The results of a step, if they come soon."""
+        if not self._running:
+            time.sleep(POLL)
+            return
+        block, step = self._running[0]
+        wait([step], POLL)
+        if step.done():
+            self._running.popleft()
+            self._count(step.result(), self._add(block, step.result()))
+            self._tell()
+
+    def _add(self, block: Unfinished, step: Step) -> int:
+        """How many latents were added to their block; none if it is somebody else's by now."""
+        if self._open.get(block.number) is not block:
+            return 0
+        before = block.done
+        block.add(step.results, step.grams)
+        if block.done == block.length:
+            self._writing.append((block.number, self._writer.submit(self._commit, block)))
+        return block.done - before
+
+    def _count(self, step: Step, latents: int) -> None:
+        self._first = step.started if self._first is None else self._first
+        idle = 0.0 if self._last is None else max(0.0, step.started - self._last)
+        self._last = step.ready
+        self.progress = self.progress._replace(
+            computed=self.progress.computed + latents,
+            seconds=self._last - self._first,
+            idle_seconds=self.progress.idle_seconds + idle,
+        )
+
+    def _tell(self) -> None:
+        commits = {block: commit for block, commit in self._agenda.commits.items() if block in self._agenda.blocks}
+        unfinished = [block for number, block in self._open.items() if number not in commits]
+        lengths = {block: self._store.length(block) for block in commits}
+        done = sum(lengths.values()) + sum(block.done for block in unfinished)
+        failed = sum(lengths[block] - commit.usable for block, commit in commits.items())
+        self.progress = self.progress._replace(done=done, failed=failed + sum(block.failed for block in unfinished))
+        self._report(self.progress)
+        if self._max_failures is not None and self.progress.failed > self._max_failures:
+            raise SweepError(
+                f"{self.progress.failed} latents have no finite results; "
+                f"--max-failures {self._max_failures} allows for no more"
+            )
+
+    def _settle(self) -> None:
+        """What the other threads have finished."""
+        while self._writing and self._writing[0][1].done():
+            number, writing = self._writing.popleft()
+            commit = writing.result()
+            del self._open[number]
+            self._agenda.look_soon({} if commit is None else {number: commit})
+        for adding in [adding for adding in self._adding if adding.done()]:
+            self._adding.remove(adding)
+            self.progress = self.progress._replace(damaged={**self.progress.damaged, **adding.result()})
+            self._agenda.look_soon({})
+
+    def _save_sometimes(self) -> None:
+        if self._saving is not None and self._saving.done():
+            for number in self._saving.result():
+                del self._open[number]
+            self._saving = None
+        if self._saving is None and time.monotonic() > self._save_at:
+            self._saving = self._save()
+
+    def _save(self) -> "Future[list[int]]":
+        """Keep what there is of the blocks that are not finished."""
+        parts = {block.number: block.so_far() for block in self._open.values() if 0 < block.done < block.length}
+        return self._writer.submit(self._write_partials, parts)
+
+    def _write_partials(self, parts: Mapping[int, Mapping[str, Any]]) -> list[int]:
+        """Which of the blocks are somebody else's by now."""
+        began = time.monotonic()
+        lost = [number for number in parts if not self._worker.holds(block_item(number).name)]
+        for number in parts.keys() - lost:
+            save(self._store, number, parts[number])
+        self._save_at = time.monotonic() + max(SAVED, SELDOM * (time.monotonic() - began))
+        return lost
+
+    def _commit(self, block: Unfinished) -> Commit | None:
+        """None if it is somebody else's by now."""
+        name = block_item(block.number).name
+        if not self._worker.holds(name):
+            return None
+        commit = self._store.write(block.number, block.results, block.sums)
+        self._worker.release(name)
+        return commit
+
+    def _add_up(self, item: Item) -> dict[int, str]:
+        damaged = add_up(self._store, item.number) if item.kind == "span" else population.write(self._store)
+        self._worker.release(item.name)
+        return damaged
+
+    def _leave(self) -> None:
+        """After a stop the devices are not waited for: nobody can end what they do, nor a compilation."""
+        stopped = self._stop.number is not None
+        while self._running and self._running[0][1].done() and not self._running[0][1].exception():
+            block, step = self._running.popleft()
+            self._add(block, step.result())
+        self._save()
+        wait([self._writer.submit(int)], LAST)  # one thread writes, and what is asked for last comes last
+        for threads in (self._writer, self._adder):
+            threads.shutdown(wait=not stopped, cancel_futures=True)
+        self._devices.close(wait=not stopped)

@@ -1,0 +1,86 @@
+"""Sweeps of a small model, here and in processes of their own, and what is in their stores."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from tolerances import worst
+
+from lrgan_jax import sweep
+
+NUM, BLOCK = 22, 4  # six blocks, the last one not full
+SAME = 1e-6  # relative, between ways of sharing the work
+REGIONS = {
+    "corner": np.pad(np.ones((5, 6), np.float32), ((0, 11), (0, 10))),
+    "middle": np.pad(np.ones((4, 4), np.float32), 6),
+}
+NAMED = {"corner": {"size": 16, "boxes": [[0, 0, 5, 6]]}, "middle": {"size": 16, "boxes": [[6, 6, 4, 4]]}}
+
+
+def run(gen, path, **changed):
+    options = {
+        "latents": sweep.seeded(gen, 3, NUM),
+        "regions": REGIONS,
+        "num": 3,
+        "block": BLOCK,
+        "grams": "float32",
+        "splits": True,
+        "memory": 2**31,
+    }
+    sweep.run(gen, path, **options | changed)
+
+
+def contents(path):
+    """Every file's bytes by name; locks of writers that were killed are no contents."""
+    files = (file for file in Path(path).rglob("*") if file.is_file() and file.suffix != ".__lock")
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def read(path):
+    """Every array of a store, and of its population."""
+    opened = sweep.open(path)
+    arrays = {name: np.asarray(array.read().result()) for name, array in opened.arrays.items()}
+    return arrays | {f"population/{name}": array for name, array in opened.population.items()}
+
+
+def assert_equal_within(path, other):
+    """All results of two stores within `SAME` of each other, truths and numbers exactly."""
+    left, right = read(path), read(other)
+    assert left.keys() == right.keys()
+    for name in left:
+        if left[name].dtype.kind == "f":
+            assert worst(left[name], right[name]) < SAME, name
+        else:
+            np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+def start(model, store, *args, devices=1, num=NUM):
+    """`lrgan sweep` as a process."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    environment = os.environ | {"XLA_FLAGS": flags}
+    options = [
+        "--model",
+        model / "small",
+        "--num-latents",
+        num,
+        "--seed",
+        3,
+        "--num",
+        3,
+        "--block",
+        BLOCK,
+        "--memory",
+        2,
+    ]
+    line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options, "--log-json", *args]
+    return subprocess.Popen(
+        list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
+    return out, err
