@@ -33,8 +33,8 @@ def run(gen, path, **changed):
 
 
 def contents(path):
-    """Every file's bytes by name; locks of writers that were killed are no contents."""
-    files = (file for file in Path(path).rglob("*") if file.is_file() and file.suffix != ".__lock")
+    """Every file's bytes by name; what writers leave that were killed is no contents."""
+    files = (file for file in Path(path).rglob("*") if file.is_file() and not file.name.endswith(".__lock"))
     return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
@@ -56,7 +56,7 @@ def assert_equal_within(path, other):
             np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
-def start(model, store, *args, devices=1, num=NUM):
+def start(model, store, *args, devices=1, num=NUM, block=BLOCK):
     """`lrgan sweep` as a process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"XLA_FLAGS": flags}
@@ -70,7 +70,7 @@ def start(model, store, *args, devices=1, num=NUM):
         "--num",
         3,
         "--block",
-        BLOCK,
+        block,
         "--memory",
         2,
     ]

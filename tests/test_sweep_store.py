@@ -1,34 +1,39 @@
 """Stores of sweeps: whole or absent whatever happens to the process, the disk or the settings."""
 
-import dataclasses
 import json
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import BLOCK, NUM, REGIONS, contents, run
+from sweeps import BLOCK, NUM, REGIONS, SAME, contents, run
+from tolerances import rounding, worst
 
 from lrgan_jax import sweep
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
-from lrgan_jax.sweep.plan import job_of
+from lrgan_jax.sweep.arrays import Layout
+from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.damage import look_through
+from lrgan_jax.sweep.objects import as_json, unpacked
+from lrgan_jax.sweep.plan import job_of, usual_block
 
 
 def test_stopped_and_resumed_is_the_same_bit_for_bit(small_dcgan, finished, tmp_path):
-    """By an exception of the caller's, with blocks on the devices and being written."""
+    """By an exception of the caller's, in the middle of a block: what was finished of it is not computed again."""
     path, reports = tmp_path / "store", []
 
     def give_up(progress):
-        if progress.computed:
+        if progress.computed == BLOCK + 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(small_dcgan, path, report=give_up)
-    done = int(sweep.open(path).done().sum())
+    assert sweep.open(path).counts().done == BLOCK
     run(small_dcgan, path, report=reports.append)
-    assert 0 < done < NUM and (reports[0].done, reports[-1].computed, reports[-1].done) == (done, NUM - done, NUM)
+    assert reports[-1].done == NUM and NUM - BLOCK - 2 - 2 <= reports[-1].computed <= NUM - BLOCK - 2
     assert contents(path) == contents(finished)
 
 
@@ -43,7 +48,7 @@ def chunks(path):
 
 @pytest.mark.parametrize("harm", ["one byte", "cut", "gone"])
 def test_damage_is_found_reported_and_mended(small_dcgan, finished, tmp_path, harm):
-    """In any chunk of any array."""
+    """In any chunk of any array: what is gone whenever a sweep goes on, what has changed when everything is read."""
     path = tmp_path / "store"
     shutil.copytree(finished, path)
     harmed = chunks(path)
@@ -58,26 +63,45 @@ def test_damage_is_found_reported_and_mended(small_dcgan, finished, tmp_path, ha
         else:
             file.unlink()
     reports = []
-    run(small_dcgan, path, report=reports.append)
-    assert harm == "gone" or len(reports[0].damaged) == 6
+    run(small_dcgan, path, verify=harm != "gone", report=reports.append)
+    assert len(reports[0].damaged) == 6 and reports[-1].computed == NUM
     assert contents(path) == contents(finished)
 
 
-@pytest.mark.parametrize("name", ["vectors", "usable", "committed", "sum_inside", "gram_outside"])
-def test_one_damaged_chunk_costs_one_block(small_dcgan, finished, tmp_path, name):
-    path = tmp_path / "store"
+@pytest.mark.parametrize("name", ["vectors", "usable", "gram_outside", "progress/commits"])
+def test_one_damaged_file_costs_one_block(small_dcgan, finished, tmp_path, name):
+    path, reports = tmp_path / "store", []
     shutil.copytree(finished, path)
-    file = next(
-        file for file in sorted((path / name / "c").rglob("1*")) if "1" in file.relative_to(path / name / "c").parts[0]
-    )
-    file = file if file.is_file() else next(file.rglob("0"))
-    while file.is_dir():
-        file = file / "0"
+    file = next(file for file in sorted((path / name).rglob("*")) if file.is_file() and "1" in file.parts)
     file.write_bytes(file.read_bytes()[:-1] + b"\1")
-    reports = []
-    run(small_dcgan, path, report=reports.append)
+    run(small_dcgan, path, verify=True, report=reports.append)
     assert list(reports[0].damaged) == [1] and reports[0].done == NUM - BLOCK and reports[-1].computed == BLOCK
     assert contents(path) == contents(finished)
+
+
+@pytest.mark.parametrize("harm", [lambda file: file.write_bytes(file.read_bytes()[:-9]), Path.unlink])
+def test_sums_are_mended_if_they_are_needed(small_dcgan, finished, tmp_path, harm):
+    """As long as there is no population: of the span's blocks, which are all there are."""
+    path, reports = tmp_path / "store", []
+    shutil.copytree(finished, path)
+    harm(path / "progress" / "spans" / "0")
+    run(small_dcgan, path, report=reports.append)
+    assert reports[-1].computed == 0
+    (path / "population" / "zarr.json").unlink()
+    run(small_dcgan, path, report=reports.append)
+    assert len(reports[-1].damaged) == 6 and reports[-1].computed == NUM
+    assert contents(path) == contents(finished)
+
+
+def test_what_was_left_of_a_block_may_be_damaged(small_dcgan, finished, tmp_path):
+    """It is computed anew."""
+    path, reports = tmp_path / "store", []
+    shutil.copytree(finished, path)
+    (path / "progress" / "commits" / "2").unlink()
+    (path / "progress" / "partial").mkdir(exist_ok=True)
+    (path / "progress" / "partial" / "2").write_bytes(b"no such thing")
+    run(small_dcgan, path, report=reports.append)
+    assert reports[-1].computed == BLOCK and contents(path) == contents(finished)
 
 
 def test_other_settings_are_refused_with_the_difference(small_dcgan, small_stylegan2, finished):
@@ -141,7 +165,7 @@ def test_a_full_and_a_read_only_disk(small_dcgan, finished, tiny_disk):
 
 
 def test_shares_merge_to_the_whole(small_dcgan, finished, tmp_path):
-    """Three machines that never spoke: apart, in one folder, and with one of them missing."""
+    """Three machines without a common store, or with one and fixed shares; and with one of them missing."""
     for k in range(3):
         run(small_dcgan, tmp_path / f"part{k}", shard=sweep.Share(k, 3))
         run(small_dcgan, tmp_path / "common", shard=sweep.Share(k, 3))
@@ -171,7 +195,7 @@ def test_merging_mends_what_it_merges_into(small_dcgan, finished, tmp_path):
     """A lost chunk of a common store would read as zeros: it is found, and taken from a share that has it."""
     shutil.copytree(finished, tmp_path / "common")
     shutil.rmtree(tmp_path / "common" / "population")
-    (tmp_path / "common" / "sum_inside" / "c" / "1" / "0" / "0").unlink()
+    (tmp_path / "common" / "vectors" / "c" / "1" / "0" / "0" / "0").unlink()
     reports = []
     with pytest.raises(sweep.SweepError, match=r"1 of 6 blocks are missing \(1\)"):
         sweep.merge(tmp_path / "common", report=reports.append)
@@ -180,11 +204,25 @@ def test_merging_mends_what_it_merges_into(small_dcgan, finished, tmp_path):
     assert contents(tmp_path / "common") == contents(finished)
 
 
+def test_merging_says_what_last_digits_depend_on(small_dcgan, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "part")
+    manifest = json.loads((tmp_path / "part" / "zarr.json").read_text())
+    manifest["attributes"] |= {"memory": 1, "versions": manifest["attributes"]["versions"] | {"jax": "0.9"}}
+    (tmp_path / "part" / "zarr.json").write_text(json.dumps(manifest))
+    shutil.copytree(finished, tmp_path / "whole")
+    reports = []
+    sweep.merge(tmp_path / "whole", [tmp_path / "part"], report=reports.append)
+    (line,) = reports
+    assert f"memory is 1, not {2**31}" in line and "versions.jax is 0.9, not" in line
+
+
 def test_other_tools_read_it(finished):
     """zarr-python and xarray: names of axes, values, settings."""
     zarr, xarray = pytest.importorskip("zarr"), pytest.importorskip("xarray")
     opened = sweep.open(finished)
     group = zarr.open_group(str(finished), mode="r")
+    with warnings.catch_warnings(action="error"):  # on things that zarr does not know
+        assert {"vectors", "progress"} <= {name for name, _ in group.members()}
     np.testing.assert_array_equal(group["vectors"][:], np.asarray(opened["vectors"]))
     assert group.attrs["settings"]["options"]["num"] == 3
     data = xarray.open_zarr(str(finished), consolidated=False)
@@ -194,25 +232,45 @@ def test_other_tools_read_it(finished):
     np.testing.assert_array_equal(population["mean_inside"].values, opened.population["mean_inside"])
 
 
-def test_stores_of_earlier_releases_are_read(finished, tmp_path, small_dcgan):
-    """One with the first form's manifest: everything in it is read, and it is not gone on with."""
-    shutil.copytree(finished, tmp_path / "old")
-    manifest = json.loads((tmp_path / "old" / "zarr.json").read_text())
-    attributes = manifest["attributes"]
-    attributes["format"] = "lrgan_jax sweep 1"
-    known = ("layers", "method", "num", "lam", "mu", "num_relax", "mode", "channels", "grams", "splits", "thumbnail")
-    attributes["settings"]["options"] = {name: attributes["settings"]["options"][name] for name in known}
-    for name in ("num_ws", "w_dim"):
-        del attributes[name]
-    (tmp_path / "old" / "zarr.json").write_text(json.dumps(manifest))
-    old, new = sweep.open(tmp_path / "old"), sweep.open(finished)
-    for latent in (5, None):  # the same numbers, of a search whose lengths were others
-        now = new.directions("corner", latent)
-        before = dataclasses.replace(now, search=now.search.but(metric="latent", tao=TAO))
-        assert old.directions("corner", latent) == before
-    np.testing.assert_array_equal(old.converged(), new.converged())
-    with pytest.raises(sweep.SweepError, match="begun by an earlier release"):
-        run(small_dcgan, tmp_path / "old")
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory) -> Path:
+    """Stores that earlier releases wrote, of five latents in blocks of two, and one with the first and last of them."""
+    folder = tmp_path_factory.mktemp("earlier")
+    shutil.unpack_archive(Path(__file__).parent / "data" / "earlier_sweeps.zip", folder)
+    return folder
+
+
+def test_stores_of_earlier_releases_are_read(small_dcgan, earlier, tmp_path):
+    """What this release finds in the same latents is in them; they are not gone on with."""
+    options = {"latents": sweep.seeded(small_dcgan, 3, 5), "num": 2, "block": 2, "thumbnail": 4}
+    options |= {"splits": False, "grams": None}
+    run(small_dcgan, tmp_path / "now", **options)
+    first, second, now = (sweep.open(path) for path in (earlier / "format1", earlier / "format2", tmp_path / "now"))
+    for name, old in (("format1", first), ("format2", second)):
+        assert old.counts() == now.counts() == (5, 5, 5) and old.usable().all()
+        assert worst(np.asarray(old["spectrum_inside"]), np.asarray(now["spectrum_inside"])) < SAME
+        assert worst(old.population["mean_inside"], now.population["mean_inside"]) < SAME
+        with pytest.raises(sweep.SweepError, match="begun by an earlier release"):
+            run(small_dcgan, earlier / name, **options)
+    for latent in (3, None):
+        old = second.directions("corner", latent)
+        assert worst(old.vectors, now.directions("corner", latent).vectors) < 1e-4  # eigenvectors of two programs
+        assert (old.search.metric, first.directions("corner", latent).search.metric) == ("natural", "latent")
+    begun = sweep.open(earlier / "format2-begun")
+    assert begun.counts() == (3, 3, 3) and begun.done().tolist() == [True, True, False, False, True]
+
+
+def test_a_store_of_the_release_before_is_carried_over(small_dcgan, earlier, tmp_path):
+    """Its blocks are not computed again; the first release's hold something else."""
+    with pytest.raises(sweep.SweepError, match="1 of 3 blocks are missing"):
+        sweep.merge(tmp_path / "store", [earlier / "format2-begun"])
+    sweep.merge(tmp_path / "store", [earlier / "format2"])
+    old, new = sweep.open(earlier / "format2"), sweep.open(tmp_path / "store")
+    np.testing.assert_array_equal(np.asarray(new["vectors"]), np.asarray(old["vectors"]))
+    assert worst(new.population["mean_outside"], old.population["mean_outside"]) < SAME
+    with pytest.raises(sweep.SweepError, match="it is read only"):
+        sweep.merge(tmp_path / "other", [earlier / "format1"])
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -224,3 +282,27 @@ def test_what_settings_without_a_metric_meant(method, tao, meant):
     options = {"method": method, "tao": tao, "num": 2, "splits": False}
     job = job_of({"settings": {"options": options, "block": 4}, "memory": 1})
     assert job.search == Search(method=method, num=2, metric="latent", tao=meant)
+
+
+def test_sums_of_spans_are_those_of_all_latents(finished):
+    """In float64, which the Grams kept in float32 say exactly."""
+    sums = unpacked((finished / "progress" / "spans" / "0").read_bytes())
+    for side in ("inside", "outside"):
+        grams = np.asarray(sweep.open(finished)[f"gram_{side}"]).astype(np.float64)
+        np.testing.assert_allclose(sums[side], grams.sum(0), **rounding(np.float64, NUM))
+
+
+def test_a_million_latents_in_seconds(finished, tmp_path):
+    """Status, and what is lost: of a store with as many commits, no array of which is read."""
+    manifest = json.loads((finished / "zarr.json").read_text())["attributes"]
+    num, size = 1_000_000, usual_block(1_000_000)
+    manifest["settings"]["latents"]["num"], manifest["settings"]["block"] = num, size
+    manifest["arrays"] = {"usable": [[num], "uint8", ["latent"], size]}
+    store = create(tmp_path / "store", manifest, {"usable": Layout((num,), "uint8", ("latent",), size)}, {})
+    (tmp_path / "store" / "progress" / "commits").mkdir()
+    for block in range(store.num_blocks):
+        content = as_json({"checksum": 1, "usable": store.length(block) - 1, "converged": 0})
+        (tmp_path / "store" / "progress" / "commits" / str(block)).write_bytes(content)
+    opened = sweep.open(tmp_path / "store")
+    assert store.num_blocks == 3907 and opened.counts() == (num, num - 3907, 0)
+    assert len(look_through(store, range(10), everything=False)) == 10 and opened.counts().done == num - 10 * size

@@ -1,93 +1,254 @@
 """Any number of processes at one store, which come and go, are asked to stop and are killed."""
 
+import dataclasses
 import json
+import random
+import re
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import SAME, assert_equal_within, contents, finish, start
+from sweeps import BLOCK, NAMED, NUM, SAME, assert_equal_within, contents, finish, run, start
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, sweep
-from lrgan_jax.sweep.store import open_store
+from lrgan_jax.base.interrupt import GRACE
+from lrgan_jax.generators import DCGAN
+from lrgan_jax.models import checkpoint
+from lrgan_jax.sweep import claims, processes
+from lrgan_jax.sweep.arrays import Layout
+from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.objects import Objects
 
 
-@pytest.mark.parametrize("devices", [8])
-def test_many_devices_in_one_process(model, whole, tmp_path, devices):
-    finish(start(model, tmp_path / "store", devices=devices))
-    assert_equal_within(tmp_path / "store", whole)
+@pytest.fixture
+def objects(tmp_path):
+    return Objects(f"file://{tmp_path}/")
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_many_processes(model, whole, tmp_path, count):
-    for process in group(model, tmp_path / "store", count):
-        finish(process)
-    assert_equal_within(tmp_path / "store", whole)
+def elsewhere(monkeypatch):
+    """Workers that are made from now on are on another machine, as far as others can tell."""
+    monkeypatch.setattr(claims, "_processes", lambda: None)
 
 
-def test_a_process_that_is_stopped_stops_all(model, tmp_path):
-    """SIGTERM to one of two: it exits with 143, the other with an error that names it; the store goes on."""
-    first, second = group(model, tmp_path / "store", 2, num=2000)
-    second.stdout.readline()
-    second.stdout.readline()
-    second.send_signal(signal.SIGTERM)
-    _, err = finish(second, 143)
-    assert "the same command goes on" in err
-    _, err = finish(first, 1)
-    assert err.splitlines()[-1].startswith("error: process 1: stopped at")
-    assert 0 < sweep.open(tmp_path / "store").done().sum() < 2000
+def test_an_item_has_one_worker(objects):
+    """Until it is given back, or its worker leaves."""
+    with Worker(objects) as first, Worker(objects) as second:
+        assert first.take("block-0") and not second.take("block-0") and second.take("block-1")
+        assert first.claimed() == {"block-0", "block-1"} and not first.lapsed(["block-0", "block-1"])
+        first.release("block-0")
+        assert second.take("block-0") and second.holds("block-0") and not first.holds("block-0")
+    assert objects.names() == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dead", [0, 1])
-def test_a_process_that_dies_ends_the_others(model, tmp_path, dead):
-    """Within a minute, with a message that names it; the store goes on."""
-    both = group(model, tmp_path / "store", 2, num=2000)
-    for process in both:
-        process.stdout.readline()
-        process.stdout.readline()
-    both[dead].kill()
-    began = time.monotonic()
-    _, err = both[1 - dead].communicate(timeout=60)
-    assert both[1 - dead].returncode not in (0, None) and time.monotonic() - began < 60
-    assert ("leader task" if dead == 0 else "unhealthy (stopped sending heartbeats):\n1") in err
-    before = sweep.open(tmp_path / "store").done().sum()
-    process = start(model, tmp_path / "store", num=2000)
-    assert before <= json.loads(process.stdout.readline())["done"] < 2000
-    process.kill()
-    process.wait()
+def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
+    """By the observer's own clock; who only stood still finds that it has lost what it had."""
+    elsewhere(monkeypatch)
+    now = [0.0]
+    monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
+    with Worker(objects) as slow, Worker(objects) as other:
+        assert slow.take("block-0") and not other.take("block-0")
+        now[0] = claims.LAPSE - 1
+        assert not other.lapsed(["block-0"])
+        slow._beat(1)
+        now[0] = claims.LAPSE + 1
+        assert not other.lapsed(["block-0"]) and not other.take("block-0")
+        now[0] = 2 * claims.LAPSE + 2
+        assert other.lapsed(["block-0"]) == ["block-0"] and other.take("block-0")
+        assert not slow.holds("block-0")
+        slow.release("block-0")
+        assert other.holds("block-0")
+        slow._beat(2)
+        assert not slow.take("block-0")
 
 
-def test_killed_at_any_moment(model, whole, tmp_path):
-    """SIGKILL after more and more time, from before the first block to the end: the same store, byte for byte."""
-    kills, wait = 0, 1.0
-    while True:
-        process = start(model, tmp_path / "store")
+def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with Worker(objects) as worker:
+        heart = json.loads(objects.read(f"progress/workers/{worker.name}") or b"")
+        objects.write("progress/workers/dead", json.dumps(heart | {"pid": dead.pid}).encode())
+        objects.write("progress/claims/block-0", b"dead")
+        assert worker.take("block-0")
+
+
+RACE = """
+import sys
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.objects import Objects
+with Worker(Objects(sys.argv[1])) as worker:
+    print(*(k for k in range(60) if worker.take(str(k))))
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+def test_processes_that_race_for_claims(objects):
+    """Each item is one process's."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **pipes) for _ in range(3)]
+    won = [process.stdout.readline().split() for process in racing]
+    for process in racing:
+        process.communicate()
+    assert sorted(int(item) for items in won for item in items) == list(range(60))
+
+
+def test_two_that_begin_a_store_at_once(tmp_path):
+    """The first one's settings count: others agree, or are refused with the difference."""
+    refused, barrier = [], threading.Barrier(4)
+
+    def begin(seed):
+        manifest = {"settings": {"latents": {"num": 1, "seed": seed}, "block": 1}}
+        barrier.wait()
         try:
-            process.communicate(timeout=wait)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills, wait = kills + 1, wait * 1.25
-    assert process.returncode == 0 and kills
+            create(
+                tmp_path / "store",
+                manifest,
+                {"masks": Layout((1,), "uint8", ("region",), 1)},
+                {"masks": np.ones(1, "u1")},
+            )
+        except sweep.SweepError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=begin, args=(seed,)) for seed in (0, 0, 1, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 2 and all("latents.seed is" in text for text in refused)
+
+
+def test_who_loses_a_block_drops_it(small_dcgan, finished, tmp_path, monkeypatch):
+    """Another one took it, and died: it is computed again, and the store is the same."""
+    path, reports = tmp_path / "store", []
+    objects = Objects(f"file://{path}/")
+    monkeypatch.setattr(claims, "LAPSE", 1.0)
+
+    def lose(progress):
+        if progress.computed == 2 and not objects.names("progress/commits/"):
+            objects.write("progress/workers/other", b"a beat")
+            objects.write("progress/claims/block-0", b"other")
+        reports.append(progress)
+
+    run(small_dcgan, path, report=lose)
+    assert NUM < reports[-1].computed <= NUM + BLOCK and contents(path) == contents(finished)
+
+
+# From here on the command, in processes of its own.
+
+
+@pytest.fixture(scope="module")
+def model(small_dcgan, tmp_path_factory):
+    """The small model on disk, with regions of its own."""
+    folder = tmp_path_factory.mktemp("model")
+    info = dataclasses.replace(small_dcgan.info, name="small", regions=NAMED)
+    checkpoint.save(folder / "small", DCGAN(small_dcgan.config, small_dcgan.variables, info))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(model):
+    """One process, one device, uninterrupted."""
+    finish(start(model, model / "whole"))
+    return model / "whole"
+
+
+def test_many_devices_in_one_process(model, whole, tmp_path):
+    finish(start(model, tmp_path / "store", devices=8))
     assert contents(tmp_path / "store") == contents(whole)
 
 
-def test_asked_to_stop(model, whole, tmp_path):
-    """SIGTERM and SIGINT: the blocks at hand are committed, the exit code is the shells'."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = start(model, tmp_path / "store", num=2000)
-        process.stdout.readline()
-        process.stdout.readline()
+def computed(out):
+    """Latents of one process."""
+    return max((json.loads(line)["computed"] for line in out.splitlines() if line.startswith("{")), default=0)
+
+
+def test_processes_come_and_go(model, whole, tmp_path):
+    """Two at a time, each but the last ones killed after more and more time: the same store, byte for byte, with no
+    latent computed twice but those that a dead process had not written.
+    """
+    wait, kills, latents, random_ = 3.0, 0, 0, random.Random(0)
+    at_work = [start(model, tmp_path / "store") for _ in range(2)]
+    while all(process.poll() is None for process in at_work):
+        time.sleep(wait * random_.uniform(0.5, 1))
+        victim = at_work.pop(random_.randrange(2))
+        victim.kill()
+        latents += computed(victim.communicate()[0])
+        kills, wait = kills + 1, wait * 1.6
+        at_work.append(start(model, tmp_path / "store"))
+    latents += sum(computed(finish(process)[0]) for process in at_work)
+    assert kills and NUM <= latents <= NUM + kills * 2 * BLOCK
+    assert contents(tmp_path / "store") == contents(whole)
+
+
+def test_asked_to_stop(model, tmp_path):
+    """While it compiles, and in the middle of a block: soon, with the shell's exit code. What is finished is kept, in
+    units of latents.
+    """
+    for number, lines in ((signal.SIGTERM, 1), (signal.SIGINT, 4)):
+        process = start(model, tmp_path / "store", num=2000, block=1000)
+        for _ in range(lines):
+            line = process.stdout.readline()
         process.send_signal(number)
+        began = time.monotonic()
         _, err = finish(process, 128 + number)
-        assert "Traceback" not in err and "stopped at" in err
-    assert open_store(tmp_path / "store").committed().sum() >= 2
+        assert time.monotonic() - began < GRACE + 5 and "Traceback" not in err
+        kept = int(re.search(r"stopped at (\d+) of 2000 latents, all kept", err)[1])
+        assert kept >= json.loads(line)["done"] and kept <= 20 * lines - 20
+    process = start(model, tmp_path / "store", num=2000, block=1000)
+    done = [json.loads(process.stdout.readline())["done"] for _ in range(2)]
+    process.kill()
+    process.communicate()
+    assert done == [0, kept + 1] and sweep.open(tmp_path / "store").unfinished() == [0]
+
+
+def test_a_stop_does_not_wait_for_what_cannot_be_ended(tmp_path):
+    """As a compilation that takes longer than anybody waits, or a server that does not answer."""
+    lines = """
+import signal, time
+from lrgan_jax.base import interrupt
+interrupt.GRACE = 0.5
+try:
+    interrupt.attended(lambda stop: (print("ready", flush=True), time.sleep(1000)))
+except interrupt.Interrupted as stopped:
+    interrupt.leave(stopped)
+"""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(
+            [sys.executable, "-c", lines], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert "stopped" in finish(process, 128 + number)[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "numbers"),
+    [
+        ({}, None),
+        ({"SLURM_LOCALID": "3"}, "3"),
+        ({"SLURM_LOCALID": "3", "CUDA_VISIBLE_DEVICES": "0"}, None),
+        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}, "1"),
+        ({"JAX_LOCAL_DEVICE_IDS": "0,1", "SLURM_LOCALID": "3"}, "0,1"),
+    ],
+)
+def test_each_task_of_a_machine_takes_its_own_gpu(environment, numbers, monkeypatch):
+    """By its launcher's count; where a launcher shows a task one GPU alone, that is its own."""
+    for name in (*processes.LOCAL_NUMBERS, "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told = {}
+    monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
+    assert processes.own_devices() == numbers
+    assert set(told.values()) == ({numbers} if numbers else set())
 
 
 def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
@@ -129,7 +290,6 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
     for args, message in (
         (["sweep", "nowhere", "--status"], "holds no sweep"),
         (["sweep", "x", *common, "--shard", "2/2"], "--shard 2/2"),
-        (["sweep", "x", *common, "--process-id", 1], "go with --coordinator"),
         (["sweep", "x", *common, "--num-latents", 0], "at least 1"),
         (["sweep", "x", *common, "--memory", 0], "--memory must be above 0"),
         (["sweep", "x", *common, "--labels", 1], "this model has no classes"),
@@ -146,5 +306,5 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
 
     file = next(file for file in Path("part0").glob("vectors/c/0/0/0/*"))
     file.write_bytes(file.read_bytes()[:-1])
-    code, _, err = lrgan("sweep", "part0", *common, "--shard", "0/2")
+    code, _, err = lrgan("sweep", "part0", *common, "--shard", "0/2", "--verify")
     assert code == 0 and "block 0 is done again: " in err

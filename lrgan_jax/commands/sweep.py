@@ -158,7 +158,8 @@ def _status(store: str) -> str:
         population = "not yet" if sweep.population is None else "there"
     except Damaged:
         population = "damaged: the same command, or --merge, writes them again"
-    return f"{store}: {done} of {len(sweep)} latents done, {failed}; population directions {population}"
+    begun = f", {len(sweep.unfinished())} blocks unfinished" if sweep.unfinished() else ""
+    return f"{store}: {done} of {len(sweep)} latents done{begun}, {failed}; population directions {population}"
 
 
 def _share(text: str | None) -> Share:

@@ -73,14 +73,19 @@ class Agenda:
 
     def _left(self) -> list[Item]:
         self.commits = self._store.commits(self.commits)
-        added, spans = self._store.objects.numbers(SPANS), range(self._store.num_spans)
-        whole = [span for span in spans if self.commits.keys() >= set(self._store.blocks_of(span))]
-        missing = [block_item(block) for block in self.blocks if block not in self.commits]
-        left = [Item("span", span) for span in whole if span not in added] + missing
-        if self._population and not left and not self._store.has_population():
-            left = [Item("population")] * (len(whole) == len(spans))
+        there = self._store.has_population()  # then sums do not matter any more
+        left = [] if there else self._sums_left()
+        left += [block_item(block) for block in self.blocks if block not in self.commits]
+        if self._population and not (there or left):
+            left = [Item("population")]
         self.finished = not left
         return left
+
+    def _sums_left(self) -> list[Item]:
+        """Spans of which all blocks are there."""
+        added = self._store.objects.numbers(SPANS)
+        spans = [span for span in range(self._store.num_spans) if span not in added]
+        return [Item("span", span) for span in spans if self.commits.keys() >= set(self._store.blocks_of(span))]
 
     def _done(self, item: Item) -> bool:
         """Whether somebody did it between the look and the claim."""

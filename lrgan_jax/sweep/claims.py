@@ -77,13 +77,16 @@ class Worker:
         return True
 
     def holds(self, item: str) -> bool:
-        """Whether what this worker has claimed is still its own."""
-        return self._objects.read(f"{CLAIMS}{item}") == self._mine
+        """Whether what this worker has claimed is still its own; if not, it is somebody else's like any other."""
+        own = self._objects.read(f"{CLAIMS}{item}") == self._mine
+        if not own:
+            self._held.discard(item)
+        return own
 
     def release(self, item: str) -> None:
-        self._held.discard(item)
         if self.holds(item):
             self._objects.delete(f"{CLAIMS}{item}")
+        self._held.discard(item)
 
     def _living(self) -> set[str]:
         """Everybody whose heart beats, as far as this worker can tell. The hearts of the dead are removed."""
@@ -94,6 +97,7 @@ class Worker:
             for name, beat in hearts.items()
         }
         dead = {name for name, (beat, since) in self._hearts.items() if now - since > LAPSE or _gone(beat)}
+        dead -= {f"{WORKERS}{self.name}"}
         self._objects.delete(*dead)  # one that was only slow writes it again
         return {name.removeprefix(WORKERS) for name in hearts.keys() - dead}
 

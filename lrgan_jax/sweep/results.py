@@ -14,7 +14,7 @@ from lrgan_jax.sweep.begin import open_store
 from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
-from lrgan_jax.sweep.store import Store
+from lrgan_jax.sweep.store import PARTIAL, Store
 
 OF_DIRECTIONS = (
     "vectors",
@@ -78,6 +78,10 @@ class Sweep:
         there = self._store.commits()
         done = sum(map(self._store.length, there))
         return Counts(done, *(sum(getattr(c, name) for c in there.values()) for name in ("usable", "converged")))
+
+    def unfinished(self) -> list[int]:
+        """Numbers of blocks of which something is kept that no array shows yet."""
+        return sorted(self._store.objects.numbers(PARTIAL))
 
     def usable(self) -> np.ndarray:
         """Which latents are there and have finite results, bool [N]."""

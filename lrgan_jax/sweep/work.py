@@ -144,18 +144,22 @@ class Work:
         )
 
     def _tell(self) -> None:
-        commits = {block: commit for block, commit in self._agenda.commits.items() if block in self._agenda.blocks}
-        unfinished = [block for number, block in self._open.items() if number not in commits]
-        lengths = {block: self._store.length(block) for block in commits}
-        done = sum(lengths.values()) + sum(block.done for block in unfinished)
-        failed = sum(lengths[block] - commit.usable for block, commit in commits.items())
-        self.progress = self.progress._replace(done=done, failed=failed + sum(block.failed for block in unfinished))
+        self._look()
         self._report(self.progress)
         if self._max_failures is not None and self.progress.failed > self._max_failures:
             raise SweepError(
                 f"{self.progress.failed} latents have no finite results; "
                 f"--max-failures {self._max_failures} allows for no more"
             )
+
+    def _look(self) -> None:
+        """At how far everything is."""
+        commits = {block: commit for block, commit in self._agenda.commits.items() if block in self._agenda.blocks}
+        unfinished = [block for number, block in self._open.items() if number not in commits]
+        lengths = {block: self._store.length(block) for block in commits}
+        done = sum(lengths.values()) + sum(block.done for block in unfinished)
+        failed = sum(lengths[block] - commit.usable for block, commit in commits.items())
+        self.progress = self.progress._replace(done=done, failed=failed + sum(block.failed for block in unfinished))
 
     def _settle(self) -> None:
         """What the other threads have finished."""
@@ -211,6 +215,7 @@ class Work:
         while self._running and self._running[0][1].done() and not self._running[0][1].exception():
             block, step = self._running.popleft()
             self._add(block, step.result())
+        self._look()
         self._save()
         wait([self._writer.submit(int)], LAST)  # one thread writes, and what is asked for last comes last
         for threads in (self._writer, self._adder):
