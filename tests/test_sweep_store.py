@@ -14,10 +14,11 @@ from tolerances import rounding, worst
 from lrgan_jax import sweep
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
+from lrgan_jax.sweep import claims
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.damage import look_through
-from lrgan_jax.sweep.objects import as_json, unpacked
+from lrgan_jax.sweep.objects import Objects, as_json, unpacked
 from lrgan_jax.sweep.plan import job_of, usual_block
 
 
@@ -102,6 +103,22 @@ def test_what_was_left_of_a_block_may_be_damaged(small_dcgan, finished, tmp_path
     (path / "progress" / "partial" / "2").write_bytes(b"no such thing")
     run(small_dcgan, path, report=reports.append)
     assert reports[-1].computed == BLOCK and contents(path) == contents(finished)
+
+
+def test_who_loses_a_block_drops_it(small_dcgan, finished, tmp_path, monkeypatch):
+    """Another one took it, and died: it is computed again, and the store is the same."""
+    path, reports = tmp_path / "store", []
+    objects = Objects(f"file://{path}/")
+    monkeypatch.setattr(claims, "LAPSE", 1.0)
+
+    def lose(progress):
+        if progress.computed == 2 and not objects.names("progress/commits/"):
+            objects.write("progress/workers/other", b"a beat")
+            objects.write("progress/claims/block-0", b"other")
+        reports.append(progress)
+
+    run(small_dcgan, path, report=lose)
+    assert NUM < reports[-1].computed <= NUM + BLOCK and contents(path) == contents(finished)
 
 
 def test_other_settings_are_refused_with_the_difference(small_dcgan, small_stylegan2, finished):

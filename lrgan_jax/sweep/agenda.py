@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from lrgan_jax.sweep.claims import Worker
@@ -56,9 +56,8 @@ class Agenda:
         self._pause = min(2 * self._pause, LONGEST)
         return None
 
-    def look_soon(self, commits: Mapping[int, Commit]) -> None:
-        """As something has changed: these blocks are there, at least."""
-        self.commits |= commits
+    def look_soon(self) -> None:
+        """As something has changed."""
         self._pause, self._next_look = SHORTEST, 0.0
 
     def _choice(self) -> Item | None:

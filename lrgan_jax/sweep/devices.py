@@ -93,9 +93,10 @@ def _within(job: Job, memory: int) -> Job:
 
 def _fetched(begun: "Future[tuple[Any, float]]") -> Step:
     found, started = begun.result()
-    results, grams = jax.block_until_ready(found)
+    jax.block_until_ready(found)
     ready = time.perf_counter()
-    return Step(*jax.tree.map(np.asarray, (results, grams)), started, ready)
+    results, grams = jax.tree.map(np.asarray, found)
+    return Step(results, grams, started, ready)
 
 
 def same_bits(function: Callable[..., Any]) -> Callable[..., Any]:

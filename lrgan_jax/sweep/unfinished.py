@@ -14,8 +14,7 @@ class Unfinished:
     """What there is of a block so far.
 
     Attributes:
-      results: [length, ...] each; the first `done` are there. sums: of the Grams of those that are usable. asked: how
-        many the devices were asked for.
+      results: [length, ...] each; the first `done` are there. sums: of the Grams of those that are usable.
     """
 
     def __init__(self, store: Store, number: int):
@@ -25,7 +24,12 @@ class Unfinished:
             for name in store.by_latent
         }
         self.sums: dict[str, np.ndarray] = {}
-        self.done = self.asked = 0
+        self.done = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to save of it, and it is not whole."""
+        return 0 < self.done < self.length
 
     @property
     def failed(self) -> int:
@@ -65,7 +69,7 @@ def begun(store: Store, number: int) -> Unfinished:
         return block
     if parts:
         block.sums = {side: parts.pop(f"sum_{side}") for side in SIDES}
-        block.done = block.asked = len(parts["usable"])
+        block.done = len(parts["usable"])
         for name, a in parts.items():
             whole = block.results[name]
             whole[: block.done] = a.view(whole.dtype)  # NumPy alone takes bfloat16 for bytes

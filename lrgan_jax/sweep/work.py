@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 
 from lrgan_jax.base.interrupt import StopRequest
 from lrgan_jax.sweep import population
-from lrgan_jax.sweep.agenda import Agenda, Item, block_item
+from lrgan_jax.sweep.agenda import Agenda, Item
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.devices import Devices, Step
 from lrgan_jax.sweep.errors import SweepError
+from lrgan_jax.sweep.keeper import Keeper
 from lrgan_jax.sweep.store import Commit, Store
 from lrgan_jax.sweep.sums import add_up
-from lrgan_jax.sweep.unfinished import Unfinished, begun, save
+from lrgan_jax.sweep.unfinished import Unfinished, begun
 
 AHEAD = 2  # steps that the devices have been given at any time: more would only take memory
 WRITING = 3  # blocks that wait to be written at any time, or are
+LEAD = 2.0  # seconds before a block ends in which the next one is claimed: not sooner, as others may have time for it
 POLL = 0.1  # seconds from one look at whether somebody asked to stop to the next
-SAVED = 60.0  # seconds of work that a kill may cost
-SELDOM = 10  # times as long as saving takes, it is not done again
 LAST = 12.0  # seconds in which a stop saves what there is
 
 
@@ -51,7 +51,7 @@ class Progress(NamedTuple):
 
 
 class Work:
-    """What happens in the thread of `go`; steps, writing and adding up have threads of their own."""
+    """All in the thread of `go`; only steps, claims, writing and adding up have threads of their own."""
 
     def __init__(
         self,
@@ -67,15 +67,16 @@ class Work:
         self._store, self._worker, self._agenda, self._devices = store, worker, agenda, devices
         self._max_failures, self._report, self._stop = max_failures, report, stop
         self.progress = Progress(sum(map(store.length, agenda.blocks)), damaged=damaged)
+        self._keeper = Keeper(store, worker)
+        self._asker, self._adder = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._asked: Future[Item | Unfinished | None] | None = None
         self._open: dict[int, Unfinished] = {}  # claimed and not committed
+        self._committed: dict[int, Commit] = {}  # by this worker
+        self._steps = self._all_steps()
         self._running: deque[tuple[Unfinished, Future[Step]]] = deque()
         self._writing: deque[tuple[int, Future[Commit | None]]] = deque()
-        self._adding: list[Future[dict[int, str]]] = []  # spans, or the population
-        self._saving: Future[list[int]] | None = None
-        self._save_at = time.monotonic() + SAVED
-        self._steps = self._all_steps()
-        self._first = self._last = None  # when the first step began, and the last one ended
-        self._writer, self._adder = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._adding: deque[Future[dict[int, str]]] = deque()  # spans, or the population
+        self._first_start = self._last_ready = self._step_seconds = 0.0
 
     def go(self) -> None:
         """Until everything is done, by whomever, or somebody asks to stop. What is finished is kept in any case."""
@@ -85,7 +86,7 @@ class Work:
                 self._give()
                 self._take()
                 self._settle()
-                self._save_sometimes()
+            self._look()
         finally:
             self._leave()
 
@@ -100,16 +101,36 @@ class Work:
     def _all_steps(self) -> Iterator[tuple[Unfinished, int] | None]:
         """What to give the devices next; None as long as there is nothing."""
         while True:
-            item = self._agenda.next()
-            if item is None:
+            found = self._next()
+            if not isinstance(found, Unfinished):
                 yield None
-            elif item.kind != "block":
-                self._adding.append(self._adder.submit(self._add_up, item))
-            else:
-                block = self._open[item.number] = begun(self._store, item.number)
-                for first in range(block.done, block.length, self._devices.width):
-                    if self._open.get(block.number) is block:
-                        yield block, first
+                continue
+            self._open[found.number] = found
+            for first in range(found.done, found.length, self._devices.width):
+                if self._open.get(found.number) is found:
+                    yield found, first
+                if (found.length - first) / self._devices.width * self._step_seconds < LEAD:
+                    self._ask()
+
+    def _next(self) -> Item | Unfinished | None:
+        """What was asked for, if the answer is there."""
+        asked = self._ask()
+        if not asked.done():
+            return None
+        self._asked = None
+        found = asked.result()
+        if isinstance(found, Item):
+            self._adding.append(self._adder.submit(self._add_up, found))
+        return found
+
+    def _ask(self) -> "Future[Item | Unfinished | None]":
+        """For something to do, claimed: if it is a block, with what there is of it."""
+        self._asked = self._asker.submit(self._claimed) if self._asked is None else self._asked
+        return self._asked
+
+    def _claimed(self) -> Item | Unfinished | None:
+        item = self._agenda.next()
+        return begun(self._store, item.number) if item is not None and item.kind == "block" else item
 
     def _take(self) -> None:
         """The results of a step, if they come soon."""
@@ -130,16 +151,17 @@ class Work:
         before = block.done
         block.add(step.results, step.grams)
         if block.done == block.length:
-            self._writing.append((block.number, self._writer.submit(self._commit, block)))
+            self._writing.append((block.number, self._keeper.commit(block)))
         return block.done - before
 
     def _count(self, step: Step, latents: int) -> None:
-        self._first = step.started if self._first is None else self._first
-        idle = 0.0 if self._last is None else max(0.0, step.started - self._last)
-        self._last = step.ready
+        self._first_start = self._first_start or step.started
+        idle = max(0.0, step.started - self._last_ready) if self._last_ready else 0.0
+        self._step_seconds = step.ready - max(step.started, self._last_ready)
+        self._last_ready = step.ready
         self.progress = self.progress._replace(
             computed=self.progress.computed + latents,
-            seconds=self._last - self._first,
+            seconds=step.ready - self._first_start,
             idle_seconds=self.progress.idle_seconds + idle,
         )
 
@@ -154,7 +176,8 @@ class Work:
 
     def _look(self) -> None:
         """At how far everything is."""
-        commits = {block: commit for block, commit in self._agenda.commits.items() if block in self._agenda.blocks}
+        commits = {**self._committed, **self._agenda.commits}
+        commits = {block: commit for block, commit in commits.items() if block in self._agenda.blocks}
         unfinished = [block for number, block in self._open.items() if number not in commits]
         lengths = {block: self._store.length(block) for block in commits}
         done = sum(lengths.values()) + sum(block.done for block in unfinished)
@@ -165,44 +188,16 @@ class Work:
         """What the other threads have finished."""
         while self._writing and self._writing[0][1].done():
             number, writing = self._writing.popleft()
-            commit = writing.result()
+            if (commit := writing.result()) is not None:
+                self._committed[number] = commit
             del self._open[number]
-            self._agenda.look_soon({} if commit is None else {number: commit})
-        for adding in [adding for adding in self._adding if adding.done()]:
-            self._adding.remove(adding)
-            self.progress = self.progress._replace(damaged={**self.progress.damaged, **adding.result()})
-            self._agenda.look_soon({})
-
-    def _save_sometimes(self) -> None:
-        if self._saving is not None and self._saving.done():
-            for number in self._saving.result():
-                del self._open[number]
-            self._saving = None
-        if self._saving is None and time.monotonic() > self._save_at:
-            self._saving = self._save()
-
-    def _save(self) -> "Future[list[int]]":
-        """Keep what there is of the blocks that are not finished."""
-        parts = {block.number: block.so_far() for block in self._open.values() if 0 < block.done < block.length}
-        return self._writer.submit(self._write_partials, parts)
-
-    def _write_partials(self, parts: Mapping[int, Mapping[str, Any]]) -> list[int]:
-        """Which of the blocks are somebody else's by now."""
-        began = time.monotonic()
-        lost = [number for number in parts if not self._worker.holds(block_item(number).name)]
-        for number in parts.keys() - lost:
-            save(self._store, number, parts[number])
-        self._save_at = time.monotonic() + max(SAVED, SELDOM * (time.monotonic() - began))
-        return lost
-
-    def _commit(self, block: Unfinished) -> Commit | None:
-        """None if it is somebody else's by now."""
-        name = block_item(block.number).name
-        if not self._worker.holds(name):
-            return None
-        commit = self._store.write(block.number, block.results, block.sums)
-        self._worker.release(name)
-        return commit
+            self._agenda.look_soon()
+        while self._adding and self._adding[0].done():
+            damaged = self._adding.popleft().result()
+            self.progress = self.progress._replace(damaged={**self.progress.damaged, **damaged})
+            self._agenda.look_soon()
+        for number in self._keeper.save_sometimes(self._open.values()):
+            del self._open[number]
 
     def _add_up(self, item: Item) -> dict[int, str]:
         damaged = add_up(self._store, item.number) if item.kind == "span" else population.write(self._store)
@@ -216,8 +211,8 @@ class Work:
             block, step = self._running.popleft()
             self._add(block, step.result())
         self._look()
-        self._save()
-        wait([self._writer.submit(int)], LAST)  # one thread writes, and what is asked for last comes last
-        for threads in (self._writer, self._adder):
+        self._keeper.finish(self._open.values(), LAST)
+        for threads in (self._asker, self._adder):
             threads.shutdown(wait=not stopped, cancel_futures=True)
+        self._keeper.close(wait=not stopped)
         self._devices.close(wait=not stopped)
