@@ -42,7 +42,7 @@ def test_an_item_has_one_worker(objects):
     """Until it is given back, or its worker leaves."""
     with Worker(objects) as first, Worker(objects) as second:
         assert first.take("block-0") and not second.take("block-0") and second.take("block-1")
-        assert first.claimed() == {"block-0", "block-1"} and not first.lapsed(["block-0", "block-1"])
+        assert first.taken() == second.taken() == {"block-0": first.name, "block-1": second.name}
         first.release("block-0")
         assert second.take("block-0") and second.holds("block-0") and not first.holds("block-0")
     assert objects.names() == []
@@ -56,12 +56,12 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
     with Worker(objects) as slow, Worker(objects) as other:
         assert slow.take("block-0") and not other.take("block-0")
         now[0] = claims.LAPSE - 1
-        assert not other.lapsed(["block-0"])
+        assert other.taken() == {"block-0": slow.name}
         slow._beat(1)
         now[0] = claims.LAPSE + 1
-        assert not other.lapsed(["block-0"]) and not other.take("block-0")
+        assert other.taken() == {"block-0": slow.name} and not other.take("block-0")
         now[0] = 2 * claims.LAPSE + 2
-        assert other.lapsed(["block-0"]) == ["block-0"] and other.take("block-0")
+        assert not other.taken() and other.take("block-0")
         assert not slow.holds("block-0")
         slow.release("block-0")
         assert other.holds("block-0")

@@ -62,13 +62,10 @@ class Agenda:
 
     def _choice(self) -> Item | None:
         """Any of the first things on the list, as many as others may be about to take."""
-        claimed = self._worker.claimed()  # before the look, which sees what is done meanwhile
-        left = self._left()
-        free = [item for item in left if item.name not in claimed]
-        if free:
-            return random.choice(free[: 1 + 4 * len(self._worker.of_others(claimed))])
-        lapsed = self._worker.lapsed(item.name for item in left)
-        return next((item for item in left if item.name in lapsed), None)
+        taken = self._worker.taken()  # before the look, which sees what is done meanwhile
+        free = [item for item in self._left() if item.name not in taken]
+        others = sum(name != self._worker.name for name in taken.values())
+        return random.choice(free[: 1 + 4 * others]) if free else None
 
     def _left(self) -> list[Item]:
         self.commits = self._store.commits(self.commits)

@@ -13,7 +13,6 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -50,21 +49,14 @@ class Worker:
                 self.release(item)
             self._objects.delete(f"{WORKERS}{self.name}")
 
-    def claimed(self) -> set[str]:
-        """What anybody has claimed, dead or alive."""
-        return set(self._objects.names(CLAIMS))
-
-    def of_others(self, items: Iterable[str]) -> set[str]:
-        """Those of these claims that are not this worker's."""
-        return set(items) - self._held
-
-    def lapsed(self, items: Iterable[str]) -> list[str]:
-        """Those of these claims that nobody alive holds, in their order."""
-        others, living = [item for item in items if item not in self._held], self._living()
-        doubtful = [item for item in others if self._owners.get(item) not in living]
+    def taken(self) -> dict[str, str]:
+        """What somebody alive has claimed, and who."""
+        claimed, living = self._objects.names(CLAIMS), self._living()
+        doubtful = [item for item in claimed if item not in self._held and self._owners.get(item) not in living]
         found = self._objects.read_all(f"{CLAIMS}{item}" for item in doubtful)
         self._owners |= {name.removeprefix(CLAIMS): owner.decode(errors="replace") for name, owner in found.items()}
-        return [item for item in doubtful if self._owners.get(item) not in living]
+        others = {item: owner for item, owner in self._owners.items() if item in claimed and owner in living}
+        return others | dict.fromkeys(self._held.intersection(claimed), self.name)
 
     def take(self, item: str) -> bool:
         """Claim an item that nobody alive has claimed; whether that worked."""
@@ -89,15 +81,12 @@ class Worker:
         self._held.discard(item)
 
     def _living(self) -> set[str]:
-        """Everybody whose heart beats, as far as this worker can tell. The hearts of the dead are removed."""
-        now, hearts = time.monotonic(), self._objects.read_all(f"{WORKERS}{n}" for n in self._objects.names(WORKERS))
-        known = self._hearts
-        self._hearts = {
-            name: known[name] if name in known and known[name][0] == beat else (beat, now)
-            for name, beat in hearts.items()
-        }
+        """The others whose hearts beat, as far as this worker can tell. The hearts of the dead are removed."""
+        names = [f"{WORKERS}{name}" for name in self._objects.names(WORKERS) if name != self.name]
+        hearts, known, now = self._objects.read_all(names), self._hearts, time.monotonic()
+        new = {name: (beat, now) for name, beat in hearts.items() if name not in known or known[name][0] != beat}
+        self._hearts = {name: known[name] for name in hearts.keys() - new.keys()} | new
         dead = {name for name, (beat, since) in self._hearts.items() if now - since > LAPSE or _gone(beat)}
-        dead -= {f"{WORKERS}{self.name}"}
         self._objects.delete(*dead)  # one that was only slow writes it again
         return {name.removeprefix(WORKERS) for name in hearts.keys() - dead}
 
