@@ -56,28 +56,18 @@ def assert_equal_within(path, other):
             np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
-def start(model, store, *args, devices=1, num=NUM, block=BLOCK):
-    """`lrgan sweep` as a process."""
+def words(model, store, *args, num=NUM, block=BLOCK):
+    """`lrgan sweep` of the small model."""
+    options = ["--num-latents", num, "--seed", 3, "--num", 3, "--block", block, "--memory", 2, "--log-json", *args]
+    return [*map(str, ("sweep", store, "--model", model / "small", *options))]
+
+
+def start(model, store, *args, devices=1, **options):
+    """The same as a process."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    environment = os.environ | {"XLA_FLAGS": flags}
-    options = [
-        "--model",
-        model / "small",
-        "--num-latents",
-        num,
-        "--seed",
-        3,
-        "--num",
-        3,
-        "--block",
-        block,
-        "--memory",
-        2,
-    ]
-    line = [sys.executable, "-m", "lrgan_jax", "sweep", store, *options, "--log-json", *args]
-    return subprocess.Popen(
-        list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
+    line = [sys.executable, "-m", "lrgan_jax", *words(model, store, *args, **options)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(line, **pipes, env=os.environ | {"XLA_FLAGS": flags})
 
 
 def finish(process, code=0):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import random
 import re
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import BLOCK, NAMED, NUM, SAME, assert_equal_within, contents, finish, start
+from sweeps import BLOCK, NAMED, SAME, assert_equal_within, contents, finish, start, words
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
@@ -140,7 +139,7 @@ def model(small_dcgan, tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(model):
     """One process, one device, uninterrupted."""
-    finish(start(model, model / "whole"))
+    assert command.main(words(model, model / "whole")) == 0
     return model / "whole"
 
 
@@ -154,22 +153,22 @@ def computed(out):
     return max((json.loads(line)["computed"] for line in out.splitlines() if line.startswith("{")), default=0)
 
 
-def test_processes_come_and_go(model, whole, tmp_path):
-    """Two at a time, each but the last ones killed after more and more time: the same store, byte for byte, with no
-    latent computed twice but those that a dead process had not written.
+def test_processes_come_and_go(model, tmp_path):
+    """Two at a time, killed in the middle of blocks: the same store, byte for byte, with no latent computed twice but
+    those that a dead process had not written.
     """
-    wait, kills, latents, random_ = 3.0, 0, 0, random.Random(0)
-    at_work = [start(model, tmp_path / "store") for _ in range(2)]
-    while all(process.poll() is None for process in at_work):
-        time.sleep(wait * random_.uniform(0.5, 1))
-        victim = at_work.pop(random_.randrange(2))
+    num, latents, kills = 120, 0, (3, 10, 6)
+    at_work = [start(model, tmp_path / "store", num=num) for _ in range(2)]
+    for lines in kills:
+        victim = at_work.pop(0)
+        out = "".join(victim.stdout.readline() for _ in range(lines))
         victim.kill()
-        latents += computed(victim.communicate()[0])
-        kills, wait = kills + 1, wait * 1.6
-        at_work.append(start(model, tmp_path / "store"))
+        latents += computed(out + victim.communicate()[0])
+        at_work.append(start(model, tmp_path / "store", num=num))
     latents += sum(computed(finish(process)[0]) for process in at_work)
-    assert kills and NUM <= latents <= NUM + kills * 2 * BLOCK
-    assert contents(tmp_path / "store") == contents(whole)
+    assert num <= latents <= num + len(kills) * 4 * BLOCK  # three blocks that wait to be written, and one in the making
+    assert command.main(words(model, tmp_path / "whole", num=num)) == 0
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 
 def test_asked_to_stop(model, tmp_path):

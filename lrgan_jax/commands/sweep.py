@@ -158,7 +158,7 @@ def _status(store: str) -> str:
         population = "not yet" if sweep.population is None else "there"
     except Damaged:
         population = "damaged: the same command, or --merge, writes them again"
-    begun = f", {len(sweep.unfinished())} blocks unfinished" if sweep.unfinished() else ""
+    begun = f" and parts of {unfinished} more blocks" if (unfinished := len(sweep.unfinished())) else ""
     return f"{store}: {done} of {len(sweep)} latents done{begun}, {failed}; population directions {population}"
 
 

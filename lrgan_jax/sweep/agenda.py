@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from lrgan_jax.sweep.claims import Worker
-from lrgan_jax.sweep.store import COMMITS, SPANS, Commit, Store
+from lrgan_jax.sweep.store import SPANS, Commit, Store
 
 SHORTEST, LONGEST = 0.1, 10.0  # seconds from one look at a store to the next, where nothing is to be had
 
@@ -85,4 +85,4 @@ class Agenda:
 
     def _done(self, item: Item) -> bool:
         """Whether somebody did it between the look and the claim."""
-        return item.kind == "block" and self._store.objects.read(f"{COMMITS}{item.number}") is not None
+        return item.kind == "block" and self._store.has(item.number)

@@ -33,6 +33,9 @@ class EarlierStore(Store):
         counts = [[int(a[self._place(block)].sum()) for a in (usable, converged)] for block in range(self.num_blocks)]
         return {block: Commit(check, *counts[block]) for block, check in enumerate(sums) if check}
 
+    def has(self, block: int) -> bool:
+        return self.values(COMMITTED, block) != 0
+
     def read(self, block: int, commit: Commit) -> dict[str, np.ndarray]:
         """As ever; the sums are looked at as well."""
         places = dict.fromkeys(self.by_latent, self._place(block)) | {

@@ -139,8 +139,8 @@ class Sweep:
                     f"{self.counts().done} of {len(self)} latents are done: population directions come when all are"
                 )
             return {name: population[name][region] for name in OF_DIRECTIONS if name in population}
-        there = self._store.commits()
-        if latent // self._store.size not in there or self._store.values("usable", latent) != USABLE:
+        there = self._store.has(latent // self._store.size)
+        if not there or self._store.values("usable", latent) != USABLE:
             raise SweepError(f"latent {latent} is not done, or has no finite results")
         return {name: self._store.values(name, (latent, region)) for name in OF_DIRECTIONS if name in self.arrays}
 

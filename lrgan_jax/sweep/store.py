@@ -113,6 +113,9 @@ class Store:
         new = {int(name.removeprefix(COMMITS)): _read_commit(content) for name, content in found.items()}
         return {block: commit for block, commit in (known | new).items() if block in there}
 
+    def has(self, block: int) -> bool:
+        return self.objects.read(f"{COMMITS}{block}") is not None
+
     def sum_of(self, block: int) -> dict[str, np.ndarray] | None:
         """None where there is none, as when its span is added up.
 

@@ -136,6 +136,7 @@ class Work:
         """The results of a step, if they come soon."""
         if not self._running:
             time.sleep(POLL)
+            self._tell_if_changed()
             return
         block, step = self._running[0]
         wait([step], POLL)
@@ -173,6 +174,13 @@ class Work:
                 f"{self.progress.failed} latents have no finite results; "
                 f"--max-failures {self._max_failures} allows for no more"
             )
+
+    def _tell_if_changed(self) -> None:
+        """Others are at work, too."""
+        before = self.progress
+        self._look()
+        if self.progress != before:
+            self._tell()
 
     def _look(self) -> None:
         """At how far everything is."""
