@@ -142,7 +142,7 @@ class Store:
         self.objects.write(f"{POPULATION}/{GROUP}", group(about))
 
     def has_population(self) -> bool:
-        return self.objects.read(f"{POPULATION}/{GROUP}") is not None
+        return bool(self.objects.read(f"{POPULATION}/{GROUP}"))
 
     def discard_population(self) -> None:
         self.objects.delete(f"{POPULATION}/{GROUP}")

@@ -13,7 +13,7 @@ from lrgan_jax.base.interrupt import StopRequest
 from lrgan_jax.sweep import population
 from lrgan_jax.sweep.agenda import Agenda, Item
 from lrgan_jax.sweep.claims import Worker
-from lrgan_jax.sweep.devices import Devices, Step
+from lrgan_jax.sweep.devices import Devices, Step, same_bits
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.keeper import Keeper
 from lrgan_jax.sweep.store import Commit, Store
@@ -120,7 +120,7 @@ class Work:
         self._asked = None
         found = asked.result()
         if isinstance(found, Item):
-            self._adding.append(self._adder.submit(self._add_up, found))
+            self._adding.append(self._adder.submit(same_bits(self._add_up), found))
         return found
 
     def _ask(self) -> "Future[Item | Unfinished | None]":
