@@ -34,7 +34,7 @@ class EarlierStore(Store):
         return {block: Commit(check, *counts[block]) for block, check in enumerate(sums) if check}
 
     def has(self, block: int) -> bool:
-        return self.values(COMMITTED, block) != 0
+        return bool(self.values(COMMITTED, block))
 
     def read(self, block: int, commit: Commit) -> dict[str, np.ndarray]:
         """As ever; the sums are looked at as well."""

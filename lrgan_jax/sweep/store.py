@@ -75,6 +75,8 @@ class Store:
         if block // SPAN not in self.objects.numbers(SPANS):
             self.objects.write(f"{SUMS}{block}", packed(sums))
         results = {name: results[name] for name in self.by_latent}
+        if self.length(block) < self.size:  # TensorStore would read what is there, damaged or not, to fill up the file
+            self.objects.delete(*(self._file(name, block) for name in results))
         with plainly(self.place):
             for writing in [self.arrays[name][self._place(block)].write(a) for name, a in results.items()]:
                 writing.result()
@@ -103,6 +105,9 @@ class Store:
         except ValueError as error:
             raise Damaged(cause(error)) from error
 
+    def _file(self, name: str, block: int) -> str:
+        return f"{name}/c/{'/'.join([str(block), *['0'] * (self.arrays[name].rank - 1)])}"
+
     def _place(self, block: int) -> slice:
         return slice(block * self.size, block * self.size + self.length(block))
 
@@ -126,11 +131,8 @@ class Store:
         return None if content is None else unpacked(content)
 
     def discard(self, block: int) -> None:
-        """Make a block absent again, the commit first."""
+        """Make a block absent. Its files stay, to be written anew: somebody may be at that already."""
         self.objects.delete(f"{COMMITS}{block}")
-        corners = {name: [block, *[0] * (self.arrays[name].rank - 1)] for name in self.by_latent}
-        files = [f"{name}/c/{'/'.join(map(str, corner))}" for name, corner in corners.items()]
-        self.objects.delete(*files, f"{SUMS}{block}", f"{PARTIAL}{block}")
 
     def write_population(self, results: Mapping[str, np.ndarray], axes: Mapping[str, tuple[str, ...]]) -> None:
         """Arrays without a latent's axis, as a group of their own, whose `zarr.json` commits them."""

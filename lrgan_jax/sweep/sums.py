@@ -42,10 +42,10 @@ def add_up(store: Store, span: int) -> dict[int, str]:
 def total(store: Store) -> tuple[Sums, dict[int, str]]:
     """Over all spans; and what is wrong with blocks whose span cannot be read. They are discarded."""
     found, damaged = _added(range(store.num_spans), lambda span: span_sum(store, span))
+    store.objects.delete(*(f"{SPANS}{span}" for span in damaged))  # first, as blocks of a span have no sums
     lost = {block: reason for span, reason in damaged.items() for block in store.blocks_of(span)}
     for block in lost:
         store.discard(block)
-    store.objects.delete(*(f"{SPANS}{span}" for span in damaged))
     return found, lost
 
 

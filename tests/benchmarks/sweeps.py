@@ -75,7 +75,7 @@ def stops(*, model: str = "faces-dcgan", num: int = 16, block: int = 8, moments:
 
 
 def workers(
-    *, model: str = "faces-dcgan", num: int = 64, block: int = 4, at_once: int = 8, kills: int = 20, seed: int = 0
+    *, model: str = "faces-dcgan", num: int = 400, block: int = 8, at_once: int = 8, kills: int = 20, seed: int = 0
 ) -> None:
     """Processes at one store; one of them is killed, and another one joins, again and again."""
     place, random_ = Path(tempfile.mkdtemp()), random.Random(seed)
@@ -86,7 +86,7 @@ def workers(
     began, latents, left = time.monotonic(), 0, kills
     at_work = [start(place / "store", *options) for _ in range(at_once)]
     while left and all(process.poll() is None for process in at_work):
-        time.sleep(random_.uniform(0, 30))
+        time.sleep(random_.uniform(0, 10))
         victim = at_work.pop(random_.randrange(len(at_work)))
         victim.kill()
         lines = progress(victim.communicate()[0])
