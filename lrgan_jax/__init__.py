@@ -1,21 +1,39 @@
-"""LowRankGAN as a functional JAX library: edit one region of a generated image and leave the rest still.
+"""LowRankGAN in JAX: edit one region of a generated image and leave the rest still.
 
-    gen = lr.load("faces-dcgan")
-    w = gen.mapping(lr.sample_z(gen, jax.random.key(0), 1))
-    mouth = lr.find_directions(gen, w, "mouth")
-    image = gen.synthesis(lr.edit(w, mouth[0], 2.0))
+    import jax
+    import lrgan_jax as lr
 
-Start reading at `pipeline.py`.
+    gen = lr.load("faces-dcgan")  # or the folder that `lrgan convert` wrote
+    w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 1))
+    mouth = lr.find_directions(gen, w, "mouth")  # or a PNG, or an array
+    images = gen.synthesis(lr.edit(w, mouth[0], [-2.0, 0.0, 2.0])[:, 0])
+    lr.show(images)
+
+To find           find_directions, global_directions, layer_map; what is asked: Search, methods
+To move           edit, walk, named_direction, Directions.load
+To look           show, render, explore; images
+A region          region_mask; regions
+A model           load, save, embedded_models; convert, from_function, style_space, training
+Latents           sample_z, near_frontal, load_latents, to_ws
+A photograph      open_photograph, align, invert, tune; photographs, inversion
+Many latents      sweep.run, sweep.open
+To measure        region_change, step_for_change, equal_steps; metrics
+The mathematics   region_grams, robust_pca, analyse, leading_directions; rpca
+
+All of these are `lr.NAME`, and `help(lr.NAME)` explains it. Start reading at `pipeline.py`.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from lrgan_jax.base.errors import LrganError
+from lrgan_jax.base.progress import show_progress
 from lrgan_jax.directions import Directions, DirectionsError, Found, Measure
 from lrgan_jax.editing import edit, walk
 from lrgan_jax.generators import (
     WS,
     Generator,
+    Latent,
     LatentsError,
     ModelInfo,
     W,
@@ -30,6 +48,7 @@ from lrgan_jax.generators import (
     to_ws,
 )
 from lrgan_jax.generators.natural import OwnLatents, depth, own_latents
+from lrgan_jax.glossary import explain
 from lrgan_jax.jacobian import RegionGrams, region_grams, spread_over
 from lrgan_jax.layer_map import LayerMap, layer_map
 from lrgan_jax.leading import LeadingDirections, leading_directions
@@ -57,6 +76,17 @@ from lrgan_jax.subspaces import (
 )
 
 if TYPE_CHECKING:
+    from lrgan_jax import convert as convert
+    from lrgan_jax import generators as generators
+    from lrgan_jax import images as images
+    from lrgan_jax import inversion as inversion
+    from lrgan_jax import methods as methods
+    from lrgan_jax import metrics as metrics
+    from lrgan_jax import photographs as photographs
+    from lrgan_jax import regions as regions
+    from lrgan_jax import rpca as rpca
+    from lrgan_jax import sweep as sweep
+    from lrgan_jax import training as training
     from lrgan_jax.generators import (
         DCGAN,
         PGGAN,
@@ -86,6 +116,7 @@ __all__ = [
     "Found",
     "Generator",
     "Inversion",
+    "Latent",
     "LatentsError",
     "LayerMap",
     "LeadingDirections",
@@ -114,6 +145,7 @@ __all__ = [
     "edit",
     "embedded_models",
     "equal_steps",
+    "explain",
     "explore",
     "find_directions",
     "framing_of",
@@ -147,6 +179,7 @@ __all__ = [
     "sample_z",
     "save",
     "show",
+    "show_progress",
     "step_for_change",
     "spread_over",
     "style_space",
@@ -158,10 +191,35 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """What loads Flax or Optax, when it is first asked for: the architectures' classes, and inversion."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lrgan_jax import generators, inversion
+ROOMS = (
+    "convert",
+    "generators",
+    "images",
+    "inversion",
+    "methods",
+    "metrics",
+    "photographs",
+    "regions",
+    "rpca",
+    "sweep",
+    "training",
+)
+_shown = [*__all__, *ROOMS, "__version__"]
+del __all__  # of which `help(lr)` would print every word, 2,500 lines
 
-    return getattr(inversion if name in inversion.__all__ else generators, name)
+
+def __dir__() -> list[str]:
+    return _shown
+
+
+if not TYPE_CHECKING:  # to which every name would then be one
+
+    def __getattr__(name: str) -> object:
+        """What loads Flax, Optax or TensorStore, when it is first asked for: rooms, architectures, inversion."""
+        if name in ROOMS:
+            return import_module(f"{__name__}.{name}")
+        if name not in _shown:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from lrgan_jax import generators, inversion
+
+        return getattr(inversion if name in inversion.__all__ else generators, name)

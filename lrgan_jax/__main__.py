@@ -9,7 +9,7 @@ from typing import Any
 
 from lrgan_jax.base.errors import LrganError
 from lrgan_jax.base.files import cache_folder
-from lrgan_jax.base.interrupt import Interrupted, until_the_reader_goes
+from lrgan_jax.base.interrupt import Interrupted, leave, until_the_reader_goes
 
 COMMANDS = {  # name -> file and function; a file is read when its command is asked for
     "demo": "demo:demo_command",
@@ -25,6 +25,7 @@ COMMANDS = {  # name -> file and function; a file is read when its command is as
     "sweep": "sweep:sweep_command",
     "compare": "compare:compare_command",
     "bench": "bench:bench_command",
+    "explain": "explain:explain_command",
 }
 REPORT = (
     "this is a bug in lrgan_jax, not in what you asked for: please report it, with the lines above, "
@@ -33,9 +34,11 @@ REPORT = (
 
 
 def command(name: str) -> Any:
-    """The function of that command."""
+    """The function of that command, with the option that all have."""
+    from lrgan_jax.commands.quiet import with_quiet
+
     file, function = COMMANDS[name].split(":")
-    return getattr(import_module(f"lrgan_jax.commands.{file}"), function)
+    return with_quiet(getattr(import_module(f"lrgan_jax.commands.{file}"), function))
 
 
 def run(words: list[str], prog: str) -> None:
@@ -59,7 +62,7 @@ def run(words: list[str], prog: str) -> None:
     if name in COMMANDS:
         tyro.cli(command(name), args=words[1:], prog=f"{prog} {name}", config=options)
         return
-    about = "Edit one region of a generated image and leave the rest still."
+    about = "Edit one region of a generated image and leave the rest still. What words mean: lrgan explain."
     every = {name: command(name) for name in COMMANDS}
     tyro.extras.subcommand_cli_from_dict(every, args=words, prog=prog, description=about, config=options)
 
@@ -75,6 +78,8 @@ def main(words: list[str] | None = None, prog: str = "lrgan") -> int:
             run(sys.argv[1:] if words is None else words, prog)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
+        if stopped.at_work:
+            leave(stopped.exit_code)
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130

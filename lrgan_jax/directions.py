@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from lrgan_jax import display
 from lrgan_jax.base.deprecation import deprecated
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.foreign import array_files
 from lrgan_jax.layers import layers_text
 from lrgan_jax.published import recognise
@@ -28,7 +28,6 @@ from lrgan_jax.search import Search
 FORMAT = "lrgan_jax directions 2"
 EARLIER = "lrgan_jax directions 1"  # which has one table of settings for all that is known
 ARRAYS = ("vectors", "inside", "outside", "kept")
-SHOWN = 8  # of many, in a notebook
 FULL_CHANGE = 0.04  # mean squared change of the region, by the linear estimate, at the ends of a range: plainly visible
 NAMES = ("direction", "directions", "boundary")  # under which rows lie beside other values in files that are not ours
 
@@ -37,6 +36,7 @@ class DirectionsError(InputError):
     """A file or a selection of directions that is unusable; the message is one line for a person."""
 
 
+@display.record
 @dataclasses.dataclass(frozen=True)
 class Found:
     """How directions were found, as far as it is known.
@@ -55,6 +55,7 @@ class Found:
     source: str = ""
 
 
+@display.record
 @dataclasses.dataclass(frozen=True)
 class Measure:
     """What directions do, measured on other images than they were found on.
@@ -135,22 +136,16 @@ class Directions:
 
     def _repr_html_(self) -> str:
         """For notebooks: facts, numbers, and strips where it is known of which latents."""
-        shown = self[:SHOWN]
+        shown = self[: display.SHOWN]
         strips, why = display.if_it_can(lambda: [] if self.preview is None else self.preview(shown))
         hint = why or ("" if strips else display.note("lr.show(directions, gen, w) shows what they do to an image"))
-        more = display.note(f"and {len(self) - SHOWN} more") if len(self) > SHOWN else ""
         columns = {"": [str(k) for k in range(len(shown))]} | shown._columns() | ({"strip": strips} if strips else {})
-        rows = list(zip(*columns.values(), strict=True))
-        return display.card(repr(self)[1:-1], self._facts(), display.table([*columns], rows), more, hint)
+        return display.card(repr(self)[1:-1], self._facts(), display.table(columns, len(self)), hint)
 
     def _columns(self) -> dict[str, list[str]]:
         """The numbers of each, by what they are."""
-        columns = {}
-        if self.inside is not None and self.outside is not None:
-            inside, outside = self.inside, np.maximum(self.outside, 0)  # what rounding leaves may lie below
-            columns["inside"] = [f"{change:.3g}" for change in inside]
-            columns["outside"] = [f"{change:.3g}" for change in outside]
-            columns["leak"] = [f"{leak:.2g} %" for leak in 100 * outside / np.maximum(inside, 1e-12)]
+        inside, outside = self.inside, self.outside
+        columns = {} if inside is None or outside is None else display.changes(inside, outside)
         return columns if self.kept is None else columns | {"kept": [f"{share:.2f}" for share in self.kept]}
 
     def _facts(self) -> dict[str, Any]:
@@ -205,17 +200,17 @@ class Directions:
         chosen = {name: None if (a := getattr(self, name)) is None else a[index] for name in ARRAYS}
         return dataclasses.replace(self, **chosen)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write `.npz` (everything) or `.npy` (the rows alone), whole or not at all.
 
         Raises:
-          DirectionsError: on another suffix. FileExistsError: nothing is overwritten.
+          DirectionsError: on another suffix. ExistsError: if there is a file already, unless it may be overwritten.
+          PlaceError: if it cannot be written.
         """
         path = Path(path)
         if path.suffix not in (".npz", ".npy"):
             raise DirectionsError(f"{path}: directions are saved as .npz (everything) or .npy (vectors alone)")
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another name or remove it")
+        check_free(path, overwrite)
         if path.suffix == ".npz":
             return write_whole(path, self.to_bytes())
         buffer = io.BytesIO()
@@ -237,7 +232,7 @@ class Directions:
         return {name: getattr(self, name) for name in fields} | typed | {"search": search, "notes": dict(self.notes)}
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Directions":
+    def load(cls, path: str | os.PathLike[str]) -> "Directions":
         """Read either form, or another program's file of rows: .npy, .npz, .pt. [d] is one row, [L, d] are L rows,
         whatever the model; a move of L layers (W+) is [1, L, d]. The published directions come with their authors'
         layers and ranges (see `published`).

@@ -1,7 +1,7 @@
 """latents + directions -> latents: straight edits, and walks that follow the curve along which the rest keeps still."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack, overload
 
 import jax
 import jax.numpy as jnp
@@ -10,23 +10,34 @@ from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import counted
 from lrgan_jax.directions import Directions
 from lrgan_jax.generators import WS, Generator, Latent, to_ws
+from lrgan_jax.generators.latents import Kind
 from lrgan_jax.layers import Choice, Moves, moves_of
 from lrgan_jax.lengths import Root, latent_moves, natural_moves
 from lrgan_jax.methods import Pair
-from lrgan_jax.search import Search
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
 from lrgan_jax.subspaces import nearest_local_direction
-from lrgan_jax.targets import check_finite, metric_root, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import check_finite, grams_operations, metric_root, one_region, pair_grams, search_moves, targets
 
 
+@overload
+def edit(
+    ws: Kind, directions: Directions | ArrayLike, steps: ArrayLike | Sequence[float], *, layers: Choice = None
+) -> Kind: ...
+@overload
+def edit(
+    ws: ArrayLike, directions: Directions | ArrayLike, steps: ArrayLike | Sequence[float], *, layers: Choice = None
+) -> Array: ...
 def edit(
     ws: ArrayLike | Latent,
     directions: Directions | ArrayLike,
     steps: ArrayLike | Sequence[float],
     *,
     layers: Choice = None,
-) -> Any:
+) -> Array | Latent:
     """`ws + sum_k steps[k] * n_k` on the chosen layers.
 
     Args:
@@ -82,12 +93,12 @@ def walk(
     gen: Generator,
     w: ArrayLike | Latent,
     direction: Directions | ArrayLike,
-    region: Any,
+    region: Region,
     *,
     length: ArrayLike,
     num_steps: int = 16,
     search: Search | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Settings],
 ) -> WS:
     """Move along `direction` in short steps, and turn it before each so that it stays local where it has come to.
 
@@ -130,12 +141,25 @@ def walk(
     stride = jnp.broadcast_to(jnp.asarray(length, start.dtype) / num_steps, len(start))[:, None, None]
     root, prices = metric_root(gen, search), {name: getattr(search, name) for name in ("mu", "price", "change", "tao")}
     points = [start]
-    for _ in range(num_steps):
+    for _ in counted(range(num_steps), "walking", operations=grams_operations(gen, search, num_steps * len(start))):
         pairs = check_finite(pair_grams(gen, points[-1], aims, search))
         numbers = _turned(numbers, pairs.inside[:, 0], pairs.outside[:, 0], root, prices)
         points.append(points[-1] + stride * moves.spread(numbers, gen.w_dim))
     along = start.like(jnp.stack([point.array for point in points]))
     return WS(along.array, along.c)
+
+
+def along(path: WS, share: int | float) -> WS:
+    """The point of a walk [S + 1, N, num_ws, w_dim] after that share of it, between two of its points on the line.
+
+    Raises:
+      InputError: on a share that is not from 0 to 1, or of a path of one point.
+    """
+    check_number("share", share, least=0, most=1)
+    check_whole("the points of a path", len(path), least=2)
+    place = share * (len(path) - 1)
+    k = min(int(place), len(path) - 2)
+    return path[k] + (place - k) * (path[k + 1] - path[k])
 
 
 def _numbers_of(rows: Float[Array, "k *layers d"], moves: Moves, num: int, d: int) -> Float[Array, "n m"]:

@@ -16,6 +16,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import WS, Generator, Latent, image_function, render, to_ws
@@ -28,6 +29,7 @@ from lrgan_jax.targets import Targets, search_moves, targets
 Loop = Callable[[Callable[[int], Any]], list[Any]]  # of a function of a latent's number, its results at every latent
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Scene:
     """N latents of a generator and R regions of its image, as a search sees them.
@@ -116,6 +118,7 @@ class Scene:
         return np.asarray(masks, np.float32).repeat(step, 1).repeat(step, 2)
 
 
+@display.record
 class Edits(NamedTuple):
     """K directions at one latent, both ways."""
 
@@ -125,6 +128,7 @@ class Edits(NamedTuple):
     reached: Bool[np.ndarray, "k r 2"]  # False: no step changes the region that much
 
 
+@display.record
 class Measured(NamedTuple):
     """K directions (or one, by `of`) at N latents and R regions. Mean over the two ways but for `size`."""
 

@@ -41,7 +41,7 @@ def over_white(images: Float[AnyArray, "*n c"]) -> Float[AnyArray, "*n d"]:
     return 1 + opacity * (images[..., :-1].clip(-1, 1) - 1)
 
 
-def grid(rows: Sequence[ArrayLike]) -> Picture:
+def grid(rows: AnyArray | Sequence[ArrayLike]) -> Picture:
     """Rows of images [S, H, W, C], each in [-1, 1] -> one picture with thin white gaps."""
     lines = []
     for row in rows:
@@ -89,15 +89,15 @@ def data_uri(picture: UInt8[np.ndarray, "h w c"]) -> str:
     return "data:image/png;base64," + base64.b64encode(encode(picture)).decode()
 
 
-def save(path: str | os.PathLike, picture: Picture, *, enlarge: int = 1) -> Path:
+def save(path: str | os.PathLike[str], picture: Picture, *, enlarge: int = 1) -> Path:
     """Write a PNG, whole or not at all."""
     return write_whole(path, encode(picture, enlarge))
 
 
 def save_animation(
-    path: str | os.PathLike, images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
+    path: str | os.PathLike[str], images: ArrayLike, *, enlarge: int = 4, frames_per_second: float = 12
 ) -> Path:
-    """Write images [S, H, W, C] as an endless `.gif` or `.webp`, there and back again.
+    """Write images [S, H, W, C], floats in [-1, 1] or uint8, as an endless `.gif` or `.webp`, there and back again.
 
     Raises:
       InputError: on another suffix.
@@ -105,15 +105,42 @@ def save_animation(
     path = Path(path)
     if path.suffix not in (".gif", ".webp"):
         raise InputError(f"{path}: an animation is saved as .gif or .webp")
-    tiles = to_uint8(images)
+    return write_whole(path, encode_animation(images, path.suffix[1:], enlarge, frames_per_second))
+
+
+def encode_animation(images: ArrayLike, kind: str = "webp", enlarge: int = 1, frames_per_second: float = 12) -> bytes:
+    """The content of such a file, gif or webp."""
+    tiles = np.asarray(images)
+    tiles = tiles if tiles.dtype == np.uint8 else to_uint8(tiles)
     frames = [Image.fromarray(np.repeat(np.repeat(tile, enlarge, 0), enlarge, 1)) for tile in (*tiles, *tiles[-2:0:-1])]
     buffer = io.BytesIO()
     frames[0].save(
         buffer,
-        path.suffix[1:].upper(),
+        kind.upper(),
         save_all=True,
         append_images=frames[1:],
         duration=round(1000 / frames_per_second),
         loop=0,
     )
-    return write_whole(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+__all__ = [
+    "Picture",
+    "data_uri",
+    "encode",
+    "encode_animation",
+    "enlargement",
+    "grid",
+    "heat_map",
+    "outlined",
+    "over_white",
+    "save",
+    "save_animation",
+    "strip",
+    "to_uint8",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -29,6 +29,7 @@ from jax.sharding import PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.memory import default_memory, even_parts, fitting_tangents, halving, platform_most
@@ -43,6 +44,7 @@ TANGENT = "tangent"  # the axis of devices over which `spread_over` spreads them
 REVERSE = 3  # a row by reverse mode takes up to so many times as long as a column by forward mode
 
 
+@display.record
 class RegionGrams(NamedTuple):
     """Grams J^T J / n of N latents and R regions; units: (image value per unit of latent) squared."""
 
@@ -52,6 +54,24 @@ class RegionGrams(NamedTuple):
     )  # of the rest of the image, zeros where a region covers all; None if not wanted
     image: Float[Array, "n h w c"]
     jacobian: Float[Array, "n g v c d"] | None  # only if asked for
+
+    def _repr_html_(self) -> str:
+        """Of the first latents and regions, the mean of the d eigenvalues and all of them, inside and outside."""
+        num, regions, d, _ = np.shape(self.inside)
+        pairs = [(n, r) for n in range(num) for r in range(regions)]
+        few = pairs[: display.SHOWN]
+        columns = {
+            "latent": [str(n) for n, _ in few],
+            "region": [str(r) for _, r in few],
+            "image": [display.picture(np.asarray(self.image[n])[None], f"latent {n}", 40) for n, _ in few],
+        }
+        for name, grams in (("inside", self.inside), ("outside", self.outside)):
+            if grams is not None:
+                each = [np.asarray(grams[at]) for at in few]
+                columns[f"{name}, mean"] = [f"{np.trace(gram) / d:.3g}" for gram in each]
+                columns[f"{name}, eigenvalues"] = [display.spectrum(gram) for gram in each]
+        title = f"Grams {d} x {d} of {num} latent{'s' * (num > 1)} and {regions} region{'s' * (regions > 1)}"
+        return display.card(title, {}, display.table(columns, len(pairs)))
 
 
 class Plan(NamedTuple):

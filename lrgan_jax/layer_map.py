@@ -5,25 +5,30 @@ are sums of blocks of the one [L d, L d] matrix. For each stretch the frontier's
 what leaks and how long the step is when the region has changed as much as wanted.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import counted
 from lrgan_jax.evaluation import named_regions
 from lrgan_jax.generators import Generator, Latent, to_ws
 from lrgan_jax.layers import layers_text
 from lrgan_jax.methods import Pair
-from lrgan_jax.search import Search
-from lrgan_jax.targets import check_finite, metric_root, pair_grams, targets
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
+from lrgan_jax.targets import check_finite, grams_operations, metric_root, pair_grams, targets
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class LayerMap:
     """R regions; stretches of layers from i to j, i <= j, NaN elsewhere; mean over the latents. Where the region does
@@ -96,7 +101,11 @@ class LayerMap:
 
 
 def layer_map(
-    gen: Generator, w: ArrayLike | Latent, regions: Any, search: Search | None = None, **overrides: Any
+    gen: Generator,
+    w: ArrayLike | Latent,
+    regions: Region | Sequence[Region] | Mapping[str, Region],
+    search: Search | None = None,
+    **overrides: Unpack[Settings],
 ) -> LayerMap:
     """What every stretch of layers would leak, to first order.
 
@@ -117,7 +126,7 @@ def layer_map(
     search = (search or Search()).but(**overrides).but(layers=range(gen.num_ws), per_layer=True)
     ws, aims, root = to_ws(gen, w), targets(gen, [*named.values()], search), metric_root(gen, search)
     found = []
-    for n in range(len(ws)):
+    for n in counted(range(len(ws)), "looking at all layers", operations=grams_operations(gen, search, len(ws))):
         pairs = check_finite(pair_grams(gen, ws[n : n + 1], aims, search))
         found.append(_of_stretches(pairs.inside[0], pairs.outside[0], root, search.price, search.change, gen.num_ws))
     leak, length = (np.mean([np.asarray(of[k]) for of in found], axis=0) for k in range(2))

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.jacobian import Channels, Pooling, check_masks, pixel_grid, reduced
@@ -22,6 +24,7 @@ from lrgan_jax.search import CHANGE, PRICE
 from lrgan_jax.subspaces import HIGHEST, signed
 
 
+@display.record
 class LeadingDirections(NamedTuple):
     """The first k directions at one latent, best first, and how well they are known."""
 
@@ -34,6 +37,20 @@ class LeadingDirections(NamedTuple):
     kept: Float[Array, " k"] | None  # of projected ones, the squared length that is left
     products: Int[Array, ""]  # with J and with J^T, of a vector each
     converged: Bool[Array, ""]  # to `tol`, or to rounding
+
+    def _repr_html_(self) -> str:
+        (k,), few = np.shape(self.mask), slice(display.SHOWN)
+        inside, outside, residuals, counts = (
+            np.asarray(a)[few] for a in (self.inside, self.outside, self.residuals, self.mask)
+        )
+        columns = {"": [*map(str, range(len(inside)))]} | display.changes(inside, outside)
+        columns |= {"residual": [f"{r:.1e}" for r in residuals], "counts": [*map(display.span, counts)]}
+        facts = {
+            "mu": None if self.mu is None else display.span(self.mu),
+            "converged": display.span(self.converged),
+            "products": display.span(self.products),
+        }
+        return display.card(f"{k} leading directions", facts, display.table(columns, k))
 
 
 def leading_directions(

@@ -15,19 +15,20 @@ Source: Zhu et al. 2021, "Low-Rank Subspaces in GANs", arXiv:2106.04488.
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from lrgan_jax import methods
+from lrgan_jax import display, methods
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.directions import Directions, Found, full_range
 from lrgan_jax.evaluation import Scene
-from lrgan_jax.generators import Generator, Latent, Z, check_generator
+from lrgan_jax.generators import WS, Generator, Latent, Z, check_generator, to_ws
 from lrgan_jax.layer_map import layer_map
 from lrgan_jax.layers import Moves
 from lrgan_jax.lengths import Root
@@ -35,15 +36,27 @@ from lrgan_jax.measured import by_real_steps, takes_steps
 from lrgan_jax.methods import Method, Pair
 from lrgan_jax.mixed import exact_candidates, tangents
 from lrgan_jax.previews import seen_at
+from lrgan_jax.regions import Region
 from lrgan_jax.rpca import RobustPCA, settled
-from lrgan_jax.search import PRICES, Search, check_prices
+from lrgan_jax.search import PRICES, Search, Settings, check_prices
 from lrgan_jax.subspaces import Candidates
-from lrgan_jax.targets import Pairs, check_finite, metric_root, one_region, pair_grams, search_moves, targets
+from lrgan_jax.targets import (
+    Pairs,
+    Targets,
+    check_finite,
+    grams_operations,
+    metric_root,
+    one_region,
+    pair_grams,
+    search_moves,
+    targets,
+)
 
 OFFERED = 10  # directions of a method that does not look at the region, of which the best are taken
 GLOBAL_REACH = 3.0  # steps that the authors of such methods show, either way
 
 
+@display.record
 class Analysis(NamedTuple):
     """What follows from one region's two Grams, as far as it was asked for."""
 
@@ -52,9 +65,29 @@ class Analysis(NamedTuple):
     inside: RobustPCA | None  # of the methods that rest on one
     outside: RobustPCA | None
 
+    def _repr_html_(self) -> str:
+        """The best direction of each method, and what the robust PCAs found."""
+        best = {name: [np.asarray(a)[0] for a in found[1:4]] for name, found in self.candidates.items()}
+        inside, outside, counts = (np.array(a) for a in zip(*best.values(), strict=True))
+        num = [str(np.asarray(found.mask).sum()) for found in self.candidates.values()]
+        columns = {"method": [*best], "directions": num} | display.changes(inside, outside)
+        splits = {
+            name: split for name, split in (("inside", self.inside), ("outside", self.outside)) if split is not None
+        }
+        parts = [display.table(columns)]
+        if splits:
+            facts = [split.facts() for split in splits.values()]
+            told = [name for name in facts[0] if any(fact[name] for fact in facts)]
+            shown = {"low rank": [*splits]} | {name: [fact[name] for fact in facts] for name in told}
+            spectra = [display.spectrum(split.low_rank, int(split.rank)) for split in splits.values()]
+            parts.append(display.table(shown | {"eigenvalues of L": spectra}))
+        return display.card(
+            "directions from two Grams", {"mu": None if self.mu is None else display.span(self.mu)}, *parts
+        )
+
 
 def find_directions(
-    gen: Generator, w: ArrayLike | Latent, region: Any, search: Search | None = None, **overrides: Any
+    gen: Generator, w: ArrayLike | Latent, region: Region, search: Search | None = None, **overrides: Unpack[Settings]
 ) -> Directions:
     """Directions that edit one region of the image and leave the rest still.
 
@@ -82,6 +115,14 @@ def find_directions(
     rows = None
     if not method.sees_region:
         rows, w = _offered(gen, w, method, search)
+    w = to_ws(gen, w)
+    with waiting("looking for directions", operations=grams_operations(gen, search, len(w))):
+        return _from_grams(gen, w, (name, region), search, aims, rows)
+
+
+def _from_grams(gen: Generator, w: WS, named: tuple[str, Any], search: Search, aims: Targets, rows: Any) -> Directions:
+    """The Grams, and what follows from them."""
+    name, region = named
     pairs = check_finite(pair_grams(gen, w, aims, search, precision=tangents(search)))
     grams = _mean_grams(pairs)
     plain = search.but(mu=None) if search.measures else search
@@ -104,7 +145,9 @@ def _mean_grams(pairs: Pairs) -> tuple[Float[np.ndarray, "m m"], Float[np.ndarra
     return inside, outside
 
 
-def global_directions(gen: Generator, search: Search | None = None, *, z: Any = None, **overrides: Any) -> Directions:
+def global_directions(
+    gen: Generator, search: Search | None = None, *, z: ArrayLike | Latent | None = None, **overrides: Unpack[Settings]
+) -> Directions:
     """The first directions of a method that does not look at a region, in its own order: "sefa", "ganspace",
     "local_basis", "random".
 
@@ -118,7 +161,8 @@ def global_directions(gen: Generator, search: Search | None = None, *, z: Any = 
     method = methods.named(search.method)
     if method.sees_region:
         raise InputError(f"{method.name} looks at a region: find_directions(gen, w, region, method={method.name!r})")
-    rows = np.asarray(_rows(gen, method, search, z))
+    with waiting("looking for directions"):
+        rows = np.asarray(_rows(gen, method, search, z))
     if rows.ndim == 3 and len(rows) != 1:
         raise InputError(f"a local basis belongs to one latent, got {len(rows)}")
     moves = search_moves(gen, search)
@@ -138,7 +182,7 @@ def analyse(
     rows: Float[AnyArray, "k d"] | None = None,
     several: Sequence[str] = (),
     splits: bool = False,
-    **overrides: Any,
+    **overrides: Unpack[Settings],
 ) -> Analysis:
     """Directions of one or several methods from the Grams of a region and of the rest. Pure: `vmap` it over latents and
     regions.
@@ -154,7 +198,8 @@ def analyse(
       InputError: if a method does not look at the region, or `lam`, `mu` or `num_relax` is negative or not finite, as
         far as it is known yet: traced ones are not.
     """
-    search = (search or Search()).but(**{name: value for name, value in overrides.items() if name not in PRICES})
+    plain: dict[str, Any] = {name: value for name, value in overrides.items() if name not in PRICES}
+    search = (search or Search()).but(**plain)
     prices = {name: overrides.get(name, getattr(search, name)) for name in PRICES}
     if isinstance(mu := prices["mu"], str) and mu == "measured":
         raise InputError(

@@ -2,16 +2,19 @@
 
 import dataclasses
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
+from PIL.Image import Image as PillowImage
 
 from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.directions import Directions, full_range
-from lrgan_jax.generators import Generator, Latent, check_generator, render, to_ws
+from lrgan_jax.generators import WS, Generator, Latent, Z, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.layers import spread
 
@@ -72,25 +75,60 @@ def seen_at(gen: Generator, w: ArrayLike | Latent, directions: Directions, *, ho
     return dataclasses.replace(directions, preview=Preview(gen, w, hold=hold))
 
 
+@runtime_checkable
+class Look(Protocol):
+    """What shows itself."""
+
+    def _repr_html_(self) -> str: ...
+
+
+Shown = TypeVar("Shown", bound=Look | Generator)
+Image = ArrayLike | PillowImage
+
+
+@overload
+def show(thing: Latent, gen: Generator) -> display.Pictures: ...  # pyright: ignore[reportOverlappingOverload]
+@overload
+def show(thing: Shown, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Shown: ...
+@overload
+def show(
+    thing: Image | Sequence[Image] | Sequence[Sequence[Image]],
+    gen: Generator | None = None,
+    w: ArrayLike | Latent | None = None,
+) -> display.Pictures: ...
 def show(thing: Any, gen: Generator | None = None, w: ArrayLike | Latent | None = None) -> Any:
-    """What a notebook shows: `lr.show(images)`, `lr.show(directions, gen, w)`.
+    """What a notebook shows: `lr.show(images)`, `lr.show(latents, gen)`, `lr.show(directions, gen, w)`.
 
     Args:
-      thing: images in [-1, 1], or uint8: one [H, W, C], several [N, H, W, C], or rows [R, N, H, W, C]; or directions.
-        What shows itself, such as a generator, is given back.
-      gen, w: of directions: the model, and the latent to move, by default image 0 of seed 0.
+      thing: images in [-1, 1], or uint8, or Pillow's: one [H, W, C], several [N, H, W, C], or rows [R, N, H, W, C], as
+        arrays or lists; or directions; or, with gen, latents: z, w or ws, or several edits of them [S, N, ...], of
+        which each latent's are a row. What shows itself, such as a generator or a photograph, is given back.
+      gen: the model. w: of directions the latent to move, by default image 0 of seed 0.
     Raises:
       InputError: on arrays that are no images, or directions or latents that do not fit the model.
     """
-    if not isinstance(thing, Directions):
-        return thing if hasattr(thing, "_repr_html_") else display.Pictures(thing)
     if gen is None:
-        return thing
+        return thing if hasattr(thing, "_repr_html_") else display.Pictures(thing)
+    if not isinstance(thing, Directions):
+        return display.Pictures(_drawn(gen, thing))
     check_generator(gen)
     if thing.vectors.shape[-1] != gen.w_dim:
         numbers = f"the directions have {thing.vectors.shape[-1]} numbers, the latents {gen.w_dim}"
         raise InputError(f"{numbers}: not the same model")
     return seen_at(gen, _first(gen) if w is None else w, thing, hold=True)
+
+
+def _drawn(gen: Generator, latents: ArrayLike | Latent) -> Float[np.ndarray, "*n h w c"]:
+    """Their images [N, H, W, C]; of several edits of each [N, S, H, W, C]."""
+    check_generator(gen)
+    if isinstance(latents, Z) and gen.space is not Z:
+        latents = gen.mapping(latents, latents.c)
+    shape = np.shape(latents)
+    own = 1 + isinstance(latents, WS) if isinstance(latents, Latent) else 1 + (shape[-2:] == (gen.num_ws, gen.w_dim))
+    if len(shape) != own + 2:
+        return render(gen, to_ws(gen, latents))
+    flat = jax.tree.map(lambda a: jnp.reshape(a, (-1, *a.shape[2:])), latents)
+    return np.swapaxes(render(gen, to_ws(gen, flat)).reshape(*shape[:2], *gen.size, -1), 0, 1)
 
 
 def _first(gen: Generator) -> Latent:

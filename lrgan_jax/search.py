@@ -6,17 +6,35 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
+from jaxtyping import ArrayLike, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed
 from lrgan_jax.jacobian import CHANNELS, POOLINGS, Channels, Pooling
 from lrgan_jax.layers import Choice
-from lrgan_jax.rpca import MODES, Mode
+from lrgan_jax.regions import Region
+from lrgan_jax.rpca import MODES, Mode, Scalar
 
+MethodName = Literal[
+    "refined",
+    "frontier",
+    "constrained",
+    "resefa",
+    "projected",
+    "authors",
+    "attribute",
+    "single",
+    "local_basis",
+    "sefa",
+    "ganspace",
+    "random",
+]  # of the table of methods, which stands above, for editors and type checkers
+Protected = Region | Sequence[Region] | Mapping[str, float] | None
 Metric = Literal["natural", "latent"]
 METRICS: tuple[Metric, ...] = ("natural", "latent")
 Precision = Literal["highest", "mixed"]
@@ -25,6 +43,31 @@ CHANGE = 0.02  # mean squared change of a region: a root mean square of 18 grey 
 PRICE = 3e-3  # measured: below it far edits leave what the generator makes, above it they leak
 
 
+class Settings(TypedDict, total=False):
+    """Those of a `Search` as arguments, `find_directions(gen, w, "mouth", num=2)`: what editors offer and check."""
+
+    layers: Choice
+    per_layer: bool
+    part: str | Sequence[int] | None
+    protect: Protected
+    method: MethodName
+    num: int
+    lam: Scalar | None
+    mu: Scalar | Literal["measured"] | None
+    metric: Metric
+    price: Scalar
+    change: Scalar
+    num_relax: Int[ArrayLike, ""]
+    tao: Scalar | None
+    mode: Mode
+    draw: int
+    channels: Channels
+    pooling: Pooling
+    size: int | None
+    precision: Precision
+
+
+@display.record
 @dataclass(frozen=True)
 class Search:
     """How directions are looked for.
@@ -62,8 +105,8 @@ class Search:
     layers: Choice = None
     per_layer: bool = False
     part: str | Sequence[int] | None = None
-    protect: Any = None
-    method: str = "frontier"
+    protect: Protected = None
+    method: MethodName = "frontier"
     num: int = 4
     lam: float | None = None
     mu: float | Literal["measured"] | None = None
@@ -100,7 +143,7 @@ class Search:
         if self.part is not None and not isinstance(self.part, str):
             object.__setattr__(self, "part", tuple(self.part))
 
-    def but(self, **changes: Any) -> "Search":
+    def but(self, **changes: Unpack[Settings]) -> "Search":
         """The same with other values of some settings.
 
         Raises:

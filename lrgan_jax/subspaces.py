@@ -20,9 +20,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
+import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 
@@ -31,6 +33,7 @@ LOOSE = 4.0  # times the best's price up to which further directions are worth h
 TAO = 1e-3  # price of a step's length, over the trace of M_B; ReSeFa's released code takes the same
 
 
+@display.record
 class Subspace(NamedTuple):
     """Rows `basis[k]` where `mask[k]` span the space; `values[k]` are their eigenvalues, falling in magnitude."""
 
@@ -44,7 +47,13 @@ class Subspace(NamedTuple):
         kept = self.basis * self.mask[:, None]
         return jnp.matmul(kept.T, kept, precision=HIGHEST)
 
+    def _repr_html_(self) -> str:
+        (d,), mask = np.shape(self.mask), np.asarray(self.mask)
+        eigenvalues = display.graph(self.values, "eigenvalues, those of the subspace in colour", mask)
+        return display.card(f"a subspace of {mask.sum()} of {d} dimensions", {}, eigenvalues)
 
+
+@display.record
 class Candidates(NamedTuple):
     """Directions in order of merit, unit ones in the coordinates of the Grams, `vectors[k]` meaningful where `mask[k]`,
     and what each does to first order.
@@ -57,6 +66,12 @@ class Candidates(NamedTuple):
     # Share of the vector's squared length in the attribute space, or of projected ones what the projection left; None
     # without one.
     kept: Float[Array, " k"] | None = None
+
+    def _repr_html_(self) -> str:
+        (chosen,) = np.nonzero(self.mask)
+        few = chosen[: display.SHOWN]
+        columns = {"": [*map(str, few)]} | display.changes(np.asarray(self.inside)[few], np.asarray(self.outside)[few])
+        return display.card(f"{len(chosen)} directions that count", {}, display.table(columns, len(chosen)))
 
 
 def spectrum(

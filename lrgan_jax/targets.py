@@ -14,8 +14,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
+from lrgan_jax.base.durations import of_images
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators import Generator, Latent, Window, check_generator, grid, image_function, to_ws
 from lrgan_jax.generators.natural import own_root
@@ -31,6 +33,7 @@ CROPPED = (
 )
 
 
+@display.record
 class Targets(NamedTuple):
     """R regions that are to change, and what must keep still at each. Arrays alone, so it passes through `jit`."""
 
@@ -50,6 +53,7 @@ class Targets(NamedTuple):
         return Targets(np.concatenate([self.masks[r : r + 1], self.masks[self.num_regions :]]), self.keep[r : r + 1])
 
 
+@display.record
 class Pairs(NamedTuple):
     """The two Grams of N latents and R regions, of m numbers each; units: (image value per unit of latent) squared."""
 
@@ -118,6 +122,11 @@ def pair_grams(
     inside, protected = found.inside[:, : targets.num_regions], found.inside[:, targets.num_regions :]
     outside = jnp.einsum("rp,npij->nrij", jnp.asarray(targets.keep, inside.dtype), protected, precision="highest")
     return Pairs(inside, outside, found.image)
+
+
+def grams_operations(gen: Generator, search: Search, num: int) -> float:
+    """How much work `pair_grams` is at `num` latents: two images a tangent."""
+    return of_images(gen.size, 2 * num * search_moves(gen, search).size(gen.w_dim))
 
 
 def row_weights(aims: Targets, per_pixel: int) -> tuple[Float[AnyArray, "r p"], Float[AnyArray, "r p"]]:

@@ -42,6 +42,7 @@ EXAMPLES = {  # a line to try for each command
     "sweep": "lrgan sweep store --regions eyes mouth",
     "compare": "lrgan compare --num-latents 16",
     "bench": "lrgan bench",
+    "explain": "lrgan explain leak",
 }
 NEEDS = {  # of a method, as a reader knows them
     "grams": "the region",
@@ -76,11 +77,13 @@ def index() -> str:
 
 
 def public(name: str) -> list[tuple[str, typing.Any]]:
-    """What `__all__` lists, or what the module defines, that has a docstring of its own."""
+    """What the module shows, or what it defines, that has a docstring of its own."""
     module = importlib.import_module(name)
     own = [key for key, thing in vars(module).items() if getattr(thing, "__module__", "") == name and key[0] != "_"]
-    things = [(key, getattr(module, key)) for key in sorted(getattr(module, "__all__", own), key=str.lower)]
-    return [(key, thing) for key, thing in things if isinstance(inspect.unwrap(thing), type | types.FunctionType)]
+    shown = dir(module) if "__dir__" in vars(module) else own
+    things = [(key, getattr(module, key)) for key in sorted(shown, key=str.lower)]
+    ours = [(key, thing) for key, thing in things if getattr(thing, "__module__", "").startswith("lrgan_jax")]
+    return [(key, thing) for key, thing in ours if isinstance(inspect.unwrap(thing), type | types.FunctionType)]
 
 
 def source(thing: typing.Any) -> str:

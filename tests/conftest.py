@@ -11,14 +11,17 @@ import reference
 from jaxtyping import install_import_hook
 
 # Shapes and types are checked in the whole package, but for the reader of other programs' files, which plays a million
-# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes. This comes before the first
-# import of what is checked.
+# opcodes, and the converter, whose tests would take a fifth longer: neither has shapes; and for the settings of a
+# search, which refuse in words of their own what their types rule out. This comes before the first import of what is
+# checked.
 PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
-CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign"})
+CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign", "search"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 import sweeps  # noqa: E402
+from browser import address, browser, frontal, optimised, page, playing, studio  # noqa: E402, F401 - fixtures
 
+from lrgan_jax.base import progress  # noqa: E402
 from lrgan_jax.generators import (  # noqa: E402
     DCGAN,
     PGGAN,
@@ -61,6 +64,7 @@ def pytest_configure(config):
     for name, value in settings.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
+    progress.PATIENCE = float("inf")  # how long a test takes is not to change what commands say
     if not hasattr(config, "workerinput") and QUICK not in os.environ.get("XLA_FLAGS", ""):
         flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()}
         known = subprocess.run(

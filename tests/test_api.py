@@ -5,6 +5,8 @@ warning.
 import ast
 import inspect
 import os
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +22,11 @@ ROOT = Path(lrgan_jax.__file__).parent
 ORDER = """
 base.ahead base.arrays base.errors base.checks base.deprecation base.files base.interrupt base.rotations base.linalg
 base.memory base.pictures
-base.settings base
+base.settings base.compiling base.durations base.screens base.progress base
+glossary
 foreign.errors foreign.allowed foreign.pickles foreign.containers foreign.array_files foreign
-published images display regions.drawn regions layers lengths
+published images captions display.pictures display.cards display.graphs display.records display
+ regions.drawn regions.soft regions layers lengths
 rpca.problem rpca.authors rpca.alternating rpca.converged rpca.products rpca
 jacobian subspaces exact krylov search leading
 generators.latents generators.windows generators.protocol generators.parts generators.view
@@ -54,16 +58,18 @@ sweep.work
 sweep.loop sweep.merge
 sweep.results sweep
 demo.edits demo.page demo
-panel.masks panel.found panel.wire panel.portrait panel.photographs panel.portrait_code panel.code
-panel.studio panel.widget panel.server panel
+panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
+panel.portrait_code panel.faces panel.walks panel.code panel.searching panel.rendering panel.quick panel.session
+panel.studio panel.opening panel.models panel.snapshot panel.bundle panel.widget panel.server panel
 compare.stages compare.setup compare.kept compare.methods compare.effects compare.naturalness compare.walks
 compare.experiment compare.figures compare.plane compare.front compare.page
 compare
 bench
 __init__
-commands.options commands.tables commands
+commands.options commands.quiet commands.tables commands
 __main__
 """.split()  # noqa: SIM905
+NAMES = [name for name in dir(lrgan_jax) if name not in (*lrgan_jax.ROOMS, "__version__")]
 JOBS = (
     "compare",
     "convert",
@@ -183,7 +189,7 @@ def test_every_module_says_what_it_holds(module):
     assert ast.get_docstring(SOURCES[module])
 
 
-@pytest.mark.parametrize("name", lrgan_jax.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_public_names_exist_and_are_explained(name):
     """A docstring of its own: neither inherited nor the one that dataclasses and tuples are given."""
     thing = getattr(lrgan_jax, name)
@@ -197,14 +203,41 @@ def test_all_public_names_are_listed():
     """
     nodes = list(ast.walk(SOURCES["__init__"]))
     imports = [
-        node for node in nodes if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "lrgan_jax")
+        node
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module not in ("importlib", "typing", "lrgan_jax")
     ]
     offered = {alias.asname or alias.name for node in imports for alias in node.names}
-    assert offered == set(lrgan_jax.__all__)
-    assert len(lrgan_jax.__all__) == len(set(lrgan_jax.__all__))
+    assert offered == set(NAMES)
+    assert len(NAMES) == len(set(NAMES))
 
 
-@pytest.mark.parametrize("name", lrgan_jax.__all__)
+@pytest.mark.parametrize("room", lrgan_jax.ROOMS)
+def test_rooms_show_what_they_offer(room):
+    """`lr.sweep.<tab>` without an import of its own, and without what the room itself imports."""
+    shown = dir(getattr(lrgan_jax, room))
+    assert shown and shown == sorted(getattr(lrgan_jax, room).__all__)
+    assert all(hasattr(getattr(lrgan_jax, room), name) for name in shown)
+    assert not {"np", "os", "io", "Any", "annotations", "TYPE_CHECKING"} & {*shown, *dir(lrgan_jax)}
+
+
+def test_the_packages_help_fits_on_a_screen():
+    """What it is, its first lines, and where to look by task, of which every name exists; then no more than the list of
+    modules.
+    """
+    lines = pydoc.plain(pydoc.render_doc(lrgan_jax)).splitlines()
+    assert len(lines[: lines.index("PACKAGE CONTENTS")]) < 40 and len(lines) < 90
+    assert all(len(line) <= 100 for line in lines)
+    tasks = [line.partition("   ")[2] for line in inspect.getdoc(lrgan_jax).splitlines() if re.match(r"\w.*   ", line)]
+    named = re.findall(r"[\w.]+(?=[,;]|$)", ", ".join(tasks).replace("what is asked: ", ""))
+    assert len(tasks) == 10 and len(named) > 30
+    for name in named:
+        first, *rest = name.split(".")
+        assert first in dir(lrgan_jax), name
+        assert all(hasattr(getattr(lrgan_jax, first), inner) for inner in rest), name
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_public_functions_are_typed(name):
     """Every argument and the result."""
     thing = getattr(lrgan_jax, name)

@@ -3,6 +3,7 @@ cause.
 """
 
 import dataclasses
+import inspect
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from PIL import Image
 
 import lrgan_jax as lr
 import lrgan_jax.__main__ as command
-from lrgan_jax import rpca, search, sweep
+from lrgan_jax import pipeline, rpca, search, sweep
 from lrgan_jax.base import checks, files, interrupt
 from lrgan_jax.commands.directions import say_caveat
 from lrgan_jax.commands.options import Which
@@ -221,7 +222,7 @@ def test_what_was_meant_is_said(small_stylegan2):
 def test_what_did_not_converge_says_so(tmp_path, monkeypatch, capsys):
     """In the record, in its file, and by the commands that make it and use it."""
     monkeypatch.setattr(
-        lr.pipeline, "_analyse", lr.pipeline._analyse.__wrapped__
+        pipeline, "_analyse", inspect.unwrap(pipeline._analyse)
     )  # not the compiled one, into which the solver is built
     monkeypatch.setattr(record, "robust_pca", lambda gram, lam, mode: rpca.robust_pca(gram, lam, mode, max_steps=1))
     early = lr.find_directions(GEN, W, "top", method="projected")
@@ -321,7 +322,7 @@ def test_commands_end_quietly_when_their_reader_goes():
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     read, write = os.pipe()
     os.close(read)
-    line = [sys.executable, "-m", "lrgan_jax", "info"]
+    line = [sys.executable, "-m", "lrgan_jax", "info", "--quiet"]
     done = subprocess.run(line, stdout=write, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
     os.close(write)
     assert done.returncode == 141 and done.stderr == ""

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from jax.tree_util import Partial
+from looks import look
 
 import lrgan_jax.__main__ as main
 from lrgan_jax import LrganError, Search, from_function, sweep
@@ -95,6 +96,19 @@ def compared(written):
 @pytest.fixture(scope="module")
 def figures(compared):
     return summary(compared)
+
+
+def test_a_comparison_shows_itself(compared, figures):
+    """Medians of the leaks, of every method and region; with their intervals in the figures."""
+    shown, of_figures = look(compared), look(figures)
+    for k, name in enumerate(compared.methods):
+        for leak in 100 * np.median(compared.measured.leak[k], 0):
+            assert f"{leak:.3g}" in shown.text
+        title = METHODS[name].title
+        low, median, high = sorted(100 * float(value) for value in figures.leaks[title][figures.regions[0]])
+        assert title in shown.text and title in of_figures.text
+        assert not np.isfinite(median) or f"{median:.3g} ({low:.3g} to {high:.3g})" in of_figures.text
+    assert len(repr(compared)) < 1000
 
 
 def images_at(setup, moves):
@@ -794,7 +808,7 @@ def test_page_shows_every_method_and_region(written, compared):
     found = read((written[2] / "index.html").read_text())
     assert [about["aria-label"].split(":")[0] for tag, about in found.tags if tag == "svg"] == [FRONT, *BOXES]
     labels = [about["alt"] for tag, about in found.tags if tag == "img"]
-    assert {f"{title}, {region}" for title in TITLES for region in BOXES} < {*labels}
+    assert {f"{title}, {region}, image {n}" for title in TITLES for region in BOXES for n in (0, 1)} < {*labels}
     assert sum(tag == "circle" for tag, _ in found.tags) == (2 * REGIONS + 1) * len(compared.methods)
     assert sum(tag == "polyline" for tag, _ in found.tags) == 2 * REGIONS + 1
     names = letters(compared.methods)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax import Search, demo, from_function, load, near_frontal, region_change
+from lrgan_jax import Search, demo, from_function, load, near_frontal, region_change, to_ws
 from lrgan_jax.demo import edits
 from lrgan_jax.generators import StyleGAN2
-from lrgan_jax.generators.sampling import seeded
+from lrgan_jax.generators.sampling import frontal, seeded
 from lrgan_jax.methods import METHODS
 from lrgan_jax.search import CHANGE
 
@@ -37,6 +37,16 @@ def check_strips(result):
             for end in (0, -1):
                 change = region_change(edit.frames[len(edit.frames) // 2], edit.frames[end], mask)
                 assert float(change.inside) == pytest.approx(edits.SHOWN, rel=1e-2)
+
+
+def test_frontal_faces_go_by_their_numbers(shown):
+    """They are those of the seed, by which the page calls them."""
+    gen, result = shown
+    faces, numbers = frontal(gen, jax.random.key(0), 2, pool=16)
+    drawn = seeded(gen, 0, 16).all()[numbers]
+    np.testing.assert_allclose(to_ws(gen, faces).array, drawn.array, rtol=0, atol=1e-6)
+    page = demo.page(result, model="small", numbers=numbers.tolist())
+    assert re.findall("<figcaption>(image .*?)</figcaption>", page) == [f"image {n}" for n in numbers] * len(BOXES)
 
 
 def test_methods_are_compared_at_the_same_change(shown):

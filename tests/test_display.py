@@ -1,6 +1,5 @@
 """What a notebook shows: HTML that parses, the right pictures in it, and never an error in their place."""
 
-import base64
 import copy
 import dataclasses
 import gc
@@ -9,13 +8,13 @@ import os
 import pickle
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looks import look
 from PIL import Image
 
 import lrgan_jax as lr
@@ -25,41 +24,6 @@ from lrgan_jax.generators import StyleGAN2, StyleGAN2Config, stylegan2
 from lrgan_jax.generators.shown import facts
 from lrgan_jax.previews import FEW, FRAMES
 from lrgan_jax.regions import box_mask
-
-VOID = ("img", "br", "hr")
-
-
-class Read(HTMLParser):
-    """Refuses tags that do not close in turn; collects pictures and text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.images, self.texts = [], [], []
-        self.feed(html)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.images += [dict(attrs)] if tag == "img" else []
-        self.open += [tag] if tag not in VOID else []
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.texts.append(text)
-
-    @property
-    def text(self):
-        return " ".join(self.texts)
-
-    def pictures(self):
-        uris = [image["src"].removeprefix("data:image/png;base64,") for image in self.images]
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
-
-
-def read(thing):
-    return Read(thing._repr_html_())
 
 
 def picture_maker(shape, c_dim=0, name="moving <parts>"):
@@ -97,7 +61,7 @@ KINDS = ["stylegan2", "dcgan", "with classes", "a function", "a function with cl
 def test_a_generator_shows_samples_and_facts(generators, kind):
     """The images of seed 0, of all classes in turn, as `seeded` has them; one line in a terminal."""
     gen = generators[kind]
-    shown = read(gen)
+    shown = look(gen)
     labels = np.eye(gen.c_dim, dtype=np.float32)[np.arange(8) % gen.c_dim] if gen.c_dim else None
     expected = gen.synthesis(gen.mapping(lr.sample_z(gen, jax.random.key(0), 8), labels))
     for picture, image in zip(shown.pictures(), images.to_uint8(expected), strict=True):
@@ -121,7 +85,7 @@ def test_the_facts(generators, conditional):
 def test_a_generator_that_fails_shows_its_facts():
     """And says what hinders it."""
     gen = lr.from_function(lambda z: jnp.full((4, 6, 3), jnp.inf) + z[0], 3, name="overflows")
-    shown = read(gen)
+    shown = look(gen)
     assert not shown.images and "overflows" in shown.text and "no pictures: InputError: the image is not" in shown.text
 
 
@@ -136,7 +100,7 @@ def test_directions_show_strips(generators, kind, per_layer):
     w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 2), c)
     box = box_mask(2, 2, 4, 4, gen.size)
     found = lr.find_directions(gen, w[:1], box, num=2, per_layer=per_layer)
-    shown = read(found)
+    shown = look(found)
     strips = [strip[..., :3].astype(int) for strip in shown.pictures()]
     assert len(strips) == len(found)
     height, width = gen.size
@@ -149,7 +113,7 @@ def test_directions_show_strips(generators, kind, per_layer):
         (last,) = images.to_uint8(lr.render(gen, lr.edit(lr.to_ws(gen, w[:1]), found[k], reach)))
         assert np.abs(strip[:, -width:] - last).max() <= 1
     assert "everything else" in shown.text and "lr.show" not in shown.text
-    assert len(read(found[0]).images) == 1
+    assert len(look(found[0]).images) == 1
 
 
 def test_directions_tell_what_they_know(small_stylegan2):
@@ -159,7 +123,7 @@ def test_directions_tell_what_they_know(small_stylegan2):
     w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 3))
     settings = {"layers": "1-3", "protect": {"mouth": 0.5}, "method": "projected", "num": 2, "lam": 0.2}
     found = lr.find_directions(gen, w, "<eyes> & co", **settings)
-    shown = read(found)
+    shown = look(found)
     for fact in ("<eyes> & co", "projected", "small", "layers 1-3", "mouth (0.5)", "average of 3", "lam 0.2", "kept"):
         assert fact in shown.text
     assert repr(found).startswith("<2 directions for <eyes> & co, by projected, of small, layers 1-3")
@@ -167,7 +131,7 @@ def test_directions_tell_what_they_know(small_stylegan2):
 
 def test_many_directions_show_the_first(small_stylegan2):
     found = lr.Directions(np.eye(12, dtype=np.float32))
-    shown = read(lr.show(found, small_stylegan2))
+    shown = look(lr.show(found, small_stylegan2))
     assert len(shown.images) == 8 and "and 4 more" in shown.text
     assert repr(found) == "<12 directions, all layers>"
 
@@ -189,7 +153,7 @@ def test_pictures_are_no_part_of_directions(found, tmp_path):
         copy.copy(found),
     ):
         assert other == found and other.preview is None
-        shown = read(other)
+        shown = look(other)
         assert not shown.images and "mouth" in shown.text and "lr.show(directions, gen, w)" in shown.text
 
 
@@ -198,10 +162,10 @@ def test_show_adds_strips(found, small_stylegan2, tmp_path):
     loaded = lr.Directions.load(found.save(tmp_path / "f.npz"))
     w = small_stylegan2.mapping(lr.sample_z(small_stylegan2, jax.random.key(1), 1))
     assert lr.show(loaded) is loaded and lr.show(small_stylegan2) is small_stylegan2
-    assert read(lr.show(loaded, small_stylegan2, w)).images == read(found).images
+    assert look(lr.show(loaded, small_stylegan2, w)).images == look(found).images
     shown = lr.show(loaded, StyleGAN2(small_stylegan2.config, small_stylegan2.variables))
     gc.collect()
-    assert shown == found and len(read(shown).images) == len(found)
+    assert shown == found and len(look(shown).images) == len(found)
     with pytest.raises(InputError, match="12 numbers, the latents 6: not the same model"):
         lr.show(loaded, picture_maker((12, 20, 3)))
     with pytest.raises(InputError, match="synthesis takes w"):
@@ -212,10 +176,10 @@ def test_directions_keep_no_generator(small_stylegan2):
     """Once it is gone, so are the strips."""
     gen = StyleGAN2(small_stylegan2.config, small_stylegan2.variables)
     found = lr.find_directions(gen, gen.mapping(lr.sample_z(gen, jax.random.key(1), 1)), "mouth", num=2)
-    assert len(read(found).images) == len(found)
+    assert len(look(found).images) == len(found)
     del gen
     gc.collect()
-    shown = read(found)
+    shown = look(found)
     assert not shown.images and "lr.show(directions, gen, w)" in shown.text
 
 
@@ -223,7 +187,7 @@ def test_strips_that_fail_leave_the_numbers(found):
     def fails(directions):
         raise MemoryError("out of <memory>\nand more")
 
-    shown = read(dataclasses.replace(found, preview=fails))
+    shown = look(dataclasses.replace(found, preview=fails))
     assert not shown.images and "no pictures: MemoryError: out of <memory>" in shown.text and "leak" in shown.text
 
 
@@ -231,7 +195,7 @@ def test_large_images_show_few_and_small():
     """Three pictures a strip, each shrunk."""
     gen = picture_maker((24, 300, 3))
     found = lr.find_directions(gen, lr.sample_z(gen, jax.random.key(0), 1), box_mask(2, 2, 4, 4, (12, 150)), num=1)
-    (strip,) = read(found).pictures()
+    (strip,) = look(found).pictures()
     assert strip.shape[:2] == (13, FEW * (160 + display.GAP) - display.GAP)
 
 
@@ -292,3 +256,35 @@ def test_what_draws_is_loaded_late():
     environment = os.environ | {"PYTHONPATH": str(Path(lr.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.stdout.strip() == "[]", done
+
+
+def test_latents_are_shown_with_their_model(generators):
+    """z, w and ws, plain or typed, with and without classes; several edits of a latent are a row."""
+    for kind, gen in generators.items():
+        c = np.eye(gen.c_dim, dtype=np.float32)[[1, 0]] if gen.c_dim else None
+        z = lr.sample_z(gen, jax.random.key(1), 2)
+        w = gen.mapping(z, c)
+        expected = images.to_uint8(lr.render(gen, lr.to_ws(gen, w)))
+        same = [w, lr.to_ws(gen, w)] + ([] if gen.c_dim else [z, np.asarray(w), lr.to_ws(gen, w).array])
+        for latents in same:
+            (row,) = lr.show(latents, gen).rows
+            assert np.abs(row.astype(int) - expected).max() <= 1, kind
+        move = np.linspace(-1, 1, w.shape[1], dtype=np.float32)
+        for latents in (w, lr.to_ws(gen, w)):
+            rows = lr.show(lr.edit(latents, move, [-1.0, 0.0, 1.0]), gen).rows
+            assert np.shape(rows)[:2] == (2, 3)
+            assert np.abs(rows[:, 1].astype(int) - expected).max() <= 1, kind
+            assert not np.array_equal(rows[:, 2], rows[:, 1])
+    with pytest.raises(InputError, match="synthesis takes w"):
+        lr.show(np.zeros((2, 5), np.float32), generators["stylegan2"])
+
+
+def test_pictures_of_pillow_are_shown():
+    """Alone and in lists, grey or RGB, transparent or not."""
+    picture = images.to_uint8(np.random.default_rng(0).uniform(-1, 1, (64, 128, 3)))
+    colours, grey = Image.fromarray(picture), Image.fromarray(picture[..., 0])
+    clear = colours.copy()
+    clear.putalpha(0)
+    np.testing.assert_array_equal(png(colours)[..., :3], picture)
+    np.testing.assert_array_equal(png([colours, grey])[:, 130:, :3], np.repeat(picture[..., :1], 3, -1))
+    assert (png(clear)[..., :3] == 255).all()

@@ -352,3 +352,14 @@ def test_walks_that_do_not_fit_are_refused(linear, options, error, match):
     with pytest.raises(error, match=match) as caught:
         walk(linear, length=1.0, **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_along_a_path():
+    """Its points, and the line between two of them."""
+    points = np.random.default_rng(0).standard_normal((5, 2, 3, 4)).astype(np.float32)
+    path = WS(jnp.asarray(points))
+    for share, expected in ((0, points[0]), (0.5, points[2]), (1, points[4]), (0.8, 0.8 * points[3] + 0.2 * points[4])):
+        np.testing.assert_allclose(editing.along(path, share), expected, **rounding(np.float32))
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="share must be"):
+            editing.along(path, share)

@@ -174,6 +174,7 @@ def test_the_command(tmp_path, small_stylegan2):
         "--model",
         "model",
         "--no-browser",
+        "--quiet",
         "--num-faces",
         "2",
         "--port",

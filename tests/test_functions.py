@@ -178,3 +178,18 @@ def test_the_grid_divides_the_image(size, found):
     """At most 256 on the longer side, where there is such a divisor."""
     gen = lr.from_function(lambda z: jnp.zeros((*size, 1)) + z.sum(), 2)
     assert grid(gen) == found and size[0] % found[0] == 0 and size[1] % found[1] == 0
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 32), (256, 32), (512, 8), (1024, 1)])
+def test_large_images_are_rendered_few_at_a_time(side, most, monkeypatch):
+    """Which their size alone decides, and every latent has its picture."""
+    gen, batches = lr.from_function(lambda z: jnp.zeros((side, side, 1)) + z, 1), []
+
+    def synthesis(self, w, c=None, *, noise="const"):
+        batches.append(len(w))
+        return jnp.asarray(w)[:, :, None, :]  # a pixel stands for all
+
+    monkeypatch.setattr(type(gen), "synthesis", synthesis)
+    numbers = np.arange(33, dtype=np.float32)[:, None, None]
+    np.testing.assert_array_equal(lr.render(gen, numbers).ravel(), np.arange(33))
+    assert set(batches) == {most}

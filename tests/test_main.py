@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
+from sheets import tiles
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, embedded_models, find_directions, images, render, sample_z, to_ws
@@ -74,7 +75,7 @@ def test_find_save_and_apply(lrgan, model, tmp_path):
         and found.fingerprint == checkpoint.load(model).info.fingerprint
     )
     assert lrgan("edit", "d.npz", "--model", model, "--num-images", 2, "--out", "d.png")[0] == 0
-    assert Image.open("d.png").size == ((7 * 16 + 6 * 2) * 8, (2 * 16 + 2) * 8)
+    assert tiles("d.png", 2)[0].shape == (2, 7, 128, 128, 3)
     assert lrgan("edit", "d.npz", "--model", model, "--steps", 3, "--out", "d.gif")[0] == 0
     film = Image.open("d.gif")
     assert isinstance(film, GifImageFile) and film.n_frames == 4  # there and back again
@@ -106,13 +107,13 @@ def test_directions_of_the_mapping_are_those_at_the_images_own_z(model, lrgan, t
 
 
 def test_images_keep_their_numbers(lrgan, model):
-    """Image 3 of a seed is the same in a grid of 4 and in one of 9."""
+    """Image 3 of a seed is the same in a grid of 4 and in one of 9, and so is its number, which no other has."""
     for num in (4, 9):
         assert lrgan("sample", "--model", model, "--num", num, "--out", f"{num}.png")[0] == 0
-    four, nine = (np.asarray(Image.open(f"{num}.png")) for num in (4, 9))
-    tile, gap = 16 * 8, 2 * 8
-    last = four[tile + gap :, tile + gap :]
-    np.testing.assert_array_equal(last, nine[tile + gap : 2 * tile + gap, :tile])
+    (four, numbers), (nine, more) = tiles("4.png", 2), tiles("9.png", 3)
+    np.testing.assert_array_equal(four.reshape(-1, *four.shape[2:]), nine.reshape(-1, *nine.shape[2:])[:4])
+    np.testing.assert_array_equal(numbers.reshape(4, -1), more.reshape(9, -1)[:4])
+    assert len(np.unique(more.reshape(9, -1), axis=0)) == 9 and more.min() < 100 and more.max() == 255
 
 
 def test_latents_of_a_file_are_shown_and_edited(lrgan, model, small_stylegan2):
@@ -120,16 +121,16 @@ def test_latents_of_a_file_are_shown_and_edited(lrgan, model, small_stylegan2):
     ws = small_stylegan2.mapping(np.random.default_rng(0).standard_normal((16, 10)).astype(np.float32))
     np.savez("w.npz", w=np.asarray(to_ws(small_stylegan2, ws)))
     assert lrgan("sample", "--model", model, "--latents", "w.npz")[0] == 0
-    expected = images.grid(list(render(small_stylegan2, to_ws(small_stylegan2, ws)).reshape(4, 4, 16, 16, 3)))
-    np.testing.assert_array_equal(_read("samples.png")[::8, ::8], expected)
+    expected = images.to_uint8(render(small_stylegan2, to_ws(small_stylegan2, ws)).reshape(4, 4, 16, 16, 3))
+    np.testing.assert_array_equal(tiles("samples.png", 4)[0][:, :, ::8, ::8], expected)
 
     move = np.random.default_rng(1).standard_normal((6, 12)).astype(np.float32)
     np.save("move.npy", move)
     common = ("--model", model, "--latents", "w.npz", "--image", 3, "--steps", 4, "--reach", 1.5)
     assert lrgan("edit", "move.npy", *common, "--rows", "layers")[0] == 0
     moved = to_ws(small_stylegan2, ws[3:4]).array + np.array([-1.5, -0.5, 0.5, 1.5], np.float32)[:, None, None] * move
-    expected = images.strip(render(small_stylegan2, moved)).astype(int)
-    assert np.abs(_read("edit.png")[::8, ::8] - expected).max() <= 1
+    expected = images.to_uint8(render(small_stylegan2, moved)).astype(int)
+    assert np.abs(tiles("edit.png", 1)[0][0, :, ::8, ::8] - expected).max() <= 1
     np.save("moves.npy", move[None])
     assert lrgan("edit", "moves.npy", *common, "--out", "same.png")[0] == 0
     np.testing.assert_array_equal(_read("same.png"), _read("edit.png"))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lrgan_jax.generators import W, sample_z
-from lrgan_jax.generators.natural import NARROWEST, SAMPLES, depth, own_latents
+from lrgan_jax.generators import WS, W, sample_z, to_ws
+from lrgan_jax.generators.natural import NARROWEST, SAMPLES, alike, depth, own_latents
 from tests.linear import D, Linear, linear
 from tests.tolerances import worst
 
@@ -120,3 +120,42 @@ def test_in_half_precision(small_stylegan2):
     root = own_latents(half).root
     assert root.dtype == np.float32
     assert worst(root, own_latents(small_stylegan2).root) < 0.03  # eight bits
+
+
+def test_one_like_another_turns_in_white_coordinates(small_stylegan2):
+    """u becomes cos(t) u + sin(t) n, the same n in all layers; each computed in float64 by the statistics alone."""
+    gen, key = small_stylegan2, jax.random.key(3)
+    ws = to_ws(gen, gen.mapping(sample_z(gen, jax.random.key(5), gen.num_ws))).array[:, 0][None]  # a w for each layer
+    of = own_latents(gen)
+
+    def white(rows):
+        rows = np.asarray(rows, np.float64)
+        return (np.where(rows < 0, 5 * rows, rows) - of.mean) @ np.asarray(of.whitener, np.float64)
+
+    n = np.asarray(jax.random.normal(key, (2, 1, gen.w_dim)))
+    found = alike(gen, WS(ws), key, 0.4, 2)
+    expected = np.cos(0.2 * np.pi) * white(ws) + np.sin(0.2 * np.pi) * n
+    np.testing.assert_allclose(white(found.array), expected, atol=2e-3)  # what hardly varies is stretched a hundredfold
+    np.testing.assert_allclose(alike(gen, WS(ws), key, 0.0, 1), ws, atol=1e-5)
+
+
+def test_one_like_another_is_as_natural(small_dcgan, small_biggan):
+    """Of white latents the mean square stays 1; of parts z alone turns, and the class stays."""
+    z = WS(sample_z(small_dcgan, jax.random.key(0), 1).array[:, None])
+    found = np.asarray(alike(small_dcgan, z, jax.random.key(1), 0.5, 4000))
+    # 4,000 samples of 10 numbers: their mean square is known to a hundredth, three times.
+    np.testing.assert_allclose(np.square(found).mean(), 0.5 + 0.5 * np.square(z.array).mean(), atol=0.03)
+    w = small_biggan.mapping(sample_z(small_biggan, jax.random.key(0), 1), np.eye(4, dtype=np.float32)[:1])
+    turned = np.asarray(alike(small_biggan, w, jax.random.key(1), 1.0, 2))[:, 0]
+    changed = (turned != np.asarray(w)).all(0)
+    np.testing.assert_array_equal(changed, np.arange(len(changed)) < small_biggan.z_dim)
+
+
+@pytest.mark.parametrize(
+    ("num", "amount", "more", "told"),
+    [(1, 1.5, 1, "amount must be"), (2, 0.5, 1, "one latent at a time, got 2"), (1, 0.5, 0, "num must be")],
+)
+def test_what_is_alike_is_asked_for_in_sense(small_dcgan, num, amount, more, told):
+    z = sample_z(small_dcgan, jax.random.key(0), num)
+    with pytest.raises(ValueError, match=told):
+        alike(small_dcgan, z, jax.random.key(1), amount, more)

@@ -194,7 +194,7 @@ def test_what_is_stopped_stays_as_it_is(studio, small_stylegan2):
     asked_to_the_end(studio, "invert", number, 2)
     ask(studio, "invert", photograph=other)
     face = ask(studio, "keep", photograph=number)["face"]
-    target = studio.portraits[face].inversion.targets
+    target = studio.choice[face].origin.inversion.targets
     expected = next(now for now in inverting(small_stylegan2, target, FIT) if now.done == 2).inversion()
     np.testing.assert_array_equal(studio.faces[face].array, expected.latents[0].array)
 
@@ -202,7 +202,7 @@ def test_what_is_stopped_stays_as_it_is(studio, small_stylegan2):
 def test_tuning_goes_on_from_the_latent(studio, small_stylegan2):
     """The face has a generator of its own, by which it is drawn and searched; the others keep theirs."""
     face = kept(studio, rounds=2, tuned=1)
-    portrait = studio.portraits[face]
+    portrait = studio.choice[face].origin
     latents, target = portrait.inversion.latents, portrait.inversion.targets
     tuned = next(tuning_rounds(small_stylegan2, latents, target, TUNING)).tuned()
     gen = tuned.delta.apply(small_stylegan2)
@@ -228,12 +228,12 @@ def test_the_edit_is_put_back(studio):
         assert reply["name"] == "me-edited.png" and (np.abs(after - picture()).max() > 4) == changed
         shown = ask(studio, "render", face=face, edits=moves, whole=True)["image"]
         np.testing.assert_array_equal(pixels_of(shown), after)
-        low, high = studio.portraits[face].aligned.quad.min(0), studio.portraits[face].aligned.quad.max(0)
+        low, high = studio.choice[face].origin.aligned.quad.min(0), studio.choice[face].origin.aligned.quad.max(0)
         inside = np.zeros((72, 80), bool)
         inside[tuple(slice(max(int(a), 0), int(np.ceil(b))) for a, b in zip(low, high, strict=True))] = True
         np.testing.assert_array_equal(after[~inside], picture()[~inside])
     alone = ask(studio, "render", face=face, edits=edits)
-    expected = studio.portraits[face].put_back(lr.render(studio.portraits[face].gen, studio.edited)[0])
+    expected = studio.choice[face].origin.put_back(lr.render(studio.choice[face].origin.gen, studio.edited)[0])
     np.testing.assert_array_equal(expected.picture.colours, after)
     assert pixels_of(alone["image"]).shape == (16, 16, 3)
 
@@ -252,6 +252,32 @@ def test_the_code_makes_the_same_photograph(studio, small_stylegan2, tmp_path, m
     assert np.abs(np.asarray(Image.open("me-edited.png")) - saved).max() <= 1
 
 
+def test_a_session_keeps_photographs(studio, small_stylegan2, faces, tmp_path, monkeypatch):
+    """With their tuned generators: drawn, edited, put back, saved again, and copied as code; so are faces like them."""
+    face = kept(studio, rounds=2, tuned=1)
+    edits = edited(studio, face)
+    ask(studio, "alike", face=face, edits=edits, num=1, amount=0.2)
+    monkeypatch.chdir(tmp_path)
+    fresh, content = Studio(small_stylegan2, faces, source="gen, faces = GEN, FACES"), ask(studio, "session")["content"]
+    for name in ("first.zip", "again.zip"):
+        (tmp_path / name).write_bytes(base64.b64decode(content))
+        ask(fresh, "open_session", content=content, name=name)
+        content = ask(fresh, "session")["content"]
+    (photograph,) = ask(fresh, "hello")["photographs"]
+    assert (photograph["face"], photograph["name"], photograph["shape"]) == (2, "me.png", 80 / 72)
+    assert [face["title"] for face in ask(fresh, "hello")["faces"][2:]] == ["me.png", "like me.png"]
+    for kind in ("render", "put_back"):
+        assert ask(fresh, kind, face=2, edits=edits) == ask(studio, kind, face=2, edits=edits)
+    assert ask(fresh, "render", face=3, edits=[]) == ask(studio, "render", face=3, edits=[])
+    exec(ask(fresh, "code", face=2, edits=edits)["code"], {"GEN": small_stylegan2, "FACES": None})
+    saved = pixels_of(ask(studio, "put_back", face=2, edits=edits)["content"]).astype(int)
+    assert np.abs(np.asarray(Image.open("me-edited.png")) - saved).max() <= 1
+    names: dict = {"GEN": small_stylegan2, "FACES": None}
+    exec(ask(fresh, "code", face=3, edits=[])["code"], names)
+    drawn = pixels_of(ask(studio, "render", face=3, edits=[])["image"]).astype(int)
+    assert np.abs(images.to_uint8(names["image"])[0] - drawn).max() <= 1
+
+
 def test_classes_stay_with_the_photograph():
     """Of a model whose synthesis takes one, the class that was found is drawn."""
     maps, shifts = (np.random.default_rng(n).standard_normal((k, 16, 16, 3)) / 3 for n, k in enumerate((6, 3)))
@@ -260,16 +286,16 @@ def test_classes_stay_with_the_photograph():
     studio = Studio(gen, known, lr.Search(num=2), fit=FIT)
     face = kept(studio)
     shown = pixels_of(ask(studio, "render", face=face, edits=[])["image"])
-    assert np.abs(shown - images.to_uint8(studio.portraits[face].image).astype(int)).max() <= 1
+    assert np.abs(shown - images.to_uint8(studio.choice[face].origin.image).astype(int)).max() <= 1
     assert studio.faces.c.shape == (3, 3)
 
 
 def test_a_page_that_comes_back_finds_its_photographs(studio):
     known = ask(studio, "hello")
-    assert (known["faces"], known["photographs"], known["largest"]) == (2, [], wire.LARGEST_FILE)
+    assert (len(known["faces"]), known["photographs"], known["largest"]) == (2, [], wire.LARGEST_FILE)
     face = kept(studio, rounds=1)
     known = ask(studio, "hello")
-    assert known["faces"] == 3 and face == 2
+    assert known["faces"][2:] == [{"title": "me.png", "label": None}] and face == 2
     (photograph,) = known["photographs"]
     assert (photograph["face"], photograph["name"], photograph["shape"]) == (2, "me.png", 80 / 72)
     assert photograph["image"] == ask(studio, "render", face=2, edits=[])["image"]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from reference import astronaut
+from sheets import tiles
 from tolerances import EXACT
 
 import lrgan_jax as lr
 from lrgan_jax import images
 from lrgan_jax.__main__ import main
-from lrgan_jax.commands import invert as command
+from lrgan_jax.base.progress import Job
 from lrgan_jax.inversion import kept
 from lrgan_jax.photographs import Aligned, blend, open_photograph
 
@@ -88,8 +89,8 @@ def test_the_file_holds_what_the_library_finds(written, gen):
         assert both.photographs[number] == (written / name).read_bytes()
         assert both.alignments[number] == crops[number].record
         np.testing.assert_array_equal(*(own.generator(gen, number).synthesis(found.latents) for own in (both, found)))
-    picture = images.grid([np.stack(row) for row in zip(found.targets, found.images, strict=True)])
-    np.testing.assert_array_equal(read(written / "both-inverted.png")[::8, ::8], picture)
+    picture = images.to_uint8(np.stack([found.targets, found.images], axis=1))
+    np.testing.assert_array_equal(tiles(written / "both-inverted.png", 2)[0][:, :, ::8, ::8], picture)
     assert not list(written.glob("*unfinished*"))
 
 
@@ -99,8 +100,8 @@ def test_a_tuned_file_draws_its_photograph(written, gen):
     tuned = kept.open(written / "tuned.npz", gen)
     image = lr.render(tuned.generator(gen), tuned.ws)[0]
     assert np.square(image - crops[0].image).mean() < np.square(found.images[0] - crops[0].image).mean()
-    shown = read(written / "tuned-inverted.png")[::8, ::8]
-    np.testing.assert_array_equal(shown, images.strip(np.stack([crops[0].image, found.images[0], image])))
+    shown = tiles(written / "tuned-inverted.png", 1)[0][0, :, ::8, ::8]
+    np.testing.assert_array_equal(shown, images.to_uint8(np.stack([crops[0].image, found.images[0], image])))
 
 
 def test_a_strip_is_drawn_by_each_photographs_own_generator(written, gen, lrgan, tmp_path):
@@ -120,7 +121,8 @@ def test_a_strip_is_drawn_by_each_photographs_own_generator(written, gen, lrgan,
     rows = [
         lr.render(both.generator(gen, n), lr.edit(both.ws[n : n + 1], chosen, [-1.5, 0.0, 1.5])[:, 0]) for n in (0, 1)
     ]
-    assert np.abs(read(tmp_path / "strip.png")[::8, ::8].astype(int) - images.grid(rows)).max() <= 1
+    shown = tiles(tmp_path / "strip.png", 2)[0][:, :, ::8, ::8].astype(int)
+    assert np.abs(shown - images.to_uint8(np.stack(rows))).max() <= 1
 
 
 @pytest.mark.parametrize("blended", [False, True])
@@ -156,15 +158,15 @@ def test_the_edited_photograph_changes_where_it_may(written, gen, lrgan, tmp_pat
 @pytest.mark.parametrize("at", ["inverting", "tuning"])
 def test_it_goes_on_where_it_was_stopped(written, lrgan, tmp_path, monkeypatch, at):
     """Ctrl-C keeps what is done; the same command ends as if it had never stopped, and then leaves nothing behind."""
-    rounds, report = [], command._report
+    rounds, reach = [], Job.reach
 
-    def stopping(bar, what, *rest):
-        report(bar, what, *rest)
-        rounds.append(what)
-        if what == at and rounds.count(at) == 1:
+    def stopping(job, *far):
+        reach(job, *far)
+        rounds.append(job.what)
+        if job.what == at and rounds.count(at) == 1:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(command, "_report", stopping)
+    monkeypatch.setattr(Job, "reach", stopping)
     ask = "--model", written / "model", "--box", BOX, *QUICK, "--tune", 3, "--out", tmp_path / "photo.npz"
     code, out, err = lrgan("invert", written / "a.png", *ask)
     assert code == 130 and not out and err.splitlines()[-1].startswith("stopped") and "the same command goes on" in err

@@ -693,3 +693,34 @@ def test_shapes_are_drawn_on_an_image_of_its_own_sides():
     np.testing.assert_array_equal(regions.shapes_mask(shapes | {"size": [8, 16]}, (16, 32)), expected)
     square = regions.shapes_mask({"size": 8, "boxes": [[2, 4, 3, 2]]}, (16, 32))
     np.testing.assert_array_equal(square, expected * (np.arange(16)[:, None] >= 4))
+
+
+@pytest.mark.parametrize("pixels", [0.5, 3, 8.0])
+def test_feathering_is_a_gaussian_that_goes_on_beyond_the_border(pixels):
+    """Pixel by pixel, by a sum over the whole plane that is as large as it matters, in float64."""
+    mask = regions.box_mask(0, 3, 7, 6, (13, 17))
+    far, deviation = 20, pixels / 4
+    wide = np.pad(mask.astype(np.float64), far, mode="edge")
+    rows, columns = np.mgrid[-far : far + 1, -far : far + 1]
+    weights = np.exp(-(rows**2 + columns**2) / (2 * deviation**2))
+    expected = np.array(
+        [[(wide[r : r + 2 * far + 1, c : c + 2 * far + 1] * weights).sum() for c in range(17)] for r in range(13)]
+    )
+    # What lies beyond four deviations is left out: 6e-5 of the sum.
+    np.testing.assert_allclose(regions.feathered(mask, pixels), expected / expected.max(), atol=2e-4)
+
+
+def test_an_edge_falls_off_over_as_many_pixels():
+    """From 0.98 to 0.02, half of them inside; along the edge nothing changes."""
+    mask = regions.box_mask(0, 0, 40, 50, (40, 100))
+    soft = regions.feathered(mask, 20)
+    assert np.ptp(soft, axis=0).max() < 1e-6
+    np.testing.assert_allclose(np.interp([39.5, 49.5, 59.5], np.arange(100), soft[0]), [0.977, 0.5, 0.023], atol=2e-3)
+    np.testing.assert_array_equal(regions.feathered(mask, 0), mask)
+    assert regions.feathered(regions.box_mask(9, 9, 2, 2, 20), 12).max() == 1  # narrower than its edge
+
+
+@pytest.mark.parametrize("pixels", [-1, np.nan, 17, True])
+def test_feathers_that_make_no_sense_are_refused(pixels):
+    with pytest.raises(ValueError, match="^feather must be"):
+        regions.feathered(regions.box_mask(1, 1, 3, 3, 16), pixels)

@@ -9,6 +9,7 @@ import lrgan_jax as lr
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.commands.options import UsageError, Which
 from lrgan_jax.generators.sampling import given, most_frontal, seeded
+from lrgan_jax.generators.truncation import towards_mean
 from tests.tolerances import worst
 
 
@@ -90,3 +91,17 @@ def test_options_that_do_not_go_together(small_stylegan2, tmp_path):
         with pytest.raises(UsageError, match=says):
             which.of(small_stylegan2, 1)
     assert Which(latents=file).images(small_stylegan2, 1, None).all().shape == (2, 6, 12)
+
+
+@pytest.mark.parametrize("family", ["stylegan2", "dcgan", "biggan"])
+def test_latents_are_pulled_as_the_mapping_pulls_them(family, request):
+    """Those that are there already; where they are made of parts, z alone."""
+    gen = request.getfixturevalue(f"small_{family}")
+    label = np.eye(gen.c_dim, dtype=np.float32)[[1, 2]] if gen.c_dim else None
+    z = lr.sample_z(gen, jax.random.key(4), 2)
+    for truncation in (0.0, 0.3, 1.0):
+        expected = lr.to_ws(gen, gen.mapping(z, label, truncation))
+        found = towards_mean(gen, gen.mapping(z, label), truncation)
+        np.testing.assert_allclose(found.array, expected.array, atol=1e-6)
+    with pytest.raises(ValueError, match="truncation must be at least 0 and at most 1"):
+        towards_mean(gen, gen.mapping(z, label), 1.2)

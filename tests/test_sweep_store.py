@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from looks import look
 from sweeps import BLOCK, NUM, REGIONS, SAME, contents, run
 from tolerances import rounding, worst
 
@@ -16,7 +17,7 @@ from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
 from lrgan_jax.sweep import claims
 from lrgan_jax.sweep.arrays import Layout
-from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.begin import create, open_store
 from lrgan_jax.sweep.damage import look_through
 from lrgan_jax.sweep.objects import Objects, as_json, unpacked
 from lrgan_jax.sweep.plan import job_of, usual_block
@@ -155,6 +156,27 @@ def test_places_that_hold_no_sweep(small_dcgan, finished, tmp_path):
         run(small_dcgan, tmp_path / "mine" / "thesis.txt" / "store")
     with pytest.raises(sweep.SweepError, match="scheme"):
         run(small_dcgan, "nonsense://place/store")
+
+
+def test_a_store_shows_itself(finished, tmp_path):
+    """How far it is, pictures of the first latents, the median leak of each region's best direction; half done, too."""
+    opened = sweep.open(finished)
+    shown = look(opened)
+    inside, outside = (opened[name].read().result()[..., 0] for name in ("inside", "outside"))
+    leak = 100 * np.median((outside / inside)[opened.usable()], 0)
+    for told in (f"{NUM} of {NUM}", "corner", "middle", *(f"{percent:.2g} %" for percent in leak)):
+        assert told in shown.text
+    (picture,) = shown.pictures()
+    thumbnails = opened["image"][:8].read().result()
+    for n, thumbnail in enumerate(thumbnails):
+        left = n * (thumbnail.shape[1] + 2)
+        np.testing.assert_array_equal(picture[:, left : left + thumbnail.shape[1], :3], thumbnail)
+    assert repr(opened).startswith(f"<sweep of {NUM} latents")
+    shutil.copytree(finished, tmp_path / "half")
+    half = open_store(tmp_path / "half")
+    for block in range(half.num_blocks):
+        half.discard(block)
+    assert f"0 of {NUM}" in look(sweep.open(tmp_path / "half")).text
 
 
 @pytest.fixture

@@ -192,13 +192,14 @@ def test_asked_to_stop(model, tmp_path):
 def test_a_stop_does_not_wait_for_what_cannot_be_ended(tmp_path):
     """As a compilation that takes longer than anybody waits, or a server that does not answer."""
     lines = """
-import signal, time
+import signal, sys, time
 from lrgan_jax.base import interrupt
 interrupt.GRACE = 0.5
 try:
     interrupt.attended(lambda stop: (print("ready", flush=True), time.sleep(1000)))
 except interrupt.Interrupted as stopped:
-    interrupt.leave(stopped)
+    print(stopped, file=sys.stderr)
+    interrupt.leave(stopped.exit_code)
 """
     for number in (signal.SIGTERM, signal.SIGINT):
         process = subprocess.Popen(

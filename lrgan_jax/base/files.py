@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from lrgan_jax.base.errors import DeniedError, FolderError, NoFolderError, PlaceError
+from lrgan_jax.base.errors import DeniedError, ExistsError, FolderError, NoFolderError, PlaceError
 
 
 def cache_folder() -> Path:
@@ -15,7 +15,7 @@ def cache_folder() -> Path:
     return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "lrgan_jax"
 
 
-def check_place(path: str | os.PathLike) -> None:
+def check_place(path: str | os.PathLike[str]) -> None:
     """Refuse a file that cannot be written there, before what takes long is computed for it.
 
     Raises:
@@ -31,7 +31,18 @@ def check_place(path: str | os.PathLike) -> None:
         raise DeniedError(f"{path} cannot be written: permission denied in {nearest}")
 
 
-def write_whole(path: str | os.PathLike, content: bytes | memoryview) -> Path:
+def check_free(path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """The same, and refuse a place that is taken, unless what is there may be overwritten.
+
+    Raises:
+      ExistsError, and those of `check_place`: in one line.
+    """
+    if Path(path).exists() and not overwrite:
+        raise ExistsError(f"{path} exists already; choose another name, or overwrite it")
+    check_place(path)
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes | memoryview) -> Path:
     """Write beside the final name, then rename. Makes missing folders; replaces what was there.
 
     Raises:

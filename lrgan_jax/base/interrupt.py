@@ -11,15 +11,21 @@ from functools import partial
 from typing import NoReturn, TypeVar
 
 GRACE = 15.0  # seconds; schedulers give twenty or thirty between asking and killing
+LEFT = "stopped; what was written before is kept, and the same command goes on"
 Result = TypeVar("Result")
 
 
 class Interrupted(Exception):
-    """Work that stopped because it was asked to, with all of its results kept."""
+    """Work that stopped because it was asked to, with all of its results kept.
 
-    def __init__(self, message: str, number: int):
+    Attributes:
+      exit_code: 130 for Ctrl-C, 143 for SIGTERM, as shells expect. at_work: whether threads still compute or compile,
+        which nothing can end, and which Python would wait for.
+    """
+
+    def __init__(self, message: str, number: int, *, at_work: bool = False):
         super().__init__(message)
-        self.exit_code = 128 + number  # 130 for Ctrl-C, 143 for SIGTERM, as shells expect
+        self.exit_code, self.at_work = 128 + number, at_work
 
 
 class StopRequest:
@@ -73,9 +79,9 @@ def attended(work: Callable[[StopRequest], Result]) -> Result:
             while stop.number is None and not _wait(done, 0.1):
                 pass
             if stop.number is not None and not _wait(done, GRACE):
-                raise Interrupted("stopped; what was written before is kept, and the same command goes on", stop.number)
+                raise Interrupted(LEFT, stop.number, at_work=True)
         except KeyboardInterrupt:  # the second one
-            raise Interrupted("stopped at once; the same command goes on", signal.SIGINT) from None
+            raise Interrupted(LEFT, signal.SIGINT, at_work=True) from None
     return done.result()
 
 
@@ -90,13 +96,12 @@ def _wait(done: Future, seconds: float) -> bool:
     return bool(wait([done], seconds).done)
 
 
-def leave(stopped: Interrupted) -> NoReturn:
-    """End the process here and now: Python would wait for threads that compute or compile, which nothing can end."""
+def leave(exit_code: int) -> NoReturn:
+    """End the process here and now."""
     with suppress(OSError, ValueError):
-        print(stopped, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(stopped.exit_code)
+    os._exit(exit_code)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Picture:
     count: int = 1
 
 
-def read(file: str | os.PathLike | io.BytesIO, *, whole: bool = False) -> Picture:
+def read(file: str | os.PathLike[str] | io.BytesIO, *, whole: bool = False) -> Picture:
     """The picture in a file, or in its content; the first one of several.
 
     Args:
@@ -117,7 +117,7 @@ def _numbers(picture: Image.Image, deep: bool, cut: bool) -> Picture:
     return Picture(colours[..., :1] if grey else colours, 255, alpha, indices, mode, cut)
 
 
-def _with_lower_bits(file: str | os.PathLike | io.BytesIO, upper: Picture) -> Picture:
+def _with_lower_bits(file: str | os.PathLike[str] | io.BytesIO, upper: Picture) -> Picture:
     """The same with all 16 bits.
 
     Pillow unpacks the upper byte of either order of bytes: told the other order, it gives the lower one. Of what has

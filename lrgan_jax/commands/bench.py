@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax import bench
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.progress import counted, waiting
 from lrgan_jax.models import checkpoint
 
 
@@ -36,8 +36,9 @@ def bench_command(
         check_place(out)
     check_whole("--columns", columns, least=2)  # a half and the whole of them are timed
     checkpoint.check_devices()
-    plain = bench.machine(precision=precision)
-    rows = [bench.measure(name, columns=columns, precision=precision) for name in tqdm(models, "models", leave=False)]
+    with waiting("measuring plain products"):
+        plain = bench.machine(precision=precision)
+    rows = [bench.measure(name, columns=columns, precision=precision) for name in counted(models, "measuring models")]
     about = f"{plain.device}, jax {plain.jax}, tangents {precision}"
     matmul, convolution = (f"{flops / 1e9:.0f}" for flops in (plain.matmul_flops, plain.convolution_flops))
     print(f"{about}: a matrix product reaches {matmul} GFLOP/s, a 3x3 convolution {convolution};")

@@ -2,16 +2,16 @@
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import numpy as np
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax import sweep
 from lrgan_jax.base.files import check_place, write_whole
 from lrgan_jax.base.interrupt import Interrupted
+from lrgan_jax.base.progress import hint, waiting
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.commands.tables import text_table
 from lrgan_jax.compare import front
@@ -41,7 +41,7 @@ def compare_command(
     """Compare all methods at the same change inside the region, as the paper does and beyond; tables, a page, and
     figures as JSON.
 
-    After a stop the same command goes on where it was.
+    After a stop the same command goes on where it was. `lrgan explain leak` says what leak means, and so on.
 
     Args:
         out: the folder to write: index.html, plane.svg, front.svg and figures.json.
@@ -61,12 +61,12 @@ def compare_command(
         raise UsageError("at least 2 latents are compared, and 1 walked from")
     asked = search.search().but(draw=which.seed)
     source = sweep.open(from_sweep) if from_sweep else which.of(gen, num_latents)
+    numbers = np.flatnonzero(source.usable()).tolist() if isinstance(source, sweep.Sweep) else range(num_latents)
     how = {
         "num_latents": num_latents,
         "num_walked": num_walked,
         "only": methods,
         "folder": out / STAGES,
-        "progress": shown,
     }
     try:
         comparison = run(gen, source, regions_or_own(regions, gen), asked, **how)
@@ -77,13 +77,16 @@ def compare_command(
     text = json.dumps(as_json(about | figures._asdict()), indent=1, allow_nan=False) + "\n"
     where = f"{num_latents} latents of the sweep {from_sweep}" if from_sweep else latents
     note = f"{where}. Edits move {moves_text(gen, comparison.setup.scene.search)}."
-    write_whole(out / "figures.json", text.encode())
-    write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
-    write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
-    write_whole(out / "index.html", page(comparison, figures, model=gen.info.name, note=note).encode())
+    told = {"model": gen.info.name, "note": note, "numbers": numbers}
+    with waiting("drawing the page"):
+        write_whole(out / "figures.json", text.encode())
+        write_whole(out / "plane.svg", picture(comparison, COLOURS).encode())
+        write_whole(out / "front.svg", front.picture(figures, COLOURS).encode())
+        write_whole(out / "index.html", page(comparison, figures, **told).encode())
     forget(out / STAGES)
     print(table(figures))
     print(f"open {out / 'index.html'}")
+    hint("leak", "strangeness")
 
 
 def table(figures: Figures) -> str:
@@ -101,8 +104,3 @@ def table(figures: Figures) -> str:
         early = "of the robust PCAs looked at stopped before they converged; methods with a null space rest on them"
         lines.append(f"note: {1 - share:.1%} {early}")
     return "\n".join(lines)
-
-
-def shown(stage: str, numbers: Sequence[int]) -> Any:
-    """How far each stage is."""
-    return tqdm(numbers, f"{stage:8}", unit="region" if stage == "walks" else "latent")

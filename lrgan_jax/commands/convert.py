@@ -9,8 +9,9 @@ import jax
 import numpy as np
 import tyro
 
-from lrgan_jax.base.errors import ExistsError, InputError, PlaceError
-from lrgan_jax.base.files import check_place, write_whole
+from lrgan_jax.base.errors import InputError, PlaceError
+from lrgan_jax.base.files import check_free, write_whole
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.convert.check import outline
 from lrgan_jax.convert.check.layers import compare
 from lrgan_jax.convert.check.verify import TOLERANCE, left, verify
@@ -19,7 +20,7 @@ from lrgan_jax.convert.reading import network_in, read_checkpoint, with_info
 from lrgan_jax.convert.write.table import written
 from lrgan_jax.foreign import CheckpointError, array_files, containers
 from lrgan_jax.generators import Generator, StoredGenerator
-from lrgan_jax.models.checkpoint import check_devices, draft_folder, load, save
+from lrgan_jax.models.checkpoint import check_devices, check_free_folder, draft_folder, load, save
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Project = Literal["nvidia", "rosinality", "hammer", "ajbrock", "huggingface"]
@@ -38,6 +39,7 @@ def convert_command(
     to: Annotated[Project | None, tyro.conf.arg(metavar="PROJECT")] = None,
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     dtype: Literal["float32", "float16"] = "float32",
+    overwrite: bool = False,
     network: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None,
     conv_clamp: Number = None,
     mapping_lr: Number = None,
@@ -61,7 +63,8 @@ def convert_command(
 
     Args:
         source: the checkpoint; with --to, the model to write back.
-        target: the folder to write, with --to the file; it must not exist.
+        target: the folder to write, with --to the file.
+        overwrite: replace the model, or with --to the file, if there is one.
         verify_with: an .npz of reference inputs and images (z, img, ...); the conversion is refused if they differ.
         peer: a checkout of the file's project: compare layer by layer with its own code. Runs that code; needs PyTorch.
         inspect: list what is in the file, whatever it is, and write nothing.
@@ -91,18 +94,19 @@ def convert_command(
     elif inspect:
         print("\n".join(_listed(source)))
     elif to is not None:
-        _write_back(source, target, to)
+        _write_back(source, target, to, overwrite)
     else:
         if target is None and not show and verify_with is None and peer is None:
             raise InputError("say where to write: IN OUT (or --show, --inspect, --verify FILE, --peer CHECKOUT)")
         if target is not None:
-            _check_free(target)
+            check_free_folder(target, overwrite)
         check_devices()
         settings = {"conv_clamp": conv_clamp, "mapping_lr": mapping_lr, "z_dim": z_dim}
         settings = {name: value for name, value in settings.items() if value is not None}
         mean = None if w_avg is None else _vector(w_avg)
         told = None if arguments is None else _json(arguments)
-        gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise, arguments=told)
+        with waiting(f"reading {source.name}"):
+            gen = read_checkpoint(source, settings, network=network, w_avg=mean, noise=noise, arguments=told)
         provenance = dict(gen.info.provenance)
         print(f"{source.name}: {provenance['format']}, {_summary(gen)}")
         for remark in provenance.get("remarks", ()):
@@ -117,7 +121,7 @@ def convert_command(
         elif target is not None:
             own = {} if regions is None else _json(regions)
             gen = with_info(gen, regions=own, card="" if card is None else _text(card))
-            print(f"wrote {save(target, gen, dtype=np.dtype(dtype))}")
+            print(f"wrote {save(target, gen, dtype=np.dtype(dtype), overwrite=overwrite)}")
 
 
 def _listed(file: Path) -> Iterable[str]:
@@ -127,13 +131,15 @@ def _listed(file: Path) -> Iterable[str]:
         return outline.lines(containers.parse(data), file.name) if arrays is None else arrays
 
 
-def _write_back(model: Path, place: Path | None, project: Project) -> None:
+def _write_back(model: Path, place: Path | None, project: Project, overwrite: bool) -> None:
     if place is None:
         raise InputError(f"say which model and where to write: --to {project} MODEL FILE")
     if place.is_dir() and not model.exists():  # the model comes first or last: only one of the two can be there
         model, place = place, model
-    _check_free(place)
-    files, said = written(load(model), project)
+    check_free(place, overwrite)
+    gen = load(model)
+    with waiting(f"writing for {project}"):
+        files, said = written(gen, project)
     if "" in files:
         write_whole(place, files[""])
     else:
@@ -143,19 +149,14 @@ def _write_back(model: Path, place: Path | None, project: Project) -> None:
     print(f"wrote {place}: {said}")
 
 
-def _check_free(place: Path) -> None:
-    if place.exists():
-        raise ExistsError(f"{place} exists already; choose another name or remove it")
-    check_place(place)
-
-
 def _compare_layers(
     gen: Generator, source: Path, wanted: str | None, checkout: Path, told: dict[str, Any] | None
 ) -> None:
     """Print the errors of all layers; the first that differs is an error."""
     with containers.naming(source):
         network, *_ = network_in(source, wanted)
-    errors, made_with = compare(gen, network, checkout, told)
+    with waiting(f"running the code of {checkout}"):
+        errors, made_with = compare(gen, network, checkout, told)
     print(f"note: {made_with}")
     for layer, error in errors.items():
         print(f"  {layer:28} root mean square error {error:.1e}, relative")
@@ -166,7 +167,8 @@ def _compare_layers(
 
 def _verified(gen: Generator, reference: Path) -> float:
     """The worst error of all, printed output by output; an error above the tolerance is refused."""
-    errors = verify(gen, reference)
+    with waiting(f"comparing with {reference.name}"):
+        errors = verify(gen, reference)
     for output, error in errors.items():
         print(f"  {output:24} worst error {error:.1e} of the largest magnitude")
     if others := left(gen, reference):

@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from lrgan_jax import methods, sweep
-from lrgan_jax.base.errors import ExistsError
-from lrgan_jax.base.files import check_place
+from lrgan_jax.base.files import check_free
+from lrgan_jax.base.progress import hint
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, check_suffix, load_model
 from lrgan_jax.commands.photo import Photo, Scene, open_photos, scenes
 from lrgan_jax.directions import Directions
@@ -22,6 +22,7 @@ def directions_command(
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("directions.npz"),
+    overwrite: bool = False,
     image: int | None = None,
     average: int = 1,
     photo: Photo = None,
@@ -31,10 +32,13 @@ def directions_command(
 ) -> None:
     """Find directions that edit one region and leave the rest still, and save them.
 
+    `lrgan explain` says what the words mean that it prints.
+
     Args:
         region: a region's name (see `lrgan info MODEL`), a PNG, white inside, or labels of a label map, such as
           map.png:4,5.
-        out: the file to write, .npz (everything) or .npy (the vectors alone); it must not exist.
+        out: the file to write, .npz (everything) or .npy (the vectors alone).
+        overwrite: replace the file if there is one.
         image: number of the image in `lrgan sample` of the same seed, 0 by default; or of the photograph, or of the
           latent in the sweep.
         average: average over so many images from there on: directions that serve them all.
@@ -43,10 +47,8 @@ def directions_command(
         search: how to look for them.
         which: which latents.
     """
-    if out.exists():
-        raise ExistsError(f"{out} exists already; choose another name or remove it")
+    check_free(out, overwrite)
     check_suffix(out, ".npz", ".npy", what="directions are saved")
-    check_place(out)
     if from_sweep is not None:
         if photo is not None:
             raise UsageError("--photo and --from-sweep: say one of them")
@@ -69,7 +71,9 @@ def directions_command(
         found = find_directions(gen, latents, region, asked)
     print("\n".join(lines(found)))
     say_caveat(found)
-    print(f"wrote {found.save(out)}, suggested steps {found.step_range[0]:.2g} to {found.step_range[1]:.2g}")
+    hint("ratio", "mu")
+    low, high = found.step_range
+    print(f"wrote {found.save(out, overwrite=overwrite)}, suggested steps {low:.2g} to {high:.2g}")
 
 
 def _of_photo(photo: Path, gen: Generator, which: Which, number: int, average: int) -> Scene:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from lrgan_jax import images
 from lrgan_jax.base.checks import LONGEST_STEP, check_number, check_whole
 from lrgan_jax.base.files import check_place
+from lrgan_jax.captions import captioned, frames
 from lrgan_jax.commands.directions import say_caveat
 from lrgan_jax.commands.options import Layers, Model, UsageError, Which, check_suffix, load_model
 from lrgan_jax.commands.photo import Photo, Scene, changes, crop_of, open_photos, put_back, scenes
@@ -85,12 +86,14 @@ def edit_command(
         return
     low, high = chosen.step_range if reach is None else (-reach, reach)
     spacing = _even_steps if even else _steps
-    strips = np.stack([scene.edited(chosen, spacing(*scene, chosen, (low, high, steps))) for scene in seen])
+    along = [np.asarray(spacing(*scene, chosen, (low, high, steps))) for scene in seen]
+    strips = np.stack([scene.edited(chosen, row) for scene, row in zip(seen, along, strict=True)])
+    words = [[f"image {n}, step {step:.2g}" for step in row] for n, row in enumerate(along, image)]
     enlarge = images.enlargement(gen.size)
     if out.suffix == ".png":
-        images.save(out, images.grid(list(strips)), enlarge=enlarge)
+        images.save(out, captioned(list(strips), words, enlarge))
     else:
-        images.save_animation(out, np.concatenate(list(strips), axis=2), enlarge=enlarge)
+        images.save_animation(out, frames(strips.swapaxes(0, 1), [*zip(*words, strict=True)], enlarge), enlarge=1)
     print(f"wrote {out}: steps {low:.2g} to {high:.2g}")
 
 
@@ -154,8 +157,8 @@ def _steps(gen: Generator, w: WS, chosen: Directions, spacing: Spacing) -> Float
 def _even_steps(gen: Generator, w: WS, chosen: Directions, spacing: Spacing) -> Float[Array, " s"]:
     """Evenly spaced by what they change."""
     (move,) = spread(jnp.asarray(chosen.vectors), chosen.layers, gen.num_ws)
-    f = image_function(gen)
-    one = f if w.c is None else lambda latent: f(latent, w.c[0])
+    f, label = image_function(gen), w.c
+    one = f if label is None else lambda latent: f(latent, label[0])
     return equal_steps(one, w.array[0], move, *spacing)
 
 

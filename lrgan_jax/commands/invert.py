@@ -10,15 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 from jaxtyping import Float
-from tqdm import tqdm
 
 from lrgan_jax import images
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import check_place
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free
 from lrgan_jax.base.interrupt import Interrupted, StopRequest, stop_request
+from lrgan_jax.base.progress import hint
+from lrgan_jax.captions import captioned
 from lrgan_jax.commands.options import Model, UsageError, check_suffix, load_model
 from lrgan_jax.generators import Generator
-from lrgan_jax.inversion import Fit, Inversion, Kept, Tuned, Tuning, inverting, tune
+from lrgan_jax.inversion import Fit, Inversion, Kept, Progress, Tuned, Tuning, invert, tune
 from lrgan_jax.inversion.likeness import distance, image_features, network_of
 from lrgan_jax.inversion.weights import identity
 from lrgan_jax.metrics import MetricsError
@@ -101,6 +102,7 @@ def invert_command(
     *,
     model: Model = "faces-dcgan",
     out: Path = Path("photo.npz"),
+    overwrite: bool = False,
     tune: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="[STEPS]")] = None,
     crop: Annotated[Crop, tyro.conf.OmitArgPrefixes] = Crop(),  # noqa: B008, a constant
     fit: Annotated[FitOptions, tyro.conf.OmitArgPrefixes] = FitOptions(),  # noqa: B008, a constant
@@ -111,7 +113,8 @@ def invert_command(
 
     Args:
         photos: pictures of any size and kind, one face in each unless the options say otherwise.
-        out: the file to write, which must not exist; a picture is written beside it, with -inverted.png in its name.
+        out: the file to write; a picture is written beside it, with -inverted.png in its name.
+        overwrite: replace both if they are there.
         tune: move the generator's weights a little, too, until it draws the photographs: the file holds the change. The
             usual number of steps, or this one.
         crop: what of a photograph is taken.
@@ -122,18 +125,17 @@ def invert_command(
     check_suffix(out, ".npz", what="an inversion is saved")
     picture, unfinished = (out.with_name(out.stem + end) for end in ("-inverted.png", "-unfinished.npz"))
     for path in (out, picture):
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another --out or remove it")
-        check_place(path)
+        check_free(path, overwrite)
     gen, tuning = load_model(model), _tuning(tune, fit)
     taken, asked = crop.of(photos, gen), fit.fit()
     with stop_request() as stop:
         found = _inverted(gen, np.stack([each.crop.image for each in taken]), asked, unfinished, stop)
         tuned = None if tuning is None else _tuned(gen, found, tuning.but(network=asked.network), stop)
-    _kept(gen, taken, found, tuned).save(out)
-    images.save(picture, _rows(found, tuned), enlarge=images.enlargement(gen.size))
+    _kept(gen, taken, found, tuned).save(out, overwrite=overwrite)
+    images.save(picture, _rows(taken, found, tuned, images.enlargement(gen.size)))
     unfinished.unlink(missing_ok=True)
     print("\n".join(_lines(taken, found, tuned)))
+    hint("PSNR", "LPIPS")
     print(f"wrote {out}, and {picture} to look at: photograph, inverted{', tuned' if tuned else ''}")
     print(f"next: lrgan directions mouth --model {model} --photo {out} --out mouth.npz")
     print(f"      lrgan edit mouth.npz --model {model} --photo {out} --step 2")
@@ -174,35 +176,22 @@ def _inverted(
     gen: Generator, targets: Float[np.ndarray, "n h w c"], fit: Fit, unfinished: Path, stop: StopRequest
 ) -> Inversion:
     """From the first round, or the one after the last in the file."""
-    now = None
-    with tqdm(desc="inverting", unit="round", leave=False, disable=None) as bar:
-        for now in inverting(gen, targets, fit, kept=unfinished):
-            _report(bar, "inverting", now.done, now.rounds, f"loss {now.losses.mean():.4f}")
-            if stop.number is not None:
-                raise Interrupted(f"stopped after round {now.done} of {now.rounds}; {GOES_ON}", stop.number)
-    assert now is not None  # there is at least one round
-    return now.inversion()
+
+    def look(now: Progress) -> None:
+        if stop.number is not None:
+            raise Interrupted(f"stopped after round {now.done} of {now.rounds}; {GOES_ON}", stop.number)
+
+    return invert(gen, targets, fit, kept=unfinished, progress=look)
 
 
 def _tuned(gen: Generator, found: Inversion, tuning: Tuning, stop: StopRequest) -> Tuned:
     """From the first step: what tuning has done is not kept, what it begins with is."""
-    with tqdm(desc="tuning", unit="step", leave=False, disable=None) as bar:
 
-        def progress(done: int, loss: float) -> None:
-            _report(bar, "tuning", done, tuning.steps, f"loss {loss:.4f}")
-            if stop.number is not None:
-                raise Interrupted(f"stopped at tuning, with the latents kept; {GOES_ON}", stop.number)
+    def look(done: int, loss: float) -> None:
+        if stop.number is not None:
+            raise Interrupted(f"stopped at tuning, with the latents kept; {GOES_ON}", stop.number)
 
-        return tune(gen, found.latents, found.targets, tuning, progress=progress)
-
-
-def _report(bar: tqdm, what: str, done: int, total: int, figure: str) -> None:
-    """On a terminal a bar, in a log a line each time."""
-    if bar.disable:
-        print(f"{what}: {done} of {total}, {figure}", file=sys.stderr)
-    bar.total = total
-    bar.set_postfix_str(figure, refresh=False)
-    bar.update(done - bar.n)
+    return tune(gen, found.latents, found.targets, tuning, progress=look)
 
 
 def _kept(gen: Generator, taken: list[Taken], found: Inversion, tuned: Tuned | None) -> Kept:
@@ -220,10 +209,12 @@ def _kept(gen: Generator, taken: list[Taken], found: Inversion, tuned: Tuned | N
     )
 
 
-def _rows(found: Inversion, tuned: Tuned | None) -> images.Picture:
+def _rows(taken: list[Taken], found: Inversion, tuned: Tuned | None, enlarge: int) -> images.Picture:
     """A row a photograph: its crop, and what draws it ever better."""
     columns = [found.targets, found.images, *([] if tuned is None else [tuned.images])]
-    return images.grid([np.stack(row) for row in zip(*columns, strict=True)])
+    rows = [np.stack(row) for row in zip(*columns, strict=True)]
+    words = [[f"{n}: {each.file.name}", "inverted", "tuned"][: len(columns)] for n, each in enumerate(taken)]
+    return captioned(rows, words, enlarge)
 
 
 def _lines(taken: list[Taken], found: Inversion, tuned: Tuned | None) -> list[str]:

@@ -3,17 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax.base.checks import check_number, check_whole
-from lrgan_jax.base.interrupt import Interrupted, leave
+from lrgan_jax.base.progress import say, show_progress
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.sweep import Keep, Progress, Share, processes, run
 from lrgan_jax.sweep import merge as merge_shares
@@ -114,38 +112,27 @@ def sweep_command(
             raise UsageError("--num-latents is of random latents, and does not go with --latents")
         latents, chosen = which.of(gen, 1000 if num_latents is None else num_latents), regions_or_own(regions, gen)
         how = {"keep": keep.keep(), "shard": _share(shard), "verify": verify, "max_failures": max_failures}
-        try:
-            with _shown(as_json=log_json) as report:
-                run(gen, store, latents, chosen, search.search(), report=report, **how)
-        except Interrupted as stopped:
-            leave(stopped)
+        run(gen, store, latents, chosen, search.search(), report=_reporter(as_json=log_json), **how)
     print(_status(store))
 
 
-@contextmanager
-def _shown(*, as_json: bool) -> Iterator[Callable[[Progress], Any]]:
-    """Progress as lines of JSON, or as a bar."""
-    if as_json:
+def _reporter(*, as_json: bool) -> Callable[[Progress], Any]:
+    """Progress as lines of JSON instead of words; or the damage that was found, once."""
+    told: set[int] = set()
 
-        def line(progress: Progress) -> None:
-            more = {"seconds_left": progress.seconds_left, "process": os.getpid()}
-            print(json.dumps(progress._asdict() | more), flush=True)
+    def say_damage(progress: Progress) -> None:
+        for block in progress.damaged.keys() - told:
+            say(f"block {block} is done again: {progress.damaged[block]}")
+        told.update(progress.damaged)
 
-        yield line
-        return
-    with tqdm(unit="latent", delay=1) as bar:
-        told: set[int] = set()
+    def line(progress: Progress) -> None:
+        more = {"seconds_left": progress.seconds_left, "process": os.getpid()}
+        print(json.dumps(progress._asdict() | more), flush=True)
 
-        def report(progress: Progress) -> None:
-            bar.total = progress.total
-            for block in progress.damaged.keys() - told:
-                tqdm.write(f"block {block} is done again: {progress.damaged[block]}", file=sys.stderr)
-            told.update(progress.damaged)
-            idle = f"{progress.idle_seconds / max(progress.seconds, 1e-9):.1%}"
-            bar.set_postfix(failed=progress.failed, idle=idle, refresh=False)
-            bar.update(progress.done - bar.n)
-
-        yield report
+    if not as_json:
+        return say_damage
+    show_progress(False)
+    return line
 
 
 def _status(store: str) -> str:

@@ -1,15 +1,13 @@
 """`lrgan train` and `lrgan distill`: options to a config, data and a run."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from tqdm import tqdm
 
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
+from lrgan_jax.base.progress import say
 from lrgan_jax.generators import DCGAN, StyleGAN2, StyleGAN2Config
 from lrgan_jax.models import checkpoint
 from lrgan_jax.training.adversarial import train
@@ -18,6 +16,8 @@ from lrgan_jax.training.discriminator import DiscriminatorConfig
 from lrgan_jax.training.distillation import DistillConfig, distill
 from lrgan_jax.training.loop import Schedule, TrainingError
 from lrgan_jax.training.step import TrainConfig
+
+WROTE = "wrote {}: see samples/, and models/ for `lrgan demo --model`"
 
 
 def train_command(
@@ -121,8 +121,8 @@ def train_command(
     schedule = _schedule(round(1000 * kimg), snapshot_kimg, batch)
     origin: dict[str, Any] = {"data": data, "resolution": source.resolution, "mirror": mirror, "start": start}
     info = None if begin is None else begin.info
-    with _progress(schedule, out) as report:
-        train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=info, report=report)
+    train(config, source, out, schedule, seed=seed, start=begin, origin=origin, info=info, report=_report)
+    print(WROTE.format(out))
 
 
 def distill_command(
@@ -168,8 +168,8 @@ def distill_command(
         student, (*[begun] * (len(channels) - 1), total - begun * (len(channels) - 1)), batch, learning_rate
     )
     schedule = _schedule(total * batch, snapshot_kimg, batch)
-    with _progress(schedule, out) as report:
-        distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=report)
+    distill(gen, config, out, schedule, seed=seed, origin={"teacher": teacher}, report=_report)
+    print(WROTE.format(out))
 
 
 def _check_widths(batch: int, channel_base: int, channel_max: int, latent: int, mapping_layers: int) -> None:
@@ -184,19 +184,6 @@ def _check_widths(batch: int, channel_base: int, channel_max: int, latent: int, 
 def _check_lengths(kimg: float, snapshot_kimg: float) -> None:
     check_number("--kimg", kimg, above=0)
     check_number("--snapshot-kimg", snapshot_kimg, above=0)
-
-
-@contextmanager
-def _progress(schedule: Schedule, out: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A bar, the log's lines above it, and where to look in the end."""
-    with tqdm(total=schedule.images, unit="img", unit_scale=True, leave=False) as bar:
-
-        def report(line: dict[str, Any]) -> None:
-            bar.update(line["images"] - bar.n)
-            tqdm.write(_figures(line))
-
-        yield report
-    print(f"wrote {out}: see samples/, and models/ for `lrgan demo --model`")
 
 
 def _network(
@@ -222,7 +209,7 @@ def _widths(base: int, most: int, resolution: int) -> tuple[int, ...]:
     return tuple(max(1, min(base // size, most)) for size in (4 * 2**k for k in range((resolution // 4).bit_length())))
 
 
-def _figures(line: dict[str, Any]) -> str:
+def _report(line: dict[str, Any]) -> None:
     """A line of the log for a person."""
     shown = {name: value for name, value in line.items() if name not in ("step", "images")}
     if "swd" in shown:
@@ -230,4 +217,4 @@ def _figures(line: dict[str, Any]) -> str:
     figures = "  ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )
-    return f"{line['images'] / 1000:.1f} kimg  {figures}"
+    say(f"{line['images'] / 1000:.1f} kimg  {figures}", sys.stdout)

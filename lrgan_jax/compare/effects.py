@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from lrgan_jax import display
 from lrgan_jax.evaluation import Loop, Scene
 from lrgan_jax.images import over_white
 from lrgan_jax.layers import Moves
@@ -23,6 +24,7 @@ from lrgan_jax.metrics.lpips import SMALLEST
 NEEDED = ("lpips_alexnet", "face_recognition", "face_expression", "face_landmarks")
 
 
+@display.record
 class Effects(NamedTuple):
     """Mean over the two ways, [M, N, R], or [M, R] at one latent; None where the network is missing, or the
     pictures too small for it.

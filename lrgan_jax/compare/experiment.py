@@ -9,12 +9,14 @@ methods asked otherwise.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.compare.effects import Effects, effects, networks
 from lrgan_jax.compare.kept import prepare_kept
@@ -31,12 +33,12 @@ from lrgan_jax.compare.methods import (
 )
 from lrgan_jax.compare.naturalness import Naturalness, naturalness
 from lrgan_jax.compare.setup import Setup, choose, over_all, prepare, settings_of
-from lrgan_jax.compare.stages import Progress, Stages
+from lrgan_jax.compare.stages import Progress, Stages, shown
 from lrgan_jax.compare.walks import OfRegion, Walks, compare_walks
 from lrgan_jax.evaluation import Edits, Measured, Scene, measure, rates
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents
-from lrgan_jax.methods import Method, Pair
+from lrgan_jax.methods import METHODS, Method, Pair
 from lrgan_jax.search import Search
 from lrgan_jax.sweep import Sweep
 
@@ -47,6 +49,7 @@ SCALES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])  # of lambda
 STAGES = ".stages"  # in the folder of a comparison, as long as it is not finished
 
 
+@display.record
 class Frontier(NamedTuple):
     """Directions of the frontier beside its best."""
 
@@ -55,6 +58,7 @@ class Frontier(NamedTuple):
     line: Float[np.ndarray, "2 l n r"]  # first-order changes inside and outside, at LINE
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """M methods, N latents, R regions.
@@ -79,6 +83,14 @@ class Comparison:
     natural: Naturalness  # [M, N, R]
     curve_natural: Naturalness  # [G, N, R]
 
+    def _repr_html_(self) -> str:
+        """Median leaks of every method by region."""
+        columns = {"method": [escape(METHODS[name].title) for name in self.methods]}
+        for region, leaks in zip(self.setup.scene.regions, np.moveaxis(self.measured.leak, 2, 0), strict=True):
+            columns[f"{escape(region)}, leak %"] = [f"{100 * leak:.3g}" for leak in np.nanmedian(leaks, 1)]
+        hint = display.note("medians over the latents; compare.summary(comparison) has intervals, and more")
+        return display.card(f"comparison at {len(self.setup.scene.ws)} latents", {}, display.table(columns), hint)
+
 
 def run(
     gen: Generator,
@@ -90,7 +102,7 @@ def run(
     num_walked: int = 16,
     only: Sequence[str] = (),
     folder: Path | None = None,
-    progress: Progress = lambda name, numbers: numbers,
+    progress: Progress = shown,
 ) -> Comparison:
     """All of it: the same latents and settings give the same figures, but for the seconds.
 
@@ -103,7 +115,7 @@ def run(
       num_latents: take so many of them; all by default. num_walked: walk from so many: a walk takes a Jacobian a step.
       only: compare methods of these names, and the frontier; by default all that fit.
       folder: where finished pieces are kept, so that the same call goes on after a stop; `stages.forget` removes them.
-      progress: wraps the numbers of the latents that a stage goes through, after its name.
+      progress: wraps the numbers of the latents that a stage goes through, after its name; says how far it is.
     Raises:
       InputError: on latents, regions, methods or settings that do not fit each other, the model, the sweep, or the
         pieces in the folder.

@@ -2,11 +2,13 @@
 
 import math
 import warnings
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from lrgan_jax import display
 from lrgan_jax.compare.experiment import CURVE, SCALES, Comparison
 from lrgan_jax.compare.methods import OTHERS, OWN
 from lrgan_jax.compare.naturalness import Naturalness
@@ -18,6 +20,7 @@ RESAMPLES = 2000
 ALL = "all"  # regions together: the geometric mean over them
 
 
+@display.record
 class Interval(NamedTuple):
     """A median with its 95 % confidence interval."""
 
@@ -25,7 +28,13 @@ class Interval(NamedTuple):
     low: Float[np.ndarray, "..."]
     high: Float[np.ndarray, "..."]
 
+    def text(self, factor: float = 1.0) -> str:
+        """Of one number: the median, and the interval in brackets."""
+        median, low, high = (f"{factor * float(value):.3g}" for value in self)
+        return f"{median} ({low} to {high})" if np.isfinite(self.median) else "none"
 
+
+@display.record
 class Dominance(NamedTuple):
     """The frontier's direction of the same first-order change inside against a method's: the quotient of leaks.
 
@@ -39,6 +48,7 @@ class Dominance(NamedTuple):
     at_most_1_1: float
 
 
+@display.record
 class RankFigures(NamedTuple):
     """Medians over latents and regions at one lambda, and the share of robust PCAs that converged."""
 
@@ -49,6 +59,7 @@ class RankFigures(NamedTuple):
     converged: float
 
 
+@display.record
 class WalkFigures(NamedTuple):
     """At one strength: the straight edit's change inside and leak, the walk's over it, the share that came so far."""
 
@@ -58,6 +69,7 @@ class WalkFigures(NamedTuple):
     reached: float
 
 
+@display.record
 class NaturalFigures(NamedTuple):
     """Over all regions; the length of the steps is in standard deviations of the generator's own latents."""
 
@@ -67,6 +79,7 @@ class NaturalFigures(NamedTuple):
     strangeness: Interval
 
 
+@display.record
 class CurveFigures(NamedTuple):
     """At one mu of the frontier's curve, over its default."""
 
@@ -75,6 +88,7 @@ class CurveFigures(NamedTuple):
     strangeness: Interval
 
 
+@display.record
 class Figures(NamedTuple):
     """Leaks are change outside over change inside at the same change inside. Methods go by their titles."""
 
@@ -91,6 +105,15 @@ class Figures(NamedTuple):
     ranks: dict[str, RankFigures]  # scale of lambda
     walks: dict[str, WalkFigures]  # strength
     seconds: dict[str, float]  # method -> per latent and region, the Jacobian apart
+
+    def _repr_html_(self) -> str:
+        """Leaks of every method by region, and how strange its edits are."""
+        columns = {"method": [escape(method) for method in self.leaks]}
+        for region in (ALL, *self.regions):
+            columns[f"{escape(region)}, leak %"] = [leaks[region].text(100.0) for leaks in self.leaks.values()]
+        columns["strange"] = [self.natural[method].strangeness.text() for method in self.leaks]
+        title = f"{len(self.leaks)} methods at {self.latents} latents"
+        return display.card(title, {}, display.table(columns), display.note("medians, and their 95 % intervals"))
 
 
 def summary(comparison: Comparison) -> Figures:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.compare.setup import Setup, over_all
@@ -39,6 +40,7 @@ RANKED = 16  # latents at which ranks are looked at: extreme lambdas take many s
 Finder = Callable[[AnyArray, AnyArray], AnyArray]
 
 
+@display.record
 class Found(NamedTuple):
     """One method's directions, of natural length 1, and the seconds they took, compiled, per latent and region.
 
@@ -49,12 +51,14 @@ class Found(NamedTuple):
     seconds: Float[np.ndarray, ""]
 
 
+@display.record
 class Vectors(NamedTuple):
     """Directions of several kinds."""
 
     vectors: Float[np.ndarray, "k n r m"]
 
 
+@display.record
 class Ranks(NamedTuple):
     """Of the low-rank parts, for S scales of lambda at the first latents."""
 
@@ -112,7 +116,7 @@ def directions_of_all(
 def _found(setup: Setup, method: Method, find: Callable[[str], Finder]) -> Found:
     if not method.sees_region:
         return Found(of_length_1(_chosen(setup, method), setup.root), np.array(np.nan))
-    asked = setup.scene.search.but(method=method.name)
+    asked = replace(setup.scene.search, method=method.name)
     of_all = partial(_by_real_steps, setup, asked) if takes_steps(asked) else find(method.name)
     start = time.perf_counter()
     vectors = jax.block_until_ready(of_all(setup.inside, setup.outside))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lrgan_jax import display
 from lrgan_jax.evaluation import Loop, Scene
 from lrgan_jax.generators import render
 from lrgan_jax.generators.natural import depth
@@ -22,6 +23,7 @@ AT_ONCE = 64  # of them
 SEED = 1  # not that of the compared latents, as a rule
 
 
+@display.record
 class Naturalness(NamedTuple):
     """[M, N, R], or [M, R] at one latent; the mean over the two ways. Of a typical sample both are 1."""
 

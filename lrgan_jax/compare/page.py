@@ -1,5 +1,6 @@
 """One self-contained HTML page of a comparison: tables, the plane of every region, strips side by side."""
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -30,8 +31,21 @@ STYLE = """
 """
 
 
-def page(comparison: Comparison, figures: Figures, *, model: str, note: str) -> str:
-    """The HTML text of a comparison and its `summary`."""
+WORDS = (
+    *("leak", "inside", "outside", "frontier", "mu", "length", "depth", "oddity", "strangeness", "painted", "LPIPS"),
+    *("identity", "first order", "null space", "robust PCA", "rank", "walk"),
+)
+
+
+def page(
+    comparison: Comparison, figures: Figures, *, model: str, note: str, numbers: Sequence[int] = range(2 * SHOWN)
+) -> str:
+    """The HTML text of a comparison and its `summary`.
+
+    Args:
+      numbers: of the latents, where they come from.
+    """
+    names = [f"image {n}" for n in numbers]
     changed = kit.same_change(comparison.setup.scene.search.change)
     about = f"""<p>Every method moves every latent along one direction, both ways, until the {changed}. What has
 changed {_elsewhere(comparison)} by then is its leak.</p>"""
@@ -45,8 +59,9 @@ changed {_elsewhere(comparison)} by then is its leak.</p>"""
         _dominance(figures),
         _variants(comparison, figures),
         _ranks(comparison, figures),
-        _walks(comparison, figures),
-        _side_by_side(comparison),
+        _walks(comparison, figures, names),
+        _side_by_side(comparison, names),
+        kit.glossary(WORDS),
     ]
     return kit.document(f"Methods compared on {model}", parts, style=PLANE_STYLE + STYLE)
 
@@ -187,7 +202,7 @@ def _ranks(c: Comparison, figures: Figures) -> str:
     )
 
 
-def _walks(c: Comparison, figures: Figures) -> str:
+def _walks(c: Comparison, figures: Figures, names: Sequence[str]) -> str:
     rows = []
     for strength, w in figures.walks.items():
         cells = [
@@ -203,24 +218,24 @@ def _walks(c: Comparison, figures: Figures) -> str:
         "region has changed as much; "
         f"leak of the straight edit in percent, and the walk's over it, {c.walks.inside.shape[1]} latents.",
         kit.table(["change inside", "straight: leak", "walk: leak over it", "walks that came so far"], rows),
-        kit.strips(_walk_strips(c)),
+        kit.strips(_walk_strips(c, names)),
     )
 
 
-def _walk_strips(c: Comparison) -> list[tuple[str, list[str], bool]]:
+def _walk_strips(c: Comparison, names: Sequence[str]) -> list[tuple[str, list[str], bool]]:
     """The largest strength, forwards, the first latents: straight above, walked below, for every region."""
     largest = STRENGTHS.index(max(STRENGTHS))
     originals, ends = c.setup.scene.pictures(c.walks.moves[largest, : 2 * SHOWN, :, 1])  # [n, R, 2, H, W, C]
     rows = []
     for r, region in enumerate(c.setup.scene.regions):
         for k, name in enumerate(("straight", "walk")):
-            pairs = zip(originals, ends[:, r, k], strict=True)
-            shown = [kit.picture(images.strip(np.stack(pair)), f"{region}, {name}") for pair in pairs]
+            pairs = zip(originals, ends[:, r, k], names, strict=False)
+            shown = [kit.named(images.strip(np.stack(pair)), f"{region}, {name}", of) for *pair, of in pairs]
             rows.append((f"{escape(region)}, {name}", shown, False))
     return rows
 
 
-def _side_by_side(c: Comparison) -> str:
+def _side_by_side(c: Comparison, names: Sequence[str]) -> str:
     scene, num = c.setup.scene, min(SHOWN, len(c.setup.scene.ws))
     steps = c.measured.size[:, :num] * np.array([-1, 1], np.float32)
     moves = steps[..., None, None] * scene.spread(c.vectors[:, :num])[:, :, :, None]  # [M, n, R, 2, L, d]
@@ -231,7 +246,7 @@ def _side_by_side(c: Comparison) -> str:
         for k, method in enumerate(c.methods):
             title = METHODS[method].title
             name = f"{title}, {region}"
-            shown = [kit.picture(_ends(originals[n], *ends[n, k, r]), name) for n in range(num)]
+            shown = [kit.named(_ends(originals[n], *ends[n, k, r]), name, names[n]) for n in range(num)]
             rows.append((escape(title), shown, title in OURS))
         sections.append(f'<h2 class="region">{escape(region)}</h2>{kit.strips(rows)}')
     about = "Both ends and the image itself, at the same change inside; after each, where the forward end differs: "

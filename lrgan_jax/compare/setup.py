@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_whole, random_key
@@ -36,6 +37,7 @@ AROUND = {  # how a region is drawn otherwise: shift of rows and columns, and sc
 }
 
 
+@display.record
 class Grams(NamedTuple):
     """Of all regions, at one latent."""
 
@@ -43,6 +45,7 @@ class Grams(NamedTuple):
     outside: Float[np.ndarray, "r m m"]
 
 
+@display.record
 class Setup(NamedTuple):
     """N latents and R regions, with the Grams of these as they are and drawn otherwise, in the order of AROUND."""
 
@@ -70,6 +73,7 @@ class Setup(NamedTuple):
         return tuple(AROUND)[: self.inside_around.shape[1]]
 
 
+@display.record
 class Chosen(NamedTuple):
     """The latents of an experiment."""
 

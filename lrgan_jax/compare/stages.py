@@ -6,7 +6,7 @@ A piece is a record of arrays in a file that is written whole. Beside them lies 
 import io
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.progress import counted
 from lrgan_jax.base.settings import differences
 from lrgan_jax.evaluation import Loop
 
@@ -21,6 +22,11 @@ SETTINGS = "settings.json"
 
 Record = TypeVar("Record", bound=tuple)  # a NamedTuple of arrays, or of None where something is missing
 Progress = Callable[[str, Sequence[int]], Any]  # wraps the numbers that a stage named so goes through
+
+
+def shown(name: str, numbers: Sequence[int]) -> Iterator[int]:
+    """How far a stage is."""
+    return counted(numbers, f"comparing, {name}")
 
 
 class Stages:
@@ -32,9 +38,7 @@ class Stages:
       InputError: if the folder holds pieces of other settings; the message names them.
     """
 
-    def __init__(
-        self, folder: Path | None, settings: dict[str, Any], progress: Progress = lambda name, numbers: numbers
-    ):
+    def __init__(self, folder: Path | None, settings: dict[str, Any], progress: Progress = shown):
         self.folder, self.progress = folder, progress
         if folder is None:
             return

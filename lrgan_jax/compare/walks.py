@@ -8,6 +8,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.editing import walk
 from lrgan_jax.evaluation import Loop, Scene, of_class
 from lrgan_jax.generators import image_function
@@ -20,6 +21,7 @@ NUM_STEPS = 16
 WAYS = np.array([-1, 1], np.float32)
 
 
+@display.record
 class Walks(NamedTuple):
     """S strengths, N latents, R regions, two ways (backwards first)."""
 

@@ -16,3 +16,7 @@ from lrgan_jax.convert.reading import read_checkpoint
 from lrgan_jax.foreign import CheckpointError
 
 __all__ = ["CheckpointError", "find_network", "read_checkpoint"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,5 @@
 """What the demo shows: local edits of a few faces, and how much less they leak than edits that ignore the rest."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from lrgan_jax.base import linalg
 from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.progress import counted
 from lrgan_jax.evaluation import Edits, Measured, Scene, collected, edits, first
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.layer_map import LayerMap, layer_map
@@ -70,15 +70,12 @@ def run(
     latents: ArrayLike | Latent,
     regions: Any,
     search: Search | None = None,
-    *,
-    progress: Callable[[Sequence[int]], Any] = lambda numbers: numbers,
 ) -> Demo:
     """Every method's directions for every latent and region at equal change, and the strips of the frontier's best.
 
     Args:
       regions: a name, several, or name -> whatever `regions.region_mask` takes.
       search: all of it counts but `method` and `num`.
-      progress: wraps the latents' numbers, as tqdm does.
     """
     search = search or Search()
     scene = Scene.of(gen, latents, regions, search.but(mu=None) if search.measures else search)
@@ -88,7 +85,7 @@ def run(
     grams, found, done = [], [], []
     # The next Jacobian is under way while this one's robust PCA, which keeps one core busy, is waited for.
     coming = ahead(range(len(scene.ws)), partial(_grams_at, scene), 2)
-    for n in progress(range(len(scene.ws))):
+    for n in counted(range(len(scene.ws)), "editing images"):
         pairs = check_finite(next(coming))
         grams.append((np.asarray(pairs.inside[0]), np.asarray(pairs.outside[0])))
         found.append(Found(*map(np.asarray, analysis(grams[-1]))))

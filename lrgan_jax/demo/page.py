@@ -1,5 +1,6 @@
 """One HTML page of a `Demo`: how still the rest keeps in numbers, and every edit as a strip."""
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -25,23 +26,41 @@ svg .axis { stroke: var(--line); fill: none }
 """
 
 
-def page(demo: Demo, *, model: str, note: str = "") -> str:
+WORDS = (
+    "inside",
+    "outside",
+    "leak",
+    "layers",
+    "length",
+    "frontier",
+    "mu",
+    "spectrum",
+    "rank",
+    "null space",
+    "robust PCA",
+)
+
+
+def page(demo: Demo, *, model: str, numbers: Sequence[int] = (), note: str = "") -> str:
     """The HTML text.
 
     Args:
-      model: its name. note: how the latents were chosen, for the reader who wants to repeat it.
+      model: its name. numbers: of the latents, where they come from; from 0 by default. note: how they were chosen, for
+        the reader who wants to repeat it.
     """
+    names = [f"image {n}" for n in numbers or range(len(demo.edits))]
     about = """<p>Each strip moves one latent along one direction. The direction was computed from that image alone so
 that the marked region changes and the rest stays; nothing is masked or pasted when the image is made.</p>"""
     moved = moves_text(demo.scene.gen, demo.scene.search)
     parts = [about, kit.note(f"{escape(note)} Edits move {escape(moved)}."), _leaks(demo)]
-    parts += [_section(demo, r) for r in range(len(demo.scene.regions))]
-    parts += [] if demo.layers is None else [_layers(demo.layers)]
+    parts += [_section(demo, r, names) for r in range(len(demo.scene.regions))]
+    parts += [] if demo.layers is None else [_layers(demo.layers, names[0])]
+    parts += [kit.glossary(WORDS)]
     return kit.document(f"Local edits of {model}", parts, style=STYLE + layers.STYLE)
 
 
-def _layers(of: LayerMap) -> str:
-    about = """Of the first image. Each cell is a stretch of layers that one vector moves, its first layer on the left,
+def _layers(of: LayerMap, name: str) -> str:
+    about = f"""Of {name}. Each cell is a stretch of layers that one vector moves, its first layer on the left,
 its last one below; the stronger its colour, the less leak and length of the step cost together, to first order."""
     return kit.section("Which layers edit a region best?", about, layers.pictures(of))
 
@@ -89,18 +108,18 @@ def _leaks(demo: Demo) -> str:
     )
 
 
-def _section(demo: Demo, r: int) -> str:
+def _section(demo: Demo, r: int, names: Sequence[str]) -> str:
     region, mask = demo.scene.regions[r], demo.scene.masks[r]
-    edits = [_edit(row[r], mask, region) for row in demo.edits]
+    edits = [_edit(row[r], mask, region, name) for row, name in zip(demo.edits, names, strict=True)]
     return "\n".join([f'<h2 class="region">{escape(region)}</h2>', *edits])
 
 
-def _edit(edit: Edit, mask: Float[np.ndarray, "h w"], region: str) -> str:
+def _edit(edit: Edit, mask: Float[np.ndarray, "h w"], region: str, name: str) -> str:
     lit = images.outlined(edit.frames[len(edit.frames) // 2], mask)
     less = edit.plain_outside / max(edit.outside, 1e-12)
     return f"""<div class="edit">
-<figure>{kit.picture(lit, f"the image with the {region} region lit")}</figure>
-<figure class="strip">{kit.picture(images.strip(edit.frames), f"strip of edits of the {region}")}
+<figure>{kit.picture(lit, f"{name} with the {region} region lit")}<figcaption>{name}</figcaption></figure>
+<figure class="strip">{kit.picture(images.strip(edit.frames), f"strip of edits of the {region} of {name}")}
 <figcaption>mean squared change <b class="inside">{edit.inside:.3f} inside</b>,
 <b class="rest">{edit.outside:.5f} outside</b>: {less:.1f} times stiller than unprojected ({edit.plain_outside:.5f});
 &mu; = {edit.mu:.1f}</figcaption></figure>

@@ -24,7 +24,7 @@ class ArrayFileError(InputError):
     """A file that holds no array, or not one alone; the message is the end of a line that names the file."""
 
 
-def read(path: str | os.PathLike) -> Any:
+def read(path: str | os.PathLike[str]) -> Any:
     """An array, or values of which some may be: a dict by name of an .npz; whatever was saved by torch.
 
     Returns:

@@ -59,12 +59,14 @@ def architecture(name: str) -> Architecture:
     return Architecture(getattr(module, cls), getattr(module, f"{cls}Config"), module.init)
 
 
-def __getattr__(name: str) -> Any:
-    """The classes of the architectures, and their configs."""
-    for file, cls in ARCHITECTURES.items():
-        if name in (cls, f"{cls}Config"):
-            return getattr(import_module(f"lrgan_jax.generators.{file}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to which every name would then be one
+
+    def __getattr__(name: str) -> Any:
+        """The classes of the architectures, and their configs."""
+        for file, cls in ARCHITECTURES.items():
+            if name in (cls, f"{cls}Config"):
+                return getattr(import_module(f"lrgan_jax.generators.{file}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
@@ -110,3 +112,7 @@ __all__ = [
     "style_space",
     "to_ws",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

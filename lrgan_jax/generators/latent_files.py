@@ -22,7 +22,7 @@ class LatentsError(InputError):
     """A file that holds no latents of this model, or could mean two things; the message is one line for a person."""
 
 
-def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None = None) -> Latent:
+def load_latents(path: str | os.PathLike[str], gen: Generator, *, space: Space | None = None) -> Latent:
     """The latents in a file: .npy, .npz or .pt with one array, or with one under a name such as `w` or `latents`, or
     with one under the name of each of several pictures.
 
@@ -71,7 +71,7 @@ def load_latents(path: str | os.PathLike, gen: Generator, *, space: Space | None
     return kind(rows)
 
 
-def _told(path: str | os.PathLike, reading: Callable[[], Any]) -> Any:
+def _told(path: str | os.PathLike[str], reading: Callable[[], Any]) -> Any:
     """What reading gives, or what is wrong with the file, said with its name."""
     try:
         return reading()

@@ -9,23 +9,31 @@ arrays, ints or lists, are taken in that one, whatever jax_enable_x64 says. Whoe
 weights, and all that follows has them too: `jax.tree.map(lambda a: a.astype("float64"), gen)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError, InputTypeError
 
+ROWS = 18  # of colours, in a notebook: the layers of one latent of FFHQ's models
+Kind = TypeVar("Kind", bound="Latent")
+if TYPE_CHECKING:
+    Held = Array | np.ndarray
+else:
+    Held = Any  # while JAX takes a pytree apart and puts it together, whatever it likes
 
-def _binary(operation: Callable):
+
+def _binary(operation: Callable[[Array, Array], Array]) -> Callable[[Kind, Any], Kind]:
     """An operator that keeps the space and refuses to mix two of them."""
 
-    def method(self, other):
+    def method(self: Kind, other: Any) -> Kind:
         if isinstance(other, Latent) and type(other) is not type(self):
             raise InputTypeError(f"cannot combine {self.space} with {other.space}: they live in different spaces")
         label = self.c if self.c is not None or not isinstance(other, Latent) else other.c
@@ -34,21 +42,33 @@ def _binary(operation: Callable):
     return method
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Latent:
     """An array together with the name of its space, and with its classes where the generator draws by class.
 
-    Arithmetic and indexing keep both. `==` asks whether two are the same object; their numbers are compared as arrays,
+    Arithmetic and indexing keep both; whatever else an array has is passed on, w.mean(0), which type checkers take as
+    w.array.mean(0). `==` asks whether two are the same object; their numbers are compared as arrays,
     a.array == b.array.
 
     Attributes:
       array: [N, d], or [N, num_ws, d] for ws. c: labels or class vectors [N, c_dim] that `synthesis` needs, else None.
     """
 
-    array: Any
-    c: Any = None
+    array: Held
+    c: Held | None = None
     space: ClassVar[str] = "latent"
     __array_priority__ = 100  # with a NumPy number or array on the left, our operators are asked first
+
+    def __repr__(self) -> str:
+        shape, dtype = (getattr(self.array, name, "") for name in ("shape", "dtype"))
+        return f"<{self.space} {[*shape]}, {dtype}{'' if self.c is None else ', with classes'}>"
+
+    def _repr_html_(self) -> str:
+        """The numbers of the first ones, a row of colours each; ws have a row for each layer."""
+        numbers = np.asarray(self.array)
+        rows = numbers.reshape(-1, numbers.shape[-1])[:ROWS]
+        strip = display.matrix(rows, f"the numbers of {len(rows)} rows", 320)
+        return display.card(repr(self)[1:-1], {}, strip, display.note("lr.show(latents, gen) shows their images"))
 
     def __jax_array__(self):
         return jnp.asarray(self.array)
@@ -56,31 +76,45 @@ class Latent:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.array, dtype)
 
-    def __getattr__(self, name: str):  # shape, ndim, dtype, mean, ...
-        if name.startswith("__") or name in ("array", "c"):  # which are absent while a pytree or a copy is being built
-            raise AttributeError(name)
-        return getattr(self.array, name)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    if not TYPE_CHECKING:  # to which any name would then be one
+
+        def __getattr__(self, name: str):  # mean, at, ...
+            if name.startswith("__") or name in ("array", "c"):  # absent while a pytree or a copy is being built
+                raise AttributeError(name)
+            return getattr(self.array, name)
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def __getitem__(self, index):
+    def __getitem__(self: Kind, index: Any) -> Kind:
         first = index[0] if isinstance(index, tuple) else index  # labels have but the latents' own axis
         return type(self)(self.array[index], None if self.c is None else self.c[first])
 
-    def like(self, array: Any) -> "Latent":
+    def like(self: Kind, array: Any) -> Kind:
         """Another array of this space, of the same classes; they are repeated along new leading axes."""
         if self.c is None:
             return type(self)(array)
         lead = np.shape(array)[: np.ndim(array) - np.ndim(self.array)]
         return type(self)(array, jnp.broadcast_to(self.c, (*lead, *np.shape(self.c))))
 
-    def __iter__(self):
+    def __iter__(self: Kind) -> Iterator[Kind]:
         return (
             self[i] for i in range(len(self))
         )  # Python's own way, index until IndexError, never ends: JAX clamps the index
 
-    def __neg__(self):
+    def __neg__(self: Kind) -> Kind:
         return type(self)(-self.array, self.c)
 
     __add__ = __radd__ = _binary(jnp.add)
@@ -91,7 +125,7 @@ class Latent:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Z(Latent):
     """Input noise, standard normal, [N, z_dim]."""
 
@@ -99,7 +133,7 @@ class Z(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class W(Latent):
     """Output of the mapping network, one vector for all layers, [N, w_dim]."""
 
@@ -107,7 +141,7 @@ class W(Latent):
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WS(Latent):
     """One w per layer (W+), [N, num_ws, w_dim]."""
 

@@ -10,9 +10,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.generators.latents import Latent, W
+from lrgan_jax.base.checks import check_key, check_number, check_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.generators.latents import WS, Latent, W
 from lrgan_jax.generators.parts import HasParts, numbers_of_z
 from lrgan_jax.generators.protocol import Generator
 from lrgan_jax.generators.sampling import seeded
@@ -23,6 +26,7 @@ NARROWEST = 1e-4  # variance that counts for directions which vary less, of the 
 SLOPE = 5.0  # undoes the leaky ReLU, of slope 0.2, that a StyleGAN's mapping ends in
 
 
+@display.record
 class OwnLatents(NamedTuple):
     """Mean and covariance of `SAMPLES` latents, of all classes in turn.
 
@@ -65,6 +69,47 @@ def own_root(gen: Generator, numbers: tuple[int, int] | None = None) -> Float[An
     return None if known is None else known.root[first:end, first:end]
 
 
+def alike(gen: Generator, w: ArrayLike | Latent, key: ArrayLike, amount: int | float, num: int = 1) -> WS:
+    """Latents like the one given, and as natural as it is: u becomes cos(t) u + sin(t) n in coordinates in which the
+    generator's own are white, and so is n.
+
+    All layers turn by the same n. Of a latent that is made of parts z alone turns, so that its class stays.
+
+    Args:
+      w: w [1, w_dim] or ws [1, num_ws, w_dim].
+      amount: from 0, the same, to 1, any other of the generator's: t is that share of a right angle.
+    Returns:
+      ws [num, num_ws, w_dim], with its class.
+    Raises:
+      InputError: on several latents, or numbers that do not fit.
+    """
+    check_key(key)
+    check_whole("num", num)
+    check_number("amount", amount, least=0, most=1)
+    ws = to_ws(gen, w)
+    if len(ws) != 1:
+        raise InputError(f"one latent at a time, got {len(ws)}")
+    n = np.asarray(jax.random.normal(key, (num, 1, gen.w_dim)), np.float64)
+    angle = amount * np.pi / 2
+    turned = _turned(gen, np.asarray(ws.array, np.float64), n, np.cos(angle), np.sin(angle))
+    return WS(jnp.asarray(turned, ws.dtype), None if ws.c is None else jnp.repeat(ws.c, num, 0))
+
+
+def _turned(
+    gen: Generator, ws: Float[np.ndarray, "1 l d"], n: Float[np.ndarray, "n 1 d"], cos: float, sin: float
+) -> Float[np.ndarray, "n l d"]:
+    """By NumPy, which has nothing to compile."""
+    if isinstance(gen, HasParts):
+        first, end = dict(gen.parts).get("z", (0, 0))
+        number = np.arange(gen.w_dim)
+        return np.where((number >= first) & (number < end), cos * ws + sin * n, ws)
+    if (of := own_latents(gen)) is None:
+        return cos * ws + sin * n
+    away = n @ np.linalg.inv(of.whitener)  # which is symmetric
+    turned = of.mean + cos * (_straightened(gen, ws) - of.mean) + sin * away
+    return np.where(turned < 0, turned / SLOPE, turned)
+
+
 def depth(gen: Generator, ws: Latent | ArrayLike) -> Float[np.ndarray, "*n"]:
     """How far out latents ws [..., L, d] lie, of the row that is farthest: 1 for a typical one of the generator's own.
 
@@ -82,11 +127,13 @@ def _measured(gen: Generator) -> OwnLatents:
 
 
 def _of(gen: Generator) -> OwnLatents:
-    ws = to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()).array[:, 0]
+    ws = jnp.asarray(to_ws(gen, seeded(gen, 0, SAMPLES, labels=range(gen.c_dim)).all()))[:, 0]
     ws = ws.astype(jnp.promote_types(ws.dtype, jnp.float32))  # halves have no decompositions
     if isinstance(gen, HasParts):
         return _of_parts(gen, ws)
-    return _of_numbers(ws, _straightened(gen, ws), _of_each if getattr(gen, "numbers_apart", False) else _covariance)
+    return _of_numbers(
+        ws, jnp.asarray(_straightened(gen, ws)), _of_each if getattr(gen, "numbers_apart", False) else _covariance
+    )
 
 
 def _of_numbers(ws: Float[Array, "n d"], before: Float[Array, "n d"], covariance: Callable) -> OwnLatents:
@@ -136,7 +183,7 @@ def _raised(values: Float[Array, " d"]) -> Float[Array, " d"]:
     return jnp.maximum(values, jnp.maximum(NARROWEST * values[-1], 1e-30))
 
 
-def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[Array, "*n d"]:
+def _straightened(gen: Any, w: Float[AnyArray, "*n d"]) -> Float[AnyArray, "*n d"]:
     if isinstance(gen, HasParts):  # whose mapping has no activation
-        return jnp.asarray(w)
-    return jnp.where(jnp.asarray(w) < 0, SLOPE * jnp.asarray(w), w)
+        return w
+    return (np if isinstance(w, np.ndarray) else jnp).where(w < 0, SLOPE * w, w)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_key
 from lrgan_jax.base.errors import InputError, InputTypeError
 from lrgan_jax.generators.latents import Latent, Z
@@ -20,6 +21,7 @@ Noise = Literal["const", "none", "random"]
 Classes = Literal["mapping", "synthesis"]  # where a class label goes
 
 
+@display.record
 @dataclass(frozen=True)
 class ModelInfo:
     """What is known of a model besides its arithmetic; never compared, so that it cannot cause a recompilation.

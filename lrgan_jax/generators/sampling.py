@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import LARGEST_SEED, check_key, check_number, check_whole, random_key
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import WS, Latent, W, Z, weights_dtype
@@ -50,6 +51,7 @@ def drawn(gen: Generator, z: Z, truncation: float = 1.0) -> Z:
     return gen.drawn(z, truncation) if isinstance(gen, DrawsZ) else z
 
 
+@display.record
 class Latents(NamedTuple):
     """`num` latents, not necessarily in memory. `stretch(first, n)` gives ws of those from `first` on, past the end the
     last one again.
@@ -60,6 +62,10 @@ class Latents(NamedTuple):
     num: int
     stretch: Callable[[int, int], WS]
     record: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        facts = {name: display.cut(str(value)) for name, value in self.record.items()}
+        return display.card(f"{self.num} latents", facts)
 
     def all(self) -> WS:
         """Every one of them."""
@@ -170,13 +176,26 @@ def near_frontal(gen: Generator, key: ArrayLike, num: int, *, truncation: float 
     Raises:
       InputError: if `num` is not from 1 to `pool`.
     """
+    return frontal(gen, key, num, truncation=truncation, pool=pool)[0]
+
+
+def frontal(
+    gen: Generator, key: ArrayLike, num: int, *, truncation: float = 1.0, pool: int = POOL
+) -> tuple[Latent, Int[np.ndarray, " n"]]:
+    """The same, and their numbers among those that the key draws."""
     check_whole("pool", pool)
     check_whole("num", num, most=pool)
     numbers = np.arange(pool)
     latents = gen.mapping(
         drawn(gen, sample_z(gen, key, pool), truncation), one_hot(gen, range(gen.c_dim), numbers), truncation
     )
-    return latents[most_frontal(render(gen, to_ws(gen, latents)))[:num]]
+    chosen = frontal_order(gen, latents)[:num]
+    return latents[chosen], chosen
+
+
+def frontal_order(gen: Generator, latents: Latent) -> np.ndarray:
+    """Numbers of latents, those whose faces are most nearly frontal first."""
+    return most_frontal(render(gen, to_ws(gen, latents)))
 
 
 def most_frontal(images: Float[np.ndarray, "n h w c"]) -> np.ndarray:

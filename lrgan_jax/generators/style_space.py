@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.generators.latents import Latent, W, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import (
@@ -34,6 +35,7 @@ from lrgan_jax.generators.windows import Window
 MARK = ":styles"  # after a model's name: its style space
 
 
+@display.record
 class Channel(NamedTuple):
     """One number of a style: the convolution it belongs to, such as "b8/conv0", and which of its channels it scales."""
 

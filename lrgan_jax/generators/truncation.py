@@ -1,11 +1,16 @@
-"""The truncation trick of mapping networks: w pulled towards the mean latent, in all layers or in the first few."""
+"""The truncation trick: a latent pulled towards the mean one, in all layers or in the first few."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
 
 from lrgan_jax.base.arrays import AnyArray
+from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators.latents import WS, W
+from lrgan_jax.generators.latents import WS, Latent, W, Z
+from lrgan_jax.generators.parts import HasParts
+from lrgan_jax.generators.protocol import Generator
+from lrgan_jax.generators.view import to_ws
 
 
 def truncated(
@@ -31,3 +36,26 @@ def truncated(
     layer = jnp.arange(num_ws)[:, None]
     pulled, w = (a[:, None] if a.ndim == 2 else a for a in (pulled, w))
     return WS(jnp.where(layer < cutoff, pulled, w))
+
+
+def towards_mean(gen: Generator, w: ArrayLike | Latent, truncation: int | float) -> WS:
+    """Latents that are there already, w [N, w_dim] or ws [N, num_ws, w_dim], pulled as `mapping` would have.
+
+    Of a latent that is made of parts z alone is pulled, so that its class stays.
+
+    Raises:
+      InputError: on a truncation that is not from 0 to 1, or latents that do not fit.
+    """
+    check_number("truncation", truncation, least=0, most=1)
+    ws = to_ws(gen, w)
+    return WS(ws.array + (1 - truncation) * (_mean(gen, ws) - ws.array), ws.c)
+
+
+def _mean(gen: Generator, ws: WS) -> Float[AnyArray, "n l d"]:
+    """The latent that each is pulled to."""
+    if isinstance(gen, HasParts):
+        first, end = dict(gen.parts).get("z", (0, 0))
+        return jnp.asarray(ws.array).at[..., first:end].set(0)
+    label = np.eye(gen.c_dim, dtype=np.float32)[:1] if gen.c_dim else None  # of any class: the mean is of all
+    mean = gen.mapping(Z(jnp.zeros((1, gen.z_dim), ws.array.dtype)), label, 0.0)
+    return jnp.broadcast_to(jnp.asarray(mean).reshape(1, -1, gen.w_dim), ws.shape)

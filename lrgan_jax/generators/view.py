@@ -1,5 +1,6 @@
 """From a generator to what the core takes: a pure function from one latent to one image, and rows of ws."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,13 +9,16 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.base.checks import check_number, check_whole
+from lrgan_jax.base.durations import of_images
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators.latents import WS, Latent, Z, check_ws, weights_dtype
 from lrgan_jax.generators.protocol import Generator, MakesParts, Noise
 from lrgan_jax.generators.windows import Window, crop
 from lrgan_jax.layers import Choice, Moves, check_layers
 
 BATCHES = (1, 8, 32)  # images rendered at once: few sizes, since each is a program of its own
+PIXELS = 32 * 256**2  # of them together: eight of 1024x1024 took 3 GB more than one, and no less time each, on a CPU
 
 
 def image_function(
@@ -74,8 +78,8 @@ def to_ws(gen: Generator, w: ArrayLike | Latent) -> WS:
 def render(
     gen: Generator, ws: ArrayLike | Latent, *, noise: Literal["const", "none"] = "const", batch: int = BATCHES[-1]
 ) -> Float[np.ndarray, "*n h w c"]:
-    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time at most, as a NumPy
-    array.
+    """Images [..., H, W, C] of any number of latents ws [..., num_ws, w_dim], `batch` at a time at most and fewer of
+    large ones, as a NumPy array.
 
     Raises:
       InputError: without latents, on some that do not fit or are not finite, or if an image is not, as when a network
@@ -98,8 +102,12 @@ def render(
 
 def _batches(gen: Generator, rows: np.ndarray, label: np.ndarray | None, noise: Noise, batch: int) -> Any:
     """Images of whole batches, the last one cut to what it holds."""
-    size = min(next((b for b in BATCHES if b >= len(rows)), batch), batch)
-    for first in range(0, len(rows), size):
-        part = np.arange(first, first + size).clip(max=len(rows) - 1)
-        images = gen.synthesis(rows[part], None if label is None else label[part], noise=noise)
-        yield np.asarray(images)[: len(rows) - first]
+    most = max(b for b in BATCHES if b == 1 or b * math.prod(gen.size) <= PIXELS)
+    size = min(next((b for b in BATCHES if b >= len(rows)), batch), batch, most)
+    with waiting("drawing images", total=len(rows), operations=of_images(gen.size, len(rows))) as job:
+        for first in range(0, len(rows), size):
+            part = np.arange(first, first + size).clip(max=len(rows) - 1)
+            images = gen.synthesis(rows[part], None if label is None else label[part], noise=noise)
+            whole = np.asarray(images)[: len(rows) - first]
+            job.step(len(whole))
+            yield whole

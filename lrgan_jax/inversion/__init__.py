@@ -31,3 +31,7 @@ __all__ = [
     "tune",
     "tuning_rounds",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

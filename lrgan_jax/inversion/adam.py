@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.inversion import noise
 from lrgan_jax.inversion.noise import Pictures
 from lrgan_jax.inversion.problem import Aim, Problem, aims, loss
@@ -33,6 +34,7 @@ class State(NamedTuple):
     step: Int[Array, ""]
 
 
+@display.record
 class Adam(NamedTuple):
     """A run of so many steps.
 

@@ -1,8 +1,9 @@
 """What an inversion is asked for."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.settings import changed, not_default
@@ -20,6 +21,25 @@ CHOICES = {
 SHARED = 1 / 3  # of the rounds in W+ begin with one latent for all layers
 
 
+class FitSettings(TypedDict, total=False):
+    """Those of a `Fit` as arguments of `invert`."""
+
+    space: Space
+    method: Method
+    steps: int | None
+    pool: int
+    starts: int
+    pixels: float
+    lpips: float
+    network: Compared | None
+    prior: float
+    rate: float
+    noise: bool
+    noise_weight: float
+    seed: int
+
+
+@display.record
 @dataclass(frozen=True)
 class Fit:
     """How latents of photographs are looked for.
@@ -72,7 +92,7 @@ class Fit:
         if self.noise and self.method != "adam":
             raise InputError("noise pictures are fitted by method='adam' alone")
 
-    def but(self, **changes: Any) -> "Fit":
+    def but(self, **changes: Unpack[FitSettings]) -> "Fit":
         """The same with other values of some settings.
 
         Raises:

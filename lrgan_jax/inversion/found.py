@@ -1,20 +1,21 @@
 """What an inversion found."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lrgan_jax.generators import WS, Generator
+from lrgan_jax import display
+from lrgan_jax.generators import WS
 from lrgan_jax.inversion.fit import Fit
-from lrgan_jax.inversion.weights import derived
+from lrgan_jax.inversion.likeness import Compared
+from lrgan_jax.inversion.weights import Gen, derived
 
-Gen = TypeVar("Gen", bound=Generator)
 RANGE = 2.0  # of a pixel
 
 
+@display.record
 @dataclass(frozen=True)
 class Inversion:
     """N photographs as a generator makes them.
@@ -34,12 +35,27 @@ class Inversion:
     noise: dict[str, Float[np.ndarray, "n g v"]]
     losses: Float[np.ndarray, "n s"]
     fit: Fit
-    compared: str
+    compared: Compared
     model: str
     fingerprint: str
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _repr_html_(self) -> str:
+        """Each photograph, what became of it, and how the loss fell."""
+        few = range(min(len(self), display.SHOWN))
+        columns = {
+            "photograph": [display.picture(self.targets[n][None], f"photograph {n}") for n in few],
+            "found": [display.picture(self.images[n][None], f"what was found of photograph {n}") for n in few],
+            "PSNR": [f"{self.psnr[n]:.1f} dB" for n in few],
+            "loss": [f"{losses[-1]:.3g}" for losses in self.losses[: len(few)]],
+            "of each round": [display.graph(losses, "losses, falling") for losses in self.losses[: len(few)]],
+        }
+        noise = f"{len(self.noise)} pictures" if self.noise else ""
+        facts = {"model": self.model, "fit": repr(self.fit), "compared by": self.compared, "noise": noise}
+        title = f"inversion of {len(self)} photograph{'s' * (len(self) > 1)}"
+        return display.card(title, facts, display.table(columns, len(self)))
 
     @property
     def psnr(self) -> Float[np.ndarray, " n"]:

@@ -20,6 +20,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.inversion.noise import Pictures
 from lrgan_jax.inversion.problem import Aim, Problem, aims, loss, residuals
@@ -38,6 +39,7 @@ class State(NamedTuple):
     damping: Float[Array, " r"]
 
 
+@display.record
 class GaussNewton(NamedTuple):
     """A run of so many Grams, `CHORDS` steps each."""
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,10 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators import Generator
 from lrgan_jax.generators.latents import weights_dtype
 from lrgan_jax.generators.protocol import check_generator
@@ -29,9 +31,9 @@ from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion import attempts, problem, resume
 from lrgan_jax.inversion.attempts import Attempts
 from lrgan_jax.inversion.coordinates import coordinates_of
-from lrgan_jax.inversion.fit import Fit
+from lrgan_jax.inversion.fit import Fit, FitSettings
 from lrgan_jax.inversion.found import Inversion
-from lrgan_jax.inversion.likeness import image_features, network_of
+from lrgan_jax.inversion.likeness import Compared, image_features, network_of
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.problem import Problem
 from lrgan_jax.inversion.start import beginnings
@@ -40,6 +42,7 @@ from lrgan_jax.photographs.photograph import LUMA
 BRIGHTEST = 8.0  # of a pixel: random networks overshoot [-1, 1], numbers from 0 to 255 are a mistake
 
 
+@display.record
 @dataclass(frozen=True)
 class Progress:
     """How far an inversion is.
@@ -64,8 +67,8 @@ def invert(
     fit: Fit | None = None,
     *,
     progress: Callable[[Progress], None] | None = None,
-    kept: str | os.PathLike | None = None,
-    **overrides: Any,
+    kept: str | os.PathLike[str] | None = None,
+    **overrides: Unpack[FitSettings],
 ) -> Inversion:
     """Latents whose images are most like these. Equal seeds give equal results, one by one or together.
 
@@ -79,15 +82,17 @@ def invert(
         named that is not installed.
     """
     last = None
-    for last in inverting(gen, images, (fit or Fit()).but(**overrides), kept=kept):
-        if progress is not None:
-            progress(last)
+    with waiting("inverting") as job:
+        for last in inverting(gen, images, (fit or Fit()).but(**overrides), kept=kept):
+            job.reach(last.done, last.rounds, f"loss {last.losses.mean():.4f}")
+            if progress is not None:
+                progress(last)
     assert last is not None  # there is at least one round
     return last.inversion()
 
 
 def inverting(
-    gen: Generator, images: ArrayLike, fit: Fit, *, kept: str | os.PathLike | None = None
+    gen: Generator, images: ArrayLike, fit: Fit, *, kept: str | os.PathLike[str] | None = None
 ) -> Iterator[Progress]:
     """The same, round by round."""
     check_generator(gen)
@@ -148,7 +153,7 @@ def _attempts(whole: Problem, fit: Fit, u: Float[Array, "n s 1 d"], labels: Floa
     return attempts.begin(fit, gen.num_ws, of, labels, u, pictures)
 
 
-def _found(whole: Problem, targets, fit: Fit, compared: str, now: Attempts) -> Inversion:
+def _found(whole: Problem, targets, fit: Fit, compared: Compared, now: Attempts) -> Inversion:
     u, pictures, labels = now.best()
     whole, info = whole._replace(labels=labels), whole.gen.info
     images = problem.images(whole, u, pictures)

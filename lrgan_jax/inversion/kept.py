@@ -16,14 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
-from lrgan_jax.base.errors import ExistsError, InputError
-from lrgan_jax.base.files import write_whole
+from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.files import check_free, write_whole
 from lrgan_jax.foreign import array_files
 from lrgan_jax.generators import WS, Generator
 from lrgan_jax.inversion.noise import noise_pictures
 from lrgan_jax.inversion.tuning import Delta
-from lrgan_jax.inversion.weights import derived, identity
+from lrgan_jax.inversion.weights import Gen, derived, identity
+from lrgan_jax.photographs import open_photograph
 
 FORMAT = "lrgan_jax photo 1"
 NOISE, PHOTOGRAPH = "noise/", "photograph/"  # before the place of a noise picture, and the number of a photograph
@@ -41,6 +43,7 @@ class KeptError(InputError):
     """A file that is no inversion, a damaged one, or one of another model; the message is one line for a person."""
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Kept:
     """What an inversion found of N photographs.
@@ -64,13 +67,24 @@ class Kept:
     losses: Float[AnyArray, "n steps"] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        facts = {
+            "model": self.model,
+            "noise": f"{len(self.noise)} pictures each" if self.noise else "",
+            "tuned": "" if self.delta is None else f"{len(self.delta.places)} tensors",
+            "settings": display.words(self.settings) if self.settings else "",
+        }
+        photos = [open_photograph(content).shrunk(2 * 80) for content in self.photographs[: display.SHOWN]]
+        pictures = [display.picture(photo[None], f"photograph {n}") for n, photo in enumerate(photos)]
+        return display.card(f"inversion of {len(self.ws)}, as kept in a file", facts, " ".join(pictures))
+
     def __post_init__(self) -> None:
         parts = {"photographs": self.photographs, "alignments": self.alignments, "losses": self.losses}
         for name, part in parts.items():
             if part is not None and len(part) not in (0, len(self.ws)):
                 raise KeptError(f"{len(self.ws)} latents have {len(part)} {name}: one each, or none")
 
-    def generator(self, gen: Generator, number: int = 0) -> Any:
+    def generator(self, gen: Gen, number: int = 0) -> Gen:
         """The one that draws the photograph of this number: tuned, with its noise. An ordinary generator, of a
         fingerprint of its own; the given one itself where neither was changed.
 
@@ -101,20 +115,24 @@ class Kept:
         if self.delta is not None:
             self.delta.check(gen)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the file, whole or not at all.
 
         Raises:
-          KeptError: on another suffix than .npz. ExistsError: nothing is overwritten. PlaceError: if it cannot be.
+          KeptError: on another suffix than .npz. ExistsError: if there is a file already, unless it may be overwritten.
+          PlaceError: if it cannot be written.
         """
         path = Path(path)
         if path.suffix != ".npz":
             raise KeptError(f"{path}: an inversion is saved as .npz")
-        if path.exists():
-            raise ExistsError(f"{path} exists already; choose another name or remove it")
+        check_free(path, overwrite)
+        return write_whole(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
         content = io.BytesIO()
         np.savez(content, **self._arrays())  # pyright: ignore[reportArgumentType]
-        return write_whole(path, content.getbuffer())
+        return content.getvalue()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         delta = self.delta
@@ -130,7 +148,7 @@ class Kept:
         }
 
 
-def open(path: str | os.PathLike, gen: Generator) -> Kept:
+def open(path: str | os.PathLike[str], gen: Generator) -> Kept:
     """What `Kept.save` wrote, checked part by part, for the generator that it was found with.
 
     Raises:

@@ -17,7 +17,7 @@ Tree = TypeVar("Tree")
 ABOUT = "about"  # the name of what the file says of itself; the leaves are called by their numbers
 
 
-def save(path: str | os.PathLike, about: dict[str, Any], tree: Any) -> None:
+def save(path: str | os.PathLike[str], about: dict[str, Any], tree: Any) -> None:
     """Write the leaves of `tree`, and what they are of."""
     leaves = {str(number): np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(tree))}
     content = io.BytesIO()
@@ -25,7 +25,7 @@ def save(path: str | os.PathLike, about: dict[str, Any], tree: Any) -> None:
     write_whole(path, content.getbuffer())
 
 
-def load(path: str | os.PathLike, about: dict[str, Any], like: Tree) -> Tree:
+def load(path: str | os.PathLike[str], about: dict[str, Any], like: Tree) -> Tree:
     """A tree of the structure of `like`, with the leaves in the file.
 
     Raises:

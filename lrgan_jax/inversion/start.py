@@ -32,7 +32,7 @@ def beginnings(
     drawn = seeded(gen, seed, pool, labels=range(gen.c_dim)).all()
     unlike = np.concatenate([_unlike(gen, features, drawn[rows], targets) for rows in _batches(pool)])[:pool]
     best = np.argsort(unlike, axis=0, kind="stable")[:num].T
-    return Beginnings(drawn.array[best], None if drawn.c is None else jnp.asarray(drawn.c)[best])
+    return Beginnings(jnp.asarray(drawn)[best], None if drawn.c is None else jnp.asarray(drawn.c)[best])
 
 
 def _batches(pool: int):

@@ -11,7 +11,7 @@ Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Imag
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,16 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Float, Int8
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number, check_seed, check_whole
 from lrgan_jax.base.errors import ConvergenceError, InputError
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.base.settings import changed, not_default
 from lrgan_jax.generators import WS, Generator, Latent, check_generator, render, to_ws
 from lrgan_jax.generators.sampling import seeded
 from lrgan_jax.inversion.likeness import COMPARED, Compared, distance, image_features, network_of
-from lrgan_jax.inversion.weights import derived, identity, placed, trained
+from lrgan_jax.inversion.weights import Gen, derived, identity, placed, trained
 
 BETWEEN = 10  # steps from one report to the next
 FINEST = 127  # parts of the largest change of a tensor, either way, that a delta tells apart
@@ -37,6 +39,22 @@ class DeltaError(InputError):
     """A delta of another model, or none at all; the message is one line for a person."""
 
 
+class TuningSettings(TypedDict, total=False):
+    """Those of a `Tuning` as arguments of `tune`."""
+
+    steps: int
+    learning_rate: float
+    pixels: float
+    lpips: float
+    locality: float
+    reach: float
+    neighbours: int
+    batch: int
+    seed: int
+    network: Compared | None
+
+
+@display.record
 @dataclass(frozen=True)
 class Tuning:
     """How a generator is tuned. The defaults are those of the authors' code, but for `reach` and `batch`.
@@ -76,7 +94,7 @@ class Tuning:
         if self.network not in (None, *COMPARED):
             raise InputError(f"network is {', '.join(map(repr, COMPARED))} or None, got {self.network!r}")
 
-    def but(self, **changes: Any) -> "Tuning":
+    def but(self, **changes: Unpack[TuningSettings]) -> "Tuning":
         """The same with other values of some settings.
 
         Raises:
@@ -89,6 +107,7 @@ class Tuning:
         return not_default(self)
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Delta:
     """A small change of a generator's weights: of those that moved, whole numbers of steps.
@@ -118,7 +137,7 @@ class Delta:
         steps = [np.rint(change.ravel() / size) for change, size in zip(moves.values(), sizes, strict=True)]
         return cls(tuple(moves), sizes, np.concatenate([*steps, np.zeros(0)]).astype(np.int8), identity(gen))
 
-    def apply(self, gen: Generator) -> Any:
+    def apply(self, gen: Gen) -> Gen:
         """The tuned generator: an ordinary one, of a fingerprint of its own.
 
         Raises:
@@ -155,6 +174,7 @@ class Delta:
             raise DeltaError(f"a delta of {len(self.steps)} weights does not fit {gen.info.name}: {wanted} are wanted")
 
 
+@display.record
 class Tuned(NamedTuple):
     """What tuning found.
 
@@ -168,6 +188,12 @@ class Tuned(NamedTuple):
     losses: Float[np.ndarray, " steps"]
     tuning: Tuning
 
+    def _repr_html_(self) -> str:
+        facts = {"tuning": repr(self.tuning), "loss": f"{self.losses[0]:.3g} to {self.losses[-1]:.3g}"}
+        pictures = [display.picture(image[None], "with the delta") for image in self.images[: display.SHOWN]]
+        graph = display.graph(self.losses, "losses of the steps")
+        return display.card(f"a generator tuned to {len(self.images)}", facts, " ".join(pictures), "<br>", graph)
+
 
 def tune(
     gen: Generator,
@@ -175,8 +201,8 @@ def tune(
     images: Float[ArrayLike, "n h w c"],
     tuning: Tuning | None = None,
     *,
-    progress: Callable[[int, float], Any] | None = None,
-    **overrides: Any,
+    progress: Callable[[int, float], object] | None = None,
+    **overrides: Unpack[TuningSettings],
 ) -> Tuned:
     """Move the weights until the latents give the images: one delta for all of them.
 
@@ -192,13 +218,16 @@ def tune(
       InputError: on latents, images or settings that do not fit. ConvergenceError: if the loss is not finite any more.
     """
     last = None
-    for last in tuning_rounds(gen, latents, images, (tuning or Tuning()).but(**overrides)):
-        if progress is not None:
-            progress(last.done, last.loss)
+    with waiting("tuning") as job:
+        for last in tuning_rounds(gen, latents, images, (tuning or Tuning()).but(**overrides)):
+            job.reach(last.done, last.steps, f"loss {last.loss:.4f}")
+            if progress is not None:
+                progress(last.done, last.loss)
     assert last is not None  # there is at least one step
     return last.tuned()
 
 
+@display.record
 @dataclass(frozen=True)
 class Halfway:
     """How far tuning is.

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from lrgan_jax.base.errors import InputError, InputTypeError
 from lrgan_jax.generators import Generator
 from lrgan_jax.models.checkpoint import fingerprint
 
+Gen = TypeVar("Gen", bound=Generator)
 TRAINED = "params"  # what Flax calls what is trained; buffers and running statistics lie elsewhere
 
 
@@ -33,12 +34,12 @@ def trained(gen: Any) -> dict[str, AnyArray]:
     return {place: a for place, a in floating.items() if TRAINED in place.split("/")} or floating
 
 
-def placed(gen: Any, changed: Mapping[str, AnyArray]) -> Any:
+def placed(gen: Gen, changed: Mapping[str, AnyArray]) -> Gen:
     """The generator with other arrays in some places, and its own record: for the inside of programs."""
     return jax.tree_util.tree_map_with_path(lambda path, leaf: changed.get(_place(path), leaf), gen)
 
 
-def derived(gen: Generator, changed: Mapping[str, AnyArray], mark: str) -> Any:
+def derived(gen: Gen, changed: Mapping[str, AnyArray], mark: str) -> Gen:
     """`placed`, as a generator that can be told apart: with `mark` behind the name, a fingerprint of its own, and where
     it comes from.
 

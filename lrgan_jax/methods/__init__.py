@@ -68,3 +68,7 @@ def fits(method: Method, gen: Generator) -> bool:
 
 
 __all__ = ["LOCAL", "METHODS", "Method", "Pair", "fits", "local", "named"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -63,3 +63,7 @@ __all__ = [
     "step_for_change",
     "steps_for_change",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 
 
+@display.record
 class Change(NamedTuple):
     """How much of a change lies in a region: the mean squared difference per pixel and channel, or another measure that
     says so.

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.metrics.layers import conv, depthwise, max_pool
@@ -32,6 +33,7 @@ OVERLAP = 0.5  # share of the smaller of two boxes that lies in the other: above
 SIDES = (128, 256, 512, 1024)  # of the squares in which a photograph is looked at
 
 
+@display.record
 class Face(NamedTuple):
     """A box in pixels, which may leave the picture, and the chance that it holds a face."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 
@@ -17,6 +18,7 @@ FINEST = 48  # pixels on the longer side of a part: larger ones are looked at in
 MARGIN = 0.05  # of the picture's height, around the region: its border belongs to how it looks
 
 
+@display.record
 class Place(NamedTuple):
     """Where a part lies in the picture, and how it is looked at."""
 
@@ -25,6 +27,7 @@ class Place(NamedTuple):
     step: int  # pixels of a block
 
 
+@display.record
 class Part(NamedTuple):
     """A part of the picture, and what samples look like there."""
 

@@ -19,6 +19,7 @@ from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num
 
+from lrgan_jax import display
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
@@ -33,6 +34,7 @@ UNKNOWN = 0.1  # length of the first trial where no slope is known: short enough
 FLATTEST = 1e-6  # what a slope counts as at least: an image that does not react must not ask for an infinite step
 
 
+@display.record
 class Step(NamedTuple):
     """A step along one direction, and what it does."""
 

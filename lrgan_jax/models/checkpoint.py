@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from lrgan_jax.base.errors import DeviceError, ExistsError, InputError, InputTypeError, LrganError, PlaceError
-from lrgan_jax.base.files import check_place
+from lrgan_jax.base.files import check_free
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.generators import ARCHITECTURES, ModelInfo, StoredGenerator, architecture
 
 DESCRIPTION = "model.json"
@@ -37,6 +38,11 @@ FIELDS = {
     "regions": dict,
     "provenance": dict,
 }
+
+if TYPE_CHECKING:
+    NameOrFolder = str | os.PathLike[str]
+else:
+    NameOrFolder = Any  # the tests' checks of types would come before our own refusal of whatever else is given
 
 
 class ModelError(InputError):
@@ -59,21 +65,20 @@ def fingerprint(variables) -> str:
     return digest.hexdigest()
 
 
-def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32) -> Path:
+def save(path: str | os.PathLike[str], gen: Any, *, dtype: Any = np.float32, overwrite: bool = False) -> Path:
     """Write `gen` to the new folder `path`, its weights as `dtype` (float16 halves the size; 1e-3 relative rounding).
 
     Args:
       gen: a `StoredGenerator`; typed loosely so that the error below is the one that is seen.
     Raises:
-      ExistsError: if `path` exists; nothing is overwritten. PlaceError: if it cannot be written; nothing is left then.
+      ExistsError: if `path` exists, unless it is a model that may be overwritten. PlaceError: if it cannot be written;
+        what was there is there still.
       InputTypeError: on what no file can hold, such as a generator of a function, or a style space.
     """
     from orbax.checkpoint import v1 as ocp  # half a second, which commands that save nothing need not wait for
 
     path = Path(path).resolve()  # Orbax fails on relative paths, sometimes only in the background
-    if path.exists():
-        raise ExistsError(f"{path} exists already; choose another name or remove it")
-    check_place(path)
+    check_free_folder(path, overwrite)
     name = _architecture(gen)
     stored = jax.tree.map(lambda a: np.asarray(a, dtype), _plain(gen.variables))
     description = {
@@ -96,9 +101,24 @@ def save(path: str | os.PathLike, gen: Any, *, dtype: Any = np.float32) -> Path:
     return path
 
 
+def check_free_folder(path: Path, overwrite: bool = False) -> None:
+    """Refuse a place that is taken, unless by a model that may be overwritten, or where nothing can be written.
+
+    Raises:
+      ExistsError, PlaceError: in one line.
+    """
+    if path.is_dir() and overwrite:
+        if not (path / DESCRIPTION).is_file():
+            raise ExistsError(f"{path} is no model, and only a model is overwritten; choose another name or remove it")
+        path = path / DESCRIPTION
+    check_free(path, overwrite)
+
+
 @contextmanager
 def draft_folder(path: Path, size: int) -> Iterator[Path]:
-    """A new folder beside `path` for `size` bytes: renamed so when all is written, removed when anything fails."""
+    """A new folder beside `path` for `size` bytes: renamed so when all is written, removed when anything fails. What
+    was there before goes last.
+    """
     draft = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +127,10 @@ def draft_folder(path: Path, size: int) -> Iterator[Path]:
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         yield draft
         draft.chmod(0o755)
-        draft.rename(path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as former:
+            if path.exists():
+                path.rename(Path(former) / path.name)
+            draft.rename(path)
     except BaseException as error:
         if draft is not None:
             shutil.rmtree(draft, ignore_errors=True)
@@ -124,18 +147,23 @@ def _said_by_the_system(error: BaseException) -> str:
     return os.strerror(int(told[1])) if told else ""
 
 
-def load(name_or_path: Any) -> StoredGenerator:
+def load(name_or_path: NameOrFolder) -> StoredGenerator:
     """The generator of that name inside the package, or of the folder that `lrgan convert` wrote. Weights become
     float32.
 
     Args:
-      name_or_path: text or a path; typed loosely so that the error below is the one that is seen.
+      name_or_path: its name, or the folder's path.
     Raises:
       ModelError: in one line, if there is no such model, or the folder is damaged, or the file needs converting first.
       DeviceError: if JAX has no device to put the weights on. InputTypeError: on neither text nor a path, such as a
         generator.
     """
     folder = find(name_or_path)
+    with waiting(f"loading {folder.name}"):
+        return _loaded(folder)
+
+
+def _loaded(folder: Path) -> StoredGenerator:
     description = describe(folder)
     check_devices()
     cls, config_cls, init = architecture(description["architecture"])
@@ -208,7 +236,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def find(name_or_path: Any) -> Path:
+def find(name_or_path: NameOrFolder) -> Path:
     """The folder of a model, or a ModelError that says what to do."""
     if not isinstance(name_or_path, str | os.PathLike):
         raise InputTypeError(

@@ -6,17 +6,16 @@ they do is in their `settings`.
 """
 
 from pathlib import Path
-from typing import Any
 
 from lrgan_jax.directions import Directions, DirectionsError
 from lrgan_jax.models import checkpoint
 
 
-def named_directions(model: Any) -> dict[str, Directions]:
+def named_directions(model: checkpoint.NameOrFolder) -> dict[str, Directions]:
     """All of a model's own, by name, in alphabetical order.
 
     Args:
-      model: a name that `embedded_models` lists, or a folder; typed loosely so that our own error is seen.
+      model: a name that `embedded_models` lists, or a folder.
     Raises:
       ModelError, DirectionsError: in one line, if there is no such model, or a file is damaged. TypeError: on a loaded
         generator.
@@ -25,7 +24,7 @@ def named_directions(model: Any) -> dict[str, Directions]:
     return {path.stem: Directions.load(path) for path in sorted(folder.glob("*.npz"))}
 
 
-def named_direction(model: Any, name: str) -> Directions:
+def named_direction(model: checkpoint.NameOrFolder, name: str) -> Directions:
     """The one of that name, of which a positive step does what the name says.
 
     Raises:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrgan_jax import images
+from lrgan_jax.glossary import WORDS
 from lrgan_jax.images import Picture
 from lrgan_jax.methods import METHODS
 
@@ -48,6 +49,10 @@ svg text { font: 9px system-ui, sans-serif; fill: var(--soft) }
   margin-top: .8rem; font-size: .85rem }
 .strips img { display: block; max-width: 100%; image-rendering: pixelated; border-radius: 2px }
 .strips .best { font-weight: 600 } .tiles { display: flex; flex-wrap: wrap; gap: .25rem .6rem }
+.words { margin-top: 2.6rem } summary { cursor: pointer; font-weight: 600 }
+.words dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.2rem; max-width: 46rem }
+.words dt { font-weight: 600 } .words dd { margin: 0 }
+@media (max-width: 40rem) { .words dl { grid-template-columns: 1fr } .words dd { margin-bottom: .5rem } }
 @media (max-width: 40rem) { .strips { grid-template-columns: 1fr } }
 @media (max-width: 30rem) { table { font-size: .9rem } th, td { padding: .3rem .4rem } }
 """
@@ -102,6 +107,11 @@ def picture(pixels: Picture, name: str) -> str:
     return f'<img src="{images.data_uri(pixels)}" alt="{escape(name)}">'
 
 
+def named(pixels: Picture, what: str, name: str) -> str:
+    """A picture with the name of the image below it, such as "image 3"."""
+    return f"<figure>{picture(pixels, f'{what}, {name}')}<figcaption>{escape(name)}</figcaption></figure>"
+
+
 def strips(rows: Iterable[tuple[str, Sequence[str], bool]]) -> str:
     """Pictures below each other: a heading, the pictures of its row, whether it is ours."""
     cells = (
@@ -125,6 +135,12 @@ def explained(methods: Sequence[str], names: Sequence[str] | None = None) -> str
     shown = [escape(METHODS[method].title) for method in methods] if names is None else names
     about = (f"<b>{name}</b>: {escape(METHODS[m].about)}" for m, name in zip(methods, shown, strict=True))
     return note("; ".join(about) + ".")
+
+
+def glossary(words: Iterable[str]) -> str:
+    """What words of the page mean, for who asks."""
+    meanings = "".join(f"<dt>{escape(word)}</dt><dd>{escape(WORDS[word])}</dd>" for word in words)
+    return f'<details class="words"><summary>What the words mean</summary><dl>{meanings}</dl></details>'
 
 
 def grey_levels(change: float) -> str:

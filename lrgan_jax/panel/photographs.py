@@ -18,9 +18,10 @@ from lrgan_jax.inversion import Fit, Inversion, Tuning
 from lrgan_jax.metrics import MetricsError
 from lrgan_jax.panel.portrait import Portrait, Sitting
 from lrgan_jax.panel.wire import Reply, Request, file, text, uri
-from lrgan_jax.photographs import Framing, Photograph, find_faces, find_points, framing_of, open_photograph
+from lrgan_jax.photographs import Framing, Photograph, find_faces, find_points, framing_of
 
 MOST_OPEN = 4  # photographs at a time: each may have 134 million pixels
+LONGEST_NAME = 200  # characters of its file's
 SHOWN = 1024  # pixels of the longer side on the page
 WHERE = ("face", "points", "box")
 PYRAMID = "LPIPS' network is not installed, so pixels alone are compared, in several sizes"
@@ -43,8 +44,9 @@ class Photographs:
         """`content` of a file as base64, and its `name` -> `photograph`, its number; `image`, `size`; `faces`, boxes of
         those that are found; `points`, whether a crop can be said by points; and a `note`.
         """
-        name = PurePath(text(request, "name").replace("\\", "/")).name or "photograph"
-        sitting = Sitting(self.gen, name, open_photograph(file(request, "content")))
+        name = PurePath(text(request, "name").replace("\\", "/")).name
+        name = "".join(filter(str.isprintable, name))[-LONGEST_NAME:] or "photograph"
+        sitting = Sitting(self.gen, name, file(request, "content"))
         faces, points, note = self._faces(sitting.photo)
         number, self._count = self._count, self._count + 1
         self._open[number] = sitting

@@ -1,40 +1,48 @@
 """A photograph on its way to being one of the faces: aligned, inverted and perhaps tuned, a few steps at a time."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jaxtyping import ArrayLike, Float
 
 from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
-from lrgan_jax.generators import Generator
-from lrgan_jax.inversion import Fit, Halfway, Inversion, Progress, Tuned, Tuning, inverting, tuning_rounds
-from lrgan_jax.photographs import Aligned, Photograph, align
+from lrgan_jax.generators import WS, Generator, render
+from lrgan_jax.inversion import Fit, Halfway, Inversion, Kept, Progress, Tuned, Tuning, inverting, tuning_rounds
+from lrgan_jax.inversion.weights import identity
+from lrgan_jax.photographs import Aligned, Photograph, align, open_photograph
 
 T = TypeVar("T")
 
 
-class Portrait(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Portrait:
     """A photograph that is one of the faces.
 
     Attributes:
       name: of its file. gen: what draws it.
-      inversion: how its latent was found. stopped: after how many rounds, None after all.
-      tuned: how the generator was, None where it was not.
     """
 
     name: str
     gen: Generator
     aligned: Aligned
-    inversion: Inversion
-    stopped: int | None
-    tuned: Tuned | None
+
+    @property
+    def kept(self) -> Kept:
+        """All that a file of it holds."""
+        raise NotImplementedError
+
+    @property
+    def latents(self) -> WS:
+        """[1, L, d]"""
+        return self.kept.ws
 
     @property
     def image(self) -> Float[AnyArray, "h w c"]:
         """Without an edit."""
-        return (self.tuned or self.inversion).images[0]
+        raise NotImplementedError
 
     @property
     def edited_name(self) -> str:
@@ -44,6 +52,59 @@ class Portrait(NamedTuple):
     def put_back(self, edited: ArrayLike) -> Photograph:
         """The photograph with the edit."""
         return self.aligned.put_back(edited, of=self.image)
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted(Portrait):
+    """One that was inverted here.
+
+    Attributes:
+      model: the generator as it was. content: of the file.
+      inversion: how its latent was found. stopped: after how many rounds, None after all.
+      tuned: how the generator was, None where it was not.
+    """
+
+    model: Generator
+    content: bytes
+    inversion: Inversion
+    stopped: int | None
+    tuned: Tuned | None
+
+    @property
+    def image(self) -> Float[AnyArray, "h w c"]:
+        return (self.tuned or self.inversion).images[0]
+
+    @property
+    def kept(self) -> Kept:
+        found, tuned = self.inversion, self.tuned
+        settings = {"files": [self.name], "fit": found.fit.to_json()}
+        return Kept(
+            found.latents,
+            found.model,
+            identity(self.model),
+            noise=found.noise,
+            delta=None if tuned is None else tuned.delta,
+            photographs=[self.content],
+            alignments=[self.aligned.record],
+            losses=found.losses,
+            settings=settings if tuned is None else settings | {"tuning": tuned.tuning.to_json()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Reopened(Portrait):
+    """One out of a session: face `number` there."""
+
+    file: Kept
+    number: int
+
+    @property
+    def image(self) -> Float[AnyArray, "h w c"]:
+        return render(self.gen, self.file.ws)[0]
+
+    @property
+    def kept(self) -> Kept:
+        return self.file
 
 
 class Rounds(Generic[T]):
@@ -70,11 +131,11 @@ class Sitting:
     """A photograph that is open, and what is known of it so far.
 
     Args:
-      name: of its file.
+      name, content: of its file.
     """
 
-    def __init__(self, gen: Generator, name: str, photo: Photograph):
-        self.gen, self.name, self.photo = gen, name, photo
+    def __init__(self, gen: Generator, name: str, content: bytes):
+        self.gen, self.name, self.content, self.photo = gen, name, content, open_photograph(content)
         self.aligned: Aligned | None = None
         self._inverting: Rounds[Progress] | None = None
         self._tuning: Rounds[Halfway] | None = None
@@ -103,14 +164,15 @@ class Sitting:
         """What is found so far."""
         return self._found().inversion()
 
-    def portrait(self) -> Portrait:
+    def portrait(self) -> Inverted:
         """What is found so far, as a face."""
         progress, tuning = self._found(), self._tuning and self._tuning.last
         assert self.aligned is not None  # what is inverted is aligned
         inversion, tuned = progress.inversion(), tuning and tuning.tuned()
         gen = inversion.generator(self.gen)
         stopped = progress.done if progress.done < progress.rounds else None
-        return Portrait(self.name, tuned.delta.apply(gen) if tuned else gen, self.aligned, inversion, stopped, tuned)
+        drawing = tuned.delta.apply(gen) if tuned else gen
+        return Inverted(self.name, drawing, self.aligned, self.gen, self.content, inversion, stopped, tuned)
 
     def _found(self) -> Progress:
         if self._inverting is None or self._inverting.last is None:

@@ -19,13 +19,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.panel.models import Models
 from lrgan_jax.panel.studio import Studio
 from lrgan_jax.panel.wire import LARGEST_FILE
 
-HERE = Path(__file__).parent
+PAGE = Path(__file__).parent / "page"
 LARGEST_REQUEST = LARGEST_FILE * 4 // 3 + 2**20  # bytes: a photograph as base64, and some words
 KINDS = {".js": "text/javascript", ".css": "text/css"}
-FILES = ("/kit.js", "/mask.js", "/painter.js", "/photograph.js", "/panel.js", "/panel.css", "/page.js", "/page.css")
+FILES = {f"/{path.relative_to(PAGE).as_posix()}" for path in PAGE.rglob("*") if path.suffix in KINDS}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -45,7 +46,7 @@ class Refused(Exception):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers for one studio until `shutdown`.
+    """Answers for one studio, or several models, until `shutdown`.
 
     Args:
       host: a loopback address. port: 0 takes a free one.
@@ -55,7 +56,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, studio: Studio, token: str, *, host: str = "127.0.0.1", port: int = 0):
+    def __init__(self, studio: Studio | Models, token: str, *, host: str = "127.0.0.1", port: int = 0):
         if not is_loopback(host):
             raise InputError(
                 f"{host} can be reached from other machines; the panel listens on 127.0.0.1, ::1 or localhost only"
@@ -89,11 +90,11 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self) -> tuple[str, bytes]:
         address = urlsplit(self.path)
         if address.path in FILES:
-            return KINDS[Path(address.path).suffix], (HERE / address.path[1:]).read_bytes()
+            return KINDS[Path(address.path).suffix], (PAGE / address.path[1:]).read_bytes()
         if address.path != "/":
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
         self._check_token(parse_qs(address.query).get("token", [""])[0])
-        return "text/html", (HERE / "page.html").read_bytes()
+        return "text/html", (PAGE / "page.html").read_bytes()
 
     def _post(self) -> tuple[str, bytes]:
         if self.path != "/ask":

@@ -3,13 +3,14 @@
 import base64
 import binascii
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image
 
 from lrgan_jax import images
-from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.errors import InputError, LrganError
 
 LOSSLESS = 256  # side up to which pictures travel as PNG
 LARGEST_FILE = 48 * 2**20  # bytes of a photograph: what cameras write, and 16 bits a channel of 8 million pixels
@@ -25,6 +26,17 @@ def uri(picture: images.Picture) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=92)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def answered(job: Callable[[], Reply]) -> Reply:
+    """What the job answers; `{"error": one line}` where it cannot."""
+    try:
+        return job()
+    except LrganError as error:
+        return {"error": str(error)}
+    except Exception as error:  # a device out of memory, say: the panel waits for an answer, whatever it is
+        logging.getLogger(__name__).exception("a request of the panel failed")
+        return {"error": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
 
 
 def text(request: Request, name: str) -> str:
@@ -51,3 +63,32 @@ def file(request: Request, name: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{name} is not base64") from error
+
+
+def whole(request: Request, name: str, *, least: int = 0, most: int, default: int | None = None) -> int:
+    """The whole number that the request says by that name.
+
+    Raises:
+      InputError: if it says none, and there is no default, or one that is not within the bounds.
+    """
+    value = request.get(name, default)
+    if type(value) is not int or not least <= value <= most:
+        raise InputError(f"{name} is a number from {least} to {most}")
+    return value
+
+
+def number(request: Request, name: str, *, least: float = 0.0, most: int | float, default: float) -> float:
+    """The same of any number.
+
+    Raises:
+      InputError: if it is none within the bounds.
+    """
+    value = request.get(name, default)
+    if type(value) not in (int, float) or not least <= value <= most:  # nan is not, either
+        raise InputError(f"{name} is a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def encoded(content: bytes) -> str:
+    """A file's content as text."""
+    return base64.b64encode(content).decode()

@@ -33,3 +33,7 @@ __all__ = [
     "framing_of",
     "open_photograph",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

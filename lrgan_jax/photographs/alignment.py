@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.photographs.crop import cut, outside, window
@@ -30,11 +31,14 @@ from lrgan_jax.photographs.framing import (
 from lrgan_jax.photographs.landmarks import FaceError, find_points
 from lrgan_jax.photographs.photograph import LEAST, Photograph
 from lrgan_jax.photographs.warp import inverted, places, warped
+from lrgan_jax.regions import polygon_mask
 
 FEATHER = 0.1  # of the crop's shorter side, over which a change fades out
+SHOWN = 128  # pixels of the longer side in a notebook
 MOST_OUTSIDE = 0.5  # of a crop: beyond, its face is cut off
 
 
+@display.record
 @dataclass(frozen=True, eq=False)
 class Aligned:
     """A crop of a photograph.
@@ -66,6 +70,19 @@ class Aligned:
     def outside(self) -> Bool[np.ndarray, "h w"]:
         """Pixels of the crop that the photograph does not have."""
         return outside(self.photo, self.quad, self.size)
+
+    def _repr_html_(self) -> str:
+        """Where it lies in the photograph, and itself."""
+        height, width = self.size
+        facts = {"size": f"{width} x {height}", "outside of the photograph": f"{self.outside.mean():.0%}"}
+        place = display.picture(self._place(2 * SHOWN)[None], "the photograph, darkened but for the crop", SHOWN)
+        return display.card("crop of a photograph", facts, place, " ", display.picture(self.image[None], "crop", SHOWN))
+
+    def _place(self, longest: int) -> Float[np.ndarray, "h w 3"]:
+        """The photograph, darkened but for the crop."""
+        small = self.photo.shrunk(longest)
+        quad = self.quad * np.divide(small.shape[:2], self.photo.size)
+        return np.where(polygon_mask(quad.tolist(), small.shape[:2])[..., None] > 0, small, (small - 1) / 2)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from lrgan_jax import display
 from lrgan_jax.base.checks import check_number
 from lrgan_jax.base.errors import InputError
 
 SOFTNESS = 1 / 32  # of the longer side: less shows the border of a changed cheek, more eats into small regions
 
 
+@display.record
 class Seam(NamedTuple):
     """Mean absolute difference of neighbouring pixels across the border, in image values; 2 / 255 is a grey level.
 
@@ -32,12 +34,20 @@ class Seam(NamedTuple):
         return self.blended - self.photograph
 
 
+@display.record
 class Blended(NamedTuple):
     """An image, the share of the edited one in each of its pixels, and the seam, None where the border is nowhere."""
 
     image: Float[np.ndarray, "h w c"]
     share: Float[np.ndarray, "h w"]
     seam: Seam | None
+
+    def _repr_html_(self) -> str:
+        share = np.broadcast_to(2 * self.share[..., None] - 1, (*self.share.shape, 3))
+        parts = {"image": self.image, "share of the edit": share}
+        shown = [display.picture(part[None], what, 128) for what, part in parts.items()]
+        added = "" if self.seam is None else f"{self.seam.excess * 127.5:.1f} grey levels"
+        return display.card("blended image, and the share of the edit", {"the seam adds": added}, " ".join(shown))
 
 
 def blend(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lrgan_jax import display
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.photographs.warp import Map, moved
 
@@ -17,6 +18,7 @@ FourPoints = Float[np.ndarray, "4 2"]
 Quad = Float[np.ndarray, "4 2"]
 
 
+@display.record
 class Framing(NamedTuple):
     """The places of the eyes and of the middle of the mouth in a crop, as fractions of its height and width."""
 

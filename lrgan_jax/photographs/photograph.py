@@ -20,11 +20,13 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 from PIL import Image
 
+from lrgan_jax import display
 from lrgan_jax.base import pictures
 from lrgan_jax.base.errors import InputError, MissingError
 from lrgan_jax.base.files import write_whole
 from lrgan_jax.base.pictures import Picture, PictureError
 
+SHOWN = 160  # pixels of the longer side in a notebook
 LEAST = 16  # pixels a side, below which there is no face to find
 MOST = 2**27  # pixels: 134 million, beyond which a file is rather a mistake or an attack
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B: ITU-R BT.601
@@ -43,6 +45,19 @@ class Photograph:
 
     picture: Picture = field(repr=False)
     profile: bytes | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<photograph, {', '.join(self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        pictures, why = display.if_it_can(lambda: [display.picture(self.shrunk(2 * SHOWN)[None], repr(self), SHOWN)])
+        return display.card("photograph", {"": ", ".join(self._facts())}, *pictures, why)
+
+    def _facts(self) -> list[str]:
+        (height, width), grey = self.size, self.picture.colours.shape[2] == 1
+        facts = [f"{width} x {height}", f"{8 * self.picture.colours.itemsize} bits", "grey" if grey else "RGB"]
+        more = {"with transparency": self.picture.alpha is not None, "with a colour profile": self.profile is not None}
+        return facts + [name for name, there in more.items() if there]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -72,7 +87,7 @@ class Photograph:
         place[:] = np.clip(np.rint(place + change * np.float32(self._white / 2)), 0, self._white)
         return replace(self, picture=replace(self.picture, colours=colours))
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG, whole or not at all.
 
         Raises:
@@ -93,7 +108,7 @@ class Photograph:
         return self.picture.white
 
 
-def open(file: str | os.PathLike | bytes) -> Photograph:
+def open(file: str | os.PathLike[str] | bytes) -> Photograph:
     """The photograph in a file, or in its content.
 
     Raises:

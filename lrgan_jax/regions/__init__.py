@@ -11,17 +11,23 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 from PIL import Image
 
 from lrgan_jax.base import pictures
+from lrgan_jax.base.arrays import AnyArray
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.regions import drawn
+from lrgan_jax.regions.soft import feathered as feathered
 
 Mask = Float[np.ndarray, "h w"]
+if TYPE_CHECKING:
+    Region = str | os.PathLike[str] | AnyArray | Sequence[Sequence[int | float]]  # see `region_mask`
+else:
+    Region = Any  # the tests' checks of types would come before our own refusal of whatever else is given
 
 TABLE_SIZE = 256
 TABLES: dict[str, dict[str, tuple[int, int, int, int]]] = {  # row and column of the centre, height, width
@@ -141,7 +147,7 @@ def label_mask(label_map: ArrayLike, labels: Sequence[int | str], size: int | tu
     return check(mask if size is None else resize_mask(mask, size, soft=False), f"labels {list(labels)}")
 
 
-def load_labels(path: str | os.PathLike | io.BytesIO) -> Shaped[np.ndarray, "h w"]:
+def load_labels(path: str | os.PathLike[str] | io.BytesIO) -> Shaped[np.ndarray, "h w"]:
     """A label map from a picture: grey values as they are stored, or the indices of a palette.
 
     Args:
@@ -153,7 +159,7 @@ def load_labels(path: str | os.PathLike | io.BytesIO) -> Shaped[np.ndarray, "h w
 
 
 def load_mask(
-    path: str | os.PathLike | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False
+    path: str | os.PathLike[str] | io.BytesIO, size: int | tuple[int, int] | None = None, *, soft: bool = False
 ) -> Mask:
     """A mask from a picture (PNG, ...): white is inside, black outside; see `drawn` for what else is
     understood.
@@ -224,9 +230,7 @@ def shapes_mask(
     return check(1 - mask if inverted else mask, "region")
 
 
-def region_mask(
-    region: str | os.PathLike | ArrayLike, size: int | tuple[int, int], named: Mapping[str, Any] | None = None
-) -> Mask:
+def region_mask(region: Region, size: int | tuple[int, int], named: Mapping[str, Any] | None = None) -> Mask:
     """Whatever a user calls a region, as a mask at `size`.
 
     Args:
@@ -290,7 +294,7 @@ def bounding_box(masks: Float[np.ndarray, "r h w"]) -> tuple[int, int, int, int]
 _LABELLED = re.compile(r"(?P<file>.+\.\w+):(?P<labels>\w+(,\w+)*)")
 
 
-def _of_picture(path: str | os.PathLike | io.BytesIO, reading: Callable[[pictures.Picture], Any]) -> Any:
+def _of_picture(path: str | os.PathLike[str] | io.BytesIO, reading: Callable[[pictures.Picture], Any]) -> Any:
     try:
         picture = pictures.read(path)
         if picture.count > 1:
@@ -302,11 +306,11 @@ def _of_picture(path: str | os.PathLike | io.BytesIO, reading: Callable[[picture
         raise RegionError(f"{_name(path)}: {error}") from error
 
 
-def _name(path: str | os.PathLike | io.BytesIO) -> str:
+def _name(path: str | os.PathLike[str] | io.BytesIO) -> str:
     return str(path) if isinstance(path, str | os.PathLike) else "mask"
 
 
-def _weights(region: ArrayLike) -> Float[np.ndarray, "..."]:
+def _weights(region: Region) -> Float[np.ndarray, "..."]:
     """An array as weights; of integers, 255 is as white as 1."""
     try:
         array = np.asarray(region)
@@ -349,3 +353,29 @@ def _scaled_box(box: Sequence[int], drawn_at: Shaped[np.ndarray, "2"], size: int
 
 def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int | np.integer) else (int(size[0]), int(size[1]))
+
+
+__all__ = [
+    "FACE_LABELS",
+    "TABLES",
+    "Mask",
+    "Region",
+    "RegionError",
+    "bounding_box",
+    "box_mask",
+    "centred_box_mask",
+    "check",
+    "known_regions",
+    "label_mask",
+    "load_labels",
+    "load_mask",
+    "polygon_mask",
+    "region_mask",
+    "resize_mask",
+    "shapes_mask",
+    "table_mask",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -112,3 +112,17 @@ def check(result: RobustPCA) -> RobustPCA:
         primal, dual = (np.asarray(x)[stopped].max() for x in (result.primal_residual, result.dual_residual))
         message += f"; largest primal residual {primal:.1e}, dual {dual:.1e}: raise max_steps or tol"
     raise ConvergenceError(message + ".")
+
+
+__all__ = [
+    "MODES",
+    "Mode",
+    "RobustPCA",
+    "check",
+    "robust_pca",
+    "settled",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

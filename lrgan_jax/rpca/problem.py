@@ -9,9 +9,11 @@ from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 
 Square = Float[Array, "n n"]
@@ -19,6 +21,7 @@ Number = Float[Array, ""]
 dot = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 
 
+@display.record
 class RobustPCA(NamedTuple):
     """A split and how far to trust it. Under `jax.vmap` every field has the batch axis in front."""
 
@@ -33,6 +36,30 @@ class RobustPCA(NamedTuple):
     objective: Number  # |L|_* + lam |M - L|_1, in units of M: no split beats it by more than gap * objective
     trivial: Bool[Array, ""]  # L = 0 is proven to be the minimiser: lam is too small for this M
     dual: Square  # Y, the certificate, with |Y|_inf <= lam
+
+    def _repr_html_(self) -> str:
+        """The evidence, and of one matrix, not a batch of them, its parts."""
+        n, num = np.shape(self.sparse)[-1], f"{np.size(self.rank)} matrices of " if np.ndim(self.rank) else ""
+        parts = [] if num else [display.table(self._parts(n))]
+        return display.card(f"low rank plus sparse, {num}{n} x {n}", self.facts(), *parts)
+
+    def facts(self) -> dict[str, str]:
+        """Its evidence, for a person."""
+        return {
+            "rank": display.span(self.rank),
+            "zeros in S": f"{(np.asarray(self.sparse) == 0).mean():.0%}",
+            "converged": display.span(self.converged),
+            "steps": display.span(self.num_steps),
+            "gap": display.span(self.gap),
+            "caution": "L = 0 is the minimiser: lam is too small" if np.any(self.trivial) else "",
+        }
+
+    def _parts(self, n: int) -> dict[str, list[str]]:
+        pictures = [
+            display.matrix(a, f"{name}, {n} x {n}", 80) for name, a in (("L", self.low_rank), ("S", self.sparse))
+        ]
+        spectra = [display.spectrum(self.low_rank, int(self.rank)), display.spectrum(self.sparse)]
+        return {"part": ["L, low rank", "S, sparse"], "entries": pictures, "eigenvalues": spectra}
 
 
 class Problem(NamedTuple):

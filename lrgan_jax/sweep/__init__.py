@@ -10,33 +10,35 @@ and agenda.py say who does what; plan.py is what a store remembers of the settin
 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, each with a process of its own:
 
-* Jacobians: 512 tangents of 149 GFLOP are 76 TFLOP in each of multiplications and additions, 4.4 s a latent on a chip
-  that sustains 35 TFLOP/s in float32: 1,200 device hours, 5 hours of all chips.
+* Jacobians: 512 tangents of 149 GFLOP, additions counted too, are 76 TFLOP, 2.2 s a latent on a chip that sustains 35
+  TFLOP/s in float32: 600 device hours, two and a half hours of all chips.
 * What follows is matrix products as well: some 150 of 512 x 512 for each of three eigendecompositions a region, 0.5
   TFLOP a latent; by a method with robust PCA 1,250 for each of eight, 2.7 TFLOP. Either is a small part of the
-  Jacobian's 152, if products so small reach as much of a chip; nobody has timed it there.
+  Jacobian's 76, if products so small reach as much of a chip; nobody has timed it there.
 * Bytes: 100 kB a latent (directions 32, spectra 16, ws 36, picture 12), 100 GB in all; with `grams="float32"` 4 TB
-  more. At 60 results a second over all hosts 6 MB/s, which no store notices.
+  more. At 120 results a second over all hosts 12 MB/s, which no store notices.
 * Sums: 8.4 MB a block of 256 latents, 10 GB while some twenty spans are in the making, 0.5 GB of 62 spans at the end.
   Adding up a span took 2 s on a local disk, all spans 3 s.
 * Stops: a process that is asked to stop loses two steps of two latents each, one that is killed a minute more.
-* Requests: 25 writes a block, 100,000 in all; a heart a worker every 15 s, 300,000; and with each claim a look at the
-  others: their hearts, and what has changed since the last look, some 1,000 reads, 4,000,000 in all or 220 a second.
+* Requests: 25 writes a block, 100,000 in all; a heart a worker every 15 s, 150,000; and with each claim a look at the
+  others: their hearts, and what has changed since the last look, some 1,000 reads, 4,000,000 in all or 450 a second.
   A start reads 3,907 commits and lists all files; `--status` took 0.4 s on a local disk.
 * What breaks first: looks grow with the square of the number of workers, so at some thousands they are most of what
   the store does, and hosts should claim for all of their chips. Before that, at the end, most wait for the last blocks:
-  19 minutes of a chip each; `block=64` makes it 5, with four times the requests.
+  9 minutes of a chip each; `block=64` makes it 2, with four times the requests.
 """
 
 from lrgan_jax.generators.sampling import Latents, given, seeded
 from lrgan_jax.sweep.block import Keep, symmetric
 from lrgan_jax.sweep.errors import SweepError
-from lrgan_jax.sweep.loop import Progress, run
+from lrgan_jax.sweep.loop import run
 from lrgan_jax.sweep.merge import merge
 from lrgan_jax.sweep.processes import Share, join
-from lrgan_jax.sweep.results import Sweep, open  # noqa: A004
+from lrgan_jax.sweep.results import Counts, Sweep, open  # noqa: A004
+from lrgan_jax.sweep.work import Progress
 
 __all__ = [
+    "Counts",
     "Keep",
     "Latents",
     "Progress",
@@ -51,3 +53,7 @@ __all__ = [
     "seeded",
     "symmetric",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

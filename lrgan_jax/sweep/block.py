@@ -7,7 +7,7 @@ the others by no more than rounding.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from lrgan_jax import display
 from lrgan_jax.base import linalg
 from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
@@ -29,6 +30,20 @@ from lrgan_jax.targets import Pairs, Targets, pair_grams
 AXIS = "latent"
 
 
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class KeepSettings(TypedDict, total=False):
+    """Those of a `Keep` as arguments."""
+
+    grams: Dtype | None
+    splits: bool
+    thumbnail: int
+    block: int | None
+    memory: int | None
+
+
+@display.record
 @dataclass(frozen=True)
 class Keep:
     """What a store keeps of each latent, and how the work is cut.
@@ -43,7 +58,7 @@ class Keep:
         is free.
     """
 
-    grams: Literal["float32", "float16", "bfloat16"] | None = None
+    grams: Dtype | None = None
     splits: bool = False
     thumbnail: int = 64
     block: int | None = None
@@ -149,7 +164,7 @@ def _one(job: Job, root: Root, item: tuple[WS, Pairs]) -> dict[str, Array]:
     kept = {name: upper_triangle(gram).astype(job.keep.grams) for name, gram in sides.items()}  # float16 ends at 65,504
     usable = jnp.stack([jnp.isfinite(a).all() for a in (image, inside, outside, *kept.values())]).all()
     return {
-        "ws": latent.array,
+        "ws": jnp.asarray(latent),
         "image": thumbnail(image, job.keep.thumbnail),
         "usable": jnp.where(usable, USABLE, UNUSABLE).astype(jnp.uint8),
         **jax.vmap(partial(factorise, job, root))(inside, outside),

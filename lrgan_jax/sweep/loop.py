@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import numpy as np
@@ -16,11 +16,12 @@ from lrgan_jax.base.memory import default_memory
 from lrgan_jax.generators import Generator, Latent
 from lrgan_jax.generators.sampling import Latents, given
 from lrgan_jax.lengths import Root
-from lrgan_jax.search import Search
+from lrgan_jax.regions import Region
+from lrgan_jax.search import Search, Settings
 from lrgan_jax.sweep import plan
 from lrgan_jax.sweep.agenda import Agenda
 from lrgan_jax.sweep.begin import create
-from lrgan_jax.sweep.block import Job, Keep
+from lrgan_jax.sweep.block import Job, Keep, KeepSettings
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.damage import look_through
 from lrgan_jax.sweep.devices import Devices, same_bits
@@ -30,11 +31,15 @@ from lrgan_jax.sweep.work import Progress, Work
 from lrgan_jax.targets import Targets, metric_root, protected_names, search_moves, targets
 
 
+class SweepSettings(Settings, KeepSettings, total=False):
+    """Those of a `Search` and a `Keep` as arguments of `run`."""
+
+
 def run(
     gen: Generator,
     path: str | Path,
     latents: Latents | Latent | np.ndarray,
-    regions: str | Sequence[str] | Mapping[str, Any],
+    regions: str | Sequence[str] | Mapping[str, Region],
     search: Search | None = None,
     *,
     keep: Keep = Keep(),  # noqa: B008, a constant
@@ -42,8 +47,8 @@ def run(
     verify: bool = False,
     max_failures: int | None = 100,
     devices: Sequence[Any] | None = None,
-    report: Callable[[Progress], Any] = lambda progress: None,
-    **overrides: Any,
+    report: Callable[[Progress], object] = lambda progress: None,
+    **overrides: Unpack[SweepSettings],
 ) -> None:
     """Directions of every latent and region, into a store. The same call again goes on where the last one ended; the
     same call in other processes, on any machines that reach the store, shares the work with this one.
@@ -88,7 +93,8 @@ def run(
             part.go()
         if stop.number is not None:
             done, total = part.progress.done, part.progress.total
-            raise Interrupted(f"stopped at {done} of {total} latents, all kept; the same command goes on", stop.number)
+            text = f"stopped at {done} of {total} latents, all kept; the same command goes on"
+            raise Interrupted(text, stop.number, at_work=True)
 
     attended(same_bits(work))
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import jax
 
+from lrgan_jax import display
 from lrgan_jax.base.deprecation import deprecated
 
 LOCAL_NUMBERS = ("JAX_LOCAL_DEVICE_IDS", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "PMIX_LOCAL_RANK")
 
 
+@display.record
 @dataclass(frozen=True)
 class Share:
     """Of the blocks, those with number % count == index."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
+from lrgan_jax import display
 from lrgan_jax.directions import Directions, Found
 from lrgan_jax.layers import moves_of
 from lrgan_jax.pipeline import full_range, move_rows
@@ -15,6 +18,9 @@ from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
 from lrgan_jax.sweep.store import PARTIAL, Store
+
+if TYPE_CHECKING:
+    from tensorstore import TensorStore
 
 OF_DIRECTIONS = (
     "vectors",
@@ -27,6 +33,7 @@ OF_DIRECTIONS = (
     "rank_outside",
     "converged",
 )  # as far as there
+LOOKED_AT = 256  # latents, for a look in a notebook
 
 
 class Counts(NamedTuple):
@@ -50,7 +57,42 @@ class Sweep:
         self._store = store
         self.manifest: Mapping[str, Any] = store.manifest
         self.regions: list[str] = store.manifest["regions"]
-        self.arrays: Mapping[str, Any] = {name: store.arrays[name] for name in store.layouts}
+        self.arrays: Mapping[str, TensorStore] = {name: store.arrays[name] for name in store.layouts}
+
+    def __repr__(self) -> str:
+        return f"<sweep of {len(self)} latents, {self.manifest['model']}, {', '.join(self.regions)}>"
+
+    def _repr_html_(self) -> str:
+        """How far it is, and figures and thumbnails of the first latents: stores may be larger than a look is long."""
+        done = self.done()
+        facts = {
+            "model": self.manifest["model"],
+            "done": f"{done.sum()} of {len(self)}",
+            "directions of the mean Gram": display.span(self._store.has_population()),
+            "search": repr(job_of(self.manifest).search),
+        }
+        parts, why = display.if_it_can(lambda: self._look(np.flatnonzero(done[:LOOKED_AT])))
+        return display.card("sweep", facts, *parts, why)
+
+    def _look(self, first: Int[np.ndarray, " n"]) -> list[str]:
+        """Thumbnails, and what the best directions do, of these latents."""
+        if not len(first):
+            return []
+        few = first[: display.SHOWN]
+        pictures = [display.picture(images, f"latents {few[0]} to {few[-1]}") for images in [self._first("image", few)]]
+        usable = first[self._first("usable", first) == USABLE]
+        inside, outside, valid = (self._first(name, usable)[..., 0] for name in ("inside", "outside", "valid"))
+        leaks = np.where(valid, outside / np.maximum(inside, 1e-12), np.nan)
+        columns = {"region": [escape(name) for name in self.regions]}
+        columns |= {"leak of the best, median": [f"{100 * leak:.2g} %" for leak in np.nanmedian(leaks, 0)]}
+        for name in ("mu", "rank_inside", "rank_outside"):
+            if name in self.arrays:
+                columns[name.replace("_", " ")] = [display.span(of) for of in self._first(name, usable).T]
+        note = display.note(f"of the first {len(usable)} usable latents") if len(usable) < len(self) else ""
+        return [*pictures, display.table(columns), note]
+
+    def _first(self, name: str, latents: Int[np.ndarray, " n"]) -> np.ndarray:
+        return self._store.values(name, latents)
 
     @cached_property
     def population(self) -> dict[str, np.ndarray] | None:
@@ -65,7 +107,7 @@ class Sweep:
     def __len__(self) -> int:
         return self._store.num
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> "TensorStore":
         return self.arrays[name]
 
     def done(self) -> np.ndarray:

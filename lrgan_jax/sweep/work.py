@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lrgan_jax import display
 from lrgan_jax.base.interrupt import StopRequest
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.sweep import population
 from lrgan_jax.sweep.agenda import Agenda, Item
 from lrgan_jax.sweep.claims import Worker
@@ -27,6 +29,7 @@ POLL = 0.1  # seconds from one look at whether somebody asked to stop to the nex
 LAST = 12.0  # seconds in which a stop saves what there is
 
 
+@display.record
 class Progress(NamedTuple):
     """How far all processes are with what this one is to see done.
 
@@ -61,7 +64,7 @@ class Work:
         devices: Devices,
         damaged: Mapping[int, str],
         max_failures: int | None,
-        report: Callable[[Progress], Any],
+        report: Callable[[Progress], object],
         stop: StopRequest,
     ):
         self._store, self._worker, self._agenda, self._devices = store, worker, agenda, devices
@@ -81,12 +84,13 @@ class Work:
     def go(self) -> None:
         """Until everything is done, by whomever, or somebody asks to stop. What is finished is kept in any case."""
         try:
-            self._tell()
-            while self._stop.number is None and not self._finished():
-                self._give()
-                self._take()
-                self._settle()
-            self._look()
+            with waiting("latents") as self._shown:
+                self._tell()
+                while self._stop.number is None and not self._finished():
+                    self._give()
+                    self._take()
+                    self._settle()
+                self._look()
         finally:
             self._leave()
 
@@ -168,7 +172,9 @@ class Work:
 
     def _tell(self) -> None:
         self._look()
-        self._report(self.progress)
+        now = self.progress
+        self._shown.reach(now.done, now.total, f"{now.failed} failed" if now.failed else "")
+        self._report(now)
         if self._max_failures is not None and self.progress.failed > self._max_failures:
             raise SweepError(
                 f"{self.progress.failed} latents have no finite results; "

@@ -34,3 +34,7 @@ __all__ = [
     "train",
     "train_step",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

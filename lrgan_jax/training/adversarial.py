@@ -19,7 +19,7 @@ from lrgan_jax.training.step import AXIS, TrainConfig
 def train(
     config: TrainConfig,
     data: Data,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     schedule: Schedule,
     *,
     seed: int = 0,

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from lrgan_jax.base import pictures
 from lrgan_jax.base.checks import check_seed, check_whole, random_key
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.base.progress import counted
 from lrgan_jax.generators import Generator, ops, sample_z
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -64,7 +65,7 @@ def sampled(gen: Generator, batch: int, *, seed: int = 0, on_sphere: bool = Fals
         )
 
     def latents(key, n: int) -> Float[Array, "n z"]:
-        z = sample_z(gen, key, n).array.astype(jnp.float32)
+        z = jnp.asarray(sample_z(gen, key, n), jnp.float32)
         return ops.normalize_2nd_moment(z) if on_sphere else z
 
     @partial(jax.jit, static_argnums=2)
@@ -111,7 +112,7 @@ def folder(path: str | Path, batch: int, *, resolution: int | None = None, mirro
     if len(files) < batch:
         raise DataError("; ".join([f"{path} holds {len(files)} images, fewer than a batch of {batch}", *notes]))
     done: Counter[str] = Counter()
-    images = [_read(file, resolution, done) for file in files]
+    images = [_read(file, resolution, done) for file in counted(files, "reading pictures")]
     notes += [f"{count} of {len(files)} images {what}" for what, count in done.items()]
     images, more = _of_one_kind(files, images)
     notes += more

@@ -81,7 +81,7 @@ class DistillState(NamedTuple):
 def distill(
     teacher: DCGAN,
     config: DistillConfig,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     schedule: Schedule,
     *,
     seed: int = 0,

@@ -27,12 +27,14 @@ from lrgan_jax.base.checks import check_whole
 from lrgan_jax.base.errors import InputError
 from lrgan_jax.base.files import write_whole
 from lrgan_jax.base.interrupt import Interrupted, stop_request
+from lrgan_jax.base.progress import waiting
 from lrgan_jax.base.settings import differences
 from lrgan_jax.generators import ModelInfo, StyleGAN2, render, sample_z, to_ws
 from lrgan_jax.metrics import frechet_distance, sliced_wasserstein
 from lrgan_jax.models import checkpoint
 from lrgan_jax.training.data import Data
 
+AHEAD = 3  # steps that a device is given before the first of them is done
 GRID = (6, 12)  # rows and columns of a sheet of samples
 
 
@@ -81,7 +83,7 @@ class Trainer(NamedTuple):
 
 def run(
     trainer: Trainer,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     schedule: Schedule,
     data: Data,
     *,
@@ -109,7 +111,7 @@ def run(
     info = info or ModelInfo(folder.name)
     keep: Any = ocp.training.preservation_policies.LatestN(2)
     store = ocp.training.Checkpointer(str(folder / "state"), preservation_policy=keep, cleanup_tmp_directories=True)
-    with store as saved, stop_request() as stop:
+    with store as saved, stop_request() as stop, waiting("training, images") as job:
         state = trainer.init()
         if saved.latest is not None:
             state = saved.load(saved.latest.step, jax.tree.map(np.asarray, state))
@@ -118,9 +120,12 @@ def run(
         total = -(-schedule.images // trainer.batch)
         recent: list[dict[str, Any]] = []
         began = time.perf_counter()
+        job.reach(int(state.step) * trainer.batch, total * trainer.batch)
         for step in range(int(state.step) + 1, total + 1):
             state, metrics = trainer.update(state, step)
             recent.append(metrics)
+            jax.block_until_ready(recent[-AHEAD:][0])  # or the count would be far ahead of the device
+            job.reach(step * trainer.batch, total * trainer.batch)
             count = {"step": step, "images": step * trainer.batch}
             asked = stop.number
             last = step == total or asked is not None
@@ -132,8 +137,10 @@ def run(
                 recent, began = [], time.perf_counter()
             if last or step % schedule.snapshot_every == 0:
                 gen = dataclasses.replace(trainer.model(state), info=info)
-                log.write(count | _snapshot(gen, data, folder, f"{count['images']:09d}", schedule.compared, features))
-                saved.save(step, jax.tree.map(np.asarray, state))
+                with waiting("taking a snapshot"):
+                    name = f"{count['images']:09d}"
+                    log.write(count | _snapshot(gen, data, folder, name, schedule.compared, features))
+                    saved.save(step, jax.tree.map(np.asarray, state))
                 began = time.perf_counter()
             if asked is not None:
                 raise Interrupted(f"stopped after step {step}, all kept; the same command goes on from there", asked)

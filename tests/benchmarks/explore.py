@@ -18,7 +18,7 @@ import lrgan_jax as lr
 from lrgan_jax.generators import near_frontal
 from lrgan_jax.panel.server import Server
 from lrgan_jax.panel.studio import Studio
-from tests.test_browser import CHROMIUM, drag, move
+from tests.browser import CHROMIUM, drag, move
 
 TIMES = 9
 

@@ -48,7 +48,8 @@ def main(*sizes: str) -> None:
 def random_generator(size: int) -> lr.StyleGAN2:
     """Configuration F: 32768 channels over the side, at most 512."""
     sides = [4 * 2**k for k in range(size.bit_length() - 2)]
-    config = lr.StyleGAN2Config(channels=tuple(min(32768 // side, 512) for side in sides), z_dim=512, w_dim=512)
+    channels = tuple(min(32768 // side, 512) for side in sides)
+    config = lr.StyleGAN2Config(channels=channels, z_dim=512, w_dim=512, embed_features=0)
     return lr.StyleGAN2(config, jax.jit(stylegan2.init, static_argnums=1)(jax.random.key(0), config))
 
 

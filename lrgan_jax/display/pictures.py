@@ -1,17 +1,11 @@
-"""How things look in a notebook: pictures, and cards of facts with pictures in them.
+"""Images side by side, as a notebook shows them."""
 
-Nothing here knows what it shows: directions and generators say what there is to see, this says it in HTML. The HTML is
-plain and its colours are those of the text around it, so that it can be read on light and on dark ground, and where a
-page drops all styles.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from lrgan_jax import images
@@ -26,16 +20,17 @@ GAP = 2  # pixels between them, through which the page is seen
 class Pictures:
     """Images [H, W, C], [N, H, W, C] or rows of them [R, N, H, W, C], which a notebook shows.
 
-    Floats span [-1, 1]; uint8 are shown as they are. C is 1 to 4: grey or RGB, with or without opacity.
+    Floats span [-1, 1]; uint8 are shown as they are. C is 1 to 4: grey or RGB, with or without opacity. Pictures of
+    Pillow stand for their pixels, alone and in lists.
 
     Raises:
       InputError: on other shapes, or on numbers that are not finite.
     """
 
     def __init__(self, arrays: Any):
-        values = _checked(arrays)
+        values = _checked(_pixels(arrays))
         self.lowest, self.highest = values.min(), values.max()
-        tiles = images.to_uint8(values / np.float32(127.5) - 1 if values.dtype == np.uint8 else values)
+        tiles = in_bytes(values)
         self.rows = tiles if tiles.ndim == 5 else _in_rows(tiles.reshape(-1, *tiles.shape[-3:]))
 
     def __repr__(self) -> str:
@@ -51,6 +46,14 @@ class Pictures:
         return images.encode(sheet([row.repeat(times, 1).repeat(times, 2) for row in rows]))
 
 
+def _pixels(thing: Any) -> Any:
+    if isinstance(thing, list | tuple):
+        return [_pixels(part) for part in thing]
+    if isinstance(thing, Image.Image):
+        return np.asarray(thing.convert("RGBA" if thing.has_transparency_data else "RGB"))
+    return thing
+
+
 def _checked(arrays: Any) -> np.ndarray:
     """Their numbers, if they are those of pictures."""
     try:
@@ -64,6 +67,11 @@ def _checked(arrays: Any) -> np.ndarray:
     if not np.isfinite(values).all():
         raise InputError("these pictures hold numbers that are not finite")
     return values
+
+
+def in_bytes(values: Shaped[np.ndarray, "*n h w c"]) -> UInt8[np.ndarray, "*n h w 3"]:
+    """RGB of 8 bits, of floats in [-1, 1] or of what has 8 bits already."""
+    return images.to_uint8(values / np.float32(127.5) - 1 if values.dtype == np.uint8 else values)
 
 
 def _in_rows(tiles: UInt8[np.ndarray, "n h w 3"]) -> list[UInt8[np.ndarray, "_ h w 3"]]:
@@ -89,47 +97,3 @@ def sheet(rows: Sequence[UInt8[np.ndarray, "_ h w 3"]]) -> UInt8[np.ndarray, "_ 
             place = whole[top * height :, left * width :][: len(tile), : tile.shape[1]]
             place[..., :3], place[..., 3] = tile, 255
     return whole[:-GAP, :-GAP]
-
-
-def card(title: str, facts: Mapping[str, object], *parts: str) -> str:
-    """A title, facts by name (those that are empty are left out), and parts of HTML below them."""
-    rows = "".join(_fact(name, str(fact)) for name, fact in facts.items() if fact not in (None, ""))
-    grid = "display: grid; grid-template-columns: max-content auto; gap: 0.1em 1em; margin: 0 0 0.6em"
-    head = f'<p style="margin: 0 0 0.3em"><strong>{escape(title)}</strong></p>'
-    return f'<div style="line-height: 1.4">{head}<dl style="{grid}">{rows}</dl>{"".join(parts)}</div>'
-
-
-def _fact(name: str, fact: str) -> str:
-    term = f'<dt style="font-weight: normal; opacity: 0.7">{escape(name)}</dt>'
-    return f'{term}<dd style="margin: 0">{escape(fact)}</dd>'
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts and pictures, both HTML already; where there is no room it scrolls."""
-    style = 'style="padding: 0.2em 0.9em 0.2em 0; text-align: left; vertical-align: middle; white-space: nowrap"'
-    lines = ["".join(f'<th scope="col" {style}>{name}</th>' for name in head)]
-    lines += ["".join(f"<td {style}>{cell}</td>" for cell in row) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    whole = f'<table style="border-collapse: collapse; margin: 0; font-size: inherit">{body}</table>'
-    return f'<div style="overflow-x: auto">{whole}</div>'
-
-
-def picture(arrays: Float[np.ndarray, "n h w c"], what: str, side: int = 80) -> str:
-    """Images side by side as one `<img>`, each `side` pixels high or wide on the screen; `what` says it in words."""
-    tiles = shrunk(images.to_uint8(arrays), 2 * side)  # for screens whose pixels are fine
-    strip = sheet([tiles])
-    width = round(strip.shape[1] * side / max(tiles.shape[1:3]))
-    return f'<img src="{images.data_uri(strip)}" alt="{escape(what)}" width="{width}">'
-
-
-def note(text: str) -> str:
-    """A line beside the facts."""
-    return f'<p style="margin: 0.3em 0; opacity: 0.7">{escape(text)}</p>'
-
-
-def if_it_can(make: Callable[[], list[str]]) -> tuple[list[str], str]:
-    """The pictures that `make` makes, and a line: whatever hinders it, since looking at a thing must not fail."""
-    try:
-        return make(), ""
-    except Exception as error:
-        return [], note(f"no pictures: {type(error).__name__}: {str(error).partition(chr(10))[0]}")

@@ -21,6 +21,12 @@ export class Mask {
   copy = () => new Mask([this.height, this.width], this.pixels.slice());
   at = (x, y) => x >= 0 && y >= 0 && x < this.width && y < this.height && this.pixels[y * this.width + x] === 1;
   isEmpty = () => !this.pixels.includes(1);
+  /** That shape in its place, added to it, or taken away. */
+  with(shape, how) {
+    if (how === "new") return shape;
+    const inside = { add: (now, drawn) => now | drawn, subtract: (now, drawn) => now & ~drawn }[how];
+    return new Mask([this.height, this.width], this.pixels.map((now, i) => inside(now, shape.pixels[i])));
+  }
 
   /** Set the pixels whose centre [x, y] the rule accepts. */
   fill(rule, value = 1) {

@@ -17,3 +17,6 @@ const model = {
 for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => event.preventDefault()); // beside the panel: stay here
 const main = document.querySelector("main");
 panel.render({ model, el: main }).catch((error) => main.replaceChildren(error.message));
+document.addEventListener("keydown", (event) => { // undo works where nothing has the focus, too
+  if (event.target === document.body) main.firstElementChild?.dispatchEvent(new KeyboardEvent("keydown", event)) || event.preventDefault();
+});

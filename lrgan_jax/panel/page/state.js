@@ -1,0 +1,109 @@
+// What a person has made of the faces: an immutable document, and the pure functions that change it. Undo, redo, reload and session files all
+// keep documents, so nothing in here knows of the page or of Python.
+//
+//   document: {here, truncation, named, settings: {method, layers, keep}, faces: {number: face}}
+//   keep: {names, drawn: [drawing]}; `names` null: what the panel was opened with keeps still
+//   face: {drawing, answered, regions}; the drawing's directions are `answered`, or still to be looked for
+//   drawing: {mask, soft, feather, name, title}; `soft` in the mask's place where a PNG had grey edges
+//   region: {found, title, reaches, leaks, steps, walks}; `walks`, the slider's reach along its walk, null where it moves straight
+import { Mask, packed, unpacked } from "./mask.js";
+
+const VERSION = 1; // of documents as they are saved
+
+export const blank = ({ method, layers, protect, named }) => ({
+  here: 0,
+  truncation: 1,
+  named: named.map((region) => atRest({ ...region, title: region.title.replaceAll("_", " "), named: true })),
+  settings: { method, layers, keep: { names: protect, drawn: [] } },
+  faces: {},
+});
+
+/** A region of which no slider is moved. */
+export const atRest = (region) => ({ ...region, steps: region.reaches.map(() => 0), walks: region.reaches.map(() => null) });
+
+const fresh = (document) => ({ drawing: null, answered: true, regions: document.named });
+export const faceOf = (document, number = document.here) => document.faces[number] ?? fresh(document);
+const withFace = (document, change, number = document.here) => ({
+  ...document,
+  faces: { ...document.faces, [number]: { ...faceOf(document, number), ...change } },
+});
+
+/** Another face. Faces are alike enough for the same region to be meant: one without a drawing takes this one's over. */
+export function choose(document, number) {
+  const { drawing } = faceOf(document);
+  const there = { ...document, here: number };
+  return faceOf(document, number).drawing || !drawing ? there : draw(there, drawing);
+}
+
+export const draw = (document, drawing) => withFace(document, { drawing: { ...drawing }, answered: false });
+export const clear = (document) => (faceOf(document).drawing ? withFace(document, { drawing: null, answered: true }) : document);
+
+/** What the drawing is called if nobody calls it otherwise: numbered where that title is taken. */
+export function titleOf({ regions }, name) {
+  const taken = regions.filter(stays(regions)).map(({ title }) => title);
+  let title = name;
+  for (let number = 2; taken.includes(title); number++) title = `${name} ${number}`;
+  return title;
+}
+
+/** What nobody has moved yet makes room for what is found next; sliders that were used stay, and all act together. */
+const stays = (regions) => (region) => region.named || region !== regions.findLast(({ named }) => !named) || region.steps.some(Boolean);
+
+/** The drawing's directions are there; nothing changes where it was drawn anew or cleared meanwhile. */
+export function answer(document, number, drawing, region) {
+  const { drawing: now, regions } = faceOf(document, number);
+  if (now !== drawing) return document;
+  const kept = regions.filter(stays(regions));
+  const own = kept.filter(({ named }) => !named);
+  return withFace(document, { answered: true, regions: [...own, atRest(region), ...kept.filter(({ named }) => named)] }, number);
+}
+
+const withRegion = (document, found, change) =>
+  withFace(document, { regions: faceOf(document).regions.map((region) => (region.found === found ? { ...region, ...change(region) } : region)) });
+
+export const reachOf = (region, index) => region.walks[index] ?? region.reaches[index];
+export const move = (document, found, index, to) => withRegion(document, found, ({ steps }) => ({ steps: steps.with(index, to) }));
+export function rename(document, found, title) {
+  const another = faceOf(document).regions.some((region) => region.found === found && region.title !== title);
+  return another ? withRegion(document, found, () => ({ title })) : document;
+}
+export const remove = (document, found) => withFace(document, { regions: faceOf(document).regions.filter((region) => region.found !== found) });
+/** The slider follows its walk, which reaches so far, or, with null, its line; it stays within its reach. */
+export const walk = (document, found, index, reach) =>
+  withRegion(document, found, ({ steps, walks, reaches }) => {
+    const most = reach ?? reaches[index];
+    return { walks: walks.with(index, reach), steps: steps.with(index, Math.max(-most, Math.min(most, steps[index]))) };
+  });
+export function allToTheMiddle(document) {
+  const { regions } = faceOf(document);
+  const middle = (region) => ({ ...region, steps: region.steps.map(() => 0) });
+  return isMoved({ regions }) ? withFace(document, { regions: regions.map(middle) }) : document;
+}
+
+/** Other settings, with which the drawing that is there is searched again. */
+export function set(document, settings) {
+  const changed = { ...document, settings: { ...document.settings, ...settings } };
+  const { drawing } = faceOf(document);
+  return drawing ? draw(changed, drawing) : changed;
+}
+
+/** As Python wants it; directions that were looked for are of interest even where they do not move. */
+export const editsOf = ({ regions }) =>
+  regions.filter(({ named, steps }) => !named || steps.some(Boolean)).map(({ found, steps, walks }) => {
+    const walked = walks.flatMap((reach, index) => (reach === null ? [] : [index]));
+    return walked.length ? [found, steps, walked] : [found, steps];
+  });
+export const isMoved = ({ regions }) => regions.some(({ steps }) => steps.some(Boolean));
+
+/** As JSON, and back; what another version of the page has saved is not understood, and left alone. */
+const written = (drawing) => drawing && { ...drawing, mask: packed(drawing.mask.pixels) };
+const read = ([height, width]) => (drawing) => drawing && { ...drawing, mask: new Mask([height, width], unpacked(drawing.mask, height * width)) };
+function withDrawings(document, change) {
+  const { keep } = document.settings;
+  const faces = Object.entries(document.faces).map(([number, face]) => [number, { ...face, drawing: change(face.drawing) }]);
+  const settings = { ...document.settings, keep: { ...keep, drawn: keep.drawn.map(change) } };
+  return { ...document, faces: Object.fromEntries(faces), settings };
+}
+export const saved = (document) => ({ version: VERSION, document: withDrawings(document, written) });
+export const begun = (about) =>
+  about.state?.version === VERSION ? { ...withDrawings(about.state.document, read(about.grid)), named: blank(about).named } : blank(about);
