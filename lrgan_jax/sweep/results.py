@@ -36,6 +36,7 @@ OF_DIRECTIONS = (
 LOOKED_AT = 256  # latents, for a look in a notebook
 
 
+@display.record
 class Counts(NamedTuple):
     """Latents: that are there, of those the ones with finite results, and of these those whose robust PCA converged."""
 
