@@ -60,7 +60,7 @@ def save(store: Store, block: int, parts: Mapping[str, np.ndarray]) -> None:
     store.objects.write(f"{PARTIAL}{block}", packed(parts))
 
 
-def begun(store: Store, number: int) -> Unfinished:
+def resumed(store: Store, number: int) -> Unfinished:
     """A block as it was left, by whoever that was; from its beginning if that is damaged."""
     block, content = Unfinished(store, number), store.objects.read(f"{PARTIAL}{number}")
     try:

@@ -20,7 +20,7 @@ from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.keeper import Keeper
 from lrgan_jax.sweep.store import Commit, Store
 from lrgan_jax.sweep.sums import add_up
-from lrgan_jax.sweep.unfinished import Unfinished, begun
+from lrgan_jax.sweep.unfinished import Unfinished, resumed
 
 AHEAD = 2  # steps that the devices have been given at any time: more would only take memory
 WRITING = 3  # blocks that wait to be written at any time, or are
@@ -134,7 +134,7 @@ class Work:
 
     def _claimed(self) -> Item | Unfinished | None:
         item = self._agenda.next()
-        return begun(self._store, item.number) if item is not None and item.kind == "block" else item
+        return resumed(self._store, item.number) if item is not None and item.kind == "block" else item
 
     def _take(self) -> None:
         """The results of a step, if they come soon."""
