@@ -6,6 +6,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from looks import look
@@ -21,6 +22,7 @@ from lrgan_jax.sweep.begin import create, open_store
 from lrgan_jax.sweep.damage import look_through
 from lrgan_jax.sweep.objects import Objects, as_json, unpacked
 from lrgan_jax.sweep.plan import job_of, usual_block
+from lrgan_jax.sweep.unfinished import resumed, save
 
 
 def test_stopped_and_resumed_is_the_same_bit_for_bit(small_dcgan, finished, tmp_path):
@@ -93,6 +95,36 @@ def test_sums_are_mended_if_they_are_needed(small_dcgan, finished, tmp_path, har
     run(small_dcgan, path, report=reports.append)
     assert len(reports[-1].damaged) == 6 and reports[-1].computed == NUM
     assert contents(path) == contents(finished)
+
+
+def test_what_was_left_of_a_block_comes_back(tmp_path):
+    """To the bit, of types that NumPy has not, too; later latents are no part of it."""
+    layouts = {
+        "usable": Layout((3,), "uint8", ("latent",), 3),
+        "gram_inside": Layout((3, 2), "bfloat16", ("latent", "pair"), 3),
+    }
+    manifest = {"settings": {"latents": {"num": 3}, "block": 3}}
+    store = create(tmp_path, manifest, layouts, {})
+    block, random = resumed(store, 0), np.random.default_rng(0)
+    steps = [
+        (
+            {"usable": np.uint8([usable]), "gram_inside": random.normal(size=(1, 2)).astype(jnp.bfloat16)},
+            random.normal(size=(1, 1, 2)),
+        )
+        for usable in (1, 2, 1)
+    ]
+    for results, grams in steps[:2]:
+        block.add(results, {"inside": grams, "outside": -grams})
+    parts = block.so_far()
+    block.add(steps[2][0], {"inside": steps[2][1], "outside": -steps[2][1]})
+    save(store, 0, parts)
+    again = resumed(store, 0)
+    assert (again.done, again.failed) == (2, 1)
+    for name, a in again.results.items():
+        np.testing.assert_array_equal(a[:2], block.results[name][:2])
+    np.testing.assert_array_equal(again.sums["outside"], -steps[0][1][0])  # of the usable one
+    again.add(steps[2][0], {"inside": steps[2][1], "outside": -steps[2][1]})
+    np.testing.assert_array_equal(again.sums["inside"], block.sums["inside"])
 
 
 def test_what_was_left_of_a_block_may_be_damaged(small_dcgan, finished, tmp_path):
