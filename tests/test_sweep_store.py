@@ -211,6 +211,13 @@ def test_a_store_shows_itself(finished, tmp_path):
     assert f"0 of {NUM}" in look(sweep.open(tmp_path / "half")).text
 
 
+def test_any_folder_will_do(tmp_path):
+    """One whose name would mean something in a URL, too."""
+    layouts = {"usable": Layout((1,), "uint8", ("latent",), 1)}
+    create(tmp_path / "50%41 #1?", {"settings": {"latents": {"num": 1}, "block": 1}}, layouts, {})
+    assert (tmp_path / "50%41 #1?" / "usable").is_dir() and [file.name for file in tmp_path.iterdir()] == ["50%41 #1?"]
+
+
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A file system of 200 kB."""

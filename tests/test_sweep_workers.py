@@ -229,6 +229,8 @@ def test_each_task_of_a_machine_takes_its_own_gpu(environment, numbers, monkeypa
     told = {}
     monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
     assert processes.own_devices() == numbers
+    with pytest.warns(DeprecationWarning, match="sweep.join"):
+        sweep.join()
     assert set(told.values()) == ({numbers} if numbers else set())
 
 

@@ -15,11 +15,12 @@ from lrgan_jax.sweep.objects import Objects, plainly
 from lrgan_jax.sweep.store import Store
 
 FORMAT = "lrgan_jax sweep 3"
+QUOTED = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})  # what URLs mean something by, and folders do not
 
 
 def location(path: str | Path) -> str:
     """The URL of a local folder; a URL as it is. With a slash at its end."""
-    text = str(path) if "://" in str(path) else f"file://{Path(path).resolve()}"
+    text = str(path) if "://" in str(path) else f"file://{str(Path(path).resolve()).translate(QUOTED)}"
     return text.rstrip("/") + "/"
 
 
