@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tolerances import rounding, worst
 from lrgan_jax import sweep
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
-from lrgan_jax.sweep import claims
+from lrgan_jax.sweep import claims, keeper
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create, open_store
 from lrgan_jax.sweep.damage import look_through
@@ -94,6 +95,24 @@ def test_sums_are_mended_if_they_are_needed(small_dcgan, finished, tmp_path, har
     (path / "population" / "zarr.json").unlink()
     run(small_dcgan, path, report=reports.append)
     assert len(reports[-1].damaged) == 6 and reports[-1].computed == NUM
+    assert contents(path) == contents(finished)
+
+
+def test_what_there_is_of_a_block_is_saved_now_and_then(small_dcgan, finished, tmp_path, monkeypatch):
+    """So a kill costs little; once the block is written, that is gone."""
+    path, kept = tmp_path / "store", []
+    objects = Objects(f"file://{path}/")
+    monkeypatch.setattr(keeper, "SAVED", 0.0)
+
+    def look_slowly(progress):
+        if 0 < progress.done < BLOCK:
+            time.sleep(0.3)
+            kept.extend(
+                objects.read_all(f"progress/partial/{name}" for name in objects.names("progress/partial/")).values()
+            )
+
+    run(small_dcgan, path, report=look_slowly)
+    assert {len(unpacked(content)["usable"]) for content in kept} & {1, 2, 3}
     assert contents(path) == contents(finished)
 
 
