@@ -9,7 +9,7 @@ from typing import Any
 
 from lrgan_jax.base.errors import LrganError
 from lrgan_jax.base.files import cache_folder
-from lrgan_jax.base.interrupt import Interrupted, until_the_reader_goes
+from lrgan_jax.base.interrupt import Interrupted, leave, until_the_reader_goes
 
 COMMANDS = {  # name -> file and function; a file is read when its command is asked for
     "demo": "demo:demo_command",
@@ -78,6 +78,8 @@ def main(words: list[str] | None = None, prog: str = "lrgan") -> int:
             run(sys.argv[1:] if words is None else words, prog)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
+        if stopped.at_work:
+            leave(stopped.exit_code)
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130

@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lrgan_jax"
 CHECKED = sorted({path.stem for path in PACKAGE.iterdir()} - {"convert", "foreign", "search"})
 install_import_hook([f"lrgan_jax.{name}" for name in CHECKED], "beartype.beartype")
 
+import sweeps  # noqa: E402
 from browser import address, browser, frontal, optimised, page, playing, studio  # noqa: E402, F401 - fixtures
 
 from lrgan_jax.base import progress  # noqa: E402
@@ -78,7 +79,9 @@ def pytest_collection_modifyitems(items):
     """The files that take longest first, so that all processes end together."""
     longest = [
         "test_training.py",
+        "test_sweep_workers.py",
         "test_sweep.py",
+        "test_sweep_store.py",
         "test_main.py",
         "test_browser.py",
         "test_compare.py",
@@ -146,6 +149,14 @@ def small_dcgan() -> DCGAN:
         lambda a: a * 4 if a.ndim == 4 else a, jax.jit(dcgan.init, static_argnums=1)(jax.random.key(1), config)
     )
     return DCGAN(config, variables)
+
+
+@pytest.fixture(scope="session")
+def finished(small_dcgan, tmp_path_factory) -> Path:
+    """The store of a sweep that nothing happened to, with all that can be kept."""
+    path = tmp_path_factory.mktemp("sweep") / "store"
+    sweeps.run(small_dcgan, path)
+    return path
 
 
 @pytest.fixture(scope="session")

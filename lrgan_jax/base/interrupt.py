@@ -3,16 +3,29 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import NoReturn, TypeVar
+
+GRACE = 15.0  # seconds; schedulers give twenty or thirty between asking and killing
+LEFT = "stopped; what was written before is kept, and the same command goes on"
+Result = TypeVar("Result")
 
 
 class Interrupted(Exception):
-    """Work that stopped because it was asked to, with all of its results kept."""
+    """Work that stopped because it was asked to, with all of its results kept.
 
-    def __init__(self, message: str, number: int):
+    Attributes:
+      exit_code: 130 for Ctrl-C, 143 for SIGTERM, as shells expect. at_work: whether threads still compute or compile,
+        which nothing can end, and which Python would wait for.
+    """
+
+    def __init__(self, message: str, number: int, *, at_work: bool = False):
         super().__init__(message)
-        self.exit_code = 128 + number  # 130 for Ctrl-C, 143 for SIGTERM, as shells expect
+        self.exit_code, self.at_work = 128 + number, at_work
 
 
 class StopRequest:
@@ -44,6 +57,51 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         restore()
+
+
+def attended(work: Callable[[StopRequest], Result]) -> Result:
+    """`work` in a thread of its own, while this one listens: a handler runs only between two steps of Python's main
+    thread, and a compilation or a wait for a server is one step of minutes.
+
+    Where signals do not arrive, in other threads than the main one, it is simply called.
+
+    Args:
+      work: ends soon after `number` is there, by itself; after `GRACE` seconds it is left behind.
+    Raises:
+      Interrupted: if it is left behind. It may raise that itself, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work(StopRequest())
+    done: Future[Result] = Future()
+    with stop_request() as stop:
+        threading.Thread(target=_do, args=(partial(work, stop), done), daemon=True).start()
+        try:
+            while stop.number is None and not _wait(done, 0.1):
+                pass
+            if stop.number is not None and not _wait(done, GRACE):
+                raise Interrupted(LEFT, stop.number, at_work=True)
+        except KeyboardInterrupt:  # the second one
+            raise Interrupted(LEFT, signal.SIGINT, at_work=True) from None
+    return done.result()
+
+
+def _do(work: Callable[[], Result], done: "Future[Result]") -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:
+        done.set_exception(error)
+
+
+def _wait(done: Future, seconds: float) -> bool:
+    return bool(wait([done], seconds).done)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process here and now."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(exit_code)
 
 
 @contextmanager

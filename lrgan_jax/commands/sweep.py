@@ -1,13 +1,13 @@
 """`lrgan sweep`: options to a job and a store."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-import jax
 import tyro
 
 from lrgan_jax.base.checks import check_number, check_whole
@@ -21,13 +21,14 @@ from lrgan_jax.sweep.errors import Damaged
 
 @dataclass(frozen=True)
 class Cluster:
-    """This process as one of several.
+    """This process as one of several. Any number may work at one store, and need no options for it.
 
     Attributes:
-      distributed: one of several processes, as SLURM, Open MPI, Kubernetes or a TPU pod started them.
-      coordinator: one of several processes, this being where process 0 listens.
-      num_processes: how many there are, with --coordinator.
-      process_id: which one this is, with --coordinator.
+      distributed: one of several tasks on a machine, as srun and mpirun start them: take only the GPU of this one's
+        number there.
+      coordinator: deprecated, and of no effect.
+      num_processes: deprecated, and of no effect.
+      process_id: deprecated, and of no effect.
     """
 
     distributed: bool = False
@@ -36,10 +37,10 @@ class Cluster:
     process_id: int | None = None
 
     def join(self) -> None:
-        if self.distributed or self.coordinator is not None:
-            processes.join(self.coordinator, self.num_processes, self.process_id)
-        elif (self.num_processes, self.process_id) != (None, None):
-            raise UsageError("--num-processes and --process-id go with --coordinator")
+        if self.distributed:
+            processes.own_devices()
+        if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
+            print("--coordinator, --num-processes, --process-id: not needed any more", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def sweep_command(
     shard: Annotated[str | None, tyro.conf.arg(metavar="I/N")] = None,
     merge: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="STORE")] = None,
     status: bool = False,
+    verify: bool = False,
     log_json: bool = False,
     search: Annotated[SearchOptions, tyro.conf.OmitArgPrefixes] = SearchOptions(),  # noqa: B008, a constant
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
@@ -80,7 +82,7 @@ def sweep_command(
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
 ) -> None:
     """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was
-    stopped or killed.
+    stopped or killed, and in other processes, on any machines that reach the store, shares the work.
 
     Args:
         store: a folder, or a URL such as gs://bucket/name.
@@ -88,10 +90,12 @@ def sweep_command(
           default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
         max_failures: stop after so many latents without finite results.
-        shard: do only part I of N, counted from 0, for machines that do not talk to each other; `--merge` brings the
-          parts together.
+        shard: do only part I of N, counted from 0, for machines that reach no common store; `--merge` brings the parts
+          together.
         merge: bring these stores together in STORE; with none named, finish a store that all parts were written into.
         status: only say how far a store is.
+        verify: read all that is there first, and do again what has changed since it was written; files that are gone
+          are always found.
         log_json: progress as lines of JSON.
         search: how to look for them, at each latent and region.
         which: which latents.
@@ -99,7 +103,7 @@ def sweep_command(
         cluster: one of several processes.
     """
     if merge is not None:
-        merge_shares(store, merge, report=partial(print, file=sys.stderr))
+        merge_shares(store, merge, verify=verify, report=partial(print, file=sys.stderr))
     elif not status:
         cluster.join()
         gen = load_model(model)
@@ -107,33 +111,33 @@ def sweep_command(
         if which.latents is not None and num_latents is not None:
             raise UsageError("--num-latents is of random latents, and does not go with --latents")
         latents, chosen = which.of(gen, 1000 if num_latents is None else num_latents), regions_or_own(regions, gen)
-        how = {"keep": keep.keep(), "shard": _share(shard), "max_failures": max_failures}
+        how = {"keep": keep.keep(), "shard": _share(shard), "verify": verify, "max_failures": max_failures}
         run(gen, store, latents, chosen, search.search(), report=_reporter(as_json=log_json), **how)
     print(_status(store))
 
 
 def _reporter(*, as_json: bool) -> Callable[[Progress], Any]:
-    """Progress as lines of JSON instead of words; or the damage that was found, which comes with the first of it."""
-    if not as_json:
-        return _say_damage
-    show_progress(False)
-    more = {"process": jax.process_index()}
+    """Progress as lines of JSON instead of words; or the damage that was found, once."""
+    told: set[int] = set()
+
+    def say_damage(progress: Progress) -> None:
+        for block in progress.damaged.keys() - told:
+            say(f"block {block} is done again: {progress.damaged[block]}")
+        told.update(progress.damaged)
 
     def line(progress: Progress) -> None:
-        print(json.dumps(progress._asdict() | {"seconds_left": progress.seconds_left} | more), flush=True)
+        more = {"seconds_left": progress.seconds_left, "process": os.getpid()}
+        print(json.dumps(progress._asdict() | more), flush=True)
 
+    if not as_json:
+        return say_damage
+    show_progress(False)
     return line
-
-
-def _say_damage(progress: Progress) -> None:
-    if not progress.computed:
-        for block, reason in progress.damaged.items():
-            say(f"block {block} is done again: {reason}")
 
 
 def _status(store: str) -> str:
     sweep = open_sweep(store)
-    done, usable, converged = (int(found.sum()) for found in (sweep.done(), sweep.usable(), sweep.converged()))
+    done, usable, converged = sweep.counts()
     failed = f"{done - usable} without finite results"
     if converged < usable:
         failed += f", {usable - converged} with a robust PCA that stopped before it converged"
@@ -141,7 +145,8 @@ def _status(store: str) -> str:
         population = "not yet" if sweep.population is None else "there"
     except Damaged:
         population = "damaged: the same command, or --merge, writes them again"
-    return f"{store}: {done} of {len(sweep)} latents done, {failed}; population directions {population}"
+    begun = f" and parts of {unfinished} more blocks" if (unfinished := len(sweep.unfinished())) else ""
+    return f"{store}: {done} of {len(sweep)} latents done{begun}, {failed}; population directions {population}"
 
 
 def _share(text: str | None) -> Share:

@@ -1,7 +1,7 @@
-"""What the devices do with one block of latents: Grams, robust PCA and directions of each, and the sums over the block.
+"""What the devices do with some latents: Grams, robust PCA and directions of each.
 
 Every latent is computed on its own, on CPUs one after the other and elsewhere many at once, so its results depend on
-the block's other latents by no more than rounding.
+the others by no more than rounding.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,8 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from lrgan_jax import display
 from lrgan_jax.base import linalg
@@ -40,7 +39,7 @@ class KeepSettings(TypedDict, total=False):
     grams: Dtype | None
     splits: bool
     thumbnail: int
-    block: int
+    block: int | None
     memory: int | None
 
 
@@ -53,7 +52,8 @@ class Keep:
       grams: a dtype to keep every latent's Grams in. splits: keep L and S of the robust PCA. Both take much room, and
         the latter time.
       thumbnail: side of the pictures kept, in pixels, at most.
-      block: latents computed and written together; best a multiple of the number of devices.
+      block: latents that one process claims and writes together; None for 32, or more where there would be thousands of
+        blocks.
       memory: bytes that decide how a Jacobian is cut, and with it the last bits of the results; None takes half of what
         is free.
     """
@@ -61,7 +61,7 @@ class Keep:
     grams: Dtype | None = None
     splits: bool = False
     thumbnail: int = 64
-    block: int = 32
+    block: int | None = None
     memory: int | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +79,12 @@ class Job(NamedTuple):
 
     search: Search
     keep: Keep
+
+    @property
+    def block(self) -> int:
+        """Latents, once it is settled."""
+        assert self.keep.block is not None
+        return self.keep.block
 
 
 # Names of the axes of each result, after the latent's own. The store and xarray show them; `pair` runs over the upper
@@ -117,37 +123,28 @@ def axes(search: Search, names: tuple[str, ...]) -> tuple[str, ...]:
     return names if search.per_layer or search.part else tuple(NUMBERS_OF_ROWS.get(name, name) for name in names)
 
 
-class Sums(NamedTuple):
-    """Over the usable latents of a block, upper triangles."""
-
-    inside: Float[Array, "r p"]
-    outside: Float[Array, "r p"]
+SIDES = ("inside", "outside")
 
 
 @partial(jax.jit, static_argnames=("job", "mesh"))
 def compute(
-    job: Job, mesh: Mesh, gen: Generator, ws: WS, counts: Bool[Array, " n"], targets: Targets, root: Root
-) -> tuple[dict[str, Array], Sums]:
-    """Results of every latent, named as in `AXES`, and the sums.
+    job: Job, mesh: Mesh, ws: WS, gen: Generator, targets: Targets, root: Root
+) -> tuple[dict[str, Array], dict[str, Float[Array, "n r p"]]]:
+    """Results of every latent, named as in `AXES`, and the upper triangles of its Grams, named as in `SIDES`.
 
     Args:
-      mesh: one axis, named `latent`, over which ws is split; its size divides n. counts: False for padding, left out of
-        the sums. root: of the search's lengths.
+      mesh: one axis, named `latent`, over which ws is split; its size divides n. root: of the search's lengths.
     """
 
-    def local(gen, ws, counts, targets, root):
+    def local(ws, gen, targets, root):
         results, pairs = every(job, gen, ws, targets, root)
-        usable = counts & (results["usable"] == USABLE)
-        grams = pairs.inside, pairs.outside
-        return results, Sums(*(upper_triangle(_sum_over_devices(*compensated_sum(gram, usable))) for gram in grams))
+        return results, {side: upper_triangle(getattr(pairs, side)) for side in SIDES}
 
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
     # The solver's loops begin with constants, which the checker of replication takes for another type than what they
     # become.
-    mapped = jax.shard_map(
-        local, mesh=mesh, in_specs=(whole, split, split, whole, whole), out_specs=(split, whole), check_vma=False
-    )
-    return mapped(gen, ws, counts, targets, root)
+    mapped = jax.shard_map(local, mesh=mesh, in_specs=(split, whole, whole, whole), out_specs=split, check_vma=False)
+    return mapped(ws, gen, targets, root)
 
 
 @partial(jax.jit, static_argnames="job")
@@ -209,32 +206,6 @@ def factorise(job: Job, root: Root, inside: Float[Array, "m m"], outside: Float[
             results |= {name: upper_triangle(part) for name, part in parts.items()}
     kinds: dict[str, Any] = {"f": inside.dtype, "i": jnp.int32}  # the authors' mode answers in 64 bits
     return {name: a.astype(kinds.get(a.dtype.kind, a.dtype)) for name, a in results.items()}
-
-
-def compensated_sum(
-    terms: Float[Array, "n ..."], counted: Bool[Array, " n"]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """The sum of the counted terms, and what rounding took from it: together exact to about one rounding.
-
-    Source: Neumaier 1974, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen.
-    """
-
-    def add(carry, item):
-        total, lost = carry
-        term, counts = item
-        term = jnp.where(counts, term, 0)
-        new = total + term
-        lost = lost + jnp.where(jnp.abs(total) >= jnp.abs(term), (total - new) + term, (term - new) + total)
-        return (new, lost), None
-
-    zero = jnp.zeros(terms.shape[1:], terms.dtype)
-    return lax.scan(add, (zero, zero), (terms, counted))[0]
-
-
-def _sum_over_devices(high: Float[Array, "..."], low: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Compensated too, where `psum` would round: so it hardly matters over how many devices a block was spread."""
-    parts = jnp.concatenate([lax.all_gather(high, AXIS), lax.all_gather(low, AXIS)])
-    return jnp.add(*compensated_sum(parts, jnp.ones(len(parts), bool)))
 
 
 def thumbnail(image: Float[Array, "h w c"], size: int) -> Array:

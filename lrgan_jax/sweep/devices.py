@@ -1,88 +1,110 @@
-"""Keeping the devices busy: the next block is always queued, and a thread notes when each one is ready."""
+"""Keeping the devices busy: the next step is always queued, and a thread notes when each one is ready."""
 
 import time
-from collections import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from lrgan_jax.base.ahead import ahead
 from lrgan_jax.base.memory import default_memory, halving, platform_most
-from lrgan_jax.generators import Generator
+from lrgan_jax.generators import WS, Generator
 from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
 from lrgan_jax.sweep.block import AXIS, Job, compute
-from lrgan_jax.targets import Targets
-
-AHEAD = 2  # blocks that the devices have been given at any time: more would only take memory
+from lrgan_jax.targets import Targets, search_moves
 
 
-class Running(NamedTuple):
-    """A block on its way.
+class Step(NamedTuple):
+    """Some latents' results and Grams, in the host's memory. `started` and `ready`: times of `time.perf_counter`."""
 
-    `started` and `ready` are times of `time.perf_counter`; the results may be fetched from then on.
+    results: Mapping[str, np.ndarray]
+    grams: Mapping[str, np.ndarray]
+    started: float
+    ready: float
+
+
+class Devices:
+    """Those of one process, as one.
+
+    Attributes:
+      width: latents of a step.
     """
 
-    number: int
-    results: dict[str, Any]
-    started: float
-    ready: Future[float]
+    def __init__(
+        self, gen: Generator, latents: Latents, targets: Targets, root: Root, job: Job, devices: Sequence[Any]
+    ):
+        mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
+        whole, self._split = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
+        self._mesh, self._latents, self._job = mesh, latents, job
+        self._whole = jax.device_put((gen, targets, root), whole)
+        self.width = len(devices) * min(_together(gen, job), -(-job.block // len(devices)))
+        self._fits = not platform_most().together  # a CPU's memory does not run out, it swaps
+        self._stretch: tuple[int, WS] | None = None
+        self._starter, self._watcher = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
 
+    def start(self, block: int, first: int) -> "Future[Step]":
+        """A block's latents from `first` on; past its end the last one again, or the next block's."""
+        begun = self._starter.submit(same_bits(self._begin), block, first)
+        return self._watcher.submit(_fetched, begun)
 
-def stream(
-    gen: Generator,
-    latents: Latents,
-    targets: Targets,
-    root: Root,
-    job: Job,
-    devices: Sequence[Any],
-    numbers: Iterable[int],
-) -> abc.Generator[Running, None, None]:
-    """The blocks of these numbers, in turn. Asks for a number only when a device has room for its block."""
-    mesh = jax.make_mesh((len(devices),), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=devices)
-    whole, split = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS)))
-    size = job.keep.block
-    padded = -(-size // len(devices)) * len(devices)
-    gen, targets, root = jax.device_put((gen, targets, root), whole)
+    def close(self, *, wait: bool) -> None:
+        """Drop what is queued, and wait for what the devices do, or not."""
+        self._starter.shutdown(wait, cancel_futures=True)
+        self._watcher.shutdown(wait, cancel_futures=True)
 
-    def arguments(block: int):
-        counts = block * size + np.arange(padded) < min((block + 1) * size, latents.num)
-        return gen, *jax.device_put((latents.stretch(block * size, padded), counts), split), targets, root
-
-    def begun(job: Job, given: tuple) -> tuple[Any, float]:
+    def _begin(self, block: int, first: int) -> tuple[Any, float]:
         """The results, on their way, and when that began: the first call compiles, and comes back once that is done."""
-        return compute(job, mesh, *given), time.perf_counter()
+        ws = jax.device_put(self._ws(block, first), self._split)
+        if not self._fits:
+            asked = default_memory() if self._job.keep.memory is None else self._job.keep.memory
+            found, memory = halving(lambda memory: self._compute(_within(self._job, memory), ws), asked)
+            self._job, self._fits = _within(self._job, memory), True
+            return found, time.perf_counter()
+        return self._compute(self._job, ws), time.perf_counter()
 
-    def first(given: tuple) -> tuple[Any, float]:
-        """Waited for, as not all of the memory that the job says may be there; the others then take what was."""
-        nonlocal within
-        asked = default_memory() if job.keep.memory is None else job.keep.memory
-        found, memory = halving(lambda memory: begun(_within(job, memory), given), asked)
-        within = _within(job, memory)
+    def _compute(self, job: Job, ws: WS) -> Any:
+        found = compute(job, self._mesh, ws, *self._whole)
+        for array in jax.tree.leaves(found):
+            array.copy_to_host_async()
         return found
 
-    def start(block: int) -> Running:
-        given = arguments(block)
-        (results, sums), started = first(given) if within is None else begun(within, given)
-        results |= {f"sum_{side}": total[None] for side, total in sums._asdict().items()}
-        for result in results.values():
-            result.copy_to_host_async()
-        return Running(block, results, started, watcher.submit(_when_ready, results))
+    def _ws(self, block: int, first: int) -> WS:
+        """Mapped a block at once, so that no bit depends on how it is cut into steps."""
+        size = self._job.block
+        if self._stretch is None or self._stretch[0] != block:
+            self._stretch = block, self._latents.stretch(block * size, size)
+        return self._stretch[1][np.minimum(np.arange(first, first + self.width), size - 1)]
 
-    within = None if platform_most().together else job  # a CPU's memory does not run out, it swaps
-    with ThreadPoolExecutor(1) as watcher:
-        yield from ahead(numbers, start, AHEAD)
+
+def _together(gen: Generator, job: Job) -> int:
+    """Latents that fill a device: one on a CPU; elsewhere as many as have the tangents that it makes use of."""
+    most = platform_most()
+    return max(1, most.tangents // search_moves(gen, job.search).size(gen.w_dim)) if most.together else 1
 
 
 def _within(job: Job, memory: int) -> Job:
     return job._replace(keep=replace(job.keep, memory=memory))
 
 
-def _when_ready(results) -> float:
-    jax.block_until_ready(results)
-    return time.perf_counter()
+def _fetched(begun: "Future[tuple[Any, float]]") -> Step:
+    found, started = begun.result()
+    jax.block_until_ready(found)
+    ready = time.perf_counter()
+    results, grams = jax.tree.map(np.asarray, found)
+    return Step(results, grams, started, ready)
+
+
+def same_bits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For another thread: JAX knows by thread whether it computes in 64 bits."""
+    wide = jnp.result_type(float) == jnp.float64
+
+    def inner(*args: Any) -> Any:
+        with jax.enable_x64(wide):
+            return function(*args)
+
+    return inner

@@ -16,12 +16,14 @@ from lrgan_jax.generators.sampling import Latents
 from lrgan_jax.lengths import Root
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
-from lrgan_jax.sweep.block import AXES, Job, Keep, Sums, axes, every
-from lrgan_jax.sweep.store import Layout, Store
-from lrgan_jax.targets import Targets, search_moves
+from lrgan_jax.sweep.arrays import Layout
+from lrgan_jax.sweep.block import AXES, Job, Keep, axes, every
+from lrgan_jax.sweep.store import Store
+from lrgan_jax.targets import Targets
 
 LIBRARIES = ("lrgan_jax", "jax", "jaxlib", "flax", "tensorstore")
 NATURAL_ROOT = "natural_root"  # the array of `lengths`
+BLOCK, BLOCKS = 32, 4096  # latents of a block at least, and how many blocks at most, where nothing else is asked for
 BESIDE = ("block", "memory")  # settings of what is kept that do not stand among the options
 
 
@@ -45,7 +47,7 @@ def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Ta
             "latents": latents.record,
             "regions": dict(zip(names, prints[: targets.num_regions], strict=False)),
             "options": options,
-            "block": job.keep.block,
+            "block": job.block,
         },
         "memory": job.keep.memory,
         "model": gen.info.name,
@@ -54,6 +56,11 @@ def manifest(gen: Generator, latents: Latents, names: Sequence[str], targets: Ta
         "regions": list(names[: targets.num_regions]),
         "versions": {name: version(name) for name in LIBRARIES},
     }
+
+
+def usual_block(num: int) -> int:
+    """Latents of a block: more of many, as each costs some twenty requests and a look by every process."""
+    return BLOCK * -(-num // (BLOCK * BLOCKS))
 
 
 def job_of(manifest: Mapping[str, Any]) -> Job:
@@ -88,17 +95,12 @@ def protected(manifest: Mapping[str, Any]) -> list[str] | None:
 
 def layouts(gen: Generator, latents: Latents, targets: Targets, root: Root, job: Job) -> dict[str, Layout]:
     """The arrays of a store."""
-    num, block, regions = latents.num, job.keep.block, targets.num_regions
+    num, block, regions = latents.num, job.block, targets.num_regions
     results, _ = jax.eval_shape(lambda: every(job, gen, latents.stretch(0, 1), targets, root))
     found = {
         name: Layout((num, *a.shape[1:]), a.dtype.name, ("latent", *axes(job.search, AXES[name])), block)
         for name, a in results.items()
     }
-    m, grams = search_moves(gen, job.search).size(gen.w_dim), results["inside"].dtype.name
-    for name in Sums._fields:
-        found[f"sum_{name}"] = Layout(
-            (-(-num // block), regions, m * (m + 1) // 2), grams, ("block", "region", "pair"), 1
-        )
     if root is not None:
         names = ("latent_dim", "other_latent_dim") if job.search.part is None else ("part_dim", "other_part_dim")
         found[NATURAL_ROOT] = Layout(root.shape, root.dtype.name, names, len(root))

@@ -1,25 +1,19 @@
-"""Several processes at one sweep, on JAX's distributed runtime. They share the blocks out by number, and speak only to
-begin and to end.
+"""This process's part, where a sweep is started as several.
 
-One that fails or is asked to stop tells the others, who stop too. One that dies misses its heartbeats; JAX's runtime
-then ends the others, with a message that names it.
+Processes at one store need not know of one another: claims (claims.py) are all that they share. So nothing here joins
+JAX's distributed runtime, in which one that is late, dead or asked to stop holds up or ends the others, and whose
+notice of preemption swallows SIGTERM.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass
 
 import jax
 
 from lrgan_jax import display
-from lrgan_jax.base.progress import waiting
-from lrgan_jax.sweep.errors import SweepError
+from lrgan_jax.base.deprecation import deprecated
 
-HEARTBEAT = 30  # seconds without one after which a process counts as dead
-PATIENCE = 60  # seconds that processes which end wait for one another
-DAYS = 10 * 24 * 3600  # seconds to wait for the others' share of the work
-_numbers = itertools.count()  # names never come twice in the runtime; every process counts alike
+LOCAL_NUMBERS = ("JAX_LOCAL_DEVICE_IDS", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "PMIX_LOCAL_RANK")
 
 
 @display.record
@@ -31,55 +25,24 @@ class Share:
     count: int = 1
 
 
+def own_devices() -> str | None:
+    """Take of a machine's GPUs the ones of this task's number there, as its launcher counts them, or those that
+    JAX_LOCAL_DEVICE_IDS names; to be called before anything else is asked of JAX. All where nothing counts, or where
+    the launcher shows this task no more than one.
+
+    Returns:
+      Their numbers; None for all.
+    """
+    numbers = next((os.environ[name] for name in LOCAL_NUMBERS if os.environ.get(name)), None)
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES") or os.environ.get("ROCR_VISIBLE_DEVICES")
+    if numbers is None or (shown is not None and "," not in shown):
+        return None
+    for platform in ("cuda", "rocm"):
+        jax.config.update(f"jax_{platform}_visible_devices", numbers)
+    return numbers
+
+
 def join(coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
-    """Become one of several processes; to be called before anything else is asked of JAX.
-
-    Args:
-      coordinator: address:port of process 0. All None: found out from SLURM, Open MPI, Kubernetes or the TPU pod.
-    """
-    with waiting("waiting for the other processes"):
-        jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=PATIENCE,
-        )
-
-
-def own(share: Share) -> Share:
-    """This process's part of a share."""
-    return Share(share.index * jax.process_count() + jax.process_index(), share.count * jax.process_count())
-
-
-@contextmanager
-def together() -> Iterator[Callable[[], str | None]]:
-    """Work that ends at the same time in all processes. What one raises, the others raise as a `SweepError` that says
-    who and why.
-
-    Inside, the yielded function tells why another one wants to stop, or None.
-    """
-    if jax.process_count() == 1:
-        yield lambda: None
-        return
-    from orbax.checkpoint import multihost  # half a second that a single process does not need
-
-    runtime, name = multihost.get_jax_distributed_client(), f"lrgan_jax/sweep/{next(_numbers)}"
-    everyone = set(range(jax.process_count()))  # said in full, so that the coordinator waits, and no device
-
-    def reason() -> str | None:
-        try:
-            return runtime.key_value_try_get(f"{name}/stop")
-        except jax.errors.JaxRuntimeError:  # nobody said anything
-            return None
-
-    try:
-        yield reason
-    except Exception as error:
-        runtime.key_value_set(f"{name}/stop", f"process {jax.process_index()}: {error}", allow_overwrite=True)
-        multihost.sync_global_processes(name, timeout=DAYS, processes=everyone)
-        raise
-    with waiting("waiting for the other processes"):
-        multihost.sync_global_processes(name, timeout=DAYS, processes=everyone)
-    if (why := reason()) is not None:
-        raise SweepError(why)
+    """Nothing needs to be joined any more: `run` on each machine, with the same store."""
+    deprecated("sweep.join", instead="sweep.run alone, in any number of processes", since="0.2")
+    own_devices()

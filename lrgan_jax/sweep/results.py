@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -13,10 +13,11 @@ from lrgan_jax import display
 from lrgan_jax.directions import Directions, Found
 from lrgan_jax.layers import moves_of
 from lrgan_jax.pipeline import full_range, move_rows
+from lrgan_jax.sweep.begin import open_store
 from lrgan_jax.sweep.block import USABLE
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.plan import job_of, protected
-from lrgan_jax.sweep.store import Store, open_store
+from lrgan_jax.sweep.store import PARTIAL, Store
 
 if TYPE_CHECKING:
     from tensorstore import TensorStore
@@ -33,6 +34,15 @@ OF_DIRECTIONS = (
     "converged",
 )  # as far as there
 LOOKED_AT = 256  # latents, for a look in a notebook
+
+
+@display.record
+class Counts(NamedTuple):
+    """Latents: that are there, of those the ones with finite results, and of these those whose robust PCA converged."""
+
+    done: int
+    usable: int
+    converged: int
 
 
 class Sweep:
@@ -103,7 +113,18 @@ class Sweep:
 
     def done(self) -> np.ndarray:
         """Which latents are there, bool [N], usable or not."""
-        return np.repeat(self._store.committed(), self._store.size)[: len(self)]
+        there = self._store.commits()
+        return np.repeat([block in there for block in range(self._store.num_blocks)], self._store.size)[: len(self)]
+
+    def counts(self) -> Counts:
+        """How many latents, from what was noted with each block: of any number of latents within seconds."""
+        there = self._store.commits()
+        done = sum(map(self._store.length, there))
+        return Counts(done, *(sum(getattr(c, name) for c in there.values()) for name in ("usable", "converged")))
+
+    def unfinished(self) -> list[int]:
+        """Numbers of blocks of which something is kept that no array shows yet."""
+        return sorted(self._store.objects.numbers(PARTIAL))
 
     def usable(self) -> np.ndarray:
         """Which latents are there and have finite results, bool [N]."""
@@ -150,7 +171,7 @@ class Sweep:
             model=self.manifest["model"],
             fingerprint=self.manifest["settings"]["model"],
             search=search.but(protect=protected(self.manifest)),
-            found=Found(**about, average=int(self.usable().sum()) if latent is None else 1),
+            found=Found(**about, average=self.counts().usable if latent is None else 1),
         )
 
     def _found(self, region: int, latent: int | None) -> dict[str, np.ndarray]:
@@ -158,10 +179,10 @@ class Sweep:
             population = self.population
             if population is None:
                 raise SweepError(
-                    f"{self.done().sum()} of {len(self)} latents are done: population directions come when all are"
+                    f"{self.counts().done} of {len(self)} latents are done: population directions come when all are"
                 )
             return {name: population[name][region] for name in OF_DIRECTIONS if name in population}
-        there = self._store.committed([latent // self._store.size])[0]
+        there = self._store.has(latent // self._store.size)
         if not there or self._store.values("usable", latent) != USABLE:
             raise SweepError(f"latent {latent} is not done, or has no finite results")
         return {name: self._store.values(name, (latent, region)) for name in OF_DIRECTIONS if name in self.arrays}

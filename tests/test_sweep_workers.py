@@ -1,0 +1,293 @@
+"""Any number of processes at one store, which come and go, are asked to stop and are killed."""
+
+import dataclasses
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sweeps import BLOCK, NAMED, SAME, assert_equal_within, contents, finish, start, words
+from tolerances import worst
+
+import lrgan_jax.__main__ as command
+from lrgan_jax import Directions, sweep
+from lrgan_jax.base.interrupt import GRACE
+from lrgan_jax.generators import DCGAN
+from lrgan_jax.models import checkpoint
+from lrgan_jax.sweep import claims, processes
+from lrgan_jax.sweep.arrays import Layout
+from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.objects import Objects, unpacked
+
+
+@pytest.fixture
+def objects(tmp_path):
+    return Objects(f"file://{tmp_path}/")
+
+
+def elsewhere(monkeypatch):
+    """Workers that are made from now on are on another machine, as far as others can tell."""
+    monkeypatch.setattr(claims, "_processes", lambda: None)
+
+
+def test_an_item_has_one_worker(objects):
+    """Until it is given back, or its worker leaves."""
+    with Worker(objects) as first, Worker(objects) as second:
+        assert first.take("block-0") and not second.take("block-0") and second.take("block-1")
+        assert first.taken() == second.taken() == {"block-0": first.name, "block-1": second.name}
+        first.release("block-0")
+        assert second.take("block-0") and second.holds("block-0") and not first.holds("block-0")
+    assert objects.names() == []
+
+
+def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
+    """By the observer's own clock; who only stood still finds that it has lost what it had."""
+    elsewhere(monkeypatch)
+    now = [0.0]
+    monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
+    with Worker(objects) as slow, Worker(objects) as other:
+        assert slow.take("block-0") and not other.take("block-0")
+        now[0] = claims.LAPSE - 1
+        assert other.taken() == {"block-0": slow.name}
+        slow._beat(1)
+        now[0] = claims.LAPSE + 1
+        assert other.taken() == {"block-0": slow.name} and not other.take("block-0")
+        now[0] = 2 * claims.LAPSE + 2
+        assert not other.taken() and other.take("block-0")
+        assert not slow.holds("block-0")
+        slow.release("block-0")
+        assert other.holds("block-0")
+        slow._beat(2)
+        assert not slow.take("block-0")
+
+
+def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with Worker(objects) as worker:
+        heart = json.loads(objects.read(f"progress/workers/{worker.name}") or b"")
+        objects.write("progress/workers/dead", json.dumps(heart | {"pid": dead.pid}).encode())
+        objects.write("progress/claims/block-0", b"dead")
+        assert worker.take("block-0")
+
+
+RACE = """
+import sys
+from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.sweep.objects import Objects, unpacked
+with Worker(Objects(sys.argv[1])) as worker:
+    print(*(k for k in range(60) if worker.take(str(k))))
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+def test_processes_that_race_for_claims(objects):
+    """Each item is one process's."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **pipes) for _ in range(3)]
+    won = [process.stdout.readline().split() for process in racing]
+    for process in racing:
+        process.communicate()
+    assert sorted(int(item) for items in won for item in items) == list(range(60))
+
+
+def test_two_that_begin_a_store_at_once(tmp_path):
+    """The first one's settings count: others agree, or are refused with the difference."""
+    refused, barrier = [], threading.Barrier(4)
+
+    def begin(seed):
+        manifest = {"settings": {"latents": {"num": 1, "seed": seed}, "block": 1}}
+        barrier.wait()
+        try:
+            create(
+                tmp_path / "store",
+                manifest,
+                {"masks": Layout((1,), "uint8", ("region",), 1)},
+                {"masks": np.ones(1, "u1")},
+            )
+        except sweep.SweepError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=begin, args=(seed,)) for seed in (0, 0, 1, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 2 and all("latents.seed is" in text for text in refused)
+
+
+# From here on the command, in processes of its own.
+
+
+@pytest.fixture(scope="module")
+def model(small_dcgan, tmp_path_factory):
+    """The small model on disk, with regions of its own."""
+    folder = tmp_path_factory.mktemp("model")
+    info = dataclasses.replace(small_dcgan.info, name="small", regions=NAMED)
+    checkpoint.save(folder / "small", DCGAN(small_dcgan.config, small_dcgan.variables, info))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(model):
+    """One process, one device, uninterrupted."""
+    assert command.main(words(model, model / "whole")) == 0
+    return model / "whole"
+
+
+def test_many_devices_in_one_process(model, whole, tmp_path):
+    finish(start(model, tmp_path / "store", devices=8))
+    assert contents(tmp_path / "store") == contents(whole)
+
+
+def computed(out):
+    """Latents of one process."""
+    return max((json.loads(line)["computed"] for line in out.splitlines() if line.startswith("{")), default=0)
+
+
+def test_processes_come_and_go(model, tmp_path):
+    """Two at a time, killed in the middle of blocks: the same store, byte for byte, with no latent computed twice but
+    those that a dead process had not written.
+    """
+    num, latents, kills = 100, 0, (3, 10)
+    at_work = [start(model, tmp_path / "store", num=num) for _ in range(2)]
+    for lines in kills:
+        victim = at_work.pop(0)
+        out = "".join(victim.stdout.readline() for _ in range(lines))
+        victim.kill()
+        latents += computed(out + victim.stdout.read())
+        victim.wait()
+        at_work.append(start(model, tmp_path / "store", num=num))
+    latents += sum(computed(finish(process)[0]) for process in at_work)
+    assert num <= latents <= num + len(kills) * 4 * BLOCK  # three blocks that wait to be written, and one in the making
+    assert command.main(words(model, tmp_path / "whole", num=num)) == 0
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+
+
+def test_asked_to_stop(model, tmp_path):
+    """While it compiles, and in the middle of a block: soon, with the shell's exit code. What is finished is kept, in
+    units of latents.
+    """
+    for number, lines in ((signal.SIGTERM, 1), (signal.SIGINT, 4)):
+        process = start(model, tmp_path / "store", num=2000, block=1000)
+        line = [process.stdout.readline() for _ in range(lines)][-1]
+        process.send_signal(number)
+        began = time.monotonic()
+        _, err = finish(process, 128 + number)
+        assert time.monotonic() - began < GRACE + 5 and "Traceback" not in err
+        kept = int(re.search(r"stopped at (\d+) of 2000 latents, all kept", err)[1])
+        assert kept >= json.loads(line)["done"] and kept <= 20 * lines - 20
+    assert len(unpacked((tmp_path / "store" / "progress" / "partial" / "0").read_bytes())["usable"]) == kept
+    assert sweep.open(tmp_path / "store").unfinished() == [0]
+
+
+def test_a_stop_does_not_wait_for_what_cannot_be_ended(tmp_path):
+    """As a compilation that takes longer than anybody waits, or a server that does not answer."""
+    lines = """
+import signal, sys, time
+from lrgan_jax.base import interrupt
+interrupt.GRACE = 0.5
+try:
+    interrupt.attended(lambda stop: (print("ready", flush=True), time.sleep(1000)))
+except interrupt.Interrupted as stopped:
+    print(stopped, file=sys.stderr)
+    interrupt.leave(stopped.exit_code)
+"""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(
+            [sys.executable, "-c", lines], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert "stopped" in finish(process, 128 + number)[1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "numbers"),
+    [
+        ({}, None),
+        ({"SLURM_LOCALID": "3"}, "3"),
+        ({"SLURM_LOCALID": "3", "CUDA_VISIBLE_DEVICES": "0"}, None),
+        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}, "1"),
+        ({"JAX_LOCAL_DEVICE_IDS": "0,1", "SLURM_LOCALID": "3"}, "0,1"),
+    ],
+)
+def test_each_task_of_a_machine_takes_its_own_gpu(environment, numbers, monkeypatch):
+    """By its launcher's count; where a launcher shows a task one GPU alone, that is its own."""
+    for name in (*processes.LOCAL_NUMBERS, "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told = {}
+    monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
+    assert processes.own_devices() == numbers
+    with pytest.warns(DeprecationWarning, match="sweep.join"):
+        sweep.join()
+    assert set(told.values()) == ({numbers} if numbers else set())
+
+
+def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
+    """Status, shares, merging, export, and one line for whatever does not fit."""
+
+    def lrgan(*args):
+        monkeypatch.setattr("sys.argv", ["lrgan", *map(str, args)])
+        try:
+            code = command.main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    monkeypatch.chdir(tmp_path)
+    assert lrgan("sweep", "--status", whole)[1].strip() == (
+        f"{whole}: 22 of 22 latents done, 0 without finite results; population directions there"
+    )
+    common = ["--model", model / "small", "--num-latents", 22, "--seed", 3, "--num", 3, "--block", 4]
+    for k in range(2):
+        assert lrgan("sweep", f"part{k}", *common, "--shard", f"{k}/2")[0] == 0
+    assert "12 of 22 latents done" in lrgan("sweep", "part0", "--status")[1]
+    assert lrgan("sweep", "merged", "--merge", "part0", "part1")[0] == 0
+    assert_equal_within("merged", whole)
+
+    assert lrgan("directions", "corner", "--from-sweep", "merged", "--out", "all.npz")[0] == 0
+    assert lrgan("directions", "corner", "--from-sweep", "merged", "--image", 4, "--num", 1, "--out", "one.npz")[0] == 0
+    np.testing.assert_array_equal(Directions.load("all.npz").vectors, sweep.open("merged").directions("corner").vectors)
+    np.testing.assert_array_equal(
+        Directions.load("one.npz").vectors, sweep.open("merged").directions("corner", 4).vectors[:1]
+    )
+    assert lrgan("edit", "one.npz", "--model", model / "small", "--out", "edit.png")[0] == 0
+
+    np.save("w.npy", np.asarray(sweep.open(whole)["ws"])[:, 0])
+    assert lrgan("sweep", "given", "--model", model / "small", "--latents", "w.npy", "--num", 3, "--block", 4)[0] == 0
+    assert worst(np.asarray(sweep.open("given")["vectors"]), np.asarray(sweep.open("merged")["vectors"])) < SAME
+    Path("text.npy").write_text("no array")
+    for args, message in (
+        (["sweep", "nowhere", "--status"], "holds no sweep"),
+        (["sweep", "x", *common, "--shard", "2/2"], "--shard 2/2"),
+        (["sweep", "x", *common, "--num-latents", 0], "at least 1"),
+        (["sweep", "x", *common, "--memory", 0], "--memory must be above 0"),
+        (["sweep", "x", *common, "--labels", 1], "this model has no classes"),
+        (["sweep", "x", "--model", model / "small", "--latents", "text.npy"], "text.npy: no file of arrays"),
+        (["sweep", "x", *common, "--regions", "elbow"], "elbow"),
+        (["sweep", "x", *common, "--layers", "3"], "layers 0 to 0"),
+        (["sweep", "merged", *common, "--block", 5], "block is 4, not 5"),
+        (["directions", "elbow", "--from-sweep", "merged"], "no region 'elbow'"),
+        (["directions", "corner", "--from-sweep", "merged", "--image", 22], "no latent 22"),
+    ):
+        code, _, err = lrgan(*args)
+        assert code == 1 and message in err and len(err.strip().splitlines()) == 1, err
+    assert not Path("x").exists()
+
+    file = next(file for file in Path("part0").glob("vectors/c/0/0/0/*"))
+    file.write_bytes(file.read_bytes()[:-1])
+    code, _, err = lrgan("sweep", "part0", *common, "--shard", "0/2", "--verify")
+    assert code == 0 and "block 0 is done again: " in err
