@@ -294,6 +294,7 @@ def test_layers_are_chosen_on_a_strip(layered):
     assert cells.count() == count
     size = own.grid
     found_after(page, own, lambda: drag(page, (3.5, 3.5), (8.5, 8.5), size=size))
+    assert found_after(page, own, cells.nth(2).click).search.layers == "2", "alone, where there were all"
     dragged = found_after(page, own, lambda: cells.nth(1).drag_to(cells.nth(2)))
     assert dragged.search.layers == "1-2"
     cells.nth(0).focus()

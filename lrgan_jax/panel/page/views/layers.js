@@ -11,15 +11,17 @@ export function Layers() {
   const strip = useRef();
   const measured = layerLeaks?.of === face.drawing?.mask ? layerLeaks : null;
   const { layers } = document.settings;
-  const now = draft ? between(...draft) : chosen(layers, count);
+  const settled = chosen(layers, count);
+  const now = draft ? between(...draft) : settled;
   const set = (next) => act.set({ layers: written(next, count) });
 
+  const begun = () => new Set(settled.size === count ? [] : settled); // from all of them the first one begins anew
   const focus = (layer) => {
     go(layer);
     strip.current.children[layer].focus();
   };
   const toggle = (layer) => {
-    const next = new Set(now.size === count ? [] : now); // from all of them the first one begins anew
+    const next = begun();
     next.delete(layer) || next.add(layer);
     set(next);
   };
@@ -28,7 +30,7 @@ export function Layers() {
     if (event.key === " " || event.key === "Enter") toggle(at);
     else if (next === undefined) return;
     else if (next >= 0 && next < count) {
-      if (event.shiftKey) set(new Set([...(now.size === count ? [] : now), at, next]));
+      if (event.shiftKey) set(begun().add(at).add(next));
       focus(next);
     }
     event.preventDefault();
