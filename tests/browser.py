@@ -100,13 +100,17 @@ def page(browser, address, studio):
         yield page
 
 
+def place(page, x, y, size=(64, 64)):
+    """Where a point of the image is on the screen."""
+    box = page.locator(".stage canvas").bounding_box()
+    return box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"]
+
+
 def drag(page, *points, size=(64, 64)):
     """Press at the first of some points (x, y), in pixels of the image [height, width], and let go at the last."""
-    canvas = page.locator(".stage canvas")
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    page.locator(".stage canvas").scroll_into_view_if_needed()
     for k, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"])
+        page.mouse.move(*place(page, x, y, size))
         if k == 0:
             page.mouse.down()
     page.mouse.up()
