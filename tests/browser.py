@@ -92,10 +92,17 @@ def visited(browser, url, **options):
     assert not errors
 
 
+def forget(studio):
+    """Let the next page be one on which nothing was done; with no state at all it would show whatever was found."""
+    settings = {"method": studio.search.method, "layers": "", "keep": {"names": [], "drawn": []}}
+    document = {"here": 0, "truncation": 1, "settings": settings, "faces": {}}
+    studio.reply({"kind": "remember", "state": {"version": 1, "document": document}})
+
+
 @pytest.fixture
 def page(browser, address, studio):
     """A panel of which nothing is remembered."""
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address) as page:
         yield page
 

@@ -14,6 +14,7 @@ from browser import (
     found_after,
     menu,
     move,
+    place,
     served,
     shown,
     slow,
@@ -81,6 +82,14 @@ def test_every_tool_draws(page, studio):
     expected = (x > 10) & (y > 10) & (x + y < 60)
     near = (abs(x - 10) < 0.6) | (abs(y - 10) < 0.6)
     np.testing.assert_array_equal(triangle.drawing.mask[certain & ~near], expected[certain & ~near])
+
+    def double_click():
+        for corner in ((10, 10), (50, 10)):
+            drag(page, corner)
+        told(page, "double-click")
+        page.mouse.dblclick(*place(page, 10, 50))
+
+    np.testing.assert_array_equal(found_after(page, studio, double_click).drawing.mask, triangle.drawing.mask)
     lasso = found_after(page, studio, lambda: drag(page, (30, 30), (50, 30), (50, 50), (30, 50)))
     assert lasso.drawing.mask[32:48, 32:48].all() and lasso.drawing.mask.sum() < 21**2
 
@@ -255,6 +264,8 @@ def test_masks_are_opened_or_refused(page, studio, tmp_path):
         page.set_input_files("input[accept='image/png']", tmp_path / name)
         told(page, why)
         assert studio.found[-1] is found and page.locator(".right > section").count() == 1
+    move(page, 0, 0.5)
+    page.wait_for_function("() => !document.querySelector('.error')")
 
 
 def test_the_search_can_be_changed(page, studio):
@@ -323,7 +334,14 @@ def test_the_page_starts_with_what_it_was_opened_with(browser, studio, frontal, 
         page.wait_for_selector(".image[src]")
         tool(page, "mouth")
         wait_for_sections(page, 1)
-        page.get_by_text("Search settings").click()
+        settings = page.locator("details.settings")
+        told_of = settings.locator("summary").inner_text()
+        if isinstance(protect, list):
+            assert told_of == "Search settings · only nose kept still" and settings.get_attribute("open") is not None
+            assert "leak on nose " in page.locator(".words span").first.inner_text()
+        else:
+            assert told_of == "Search settings"
+            settings.locator("summary").click()
         group = page.get_by_role("group", name="keep only these still")
         assert group.get_by_role("button", pressed=True).count() == isinstance(protect, list)
         assert own.found[-1].search.protect == protect and page.get_by_label("method").input_value() == "constrained"

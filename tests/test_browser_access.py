@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from browser import box_of, found_after, move, served, shown, told, tool, visited, wait_for_sections
+from browser import box_of, forget, found_after, move, served, shown, told, tool, visited, wait_for_sections
 from PIL import Image
 
 from lrgan_jax.panel.studio import Studio
@@ -169,7 +169,7 @@ def test_every_tool_has_keys(page, studio):
 
 
 def test_nothing_moves_for_whoever_wants_none(browser, address, studio):
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address, reduced_motion="reduce") as page:
         page.evaluate("document.querySelector('.status').classList.add('busy')")
         assert page.evaluate("document.getAnimations().length") == 0
@@ -179,7 +179,7 @@ def test_nothing_moves_for_whoever_wants_none(browser, address, studio):
 
 def test_with_forced_colours_what_is_chosen_is_seen(browser, address, studio):
     """Sliders are the system's own then, and a button that is on differs from one that is off."""
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address, forced_colors="active") as page:
         grounds = [
             page.get_by_role("button", name=name, exact=True).evaluate("one => getComputedStyle(one).backgroundColor")
@@ -196,7 +196,7 @@ def test_it_works_in_firefox(address, studio, playing):
         firefox = playing.firefox.launch()
     except Exception as error:
         pytest.skip(f"no Firefox: playwright install firefox ({str(error).splitlines()[0]})")
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(firefox, address, permissions=[]) as page:
         tool(page, "mouth")
         wait_for_sections(page, 1)

@@ -17,6 +17,7 @@ from browser import (
     move,
     served,
     shown,
+    slow,
     told,
     tool,
     visited,
@@ -230,11 +231,14 @@ def test_more_faces_and_faces_like_one(page, studio):
     count = len(studio.faces)
     tool(page, "More faces")
     page.wait_for_function("count => document.querySelectorAll('.thumb img').length === count", arg=count + 4)
+    told(page, f"4 more: faces {count + 1} to {count + 4}")
     page.get_by_role("button", name="Which faces to add").click()
     page.get_by_label("how different from this one").fill("0.1")
     page.keyboard.press("Escape")
     tool(page, "Faces like this one")
     page.wait_for_function("count => document.querySelectorAll('.thumb img').length === count", arg=count + 8)
+    inside = "thumb => thumb.getBoundingClientRect().right <= thumb.parentNode.getBoundingClientRect().right"
+    wait_until(page, lambda: page.locator(".thumb").nth(count + 4).evaluate(inside))
     assert page.locator(".thumb").all_inner_texts() == [str(number + 1) for number in range(count + 8)]
 
     def distance(number):
@@ -261,6 +265,11 @@ def test_truncation_leads_to_the_mean_face(page, studio):
     face(page, 1)
     page.wait_for_timeout(400)
     np.testing.assert_array_equal(shown(page), own)
+    found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    wait_for_ends(page)
+    with page.expect_request(lambda request: '"ends"' in request.post_data) as request:
+        less = found_after(page, studio, lambda: page.get_by_role("slider", name="truncation").fill("0.5"))
+    assert less.truncation == request.value.post_data_json["truncation"] == 0.5
 
 
 def test_the_models_own_directions_are_sliders(page, studio):
@@ -351,7 +360,11 @@ def test_a_slider_follows_its_walk(page, studio):
         move(page, 0, 0.5)
     edit = next(edit for edit in request.value.post_data_json["edits"] if edit[0] == len(studio.found) - 1)
     assert edit[2] == [0] and edit[1][0] > 0
-    for _ in range(2):
+    slow(page, "render")
+    page.locator("section .row input").nth(1).fill("50")
+    told(page, "Walking")
+    page.wait_for_function("() => document.querySelector('.status').textContent === ''")
+    for _ in range(3):
         page.keyboard.press("Control+z")
     assert toggle.get_attribute("aria-pressed") == "false"
 

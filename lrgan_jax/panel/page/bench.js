@@ -3,8 +3,8 @@
 //   history  of the document (state.js), for undo and redo
 //   faces    [{title, label, photograph}], thumbs {number: image}, pictures {"number" or "number whole": {truncation, original, edited}}
 //   busy, failed  {number: drawing}: searches under way, and those that led to nothing
-//   ends     {"found index": [image, image]}
-//   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider is; whole: {number: true} in the photograph
+//   ends     {"found index truncation": [image, image]}
+//   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider is, or what else leads to a search or a picture when it rests; whole: {number: true} in the photograph
 //   softMask {drawing, image}; layerLeaks {of: mask, leaks, best}; lastSlider {found, index}
 //   status   {text, kind}; code: Python to be copied by hand; sitting: a photograph that is open (doing/photograph.js)
 import * as past from "./history.js";

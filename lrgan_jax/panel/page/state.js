@@ -5,7 +5,8 @@
 //   keep: {names, drawn: [drawing]}; `names` null: what the panel was opened with keeps still
 //   face: {drawing, answered, regions}; the drawing's directions are `answered`, or still to be looked for
 //   drawing: {mask, soft, feather, name, title}; `soft` in the mask's place where a PNG had grey edges
-//   region: {found, title, reaches, leaks, steps, walks}; `walks`, the slider's reach along its walk, null where it moves straight
+//   region: {found, title, reaches, leaks, still, steps, walks}; `still`, names of what alone kept still; `walks`, the slider's reach along its
+//     walk, null where it moves straight
 import { Mask, packed, unpacked } from "./mask.js";
 
 const VERSION = 1; // of documents as they are saved
@@ -80,12 +81,13 @@ export function allToTheMiddle(document) {
   return isMoved({ regions }) ? withFace(document, { regions: regions.map(middle) }) : document;
 }
 
-/** Other settings, with which the drawing that is there is searched again. */
-export function set(document, settings) {
-  const changed = { ...document, settings: { ...document.settings, ...settings } };
-  const { drawing } = faceOf(document);
-  return drawing ? draw(changed, drawing) : changed;
-}
+/** With other settings, or another truncation, the drawing that is there is searched again. */
+const again = (document, { drawing } = faceOf(document)) => (drawing ? draw(document, drawing) : document);
+export const set = (document, settings) => again({ ...document, settings: { ...document.settings, ...settings } });
+export const truncate = (document, truncation) => again({ ...document, truncation });
+
+/** What alone keeps still, by name. */
+export const stillOf = ({ names, drawn }) => [...(names ?? []), ...drawn.map(({ title }) => title)];
 
 /** As Python wants it; directions that were looked for are of interest even where they do not move. */
 export const editsOf = ({ regions }) =>
@@ -93,6 +95,7 @@ export const editsOf = ({ regions }) =>
     const walked = walks.flatMap((reach, index) => (reach === null ? [] : [index]));
     return walked.length ? [found, steps, walked] : [found, steps];
   });
+export const isWalked = ({ regions }) => regions.some(({ steps, walks }) => steps.some((step, index) => step && walks[index] !== null));
 export const isMoved = ({ regions }) => regions.some(({ steps }) => steps.some(Boolean));
 
 /** As JSON, and back; what another version of the page has saved is not understood, and left alone. */

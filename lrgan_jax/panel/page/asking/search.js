@@ -33,7 +33,7 @@ export function keepSearching(bench) {
     const region = { ...maskOf(drawing), name: drawing.name, title };
     const reply = await bench.ask({ kind: "find", face: number, truncation, ...region, method, layers, protect: protectOf(keep) }).catch(({ message }) => ({ error: message }));
     const { found, reaches, leaks, caveat, error } = reply;
-    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
+    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks, still: doc.stillOf(keep) }));
     compiled ||= !error;
     settle(error ? drawing : null);
     if (current()) error ? tell(error, "error") : tell(`${plural(leaks.length)} found: move a slider${caveat && ` (${caveat})`}`);

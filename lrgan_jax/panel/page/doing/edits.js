@@ -37,7 +37,10 @@ export function edits(bench) {
       bench.set({ status, failed: { ...failed, [number]: null } }); // what failed may work now
       bench.amend(doc.choose(bench.document, number));
     },
-    truncate: (truncation) => change((now) => ({ ...now, truncation }), "truncation"),
+    truncate(truncation) {
+      bench.set({ dragging: true });
+      change((now) => doc.truncate(now, truncation), "truncation");
+    },
 
     slide(found, index, to) {
       bench.set({ dragging: true, lastSlider: { found, index } });
@@ -58,7 +61,7 @@ export function edits(bench) {
       const { reach } = await ask({ kind: "walk", face: here, truncation, found, index });
       if (bench.document.here !== here) return;
       change((now) => doc.walk(now, found, index, reach));
-      bench.say("The slider follows the walk");
+      bench.say("The slider follows the walk and reaches farther");
     }),
 
     set: (settings) => change((now) => doc.set(now, settings)),
