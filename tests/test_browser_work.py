@@ -214,14 +214,23 @@ def test_a_drawing_keeps_still(page, studio):
     """Alone or beside a name, until it is let go."""
     page.get_by_text("Search settings").click()
     found_after(page, studio, lambda: drag(page, (20.5, 22.5), (43.5, 33.5)))
+    page.locator("h2").first.dblclick()
+    page.keyboard.type("lids")
+    page.keyboard.press("Enter")
     tool(page, "Keep the drawing still")
+    told(page, "lids keeps still")
     still = box_of(20, 22, 44, 34)
     alone = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
     (mask,) = alone.directions.search.protect if isinstance(alone.directions.search.protect, list) else alone.still
     np.testing.assert_array_equal(getattr(mask, "mask", mask), still)
+    tool(page, "Keep the drawing still")
+    told(page, "drawn keeps still")
+    found_after(page, studio, lambda: drag(page, (20.5, 43.5), (43.5, 55.5)))
+    assert titles(page)[0] == "drawn 2" and "covers most" in page.locator(".status").inner_text()
+    found_after(page, studio, page.get_by_role("button", name="keep drawn still").click)
     group = page.get_by_role("group", name="keep only these still")
     found_after(page, studio, group.get_by_role("button", name="keep hair still").click)
-    found_after(page, studio, group.get_by_role("button", name="keep drawn still").click)
+    found_after(page, studio, group.get_by_role("button", name="keep lids still").click)
     assert studio.found[-1].search.protect == ["hair"]
 
 
@@ -311,7 +320,10 @@ def test_layers_are_chosen_on_a_strip(layered):
     less = found_after(page, own, lambda: page.keyboard.press(" "))
     assert less.search.layers == "2"
     tool(page, "Measure the leaks")
-    told(page, "Least leaks")
+    told(page, "each layer alone")
+    assert "each layer alone" in page.locator(".layers > p").inner_text()
+    bars = cells.locator("i").evaluate_all("bars => bars.map((bar) => bar.offsetHeight)")
+    assert len(bars) == count and max(bars) == 28
     names = cells.evaluate_all("cells => cells.map((cell) => cell.ariaLabel)")
     assert all(
         re.fullmatch(rf"layer {k}, (leak \d+ %|the region does not react)", name) for k, name in enumerate(names)

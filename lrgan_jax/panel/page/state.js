@@ -3,7 +3,7 @@
 //
 //   document: {here, truncation, named, settings: {method, layers, keep}, faces: {number: face}}
 //   keep: {names, drawn: [drawing]}; `names` null: what the panel was opened with keeps still
-//   face: {drawing, answered, regions}; the drawing's directions are `answered`, or still to be looked for
+//   face: {drawing, answered, own, regions}; the drawing's directions are `answered`, those of the region `own`, or still to be looked for
 //   drawing: {mask, soft, feather, name, title}; `soft` in the mask's place where a PNG had grey edges
 //   region: {found, title, reaches, leaks, still, steps, walks}; `still`, names of what alone kept still; `walks`, the slider's reach along its
 //     walk, null where it moves straight
@@ -39,12 +39,25 @@ export function choose(document, number) {
 export const draw = (document, drawing) => withFace(document, { drawing: { ...drawing }, answered: false });
 export const clear = (document) => (faceOf(document).drawing ? withFace(document, { drawing: null, answered: true }) : document);
 
-/** What the drawing is called if nobody calls it otherwise: numbered where that title is taken. */
-export function titleOf({ regions }, name) {
-  const taken = regions.filter(stays(regions)).map(({ title }) => title);
+/** What a face's drawing is called if nobody calls it otherwise: numbered where that title is taken. */
+export function titleOf(document, number, { title, name }) {
+  const { regions } = faceOf(document, number);
+  return numbered(title ?? name ?? "drawn", [...regions.filter(stays(regions)), ...document.settings.keep.drawn]);
+}
+function numbered(name, taken) {
+  const titles = taken.map(({ title }) => title);
   let title = name;
-  for (let number = 2; taken.includes(title); number++) title = `${name} ${number}`;
+  for (let number = 2; titles.includes(title); number++) title = `${name} ${number}`;
   return title;
+}
+
+/** The drawing itself keeps still from now on, under the title that its sliders have; the next drawing is the region. */
+export function keepDrawing(document) {
+  const { here, settings: { keep } } = document;
+  const { drawing, answered, own, regions } = faceOf(document);
+  const section = answered && regions.find(({ found }) => found === own);
+  const title = section ? numbered(section.title, keep.drawn) : titleOf(document, here, drawing);
+  return set(clear(document), { keep: { ...keep, drawn: [...keep.drawn, { ...drawing, title }] } });
 }
 
 /** What nobody has moved yet makes room for what is found next; sliders that were used stay, and all act together. */
@@ -55,8 +68,8 @@ export function answer(document, number, drawing, region) {
   const { drawing: now, regions } = faceOf(document, number);
   if (now !== drawing) return document;
   const kept = regions.filter(stays(regions));
-  const own = kept.filter(({ named }) => !named);
-  return withFace(document, { answered: true, regions: [...own, atRest(region), ...kept.filter(({ named }) => named)] }, number);
+  const [named, before] = [true, false].map((kind) => kept.filter((one) => Boolean(one.named) === kind));
+  return withFace(document, { answered: true, own: region.found, regions: [...before, atRest(region), ...named] }, number);
 }
 
 const withRegion = (document, found, change) =>

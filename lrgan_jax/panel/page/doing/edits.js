@@ -1,6 +1,7 @@
 // What a person does to the document: drawings, regions, sliders, settings.
 import { BUSY, maskOf, protectOf } from "../asking/search.js";
 import { contentOf } from "../files.js";
+import { least } from "../layers.js";
 import { Mask, unpacked } from "../mask.js";
 import * as doc from "../state.js";
 
@@ -69,13 +70,9 @@ export function edits(bench) {
       const kept = (other) => (other === name ? still : names?.includes(other));
       return { drawn, names: about.regions.filter(kept) };
     }),
-    /** The drawing itself keeps still from now on; the next one is the region. */
     keepDrawing() {
-      const { drawing } = bench.face;
-      const { drawn } = bench.document.settings.keep;
-      const title = doc.titleOf({ regions: drawn.map((one) => ({ ...one, named: true })) }, drawing.title ?? drawing.name ?? "drawn");
-      change((now) => doc.set(doc.clear(now), { keep: { ...now.settings.keep, drawn: [...drawn, { ...drawing, title }] } }));
-      bench.say(`${title} keeps still: draw the region to change`);
+      change(doc.keepDrawing);
+      bench.say(`${bench.document.settings.keep.drawn.at(-1).title} keeps still: draw the region to change`);
     },
     forget: (title) => keep(({ names, drawn }) => ({ names, drawn: drawn.filter((one) => one.title !== title) })),
     measureLayers: attempt(async () => {
@@ -84,7 +81,7 @@ export function edits(bench) {
       const region = { name: drawing.name, ...maskOf(drawing), protect: protectOf(settings.keep) };
       const { leaks, best } = await ask({ kind: "layers", face: here, truncation, ...region });
       bench.set({ layerLeaks: { of: drawing.mask, leaks, best } });
-      bench.say(`Least leaks: layers ${best}`);
+      bench.say(`Leaks are measured, ${least(best)}`);
     }),
   };
   return act;
