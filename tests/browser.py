@@ -129,7 +129,7 @@ def tool(page, name):
 
 def menu(page, name):
     """Something of what leaves the page."""
-    tool(page, "Save and open")
+    tool(page, "File")
     tool(page, name)
 
 

@@ -65,7 +65,7 @@ def test_every_tool_draws(page, studio):
     np.testing.assert_array_equal(
         less.drawing.mask[certain], np.where(clear <= width / 2, 0, both.drawing.mask)[certain]
     )
-    tool(page, "clear")
+    tool(page, "clear drawing")
     tool(page, "brush")
     line = found_after(page, studio, lambda: drag(page, (20, 30), (45, 30)))
     distance = np.hypot(x - np.clip(x, 20, 45), y - 30)
@@ -115,7 +115,7 @@ def test_used_sliders_stay(page, studio):
     page.get_by_role("button", name="Remove").last.click()
     page.wait_for_function("before => document.querySelector('.image').src !== before", arg=before)
     np.testing.assert_array_equal(shown(page), alone)
-    tool(page, "Reset")
+    tool(page, "All sliders to 0")
     page.wait_for_function("() => document.querySelector('.row output').textContent === '0.0'")
     page.wait_for_timeout(300)
     np.testing.assert_array_equal(shown(page), plain)
@@ -185,7 +185,7 @@ def test_faces_do_not_take_each_others_place(page, studio):
 
 def test_what_is_cleared_is_forgotten(page, studio):
     """Neither another method nor another face brings it back; erasing all of it is clearing too."""
-    for clear in (lambda: tool(page, "clear"), lambda: (tool(page, "eraser"), drag(page, (11, 11), (13, 11)))):
+    for clear in (lambda: tool(page, "clear drawing"), lambda: (tool(page, "eraser"), drag(page, (11, 11), (13, 11)))):
         tool(page, "box")
         found_after(page, studio, lambda: drag(page, (10.5, 10.5), (13.5, 11.5)))
         count = len(studio.found)
@@ -204,6 +204,7 @@ def test_a_click_loses_nothing(page, studio):
     drag(page, (5, 5))
     page.keyboard.press("Escape")
     tool(page, "brush")
+    told(page, "paints onto the drawing")
     both = found_after(page, studio, lambda: drag(page, (10, 10)))
     assert (
         both.drawing.mask[42:54, 20:44].all()
@@ -247,7 +248,7 @@ def test_code_and_file_leave_the_page(page, studio, frontal, tmp_path):
     exec(page.evaluate("navigator.clipboard.readText()"), names)
     assert np.abs(lr.images.to_uint8(names["image"])[0] - shown(page)).max() <= 1
     with page.expect_download() as download:
-        tool(page, "Save the directions of drawn")
+        tool(page, "Save directions of drawn")
     download.value.save_as(tmp_path / "drawn.npz")
     np.testing.assert_array_equal(lr.Directions.load(tmp_path / "drawn.npz").vectors, found.directions.vectors)
 

@@ -57,7 +57,7 @@ def test_axe_finds_nothing_and_it_fits(browser, studio, frontal, tmp_path, monke
         page.get_by_role("button", name="What is leak?").click()
         look("with a word explained")
         page.keyboard.press("Escape")
-        tool(page, "Save and open")
+        tool(page, "File")
         look("with the menu")
         page.keyboard.press("Escape")
         page.set_input_files("input[accept='image/*']", tmp_path / "me.png")
@@ -101,7 +101,7 @@ def test_a_session_by_keys_alone(browser, studio, frontal, tmp_path):
             keys.press(key)
 
         def downloaded(name):
-            by_keys("Save and open")
+            by_keys("File")
             with page.expect_download() as download:
                 by_keys(name)
             told(page, "saved")
@@ -137,7 +137,7 @@ def test_a_session_by_keys_alone(browser, studio, frontal, tmp_path):
         np.testing.assert_array_equal(
             np.asarray(Image.open(io.BytesIO(downloaded("Save the picture")))).astype(float), edited
         )
-        assert page.evaluate("document.activeElement.textContent") == "Save and open", "the focus is back"
+        assert page.evaluate("document.activeElement.textContent") == "File", "the focus is back"
         page.get_by_text("Search settings").focus()
         keys.press("Enter")
         found_after(page, own, lambda: by_keys("keep hair still"))
@@ -163,7 +163,7 @@ def test_every_tool_has_keys(page, studio):
     assert wider.drawing.mask.sum() > found.drawing.mask.sum() and wider.drawing.mask[32, 31]
     page.keyboard.press("Escape")
     assert page.get_by_role("button", name="Redo").is_disabled()
-    menu_button = page.get_by_role("button", name="Save and open")
+    menu_button = page.get_by_role("button", name="File")
     menu_button.click()
     assert page.get_by_role("button", name="Save the mask").is_disabled(), "nothing is drawn"
 

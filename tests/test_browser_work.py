@@ -94,6 +94,11 @@ def test_what_was_done_is_undone_and_done_again(page, studio):
     tool(page, "Undo")
     move(page, 1, 0.5)
     assert page.get_by_role("button", name="Redo").is_disabled(), "another way was taken"
+    for _ in range(3):
+        slider.press("ArrowRight")
+    assert slider.input_value() == "3"
+    page.keyboard.press("Control+z")
+    assert slider.input_value() == "0", "presses that follow one another are one step"
 
 
 def test_pictures_leave_the_page(page, studio):
@@ -157,7 +162,7 @@ def test_a_title_is_what_a_person_says(page, studio):
     field.fill("lips")
     page.keyboard.press("Enter")
     with page.expect_download() as download:
-        tool(page, "Save the directions of lips")
+        tool(page, "Save directions of lips")
     assert download.value.suggested_filename == "lips.npz"
     page.get_by_role("button", name="Rename lips").press("F2")
     field.fill("nothing")
@@ -172,7 +177,7 @@ def test_a_title_is_what_a_person_says(page, studio):
     page.wait_for_function("() => document.activeElement.textContent === 'Rename'")
     page.keyboard.press("Control+z")
     with page.expect_download() as download:
-        tool(page, "Save the directions of lips")
+        tool(page, "Save directions of lips")
     assert download.value.suggested_filename == "lips.npz" and studio.found[-1].title == "lips"
 
 
@@ -205,7 +210,7 @@ def test_masks_are_added_subtracted_and_softened(page, studio, tmp_path):
     _, content = saved(page, "Save the mask")
     (tmp_path / "soft.png").write_bytes(content)
     page.get_by_label("soft edge").fill("0")
-    tool(page, "clear")
+    tool(page, "clear drawing")
     again = found_after(page, studio, lambda: page.set_input_files("input[accept='image/png']", tmp_path / "soft.png"))
     np.testing.assert_allclose(again.drawing.mask, soft.drawing.mask, atol=1 / 255)
 

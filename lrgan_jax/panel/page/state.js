@@ -137,8 +137,8 @@ export function begun(about) {
 /** Whether all that it names is there, with a step for each slider. */
 function isSound({ here, truncation, settings, faces }, { found, named, faces: all }) {
   const sliders = new Map([...found, ...named].map((one) => [one.found, one.reaches.length]));
-  const whole = ({ found, title, reaches, leaks, steps, walks }) =>
-    typeof title === "string" && (leaks === null || leaks.length === reaches.length) && [reaches, steps, walks].every(({ length }) => length === sliders.get(found));
+  const whole = ({ found, title, reaches, leaks, still = [], steps, walks }) =>
+    typeof title === "string" && Array.isArray(still) && (leaks === null || leaks.length === reaches.length) && [reaches, steps, walks].every(({ length }) => length === sliders.get(found));
   const numbers = [here, ...Object.keys(faces).map(Number)];
   return numbers.every((number) => number in all) && truncation >= 0 && truncation <= 1 && "keep" in settings &&
     Object.values(faces).every(({ regions }) => regions.every(whole));

@@ -33,12 +33,12 @@ export function keepSearching(bench) {
     if (!current()) return settle(null);
     tell(compiled ? BUSY : FIRST, "busy");
     const { settings: { method, layers, keep }, truncation } = document;
-    const title = doc.titleOf(document, number, drawing);
-    const { name } = drawing;
-    const region = { ...maskOf(drawing), name, title };
-    const reply = await bench.ask({ kind: "find", face: number, truncation, ...region, method, layers, protect: protectOf(keep) }).catch(({ message }) => ({ error: message }));
+    const [{ name }, title] = [drawing, doc.titleOf(document, number, drawing)];
+    const still = doc.stillOf(keep).filter((kept) => kept !== name); // no region keeps itself still
+    const how = { truncation, method, layers, protect: protectOf(keep) };
+    const reply = await bench.ask({ kind: "find", face: number, ...maskOf(drawing), name, title, ...how }).catch(({ message }) => ({ error: message }));
     const { found, reaches, leaks, caveat, error } = reply;
-    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks, still: doc.stillOf(keep).filter((kept) => kept !== name) }));
+    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks, still }));
     compiled ||= !error;
     settle(error ? drawing : null);
     if (!current()) return;

@@ -49,8 +49,8 @@ export function edits(bench) {
     },
     rest: bench.rest,
     put(found, index, to) {
-      act.slide(found, index, to);
-      bench.rest();
+      bench.set({ dragging: false, lastSlider: { found, index } });
+      change((now) => doc.move(now, found, index, to));
     },
     reset: () => change(doc.allToTheMiddle),
     rename: (found, title) => change((now) => doc.rename(now, found, title)),

@@ -71,7 +71,7 @@ function Photographed() {
   if (!state.faces[here].photograph) return null;
   const change = (on) => bench.set({ whole: { ...state.whole, [here]: on } });
   return html`<div className="bar">
-    <${Toggle} on=${Boolean(state.whole[here])} change=${change}>In the photograph<//>
+    <${Toggle} on=${Boolean(state.whole[here])} change=${change}>Show in the photograph<//>
     <${Button} onClick=${act.savePhotograph}>Save the photograph<//>
   </div>`;
 }

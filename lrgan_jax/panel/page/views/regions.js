@@ -63,7 +63,7 @@ function Heading({ region, remove }) {
           onKeyDown=${key} onBlur=${end} />`
       : region.title}</h2>
     <${Button} ref=${button} aria-label=${`Rename ${region.title}`} onClick=${() => type(true)}>Rename<//>
-    <${Button} aria-label=${`Save the directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save<//>
+    <${Button} aria-label=${`Save directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save directions<//>
     <${Button} aria-label=${`Remove ${region.title}`} onClick=${remove}>Remove<//>
   </header>`;
 }

@@ -7,6 +7,7 @@ import { Layers } from "./layers.js";
 export function Names() {
   const { state, face, act } = useBench();
   return html`<div className="bar names" role="group" aria-label="regions by name">
+    <span>Regions</span>
     ${state.about.regions.map((name) => html`<${Toggle} key=${name} on=${face.drawing?.name === name} change=${() => act.named(name)}>${name}<//>`)}
   </div>`;
 }
