@@ -92,21 +92,32 @@ def visited(browser, url, **options):
     assert not errors
 
 
+def forget(studio):
+    """Let the next page be one on which nothing was done; with no state at all it would show whatever was found."""
+    settings = {"method": studio.search.method, "layers": "", "keep": {"names": [], "drawn": []}}
+    document = {"here": 0, "truncation": 1, "settings": settings, "faces": {}}
+    studio.reply({"kind": "remember", "state": {"version": 1, "document": document}})
+
+
 @pytest.fixture
 def page(browser, address, studio):
     """A panel of which nothing is remembered."""
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address) as page:
         yield page
 
 
+def place(page, x, y, size=(64, 64)):
+    """Where a point of the image is on the screen."""
+    box = page.locator(".stage canvas").bounding_box()
+    return box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"]
+
+
 def drag(page, *points, size=(64, 64)):
     """Press at the first of some points (x, y), in pixels of the image [height, width], and let go at the last."""
-    canvas = page.locator(".stage canvas")
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    page.locator(".stage canvas").scroll_into_view_if_needed()
     for k, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + x / size[1] * box["width"], box["y"] + y / size[0] * box["height"])
+        page.mouse.move(*place(page, x, y, size))
         if k == 0:
             page.mouse.down()
     page.mouse.up()
@@ -118,7 +129,7 @@ def tool(page, name):
 
 def menu(page, name):
     """Something of what leaves the page."""
-    tool(page, "Save and open")
+    tool(page, "File")
     tool(page, name)
 
 

@@ -14,6 +14,7 @@ from browser import (
     found_after,
     menu,
     move,
+    place,
     served,
     shown,
     slow,
@@ -64,7 +65,7 @@ def test_every_tool_draws(page, studio):
     np.testing.assert_array_equal(
         less.drawing.mask[certain], np.where(clear <= width / 2, 0, both.drawing.mask)[certain]
     )
-    tool(page, "clear")
+    tool(page, "clear drawing")
     tool(page, "brush")
     line = found_after(page, studio, lambda: drag(page, (20, 30), (45, 30)))
     distance = np.hypot(x - np.clip(x, 20, 45), y - 30)
@@ -81,6 +82,14 @@ def test_every_tool_draws(page, studio):
     expected = (x > 10) & (y > 10) & (x + y < 60)
     near = (abs(x - 10) < 0.6) | (abs(y - 10) < 0.6)
     np.testing.assert_array_equal(triangle.drawing.mask[certain & ~near], expected[certain & ~near])
+
+    def double_click():
+        for corner in ((10, 10), (50, 10)):
+            drag(page, corner)
+        told(page, "double-click")
+        page.mouse.dblclick(*place(page, 10, 50))
+
+    np.testing.assert_array_equal(found_after(page, studio, double_click).drawing.mask, triangle.drawing.mask)
     lasso = found_after(page, studio, lambda: drag(page, (30, 30), (50, 30), (50, 50), (30, 50)))
     assert lasso.drawing.mask[32:48, 32:48].all() and lasso.drawing.mask.sum() < 21**2
 
@@ -106,7 +115,7 @@ def test_used_sliders_stay(page, studio):
     page.get_by_role("button", name="Remove").last.click()
     page.wait_for_function("before => document.querySelector('.image').src !== before", arg=before)
     np.testing.assert_array_equal(shown(page), alone)
-    tool(page, "Reset")
+    tool(page, "All sliders to 0")
     page.wait_for_function("() => document.querySelector('.row output').textContent === '0.0'")
     page.wait_for_timeout(300)
     np.testing.assert_array_equal(shown(page), plain)
@@ -176,7 +185,7 @@ def test_faces_do_not_take_each_others_place(page, studio):
 
 def test_what_is_cleared_is_forgotten(page, studio):
     """Neither another method nor another face brings it back; erasing all of it is clearing too."""
-    for clear in (lambda: tool(page, "clear"), lambda: (tool(page, "eraser"), drag(page, (11, 11), (13, 11)))):
+    for clear in (lambda: tool(page, "clear drawing"), lambda: (tool(page, "eraser"), drag(page, (11, 11), (13, 11)))):
         tool(page, "box")
         found_after(page, studio, lambda: drag(page, (10.5, 10.5), (13.5, 11.5)))
         count = len(studio.found)
@@ -195,6 +204,7 @@ def test_a_click_loses_nothing(page, studio):
     drag(page, (5, 5))
     page.keyboard.press("Escape")
     tool(page, "brush")
+    told(page, "paints onto the drawing")
     both = found_after(page, studio, lambda: drag(page, (10, 10)))
     assert (
         both.drawing.mask[42:54, 20:44].all()
@@ -238,7 +248,7 @@ def test_code_and_file_leave_the_page(page, studio, frontal, tmp_path):
     exec(page.evaluate("navigator.clipboard.readText()"), names)
     assert np.abs(lr.images.to_uint8(names["image"])[0] - shown(page)).max() <= 1
     with page.expect_download() as download:
-        tool(page, "Save the directions of drawn")
+        tool(page, "Save directions of drawn")
     download.value.save_as(tmp_path / "drawn.npz")
     np.testing.assert_array_equal(lr.Directions.load(tmp_path / "drawn.npz").vectors, found.directions.vectors)
 
@@ -255,6 +265,8 @@ def test_masks_are_opened_or_refused(page, studio, tmp_path):
         page.set_input_files("input[accept='image/png']", tmp_path / name)
         told(page, why)
         assert studio.found[-1] is found and page.locator(".right > section").count() == 1
+    move(page, 0, 0.5)
+    page.wait_for_function("() => !document.querySelector('.error')")
 
 
 def test_the_search_can_be_changed(page, studio):
@@ -323,7 +335,14 @@ def test_the_page_starts_with_what_it_was_opened_with(browser, studio, frontal, 
         page.wait_for_selector(".image[src]")
         tool(page, "mouth")
         wait_for_sections(page, 1)
-        page.get_by_text("Search settings").click()
+        settings = page.locator("details.settings")
+        told_of = settings.locator("summary").inner_text()
+        if isinstance(protect, list):
+            assert told_of == "Search settings · only nose kept still" and settings.get_attribute("open") is not None
+            assert "leak on nose " in page.locator(".words span").first.inner_text()
+        else:
+            assert told_of == "Search settings"
+            settings.locator("summary").click()
         group = page.get_by_role("group", name="keep only these still")
         assert group.get_by_role("button", pressed=True).count() == isinstance(protect, list)
         assert own.found[-1].search.protect == protect and page.get_by_label("method").input_value() == "constrained"

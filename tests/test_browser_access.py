@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from browser import box_of, found_after, move, served, shown, told, tool, visited, wait_for_sections
+from browser import box_of, forget, found_after, move, served, shown, told, tool, visited, wait_for_sections
 from PIL import Image
 
 from lrgan_jax.panel.studio import Studio
@@ -57,7 +57,7 @@ def test_axe_finds_nothing_and_it_fits(browser, studio, frontal, tmp_path, monke
         page.get_by_role("button", name="What is leak?").click()
         look("with a word explained")
         page.keyboard.press("Escape")
-        tool(page, "Save and open")
+        tool(page, "File")
         look("with the menu")
         page.keyboard.press("Escape")
         page.set_input_files("input[accept='image/*']", tmp_path / "me.png")
@@ -101,7 +101,7 @@ def test_a_session_by_keys_alone(browser, studio, frontal, tmp_path):
             keys.press(key)
 
         def downloaded(name):
-            by_keys("Save and open")
+            by_keys("File")
             with page.expect_download() as download:
                 by_keys(name)
             told(page, "saved")
@@ -137,7 +137,7 @@ def test_a_session_by_keys_alone(browser, studio, frontal, tmp_path):
         np.testing.assert_array_equal(
             np.asarray(Image.open(io.BytesIO(downloaded("Save the picture")))).astype(float), edited
         )
-        assert page.evaluate("document.activeElement.textContent") == "Save and open", "the focus is back"
+        assert page.evaluate("document.activeElement.textContent") == "File", "the focus is back"
         page.get_by_text("Search settings").focus()
         keys.press("Enter")
         found_after(page, own, lambda: by_keys("keep hair still"))
@@ -163,13 +163,13 @@ def test_every_tool_has_keys(page, studio):
     assert wider.drawing.mask.sum() > found.drawing.mask.sum() and wider.drawing.mask[32, 31]
     page.keyboard.press("Escape")
     assert page.get_by_role("button", name="Redo").is_disabled()
-    menu_button = page.get_by_role("button", name="Save and open")
+    menu_button = page.get_by_role("button", name="File")
     menu_button.click()
     assert page.get_by_role("button", name="Save the mask").is_disabled(), "nothing is drawn"
 
 
 def test_nothing_moves_for_whoever_wants_none(browser, address, studio):
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address, reduced_motion="reduce") as page:
         page.evaluate("document.querySelector('.status').classList.add('busy')")
         assert page.evaluate("document.getAnimations().length") == 0
@@ -179,7 +179,7 @@ def test_nothing_moves_for_whoever_wants_none(browser, address, studio):
 
 def test_with_forced_colours_what_is_chosen_is_seen(browser, address, studio):
     """Sliders are the system's own then, and a button that is on differs from one that is off."""
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(browser, address, forced_colors="active") as page:
         grounds = [
             page.get_by_role("button", name=name, exact=True).evaluate("one => getComputedStyle(one).backgroundColor")
@@ -196,7 +196,7 @@ def test_it_works_in_firefox(address, studio, playing):
         firefox = playing.firefox.launch()
     except Exception as error:
         pytest.skip(f"no Firefox: playwright install firefox ({str(error).splitlines()[0]})")
-    studio.reply({"kind": "remember", "state": None})
+    forget(studio)
     with visited(firefox, address, permissions=[]) as page:
         tool(page, "mouth")
         wait_for_sections(page, 1)

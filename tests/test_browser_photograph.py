@@ -56,10 +56,11 @@ def test_a_photograph_is_edited(browser, studio, frontal, own_photograph, tmp_pa
         click_in_photograph(page, *EYES_AND_MOUTH)
         wait_for_told(page, "Is this the face?")
         tool(page, "Invert")
+        wait_for_told(page, "dB. Edit it, or tune")
         page.get_by_role("button", name="Edit it").wait_for()
         assert page.get_by_role("button", name="Go on").count() == 0
         tool(page, "Tune")
-        wait_for_told(page, "Tuning: 10 of 10")
+        wait_for_told(page, "dB. Edit it.")
         tool(page, "Edit it")
         page.wait_for_function("() => document.querySelector('.which').textContent.includes('me.png')")
         portrait = own.choice[3].origin
@@ -68,7 +69,7 @@ def test_a_photograph_is_edited(browser, studio, frontal, own_photograph, tmp_pa
         assert found.face == 3
         move(page, 0, 1)
         plain = shown(page)
-        whole = page.get_by_role("button", name="In the photograph")
+        whole = page.get_by_role("button", name="Show in the photograph")
         whole.click()
         page.wait_for_function("() => document.querySelector('.stage canvas').hidden")
         page.wait_for_timeout(300)
@@ -88,7 +89,7 @@ def test_a_photograph_is_edited(browser, studio, frontal, own_photograph, tmp_pa
         told(page, "clipboard")
         assert "lr.open_photograph('me.png')" in page.evaluate("navigator.clipboard.readText()")
         face(page, 1)
-        assert page.get_by_role("button", name="In the photograph").count() == 0
+        assert page.get_by_role("button", name="Show in the photograph").count() == 0
         page.get_by_role("button", name="me.png").click()
         page.wait_for_function("() => document.querySelector('.row output').textContent.startsWith('+')")
 

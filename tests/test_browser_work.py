@@ -17,6 +17,7 @@ from browser import (
     move,
     served,
     shown,
+    slow,
     told,
     tool,
     visited,
@@ -93,6 +94,11 @@ def test_what_was_done_is_undone_and_done_again(page, studio):
     tool(page, "Undo")
     move(page, 1, 0.5)
     assert page.get_by_role("button", name="Redo").is_disabled(), "another way was taken"
+    for _ in range(3):
+        slider.press("ArrowRight")
+    assert slider.input_value() == "3"
+    page.keyboard.press("Control+z")
+    assert slider.input_value() == "0", "presses that follow one another are one step"
 
 
 def test_pictures_leave_the_page(page, studio):
@@ -156,7 +162,7 @@ def test_a_title_is_what_a_person_says(page, studio):
     field.fill("lips")
     page.keyboard.press("Enter")
     with page.expect_download() as download:
-        tool(page, "Save the directions of lips")
+        tool(page, "Save directions of lips")
     assert download.value.suggested_filename == "lips.npz"
     page.get_by_role("button", name="Rename lips").press("F2")
     field.fill("nothing")
@@ -171,7 +177,7 @@ def test_a_title_is_what_a_person_says(page, studio):
     page.wait_for_function("() => document.activeElement.textContent === 'Rename'")
     page.keyboard.press("Control+z")
     with page.expect_download() as download:
-        tool(page, "Save the directions of lips")
+        tool(page, "Save directions of lips")
     assert download.value.suggested_filename == "lips.npz" and studio.found[-1].title == "lips"
 
 
@@ -204,7 +210,7 @@ def test_masks_are_added_subtracted_and_softened(page, studio, tmp_path):
     _, content = saved(page, "Save the mask")
     (tmp_path / "soft.png").write_bytes(content)
     page.get_by_label("soft edge").fill("0")
-    tool(page, "clear")
+    tool(page, "clear drawing")
     again = found_after(page, studio, lambda: page.set_input_files("input[accept='image/png']", tmp_path / "soft.png"))
     np.testing.assert_allclose(again.drawing.mask, soft.drawing.mask, atol=1 / 255)
 
@@ -213,14 +219,23 @@ def test_a_drawing_keeps_still(page, studio):
     """Alone or beside a name, until it is let go."""
     page.get_by_text("Search settings").click()
     found_after(page, studio, lambda: drag(page, (20.5, 22.5), (43.5, 33.5)))
+    page.locator("h2").first.dblclick()
+    page.keyboard.type("lids")
+    page.keyboard.press("Enter")
     tool(page, "Keep the drawing still")
+    told(page, "lids keeps still")
     still = box_of(20, 22, 44, 34)
     alone = found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
     (mask,) = alone.directions.search.protect if isinstance(alone.directions.search.protect, list) else alone.still
     np.testing.assert_array_equal(getattr(mask, "mask", mask), still)
+    tool(page, "Keep the drawing still")
+    told(page, "drawn keeps still")
+    found_after(page, studio, lambda: drag(page, (20.5, 43.5), (43.5, 55.5)))
+    assert titles(page)[0] == "drawn 2" and "covers most" in page.locator(".status").inner_text()
+    found_after(page, studio, page.get_by_role("button", name="keep drawn still").click)
     group = page.get_by_role("group", name="keep only these still")
     found_after(page, studio, group.get_by_role("button", name="keep hair still").click)
-    found_after(page, studio, group.get_by_role("button", name="keep drawn still").click)
+    found_after(page, studio, group.get_by_role("button", name="keep lids still").click)
     assert studio.found[-1].search.protect == ["hair"]
 
 
@@ -230,11 +245,14 @@ def test_more_faces_and_faces_like_one(page, studio):
     count = len(studio.faces)
     tool(page, "More faces")
     page.wait_for_function("count => document.querySelectorAll('.thumb img').length === count", arg=count + 4)
+    told(page, f"4 more: faces {count + 1} to {count + 4}")
     page.get_by_role("button", name="Which faces to add").click()
     page.get_by_label("how different from this one").fill("0.1")
     page.keyboard.press("Escape")
     tool(page, "Faces like this one")
     page.wait_for_function("count => document.querySelectorAll('.thumb img').length === count", arg=count + 8)
+    inside = "thumb => thumb.getBoundingClientRect().right <= thumb.parentNode.getBoundingClientRect().right"
+    wait_until(page, lambda: page.locator(".thumb").nth(count + 4).evaluate(inside))
     assert page.locator(".thumb").all_inner_texts() == [str(number + 1) for number in range(count + 8)]
 
     def distance(number):
@@ -261,6 +279,11 @@ def test_truncation_leads_to_the_mean_face(page, studio):
     face(page, 1)
     page.wait_for_timeout(400)
     np.testing.assert_array_equal(shown(page), own)
+    found_after(page, studio, lambda: drag(page, (20.5, 42.5), (43.5, 53.5)))
+    wait_for_ends(page)
+    with page.expect_request(lambda request: '"ends"' in request.post_data) as request:
+        less = found_after(page, studio, lambda: page.get_by_role("slider", name="truncation").fill("0.5"))
+    assert less.truncation == request.value.post_data_json["truncation"] == 0.5
 
 
 def test_the_models_own_directions_are_sliders(page, studio):
@@ -294,6 +317,7 @@ def test_layers_are_chosen_on_a_strip(layered):
     assert cells.count() == count
     size = own.grid
     found_after(page, own, lambda: drag(page, (3.5, 3.5), (8.5, 8.5), size=size))
+    assert found_after(page, own, cells.nth(2).click).search.layers == "2", "alone, where there were all"
     dragged = found_after(page, own, lambda: cells.nth(1).drag_to(cells.nth(2)))
     assert dragged.search.layers == "1-2"
     cells.nth(0).focus()
@@ -301,7 +325,10 @@ def test_layers_are_chosen_on_a_strip(layered):
     less = found_after(page, own, lambda: page.keyboard.press(" "))
     assert less.search.layers == "2"
     tool(page, "Measure the leaks")
-    told(page, "Least leaks")
+    told(page, "each layer alone")
+    assert "each layer alone" in page.locator(".layers > p").inner_text()
+    bars = cells.locator("i").evaluate_all("bars => bars.map((bar) => bar.offsetHeight)")
+    assert len(bars) == count and max(bars) == 28
     names = cells.evaluate_all("cells => cells.map((cell) => cell.ariaLabel)")
     assert all(
         re.fullmatch(rf"layer {k}, (leak \d+ %|the region does not react)", name) for k, name in enumerate(names)
@@ -350,7 +377,11 @@ def test_a_slider_follows_its_walk(page, studio):
         move(page, 0, 0.5)
     edit = next(edit for edit in request.value.post_data_json["edits"] if edit[0] == len(studio.found) - 1)
     assert edit[2] == [0] and edit[1][0] > 0
-    for _ in range(2):
+    slow(page, "render")
+    page.locator("section .row input").nth(1).fill("50")
+    told(page, "Walking")
+    page.wait_for_function("() => document.querySelector('.status').textContent === ''")
+    for _ in range(3):
         page.keyboard.press("Control+z")
     assert toggle.get_attribute("aria-pressed") == "false"
 

@@ -3,8 +3,8 @@
 //   history  of the document (state.js), for undo and redo
 //   faces    [{title, label, photograph}], thumbs {number: image}, pictures {"number" or "number whole": {truncation, original, edited}}
 //   busy, failed  {number: drawing}: searches under way, and those that led to nothing
-//   ends     {"found index": [image, image]}
-//   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider is; whole: {number: true} in the photograph
+//   ends     {"found index truncation": [image, image]}
+//   tool, mode, width, feather  of drawing; held: the original is looked at; dragging: a slider or a setting is; whole: {number: true} in the photograph
 //   softMask {drawing, image}; layerLeaks {of: mask, leaks, best}; lastSlider {found, index}
 //   status   {text, kind}; code: Python to be copied by hand; sitting: a photograph that is open (doing/photograph.js)
 import * as past from "./history.js";
@@ -51,9 +51,9 @@ export function makeBench(asked, about) {
         bench.say(error.message, "error");
       }
     },
-    change: (document, mark) => bench.set({ history: past.step(state.history, document, mark) }),
+    change: (document, mark) => bench.set({ history: past.step(state.history, document, mark, Date.now()) }),
     amend: (document) => bench.set({ history: past.amend(state.history, document) }),
-    rest: () => bench.set({ history: past.rest(state.history), dragging: false }),
+    rest: () => bench.set({ history: past.rest(state.history, Date.now()), dragging: false }),
     undo: () => state.history.past.length && bench.set({ history: past.undo(state.history), status: told("Undone") }),
     redo: () => state.history.future.length && bench.set({ history: past.redo(state.history), status: told("Done again") }),
   };

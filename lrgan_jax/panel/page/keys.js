@@ -45,7 +45,7 @@ export function drawnByKeys(paint) {
     else paint.stroke(cursor, cursor);
   }
   function escape() {
-    if (paint.draft || paint.corners.length) return paint.drop();
+    if (paint.draft || paint.corners.length) return paint.giveUp();
     paint.drop();
     paint.cleared();
   }

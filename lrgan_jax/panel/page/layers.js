@@ -6,6 +6,9 @@ export function chosen(text, count) {
   return new Set(parts.length ? all.filter((layer) => parts.some(([first, last = first]) => layer >= first && layer <= last)) : all);
 }
 
+/** Which of them leak least, where each was measured. */
+export const least = (best) => `each layer alone; ${best.includes("-") ? `together ${best} leak` : `${best} leaks`} least`;
+
 export function written(layers, count) {
   if (layers.size === 0 || layers.size === count) return "";
   const runs = [];

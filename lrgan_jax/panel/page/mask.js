@@ -21,6 +21,11 @@ export class Mask {
   copy = () => new Mask([this.height, this.width], this.pixels.slice());
   at = (x, y) => x >= 0 && y >= 0 && x < this.width && y < this.height && this.pixels[y * this.width + x] === 1;
   isEmpty = () => !this.pixels.includes(1);
+  /** The share of it, from 0 to 1, that lies in any of the others. */
+  sharedWith(others) {
+    const count = (rule) => this.pixels.reduce((sum, inside, i) => sum + (inside && rule(i)), 0);
+    return count((i) => others.some(({ pixels }) => pixels[i])) / count(() => 1);
+  }
   /** That shape in its place, added to it, or taken away. */
   with(shape, how) {
     if (how === "new") return shape;

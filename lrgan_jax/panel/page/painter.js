@@ -4,6 +4,7 @@ import { Mask } from "./mask.js";
 import { show } from "./outline.js";
 
 const SCREEN = 512; // pixels along the longer side of the drawing over the image, about, whatever the image has
+const CORNERS = "Click the corners; click the first one again, or double-click, to close it. Escape gives up.";
 
 /** What a stroke does to what is there: "new", "add" or "subtract". */
 const howOf = ({ name, mode }, { shiftKey, altKey }) =>
@@ -42,7 +43,7 @@ export function painter(canvas, grid, { finished, cleared, told }) {
     get draft() { return draft; },
     get corners() { return corners; },
     choose(tool) {
-      if (tool.name !== paint.tool.name) paint.drop();
+      if (tool.name !== paint.tool.name) paint.giveUp();
       paint.tool = tool;
     },
     /** What is there changes without a stroke. */
@@ -80,6 +81,10 @@ export function painter(canvas, grid, { finished, cleared, told }) {
       paint.draw();
       kept.isEmpty() ? cleared() : finished(kept);
     },
+    giveUp() {
+      if (corners.length) told("");
+      paint.drop();
+    },
     drop() {
       forget();
       keys.forget();
@@ -103,8 +108,15 @@ export function painter(canvas, grid, { finished, cleared, told }) {
       draft = null;
       if (paint.tool.name !== "box") paint.stroke(from, from);
     } else if (corners.length > 2 && near(corners[0], from)) return paint.close();
-    else paint.corner(from);
+    else {
+      if (!corners.length) told(CORNERS);
+      paint.corner(from);
+    }
     paint.draw();
+  });
+  canvas.addEventListener("dblclick", () => {
+    corners.pop(); // the second click has set the last one again
+    if (corners.length > 2) paint.close();
   });
   canvas.addEventListener("pointermove", (event) => {
     const to = position(event);

@@ -3,9 +3,10 @@
 //
 //   document: {here, truncation, named, settings: {method, layers, keep}, faces: {number: face}}
 //   keep: {names, drawn: [drawing]}; `names` null: what the panel was opened with keeps still
-//   face: {drawing, answered, regions}; the drawing's directions are `answered`, or still to be looked for
+//   face: {drawing, answered, own, regions}; the drawing's directions are `answered`, those of the region `own`, or still to be looked for
 //   drawing: {mask, soft, feather, name, title}; `soft` in the mask's place where a PNG had grey edges
-//   region: {found, title, reaches, leaks, steps, walks}; `walks`, the slider's reach along its walk, null where it moves straight
+//   region: {found, title, reaches, leaks, still, steps, walks}; `still`, names of what alone kept still; `walks`, the slider's reach along its
+//     walk, null where it moves straight
 import { Mask, packed, unpacked } from "./mask.js";
 
 const VERSION = 1; // of documents as they are saved
@@ -38,12 +39,25 @@ export function choose(document, number) {
 export const draw = (document, drawing) => withFace(document, { drawing: { ...drawing }, answered: false });
 export const clear = (document) => (faceOf(document).drawing ? withFace(document, { drawing: null, answered: true }) : document);
 
-/** What the drawing is called if nobody calls it otherwise: numbered where that title is taken. */
-export function titleOf({ regions }, name) {
-  const taken = regions.filter(stays(regions)).map(({ title }) => title);
+/** What a face's drawing is called if nobody calls it otherwise: numbered where that title is taken. */
+export function titleOf(document, number, { title, name }) {
+  const { regions } = faceOf(document, number);
+  return numbered(title ?? name ?? "drawn", [...regions.filter(stays(regions)), ...document.settings.keep.drawn]);
+}
+function numbered(name, taken) {
+  const titles = taken.map(({ title }) => title);
   let title = name;
-  for (let number = 2; taken.includes(title); number++) title = `${name} ${number}`;
+  for (let number = 2; titles.includes(title); number++) title = `${name} ${number}`;
   return title;
+}
+
+/** The drawing itself keeps still from now on, under the title that its sliders have; the next drawing is the region. */
+export function keepDrawing(document) {
+  const { here, settings: { keep } } = document;
+  const { drawing, answered, own, regions } = faceOf(document);
+  const section = answered && regions.find(({ found }) => found === own);
+  const title = section ? numbered(section.title, keep.drawn) : titleOf(document, here, drawing);
+  return set(clear(document), { keep: { ...keep, drawn: [...keep.drawn, { ...drawing, title }] } });
 }
 
 /** What nobody has moved yet makes room for what is found next; sliders that were used stay, and all act together. */
@@ -54,8 +68,8 @@ export function answer(document, number, drawing, region) {
   const { drawing: now, regions } = faceOf(document, number);
   if (now !== drawing) return document;
   const kept = regions.filter(stays(regions));
-  const own = kept.filter(({ named }) => !named);
-  return withFace(document, { answered: true, regions: [...own, atRest(region), ...kept.filter(({ named }) => named)] }, number);
+  const [named, before] = [true, false].map((kind) => kept.filter((one) => Boolean(one.named) === kind));
+  return withFace(document, { answered: true, own: region.found, regions: [...before, atRest(region), ...named] }, number);
 }
 
 const withRegion = (document, found, change) =>
@@ -80,12 +94,13 @@ export function allToTheMiddle(document) {
   return isMoved({ regions }) ? withFace(document, { regions: regions.map(middle) }) : document;
 }
 
-/** Other settings, with which the drawing that is there is searched again. */
-export function set(document, settings) {
-  const changed = { ...document, settings: { ...document.settings, ...settings } };
-  const { drawing } = faceOf(document);
-  return drawing ? draw(changed, drawing) : changed;
-}
+/** With other settings, or another truncation, the drawing that is there is searched again. */
+const again = (document, { drawing } = faceOf(document)) => (drawing ? draw(document, drawing) : document);
+export const set = (document, settings) => again({ ...document, settings: { ...document.settings, ...settings } });
+export const truncate = (document, truncation) => again({ ...document, truncation });
+
+/** What alone keeps still, by name. */
+export const stillOf = ({ names, drawn }) => [...(names ?? []), ...drawn.map(({ title }) => title)];
 
 /** As Python wants it; directions that were looked for are of interest even where they do not move. */
 export const editsOf = ({ regions }) =>
@@ -93,6 +108,7 @@ export const editsOf = ({ regions }) =>
     const walked = walks.flatMap((reach, index) => (reach === null ? [] : [index]));
     return walked.length ? [found, steps, walked] : [found, steps];
   });
+export const isWalked = ({ regions }) => regions.some(({ steps, walks }) => steps.some((step, index) => step && walks[index] !== null));
 export const isMoved = ({ regions }) => regions.some(({ steps }) => steps.some(Boolean));
 
 /** As JSON, and back; what another version of the page has saved is not understood, and left alone. */
@@ -121,8 +137,8 @@ export function begun(about) {
 /** Whether all that it names is there, with a step for each slider. */
 function isSound({ here, truncation, settings, faces }, { found, named, faces: all }) {
   const sliders = new Map([...found, ...named].map((one) => [one.found, one.reaches.length]));
-  const whole = ({ found, title, reaches, leaks, steps, walks }) =>
-    typeof title === "string" && (leaks === null || leaks.length === reaches.length) && [reaches, steps, walks].every(({ length }) => length === sliders.get(found));
+  const whole = ({ found, title, reaches, leaks, still = [], steps, walks }) =>
+    typeof title === "string" && Array.isArray(still) && (leaks === null || leaks.length === reaches.length) && [reaches, steps, walks].every(({ length }) => length === sliders.get(found));
   const numbers = [here, ...Object.keys(faces).map(Number)];
   return numbers.every((number) => number in all) && truncation >= 0 && truncation <= 1 && "keep" in settings &&
     Object.values(faces).every(({ regions }) => regions.every(whole));

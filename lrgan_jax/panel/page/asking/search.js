@@ -13,6 +13,10 @@ export const maskOf = ({ mask, soft, feather }) => ({ ...(soft ? { soft } : { ma
 export const protectOf = ({ names, drawn }) =>
   names || drawn.length ? [...(names ?? []), ...drawn.map((drawing) => ({ title: drawing.title, ...maskOf(drawing) }))] : null;
 
+/** Whether what is to change is kept still. */
+const isHeld = ({ mask }, { drawn }) => mask.sharedWith(drawn.map(({ mask }) => mask)) > 0.5;
+const HELD = "what keeps still covers most of this region: nothing there can change much";
+
 const plural = (count) => `${count} ${count > 1 ? "directions" : "direction"}`;
 
 export function keepSearching(bench) {
@@ -29,14 +33,17 @@ export function keepSearching(bench) {
     if (!current()) return settle(null);
     tell(compiled ? BUSY : FIRST, "busy");
     const { settings: { method, layers, keep }, truncation } = document;
-    const title = doc.titleOf(doc.faceOf(document, number), drawing.title ?? drawing.name ?? "drawn");
-    const region = { ...maskOf(drawing), name: drawing.name, title };
-    const reply = await bench.ask({ kind: "find", face: number, truncation, ...region, method, layers, protect: protectOf(keep) }).catch(({ message }) => ({ error: message }));
+    const [{ name }, title] = [drawing, doc.titleOf(document, number, drawing)];
+    const still = doc.stillOf(keep).filter((kept) => kept !== name); // no region keeps itself still
+    const how = { truncation, method, layers, protect: protectOf(keep) };
+    const reply = await bench.ask({ kind: "find", face: number, ...maskOf(drawing), name, title, ...how }).catch(({ message }) => ({ error: message }));
     const { found, reaches, leaks, caveat, error } = reply;
-    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks }));
+    if (!error) bench.amend(doc.answer(bench.document, number, drawing, { found, title, reaches, leaks, still }));
     compiled ||= !error;
     settle(error ? drawing : null);
-    if (current()) error ? tell(error, "error") : tell(`${plural(leaks.length)} found: move a slider${caveat && ` (${caveat})`}`);
+    if (!current()) return;
+    if (error) return tell(error, "error");
+    tell(`${plural(leaks.length)} found: ${isHeld(drawing, keep) ? HELD : "move a slider"}${caveat && ` (${caveat})`}`);
   }
   return () => {
     const [{ here }, { drawing, answered }, { busy, failed, dragging }] = [bench.document, bench.face, bench.state];

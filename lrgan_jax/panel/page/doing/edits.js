@@ -1,6 +1,7 @@
 // What a person does to the document: drawings, regions, sliders, settings.
 import { BUSY, maskOf, protectOf } from "../asking/search.js";
 import { contentOf } from "../files.js";
+import { least } from "../layers.js";
 import { Mask, unpacked } from "../mask.js";
 import * as doc from "../state.js";
 
@@ -37,7 +38,10 @@ export function edits(bench) {
       bench.set({ status, failed: { ...failed, [number]: null } }); // what failed may work now
       bench.amend(doc.choose(bench.document, number));
     },
-    truncate: (truncation) => change((now) => ({ ...now, truncation }), "truncation"),
+    truncate(truncation) {
+      bench.set({ dragging: true });
+      change((now) => doc.truncate(now, truncation), "truncation");
+    },
 
     slide(found, index, to) {
       bench.set({ dragging: true, lastSlider: { found, index } });
@@ -45,8 +49,8 @@ export function edits(bench) {
     },
     rest: bench.rest,
     put(found, index, to) {
-      act.slide(found, index, to);
-      bench.rest();
+      bench.set({ dragging: false, lastSlider: { found, index } });
+      change((now) => doc.move(now, found, index, to));
     },
     reset: () => change(doc.allToTheMiddle),
     rename: (found, title) => change((now) => doc.rename(now, found, title)),
@@ -58,7 +62,7 @@ export function edits(bench) {
       const { reach } = await ask({ kind: "walk", face: here, truncation, found, index });
       if (bench.document.here !== here) return;
       change((now) => doc.walk(now, found, index, reach));
-      bench.say("The slider follows the walk");
+      bench.say("The slider follows the walk and reaches farther");
     }),
 
     set: (settings) => change((now) => doc.set(now, settings)),
@@ -66,13 +70,9 @@ export function edits(bench) {
       const kept = (other) => (other === name ? still : names?.includes(other));
       return { drawn, names: about.regions.filter(kept) };
     }),
-    /** The drawing itself keeps still from now on; the next one is the region. */
     keepDrawing() {
-      const { drawing } = bench.face;
-      const { drawn } = bench.document.settings.keep;
-      const title = doc.titleOf({ regions: drawn.map((one) => ({ ...one, named: true })) }, drawing.title ?? drawing.name ?? "drawn");
-      change((now) => doc.set(doc.clear(now), { keep: { ...now.settings.keep, drawn: [...drawn, { ...drawing, title }] } }));
-      bench.say(`${title} keeps still: draw the region to change`);
+      change(doc.keepDrawing);
+      bench.say(`${bench.document.settings.keep.drawn.at(-1).title} keeps still: draw the region to change`);
     },
     forget: (title) => keep(({ names, drawn }) => ({ names, drawn: drawn.filter((one) => one.title !== title) })),
     measureLayers: attempt(async () => {
@@ -81,7 +81,7 @@ export function edits(bench) {
       const region = { name: drawing.name, ...maskOf(drawing), protect: protectOf(settings.keep) };
       const { leaks, best } = await ask({ kind: "layers", face: here, truncation, ...region });
       bench.set({ layerLeaks: { of: drawing.mask, leaks, best } });
-      bench.say(`Least leaks: layers ${best}`);
+      bench.say(`Leaks are measured, ${least(best)}`);
     }),
   };
   return act;

@@ -8,7 +8,8 @@ export function faces(bench) {
   const join = (added) => {
     const { faces } = bench.state;
     bench.set({ faces: [...faces, ...added.map((face) => ({ ...face, photograph: null }))] });
-    bench.say(`${added.length} more ${added.length > 1 ? "faces" : "face"}, from number ${faces.length + 1} on`);
+    const [first, last] = [faces.length + 1, faces.length + added.length];
+    bench.say(`${added.length} more: ${first === last ? `face ${first}` : `faces ${first} to ${last}`}`);
   };
   const asked = (kind, busy) => attempt(async (how) => {
     bench.say(busy, "busy");

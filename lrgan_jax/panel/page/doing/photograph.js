@@ -9,6 +9,7 @@ export const POINTS = ["the eye on the left of the picture", "the eye on the rig
   "the corner of the mouth on the left", "the corner of the mouth on the right"];
 const USUAL = [[0.45, 0.4], [0.45, 0.6], [0.65, 0.42], [0.65, 0.58]]; // rows and columns, to begin with where nobody can click
 const WORDS = { invert: "Inverting", tune: "Tuning" };
+const NEXT = { invert: "Edit it, or tune the model to it for a closer likeness.", tune: "Edit it." };
 const FIRST = "the first round takes longer";
 const nowhere = { stage: "where", placed: [], quad: null, crop: null, found: null, made: null, told: { text: "", kind: "" } };
 
@@ -48,8 +49,9 @@ export function photographs(bench, act) {
         const { done, rounds, image: made, psnr, note } = await ask({ kind, ...about() });
         if (!ours()) return;
         set({ made, share: done / rounds, ...(kind === "invert" ? { found: { done, rounds } } : {}) });
-        tell(`${WORDS[kind]}: ${done} of ${rounds}, ${psnr.toFixed(1)} dB. ${note}`);
-        if (done >= rounds) break;
+        const [close, ended] = [`${psnr.toFixed(1)} dB.`, done >= rounds];
+        tell(ended ? `Done: ${close} ${NEXT[kind]} ${note}` : `${WORDS[kind]}: ${done} of ${rounds}, ${close} ${note}`);
+        if (ended) break;
       }
     } finally {
       if (ours()) set({ stage: sitting().found ? "made" : before, stopping: false });

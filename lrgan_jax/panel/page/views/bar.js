@@ -8,7 +8,7 @@ export function Bar({ model }) {
     <${Button} disabled=${!history.past.length} aria-keyshortcuts="Control+Z" onClick=${act.undo}>Undo<//>
     <${Button} disabled=${!history.future.length} aria-keyshortcuts="Control+Shift+Z Control+Y" onClick=${act.redo}>Redo<//>
     <${Hold} changed=${(held) => bench.set({ held })}>Hold for original<//>
-    <${Button} onClick=${act.reset}>Reset<//>
+    <${Button} onClick=${act.reset}>All sliders to 0<//>
     <${Save} />
     ${about.models.length > 1 && html`<label className="models">model <select value=${about.model} onChange=${({ target }) => model(target.value)}>
       ${about.models.map((name) => html`<option key=${name}>${name}</option>`)}</select></label>`}
@@ -20,7 +20,7 @@ function Save() {
   const region = lastSlider && face.regions.find(({ found }) => found === lastSlider.found);
   const slider = region && (region.named ? region.title : `${region.title} ${lastSlider.index + 1}`);
   const item = (label, onClick, disabled) => html`<${Button} disabled=${disabled} onClick=${onClick}>${label}<//>`;
-  return html`<${Popover} label="Save and open" menu>
+  return html`<${Popover} label="File" menu>
     <div className="menu">
       ${item("Save the picture", () => act.savePicture("image"))}
       ${item("Copy the picture", act.copyPicture)}

@@ -1,5 +1,5 @@
 // The faces to choose from, and more of them.
-import { html, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { Button, FileButton, Help, Popover, Range, Toggle, useBench } from "./kit.js";
 
 const origin = ({ title, label }) => [title, label !== null && `class ${label}`].filter(Boolean).join(", ");
@@ -7,8 +7,15 @@ const origin = ({ title, label }) => [title, label !== null && `class ${label}`]
 export function Faces({ openPhotograph }) {
   const { state, document } = useBench();
   const { faces, thumbs } = state;
+  const strip = useRef();
+  const next = useRef(document.here); // to be brought into sight: first the chosen one, then what is new
+  useEffect(() => {
+    const { firstChild, children } = strip.current;
+    strip.current.scrollLeft = children[next.current].offsetLeft - firstChild.offsetLeft; // the strip alone, never the page around it
+    next.current = faces.length;
+  }, [faces.length]);
   return html`<section aria-label="faces" className="faces">
-    <div className="strip" role="group" aria-label="faces to choose from">
+    <div ref=${strip} className="strip" role="group" aria-label="faces to choose from">
       ${faces.map((face, number) =>
         html`<${Thumb} key=${number} number=${number} name=${`face ${number + 1}, ${origin(face)}`} image=${thumbs[number]} />`)}
     </div>
@@ -64,7 +71,7 @@ function Photographed() {
   if (!state.faces[here].photograph) return null;
   const change = (on) => bench.set({ whole: { ...state.whole, [here]: on } });
   return html`<div className="bar">
-    <${Toggle} on=${Boolean(state.whole[here])} change=${change}>In the photograph<//>
+    <${Toggle} on=${Boolean(state.whole[here])} change=${change}>Show in the photograph<//>
     <${Button} onClick=${act.savePhotograph}>Save the photograph<//>
   </div>`;
 }

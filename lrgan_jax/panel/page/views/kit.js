@@ -1,5 +1,5 @@
 // What the panel is made of: buttons, popovers, ranges, and the bench that all of them reach.
-import { createContext, html, useContext, useEffect, useRef, useState } from "../vendor/preact.js";
+import { createContext, html, useContext, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 
 export const Bench = createContext(null);
 /** {bench, state, document, face, act}, as they are now. */
@@ -72,6 +72,6 @@ export function FileButton({ accept, open, children, ...rest }) {
 /** A slider; `moved` hears of every place, `rest` when it is let go. */
 export function Range({ value, moved, rest, ...others }) {
   const input = useRef();
-  useEffect(() => { input.current.value = value; }, [value]); // after min and max, which would clip it
+  useLayoutEffect(() => { input.current.value = value; }, [value]); // after min and max, which would clip it
   return html`<input ref=${input} type="range" ...${others} onInput=${({ target }) => moved(Number(target.value))} onChange=${rest} />`;
 }

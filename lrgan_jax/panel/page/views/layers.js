@@ -1,5 +1,5 @@
 // The layers that move, as a strip: drag over it, or use the arrows; where it was measured, how much each leaks.
-import { chosen, written } from "../layers.js";
+import { chosen, least, written } from "../layers.js";
 import { html, useRef, useState } from "../vendor/preact.js";
 import { Button, Help, useBench } from "./kit.js";
 
@@ -10,16 +10,19 @@ export function Layers() {
   const [at, go] = useState(0);
   const strip = useRef();
   const measured = layerLeaks?.of === face.drawing?.mask ? layerLeaks : null;
+  const most = measured && Math.max(...measured.leaks);
   const { layers } = document.settings;
-  const now = draft ? between(...draft) : chosen(layers, count);
+  const settled = chosen(layers, count);
+  const now = draft ? between(...draft) : settled;
   const set = (next) => act.set({ layers: written(next, count) });
 
+  const begun = () => new Set(settled.size === count ? [] : settled); // from all of them the first one begins anew
   const focus = (layer) => {
     go(layer);
     strip.current.children[layer].focus();
   };
   const toggle = (layer) => {
-    const next = new Set(now.size === count ? [] : now); // from all of them the first one begins anew
+    const next = begun();
     next.delete(layer) || next.add(layer);
     set(next);
   };
@@ -28,7 +31,7 @@ export function Layers() {
     if (event.key === " " || event.key === "Enter") toggle(at);
     else if (next === undefined) return;
     else if (next >= 0 && next < count) {
-      if (event.shiftKey) set(new Set([...(now.size === count ? [] : now), at, next]));
+      if (event.shiftKey) set(begun().add(at).add(next));
       focus(next);
     }
     event.preventDefault();
@@ -54,16 +57,19 @@ export function Layers() {
     <div ref=${strip} className="cells" role="listbox" aria-multiselectable="true" aria-orientation="horizontal"
       aria-label="layers that move" onKeyDown=${press} onPointerDown=${down} onPointerMove=${(event) => draft && drag([draft[0], over(event)])} onPointerUp=${up} onPointerCancel=${() => drag(null)}>
       ${Array.from({ length: count }, (_, layer) => html`<${Cell} key=${layer} layer=${layer} on=${now.has(layer)} tabIndex=${layer === at ? 0 : -1}
-        leak=${measured?.leaks[layer]} measured=${measured !== null} />`)}
+        leak=${measured?.leaks[layer]} most=${most} />`)}
     </div>
+    ${measured && html`<p>Leaks in %, ${least(measured.best)}.</p>`}
   </div>`;
 }
 
 const between = (a, b) => new Set(Array.from({ length: Math.abs(a - b) + 1 }, (_, i) => Math.min(a, b) + i));
 
-function Cell({ layer, on, leak, measured, tabIndex }) {
-  const told = !measured ? "" : leak === null ? ", the region does not react" : `, leak ${Math.round(100 * leak)} %`;
+/** `leak` of this layer, null where the region does not react; `most`, that of the layer with the longest bar, null before they are measured. */
+function Cell({ layer, on, leak, most, tabIndex }) {
+  const percent = Math.round(100 * leak);
+  const told = most === null ? "" : leak === null ? ", the region does not react" : `, leak ${percent} %`;
   const name = `layer ${layer}${told}`;
   return html`<div role="option" aria-selected=${String(on)} aria-label=${name} title=${name} tabIndex=${tabIndex}>
-    ${layer}<i style=${{ height: `${100 * Math.min(1, leak ?? 0)}%` }} /></div>`;
+    ${layer}${most !== null && html`<i style=${{ "--share": leak / (most || 1) }} /><small>${leak === null ? "–" : percent}</small>`}</div>`;
 }

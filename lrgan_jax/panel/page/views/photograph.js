@@ -35,7 +35,7 @@ function Figures() {
   const { state: { sitting: { crop, made } } } = useBench();
   const figure = (image, told) => html`<figure><img src=${image} alt=${told} /><figcaption>${told}</figcaption></figure>`;
   return html`<div className="figures">
-    ${crop && figure(crop, "of the photograph")}
+    ${crop && figure(crop, "cut from the photograph")}
     ${made && figure(made, "as the model draws it")}
   </div>`;
 }

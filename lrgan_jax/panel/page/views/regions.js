@@ -1,11 +1,15 @@
 // What was found: a region's title, and a slider for each of its directions.
+import { endsOf } from "../asking/pictures.js";
 import { reachOf } from "../state.js";
 import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { Button, Help, Range, Toggle, useBench } from "./kit.js";
 
 const NOTCHES = 100; // of a slider, from the middle to either end
 const written = (step) => (step > 0 ? "+" : "") + step.toFixed(1);
-const percent = (leak) => `leak ${(100 * leak).toFixed(leak < 0.1 ? 1 : 0)} %`;
+const percent = (leak) => (leak < 0.0005 ? "<0.1 %" : `${(100 * leak).toFixed(leak < 0.1 ? 1 : 0)} %`);
+/** Leaks of another meaning look different: those onto what alone keeps still name it. */
+const onto = (still) => (still.length > 2 ? "what keeps still" : still.join(" and "));
+const leaked = ({ leaks, still }, index) => `leak ${still?.length ? `on ${onto(still)} ` : ""}${percent(leaks[index])}`;
 
 export function Regions() {
   const { face } = useBench();
@@ -59,7 +63,7 @@ function Heading({ region, remove }) {
           onKeyDown=${key} onBlur=${end} />`
       : region.title}</h2>
     <${Button} ref=${button} aria-label=${`Rename ${region.title}`} onClick=${() => type(true)}>Rename<//>
-    <${Button} aria-label=${`Save the directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save<//>
+    <${Button} aria-label=${`Save directions of ${region.title}`} onClick=${() => act.saveDirections(region.found)}>Save directions<//>
     <${Button} aria-label=${`Remove ${region.title}`} onClick=${remove}>Remove<//>
   </header>`;
 }
@@ -68,10 +72,10 @@ function Heading({ region, remove }) {
 function Line({ region, index, name }) {
   const { act } = useBench();
   const { found, steps, leaks, walks } = region;
-  const [reach, leak] = [reachOf(region, index), leaks?.[index] ?? null];
+  const reach = reachOf(region, index);
   const value = Math.round((steps[index] / reach) * NOTCHES);
   const to = (notches) => [found, index, (reach * notches) / NOTCHES];
-  const meaning = [written(steps[index]), leak !== null && percent(leak), walks[index] !== null && "walked"];
+  const meaning = [written(steps[index]), leaks && leaked(region, index), walks[index] !== null && "walked"];
   return html`<${Range} min=${-NOTCHES} max=${NOTCHES} value=${value} aria-label=${name} aria-valuetext=${meaning.filter(Boolean).join(", ")}
     style=${{ "--at": `${50 + (50 * value) / NOTCHES}%` }} moved=${(notches) => act.slide(...to(notches))} rest=${act.rest}
     onDblClick=${() => act.put(...to(0))} onKeyDown=${({ key }) => key === "0" && act.put(...to(0))} />`;
@@ -79,19 +83,19 @@ function Line({ region, index, name }) {
 
 /** One of the model's own, in a line. */
 const Named = ({ region }) => html`<div className="row named">
-  <span>${region.title}${region.leaks && html` <small>${percent(region.leaks[0])}</small>`}</span>
+  <span>${region.title}${region.leaks && html` <small>${leaked(region, 0)}</small>`}</span>
   <${Line} region=${region} index=${0} name=${region.title} /><output>${written(region.steps[0])}</output></div>`;
 
 function Slider({ region, index }) {
   const { act } = useBench();
-  const { found, title, steps, leaks, walks } = region;
+  const { found, title, steps, walks } = region;
   const name = `${title}, direction ${index + 1}`;
   const end = (side) => html`<${End} region=${region} index=${index} side=${side} name=${name} />`;
   return html`<div className="row">
     ${end(0)}
     <div>
       <${Line} region=${region} index=${index} name=${name} />
-      <div className="words"><span>${index + 1} · ${percent(leaks[index])}</span>
+      <div className="words"><span>${index + 1} · ${leaked(region, index)}</span>
         <${Toggle} className="walk" on=${walks[index] !== null} change=${(on) => act.walk(found, index, on)} aria-label=${`walk ${name}`}>walk<//>
         <output>${written(steps[index])}</output></div>
     </div>
@@ -101,9 +105,10 @@ function Slider({ region, index }) {
 
 /** What a slider leads to, and the way there. */
 function End({ region, index, side, name }) {
-  const { state, act } = useBench();
-  const image = state.ends[`${region.found} ${index}`]?.[side];
+  const { state, document, act } = useBench();
+  const last = useRef(); // until the one of another truncation is there
+  last.current = state.ends[endsOf(document, region, index)]?.[side] ?? last.current;
   const go = () => act.put(region.found, index, reachOf(region, index) * (side ? 1 : -1));
   return html`<${Button} className="end" aria-label=${`${name}, all the way ${side ? "right" : "left"}`} onClick=${go}>
-    ${image && html`<img src=${image} alt="" />`}<//>`;
+    ${last.current && html`<img src=${last.current} alt="" />`}<//>`;
 }

@@ -1,11 +1,13 @@
 // How directions are looked for: regions by name, the edge of what is drawn, the method, what keeps still, layers.
-import { html, useRef } from "../vendor/preact.js";
+import { stillOf } from "../state.js";
+import { html, useRef, useState } from "../vendor/preact.js";
 import { Button, Help, Range, Toggle, useBench, useName } from "./kit.js";
 import { Layers } from "./layers.js";
 
 export function Names() {
   const { state, face, act } = useBench();
   return html`<div className="bar names" role="group" aria-label="regions by name">
+    <span>Regions</span>
     ${state.about.regions.map((name) => html`<${Toggle} key=${name} on=${face.drawing?.name === name} change=${() => act.named(name)}>${name}<//>`)}
   </div>`;
 }
@@ -19,9 +21,21 @@ export function Feather() {
     <output>${feather} px</output></div>`;
 }
 
+/** In words, what is not as it usually is. */
+function unusual(about, { method, layers, keep }) {
+  const still = stillOf(keep);
+  return [
+    method !== about.method && about.methods.find(({ name }) => name === method).title,
+    still.length > 0 && `only ${still.join(", ")} kept still`,
+    layers && `layers ${layers}`,
+  ].filter(Boolean);
+}
+
 export function Settings() {
-  const { state: { about } } = useBench();
-  return html`<details className="settings"><summary>Search settings</summary>
+  const { state: { about }, document } = useBench();
+  const told = unusual(about, document.settings);
+  const [open] = useState(told.length > 0); // at first; later it stays as it was left
+  return html`<details className="settings" open=${open}><summary>${["Search settings", ...told].join(" · ")}</summary>
     <${Method} /><${Still} />${about.num_layers > 1 && html`<${Layers} />`}
   </details>`;
 }

@@ -2,22 +2,30 @@
 import { placeOf } from "../asking/pictures.js";
 import { HELP } from "../keys.js";
 import { painter } from "../painter.js";
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { Button, Choice, Range, useBench, useName } from "./kit.js";
 
 const TOOLS = ["box", "polygon", "brush", "eraser"];
 const MODES = ["new", "add", "subtract"];
+const WHEN_DRAWN = { // in the place of modes
+  brush: "The brush paints onto the drawing; clear it to begin anew",
+  eraser: "The eraser takes away from the drawing; clear it to begin anew",
+};
 const strokes = (tool) => tool === "brush" || tool === "eraser";
 
 export function Tools() {
-  const { bench, state, act } = useBench();
+  const { bench, state, face, act } = useBench();
+  const choose = (tool) => {
+    bench.set({ tool });
+    if (face.drawing && WHEN_DRAWN[tool]) bench.say(WHEN_DRAWN[tool]);
+  };
   const widest = Math.round(Math.max(...state.about.grid) / 4);
   return html`<div className="bar" role="toolbar" aria-label="drawing tools">
-    <${Choice} label="tool" names=${TOOLS} chosen=${state.tool} choose=${(tool) => bench.set({ tool })} />
+    <${Choice} label="tool" names=${TOOLS} chosen=${state.tool} choose=${choose} />
     ${strokes(state.tool)
       ? html`<label className="width">width <${Range} min=${1} max=${widest} value=${state.width} moved=${(width) => bench.set({ width })} /></label>`
       : html`<${Choice} label="what a drawing does" names=${MODES} chosen=${state.mode} choose=${(mode) => bench.set({ mode })} />`}
-    <${Button} onClick=${act.clear}>clear<//>
+    <${Button} onClick=${act.clear}>clear drawing<//>
   </div>`;
 }
 
@@ -26,11 +34,11 @@ export function Stage() {
   const { about, held, tool, mode, width } = state;
   const [canvas, paint] = [useRef(), useRef()];
   const described = useName();
-  useEffect(() => {
+  useLayoutEffect(() => {
     paint.current = painter(canvas.current, about.grid, { finished: act.draw, cleared: act.clear, told: bench.say });
   }, []);
-  useEffect(() => paint.current.choose({ name: tool, mode, width }), [tool, mode, width]);
-  useEffect(() => paint.current.show(face.drawing?.mask ?? null), [face.drawing?.mask]);
+  useLayoutEffect(() => paint.current.choose({ name: tool, mode, width }), [tool, mode, width]);
+  useLayoutEffect(() => paint.current.show(face.drawing?.mask ?? null), [face.drawing?.mask]);
 
   const picture = state.pictures[placeOf(state)];
   const last = useRef();
