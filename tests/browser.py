@@ -88,7 +88,7 @@ def visited(browser, url, **options):
     page.goto(url)
     page.wait_for_selector(".image[src]")
     yield page
-    page.unroute_all(behavior="ignoreErrors")  # answers that were slowed down may still be on their way
+    page.unroute_all(behavior="ignoreErrors")  # of what is still held back (`slow`)
     context.close()
     assert not errors
 

@@ -143,7 +143,7 @@ def test_a_reload_loses_nothing(page, studio):
     edited = shown(page)
     page.get_by_text("Search settings").click()
     found_after(page, studio, lambda: page.get_by_label("method").select_option("projected"))
-    wait_until(page, lambda: studio.state and studio.state["document"]["faces"]["1"]["answered"])
+    wait_until(page, lambda: studio.state["document"]["faces"].get("1", {}).get("answered"))
     count = len(studio.found)
     page.reload()
     page.wait_for_selector("section .row")
@@ -349,6 +349,7 @@ def test_a_session_is_a_file(page, studio, browser, frontal, tmp_path):
         other.set_input_files("input[accept='.zip']", tmp_path / name)
         other.wait_for_selector("section .row")
         assert titles(other)[0] == "drawn"
+        other.wait_for_selector(".image[src]")
         wait_until(other, lambda: np.array_equal(shown(other), edited))
         (tmp_path / "none.zip").write_bytes(b"no session")
         other.set_input_files("input[accept='.zip']", tmp_path / "none.zip")

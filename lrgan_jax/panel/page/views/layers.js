@@ -53,7 +53,7 @@ export function Layers() {
     <div className="bar"><span>layers: ${written(now, count) || "all"}</span><${Help} word="layers" />
       <${Button} disabled=${!layers} onClick=${() => act.set({ layers: "" })}>All layers<//>
       <${Button} disabled=${!face.drawing} onClick=${act.measureLayers}>Measure the leaks<//>
-      ${measured?.best && html`<${Button} onClick=${() => act.set({ layers: measured.best })}>Take ${measured.best}<//>`}</div>
+      ${measured?.best && html`<${Button} onClick=${() => set(chosen(measured.best, count))}>Take ${measured.best}<//>`}</div>
     <div ref=${strip} className="cells" role="listbox" aria-multiselectable="true" aria-orientation="horizontal"
       aria-label="layers that move" onKeyDown=${press} onPointerDown=${down} onPointerMove=${(event) => draft && drag([draft[0], over(event)])} onPointerUp=${up} onPointerCancel=${() => drag(null)}>
       ${Array.from({ length: count }, (_, layer) => html`<${Cell} key=${layer} layer=${layer} on=${now.has(layer)} tabIndex=${layer === at ? 0 : -1}
