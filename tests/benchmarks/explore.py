@@ -27,7 +27,8 @@ DRAWN = ".right > section"  # sliders of a region that was drawn
 def main() -> None:
     for model, options in (("faces-dcgan", {}), ("faces64", {"layers": [3, 4, 5, 6]})):
         gen = lr.load(model)
-        server = Server(Studio(gen, near_frontal(gen, jax.random.key(0), 12), **options), secrets.token_urlsafe(16))
+        studio = Studio(gen, near_frontal(gen, jax.random.key(0), 12), lr.Search(**options))
+        server = Server(studio, secrets.token_urlsafe(16))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with sync_playwright() as driver:
             page = driver.chromium.launch(executable_path=CHROMIUM).new_page(viewport={"width": 1100, "height": 800})
