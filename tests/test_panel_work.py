@@ -124,6 +124,12 @@ def test_a_face_is_pulled_before_it_is_edited(studio, small_stylegan2):
         studio.found[0].directions.vectors, expected.vectors, atol=1e-3
     )  # of what rounding turns
     run(studio, [[reply["found"], [0.5, 1.0]]], face=1, truncation=0.5)
+    slider = {"found": reply["found"], "index": 0}
+    assert (
+        ask(studio, "ends", **slider)
+        == ask(studio, "ends", truncation=0.5, **slider)
+        != ask(studio, "ends", truncation=1, **slider)
+    )
     run(studio, [[reply["found"], [0.5, 1.0]]], face=2, truncation=0.9)  # found elsewhere
     assert len(ask(studio, "ends", found=0, index=0)["ends"]) == 2
 

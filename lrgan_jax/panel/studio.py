@@ -301,14 +301,14 @@ class Studio:
         return {}
 
     def ends(self, request: Request) -> Reply:
-        """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region; of the model's own
-        directions, at a `face`.
+        """`found`, `index` -> `ends`: what lies at the two ends of that slider, around the region, at the truncation
+        that it was found at unless another is said; of the model's own directions, at a `face`.
         """
         found, index = self._slider(request)
         if isinstance(found, Named):
             wanted, part = self._wanted({**request, "edits": []}), (slice(None), slice(None))
         else:
-            wanted = Wanted(found.face, found.truncation)
+            wanted = Wanted(found.face, number(request, "truncation", most=1.0, default=found.truncation))
             part = surroundings(found.drawing.mask, self.gen.size)
         ends = images.to_uint8(self.rendering.images(self.rendering.along(wanted, found, index, 2, walked=False)))
         return {"ends": [uri(picture[part]) for picture in ends]}
