@@ -89,6 +89,9 @@ def test_more_faces_follow_those_that_are_shown(small_stylegan2):
     titles = [face["title"] for face in ask(studio, "more", num=2)["faces"]]
     assert titles[0] == order[POOL - 1].title and titles[1].startswith("seed 2, number ")
     assert ask(studio, "more", num=1, seed=7)["faces"][0]["title"].startswith("seed 7, ")
+    given = Studio(small_stylegan2, lr.near_frontal(small_stylegan2, jax.random.key(0), 2), SEARCH)
+    ask(given, "more", num=2)
+    assert len(np.unique(np.asarray(given.faces.array).reshape(4, -1), axis=0)) == 4
 
 
 def test_more_faces_of_a_class(small_biggan):

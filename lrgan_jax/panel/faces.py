@@ -169,6 +169,7 @@ class Faces(Sequence[Face]):
 
     def _further(self, draw: Draw, num: int) -> list[Face]:
         found: list[Face] = []
+        shown = {_bytes(face.ws) for face in self._faces}  # some that were given may be of this draw, too
         while len(found) < num:
             first = self._taken.get(draw, 0)
             if first == POOL:
@@ -176,7 +177,7 @@ class Faces(Sequence[Face]):
                 continue
             rows, order = self._ordered(draw)
             numbers = order[first : first + num - len(found)].tolist()
-            found += [self._face(draw, number, rows[number]) for number in numbers]
+            found += [self._face(draw, number, rows[number]) for number in numbers if _bytes(rows[number]) not in shown]
             self._taken[draw] = first + len(numbers)
         return found
 
@@ -194,6 +195,11 @@ def _rows(ws: WS) -> list[WS]:
     """Each for itself, in NumPy's memory: a slice by JAX is a program for every place."""
     array, label = np.asarray(ws.array), None if ws.c is None else np.asarray(ws.c)
     return [WS(array[k : k + 1], None if label is None else label[k : k + 1]) for k in range(len(array))]
+
+
+def _bytes(ws: WS) -> bytes:
+    """By which two are the same, classes included."""
+    return np.asarray(ws.array).tobytes() + (b"" if ws.c is None else np.asarray(ws.c).tobytes())
 
 
 def _joined(rows: Sequence[WS]) -> WS:

@@ -25,7 +25,7 @@ export function Tools() {
     ${strokes(state.tool)
       ? html`<label className="width">width <${Range} min=${1} max=${widest} value=${state.width} moved=${(width) => bench.set({ width })} /></label>`
       : html`<${Choice} label="what a drawing does" names=${MODES} chosen=${state.mode} choose=${(mode) => bench.set({ mode })} />`}
-    <${Button} onClick=${act.clear}>clear drawing<//>
+    <${Button} aria-label="clear drawing" onClick=${act.clear}>clear<//>
   </div>`;
 }
 
