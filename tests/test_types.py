@@ -67,7 +67,7 @@ import jax
 import lrgan_jax as lr
 
 gen = lr.load("faces-dcgan")
-w = gen.mapping(lr.sample_z(gen, jax.random.key(1), 1))
+w = gen.mapping(lr.sample_z(gen, jax.random.key(2), 1))
 mouth = lr.find_directions(gen, w, "mouth")
 
 lr.find_directions(gen, w, "mouth", nun=2)  # No parameter named "nun"

@@ -45,7 +45,7 @@ def test_the_ten_lines_with_the_environments_switch(tmp_path):
         ("w", "edited", "vectors", "images"), np.float32
     )
     plain = lr.load("faces-dcgan")
-    np.testing.assert_array_equal(found["w"], plain.mapping(sample_z(plain, jax.random.key(1), 1)))
+    np.testing.assert_array_equal(found["w"], plain.mapping(sample_z(plain, jax.random.key(2), 1)))
     assert worst(found["images"][1:2], plain.synthesis(found["w"])) < PARITY
 
 
