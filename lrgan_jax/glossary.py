@@ -1,7 +1,6 @@
 """The words that commands, pages and files use, each explained once: for `lrgan explain`, pages, the panel and help."""
 
-import difflib
-
+from lrgan_jax.base.checks import meant
 from lrgan_jax.base.errors import InputError
 
 WORDS = {  # in the order of reading: an edit, how it is judged, what is asked for, latents, the mathematics
@@ -112,7 +111,6 @@ def find(word: str) -> str:
     known = {name.lower(): name for name in WORDS} | OTHERS
     asked = " ".join(word.lower().replace("-", " ").replace("_", " ").split())
     if asked not in known:
-        near = difflib.get_close_matches(asked, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"explained are {', '.join(WORDS)}"
-        raise InputError(f"{word!r} is not explained; {hint}")
+        hint = meant(asked, known) or f"; explained are {', '.join(WORDS)}"
+        raise InputError(f"{word!r} is not explained{hint}")
     return known[asked]

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from lrgan_jax import images
 from lrgan_jax.base.errors import InputError
+from lrgan_jax.display import pictures
 
 KINDS = ("image", "before_after", "strip", "animation")
 VARYING = {"strip": 7, "animation": 25}  # images of these, from one end of a slider to the other
@@ -46,9 +46,4 @@ def check_kind(what: str) -> None:
 
 def shrunk(picture: images.Picture, longest: int) -> UInt8[np.ndarray, "g v 3"]:
     """No larger than that, by area means."""
-    height, width = picture.shape[:2]
-    share = longest / max(height, width)
-    if share >= 1:
-        return picture
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return pictures.shrunk(picture[None], longest)[0]

@@ -99,6 +99,10 @@ class Studio:
         reading = f"opened = session.read({name!r}, gen)  # say where it lies\nfaces = opened.faces"
         self.source = f"{self._opened_with}\n{reading}"
 
+    def to_bytes(self) -> bytes:
+        """The content of a session's file."""
+        return packed(self.gen, Session(self.choice, self.found, self.state))
+
     @property
     def edited(self) -> WS:
         """The latent of the picture shown last."""
@@ -163,8 +167,7 @@ class Studio:
 
     def session(self, request: Request) -> Reply:
         """-> `name` and `content` (base64) of a file of all that there is: faces, directions, photographs, `state`."""
-        content = packed(self.gen, Session(self.choice, self.found, self.state))
-        return {"name": f"{file_name(self.gen.info.name)}-session.zip", "content": encoded(content)}
+        return {"name": f"{file_name(self.gen.info.name)}-session.zip", "content": encoded(self.to_bytes())}
 
     def open_session(self, request: Request) -> Reply:
         """`content` of such a file, and perhaps its `name` -> nothing: what it holds takes the place of what there is,

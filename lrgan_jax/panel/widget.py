@@ -1,7 +1,6 @@
 """The panel as a notebook widget (Jupyter, VS Code, Colab), on anywidget."""
 
 import asyncio
-import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ class Panel(anywidget.AnyWidget):
         check_free(path, overwrite)
         if path.suffix == ".png":
             return images.save(path, images.to_uint8(self._studio.rendering.image(self._studio.shown)))
-        return write_whole(path, base64.b64decode(self._studio.reply({"kind": "session"})["content"]))
+        return write_whole(path, self._studio.to_bytes())
 
     def __repr__(self) -> str:
         return f"<panel of {self._studio.gen.info.name}, as it was left; run the cell for the living one>"
