@@ -28,8 +28,8 @@ def fits(page):
 WIDTHS = (360, 768, 1100, 1600)
 
 
-@pytest.mark.parametrize("scheme, judged", [("light", WIDTHS), ("dark", WIDTHS[:1])])  # colours are so at any width
-def test_axe_finds_nothing_and_it_fits(browser, studio, frontal, tmp_path, monkeypatch, scheme, judged):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_it_fits(browser, studio, frontal, tmp_path, monkeypatch, scheme):
     """In every state, at every width; and nothing scrolls sideways."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     Image.fromarray(np.zeros((100, 60, 3), np.uint8)).save(tmp_path / "me.png")
@@ -40,8 +40,7 @@ def test_axe_finds_nothing_and_it_fits(browser, studio, frontal, tmp_path, monke
         def look(state):
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
-                if width in judged:
-                    wrong.extend(violations(page, f"{state} at {width}:"))
+                wrong.extend(violations(page, f"{state} at {width}:"))
                 if not fits(page):
                     wrong.append(f"{state} scrolls sideways at {width}")
 
