@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -44,6 +44,27 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Server:
+    """Of a bucket; what is not given comes from the environment.
+
+    Attributes:
+      endpoint: the URL of a server that speaks S3, as AWS_ENDPOINT_URL; Amazon's own by default.
+      region: of s3:// buckets, as AWS_REGION.
+    """
+
+    endpoint: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    region: str | None = None
+
+    def choose(self, stores: Sequence[str]) -> None:
+        """For this process. Other tools read the same variables, and so do the processes that it starts."""
+        given = {"AWS_ENDPOINT_URL_S3": self.endpoint, "AWS_REGION": self.region}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and not any(store.startswith("s3://") for store in stores):
+            raise UsageError("--endpoint and --region are of s3:// buckets")
+        os.environ |= given
+
+
+@dataclass(frozen=True)
 class KeepOptions(Keep):
     """What to keep of each latent, and how the work is cut.
 
@@ -80,12 +101,13 @@ def sweep_command(
     which: Annotated[Which, tyro.conf.OmitArgPrefixes] = Which(),  # noqa: B008, a constant
     keep: Annotated[KeepOptions, tyro.conf.OmitArgPrefixes] = KeepOptions(),  # noqa: B008, a constant
     cluster: Annotated[Cluster, tyro.conf.OmitArgPrefixes] = Cluster(),  # noqa: B008, a constant
+    server: Annotated[Server, tyro.conf.OmitArgPrefixes] = Server(),  # noqa: B008, a constant
 ) -> None:
     """Directions of many latents and regions, on all devices, into a store. The same command goes on where it was
     stopped or killed, and in other processes, on any machines that reach the store, shares the work.
 
     Args:
-        store: a folder, or a URL such as gs://bucket/name.
+        store: a folder, or a bucket's URL: gs://bucket/name or s3://bucket/name.
         regions: names, PNGs, white inside, or labels of a label map, such as map.png:4,5; four of the model's own by
           default.
         num_latents: how many random latents, 1000 by default; of a file, all are taken.
@@ -101,7 +123,9 @@ def sweep_command(
         which: which latents.
         keep: what to keep.
         cluster: one of several processes.
+        server: where s3:// buckets are.
     """
+    server.choose([store, *(merge or ())])
     if merge is not None:
         merge_shares(store, merge, verify=verify, report=partial(print, file=sys.stderr))
     elif not status:

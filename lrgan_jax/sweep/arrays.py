@@ -9,7 +9,6 @@ import tensorstore as ts
 from lrgan_jax.sweep.objects import Objects, as_json
 
 ARRAY = {"driver": "zarr3", "store_data_equal_to_fill_value": True}  # so that a file which is not there is a lost one
-GROUP = "zarr.json"
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 
 
@@ -24,8 +23,8 @@ class Layout(NamedTuple):
 
 def opened(objects: Objects, names: Iterable[str], folder: str = "") -> dict[str, Any]:
     """The arrays of these names, all asked for at once."""
-    opening = {name: ts.open({**ARRAY, "kvstore": objects.spec(f"{folder}{name}/")}, open=True) for name in names}
-    return {name: array.result() for name, array in opening.items()}
+    specs = {name: {**ARRAY, "kvstore": objects.spec(f"{folder}{name}/")} for name in names}
+    return _all(objects, specs, create=False)
 
 
 def made(objects: Objects, layouts: Mapping[str, Layout], folder: str = "") -> dict[str, Any]:
@@ -34,8 +33,12 @@ def made(objects: Objects, layouts: Mapping[str, Layout], folder: str = "") -> d
         name: {**ARRAY, "kvstore": objects.spec(f"{folder}{name}/"), "metadata": _metadata(layout)}
         for name, layout in layouts.items()
     }
-    making = {name: ts.open(spec, open=True, create=True) for name, spec in specs.items()}
-    return {name: array.result() for name, array in making.items()}
+    return _all(objects, specs, create=True)
+
+
+def _all(objects: Objects, specs: Mapping[str, Any], *, create: bool) -> dict[str, Any]:
+    opening = {name: ts.open(spec, context=objects.context, open=True, create=create) for name, spec in specs.items()}
+    return {name: objects.answer(array) for name, array in opening.items()}
 
 
 def group(attributes: Mapping[str, Any]) -> bytes:

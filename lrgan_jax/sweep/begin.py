@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from lrgan_jax.base.settings import differences
-from lrgan_jax.sweep.arrays import GROUP, Layout, attributes, group, made
+from lrgan_jax.sweep.arrays import Layout, attributes, group, made
+from lrgan_jax.sweep.buckets import GROUP
 from lrgan_jax.sweep.earlier import EARLIER, EarlierStore
-from lrgan_jax.sweep.errors import SweepError
-from lrgan_jax.sweep.objects import Objects, plainly
+from lrgan_jax.sweep.errors import Damaged, SweepError
+from lrgan_jax.sweep.objects import Objects, plainly, undamaged
 from lrgan_jax.sweep.store import Store
 
 FORMAT = "lrgan_jax sweep 3"
@@ -44,8 +45,8 @@ def create(
         made(objects, arrays)
         store = Store(place, begun)
         for name, value in constants.items():
-            if not _holds(store.arrays[name], value):
-                store.arrays[name].write(value).result()
+            if not _holds(store, name, value):
+                objects.answer(store.arrays[name].write(value))
     return store
 
 
@@ -58,7 +59,8 @@ def open_store(path: str | Path) -> Store:
     place = location(path)
     content = Objects(place).read(GROUP)
     if not content:
-        raise SweepError(f"{path} holds no sweep: there is no {GROUP}")
+        bucket = ", or no such bucket" if place.startswith("gs:") else ""
+        raise SweepError(f"{path} holds no sweep: there is no {GROUP}{bucket}")
     manifest = _manifest(place, content)
     return (EarlierStore if manifest["format"] in EARLIER else Store)(place, manifest)
 
@@ -72,12 +74,17 @@ def _begun(objects: Objects, manifest: bytes) -> dict[str, Any]:
                 f"{objects.place} holds something else than a sweep, or one whose {GROUP} is lost; choose another name"
             )
         objects.write_if(GROUP, manifest, seen.stamp)
-    return _manifest(objects.place, seen.content or objects.read(GROUP))
+        seen = objects.seen(GROUP)
+    if (
+        seen.content is None
+    ):  # GCS refuses what is written into a bucket that is not there as if somebody had been faster
+        raise SweepError(f"{objects.place}: nothing can be written: there may be no such bucket")
+    return _manifest(objects.place, seen.content)
 
 
-def _manifest(place: str, content: bytes | None) -> dict[str, Any]:
+def _manifest(place: str, content: bytes) -> dict[str, Any]:
     try:
-        manifest = attributes(content or b"")
+        manifest = attributes(content)
         if manifest["format"] in (FORMAT, *EARLIER):
             return manifest
     except (ValueError, KeyError, TypeError):
@@ -96,8 +103,9 @@ def _agree(place: str, now: dict[str, Any], before: dict[str, Any]) -> None:
         raise SweepError(f"{place} holds a sweep with other settings: {'; '.join(different)}")
 
 
-def _holds(array: Any, value: np.ndarray) -> bool:
+def _holds(store: Store, name: str, value: np.ndarray) -> bool:
     try:
-        return np.array_equal(array.read().result(), value)
-    except ValueError:  # damaged
+        with undamaged():
+            return np.array_equal(store.objects.answer(store.arrays[name].read()), value)
+    except Damaged:
         return False

@@ -8,7 +8,7 @@ import numpy as np
 from lrgan_jax.sweep.arrays import opened
 from lrgan_jax.sweep.block import SIDES, USABLE
 from lrgan_jax.sweep.errors import Damaged
-from lrgan_jax.sweep.objects import cause, plainly
+from lrgan_jax.sweep.objects import plainly, undamaged
 from lrgan_jax.sweep.store import Commit, Store, checksum
 
 FIRST = "lrgan_jax sweep 1"  # with results of every method, asked for or not
@@ -27,7 +27,7 @@ class EarlierStore(Store):
     def commits(self, known: Mapping[int, Commit] | None = None) -> dict[int, Commit]:
         """Counted from what is known of each latent."""
         reads = [self.arrays[COMMITTED][block].read() for block in range(self.num_blocks)]
-        sums = [-1 if read.exception() else int(read.result()) for read in reads]
+        sums = [self._checksum(read) for read in reads]
         usable = self.values("usable") == USABLE
         converged = usable & self.values("converged").all(1) if "converged" in self.layouts else usable
         counts = [[int(a[self._place(block)].sum()) for a in (usable, converged)] for block in range(self.num_blocks)]
@@ -47,7 +47,14 @@ class EarlierStore(Store):
         return parts
 
     def sum_of(self, block: int) -> dict[str, np.ndarray] | None:
+        with undamaged():
+            sums = {side: self.objects.answer(self.arrays[f"sum_{side}"][block].read()) for side in SIDES}
+        return {side: total.astype(np.float64) for side, total in sums.items()}
+
+    def _checksum(self, read: Any) -> int:
+        """-1 for one that is damaged."""
         try:
-            return {side: self.arrays[f"sum_{side}"][block].read().result().astype(np.float64) for side in SIDES}
-        except ValueError as error:
-            raise Damaged(cause(error)) from error
+            with undamaged():
+                return int(self.objects.answer(read))
+        except Damaged:
+            return -1

@@ -20,11 +20,12 @@ from lrgan_jax.regions import Region
 from lrgan_jax.search import Search, Settings
 from lrgan_jax.sweep import plan
 from lrgan_jax.sweep.agenda import Agenda
-from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.begin import create, location
 from lrgan_jax.sweep.block import Job, Keep, KeepSettings
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.damage import look_through
 from lrgan_jax.sweep.devices import Devices, same_bits
+from lrgan_jax.sweep.objects import Objects
 from lrgan_jax.sweep.processes import Share
 from lrgan_jax.sweep.store import Store
 from lrgan_jax.sweep.work import Progress, Work
@@ -54,7 +55,8 @@ def run(
     same call in other processes, on any machines that reach the store, shares the work with this one.
 
     Args:
-      path: a folder, or a URL that TensorStore knows, such as gs://bucket/name.
+      path: a folder, or a bucket's URL, gs://bucket/name or s3://bucket/name, with what the environment adds (see
+        buckets.py).
       latents: `seeded` or `given` ones, or an array of w or ws.
       regions: a name, names, or name -> anything that `region_mask` takes.
       search: what to look for, as in `find_directions`, by a method that looks at the region.
@@ -72,6 +74,7 @@ def run(
         stays.
       Interrupted: soon after SIGINT or SIGTERM, with all finished latents kept.
     """
+    Objects(location(path))  # a bucket that cannot be reached is said before anything is compiled
     latents = latents if isinstance(latents, Latents) else given(gen, latents)
     regions = [regions] if isinstance(regions, str) else regions
     regions = regions if isinstance(regions, Mapping) else {str(region): region for region in regions}

@@ -1,8 +1,8 @@
 """Small objects by name beside a store's arrays, and writes that happen only where nobody has written since.
 
-TensorStore gives both on a file system (with locks), on GCS and on Amazon's S3. On another server that speaks S3 a
-conditional write is a look and a write, between which somebody else can come: `TENSORSTORE_S3_USE_CONDITIONAL_WRITE=1`
-asks the server itself, where it can.
+TensorStore gives both on a file system (with locks), on GCS, and on S3 servers that know If-Match and If-None-Match, as
+Amazon's do. On one that takes no notice of these, somebody else can come between a look and a write, and a block may be
+computed twice.
 """
 
 import io
@@ -10,12 +10,15 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorstore as ts
 
+from lrgan_jax.sweep import buckets
 from lrgan_jax.sweep.errors import Damaged, SweepError
+from lrgan_jax.sweep.patience import Patience
 
 
 class Seen(NamedTuple):
@@ -26,16 +29,23 @@ class Seen(NamedTuple):
 
 
 class Objects:
-    """Those under one URL, which ends with a slash. Each is written whole or not at all."""
+    """Those under one URL, which ends with a slash. Each is written whole or not at all.
+
+    Raises:
+      SweepError: within ten seconds, where that cannot be reached.
+    """
 
     def __init__(self, place: str):
         self.place = place
         with plainly(place):
-            self.root = ts.KvStore.open(place).result()
+            self._spec, self.context = buckets.spec(place), buckets.context()
+            _reach(place, json.dumps(self._spec))
+            self.root = ts.KvStore.open(self._spec, context=self.context).result()
+        self.answer = Patience(place).answer
 
     def seen(self, name: str) -> Seen:
         with plainly(self.place):
-            found = self.root.read(name).result()
+            found = self.answer(self.root.read(name))
         return Seen(found.value if found.state == "value" else None, found.stamp.generation)
 
     def read(self, name: str) -> bytes | None:
@@ -45,27 +55,27 @@ class Objects:
         """Those that are there, all asked for at once."""
         with plainly(self.place):
             reading = {name: self.root.read(name) for name in names}
-            found = {name: read.result() for name, read in reading.items()}
+            found = {name: self.answer(read) for name, read in reading.items()}
         return {name: result.value for name, result in found.items() if result.state == "value"}
 
     def write(self, name: str, content: bytes) -> None:
         with plainly(self.place):
-            self.root.write(name, content).result()
+            self.answer(self.root.write(name, content))
 
     def write_if(self, name: str, content: bytes, stamp: Any) -> bool:
         """Write unless somebody has written since `stamp`. Whether it was written."""
         with plainly(self.place):
-            return self.root.write(name, content, if_equal=stamp).result().generation != b""
+            return self.answer(self.root.write(name, content, if_equal=stamp)).generation != b""
 
     def delete(self, *names: str) -> None:
         with plainly(self.place):
             for deleting in [self.root.write(name, None) for name in names]:
-                deleting.result()
+                self.answer(deleting)
 
     def names(self, folder: str = "") -> list[str]:
         """Of all objects below a folder, which is "" or ends with a slash; without the folder's own name."""
         with plainly(self.place):
-            return [name.decode() for name in (self.root / folder).list().result()]
+            return [name.decode() for name in self.answer((self.root / folder).list())]
 
     def numbers(self, folder: str) -> set[int]:
         """The names in a folder that are numbers, as those of blocks are."""
@@ -73,7 +83,7 @@ class Objects:
 
     def spec(self, folder: str) -> Any:
         """How TensorStore reaches a folder, for arrays."""
-        return (self.root / folder).spec().to_json()
+        return {**self._spec, "path": f"{self._spec.get('path', '')}{folder}"}
 
 
 def as_json(value: Any) -> bytes:
@@ -112,9 +122,21 @@ def plainly(place: str) -> Iterator[None]:
     except SweepError:
         raise
     except ValueError as error:
-        raise SweepError(f"{place}: {cause(error)}") from error
+        raise SweepError(f"{place}: {buckets.cause(error)}") from error
 
 
-def cause(error: Exception) -> str:
-    """TensorStore's message without the trace of its own sources."""
-    return str(error).partition(" [")[0].strip()
+@contextmanager
+def undamaged() -> Iterator[None]:
+    """What cannot be read is `Damaged`; but that a store cannot be reached says nothing of what is in it."""
+    try:
+        yield
+    except SweepError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(buckets.cause(error)) from error
+
+
+@cache
+def _reach(place: str, spec: str) -> None:
+    """Once in a process, where it works; `spec` tells servers of the same bucket's name apart."""
+    buckets.contact(place)

@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrgan_jax.sweep.arrays import GROUP, Layout, attributes, group, made, opened
+from lrgan_jax.sweep.arrays import Layout, attributes, group, made, opened
 from lrgan_jax.sweep.block import USABLE
+from lrgan_jax.sweep.buckets import GROUP
 from lrgan_jax.sweep.errors import Damaged
-from lrgan_jax.sweep.objects import Objects, as_json, cause, packed, plainly, unpacked
+from lrgan_jax.sweep.objects import Objects, as_json, packed, plainly, undamaged, unpacked
 
 POPULATION = "population"
 COMMITS, SUMS, SPANS, PARTIAL = (f"progress/{name}/" for name in ("commits", "sums", "spans", "partial"))
@@ -68,7 +69,7 @@ class Store:
     def values(self, name: str, index: Any = ...) -> np.ndarray:
         """Part of one array."""
         with plainly(self.place):
-            return self.arrays[name][index].read().result()
+            return self.objects.answer(self.arrays[name][index].read())
 
     def write(self, block: int, results: Mapping[str, np.ndarray], sums: Mapping[str, np.ndarray]) -> Commit:
         """Write everything of a block, [length, ...] each, then commit it. What counts is the first commit."""
@@ -79,13 +80,12 @@ class Store:
             self.objects.delete(*(self._file(name, block) for name in results))
         with plainly(self.place):
             for writing in [self.arrays[name][self._place(block)].write(a) for name, a in results.items()]:
-                writing.result()
+                self.objects.answer(writing)
         commit, name = _commit(results), f"{COMMITS}{block}"
         seen = self.objects.seen(name)
-        if seen.content is not None or not self.objects.write_if(name, as_json(commit._asdict()), seen.stamp):
-            return _read_commit(self.objects.read(name))
+        first = seen.content is None and self.objects.write_if(name, as_json(commit._asdict()), seen.stamp)
         self.objects.delete(f"{PARTIAL}{block}")
-        return commit
+        return commit if first else _read_commit(self.objects.read(name))
 
     def read(self, block: int, commit: Commit) -> dict[str, np.ndarray]:
         """The results of a committed block.
@@ -99,11 +99,9 @@ class Store:
         return parts
 
     def _parts(self, block: int, places: Mapping[str, slice]) -> dict[str, np.ndarray]:
-        try:
+        with undamaged():
             reading = {name: self.arrays[name][place].read() for name, place in places.items()}
-            return {name: read.result() for name, read in reading.items()}
-        except ValueError as error:
-            raise Damaged(cause(error)) from error
+            return {name: self.objects.answer(read) for name, read in reading.items()}
 
     def _file(self, name: str, block: int) -> str:
         return f"{name}/c/{'/'.join([str(block), *['0'] * (self.arrays[name].rank - 1)])}"
@@ -139,7 +137,7 @@ class Store:
         layouts = {name: Layout(a.shape, a.dtype.name, axes[name], len(a)) for name, a in results.items()}
         with plainly(self.place):
             for name, array in made(self.objects, layouts, f"{POPULATION}/").items():
-                array.write(results[name]).result()
+                self.objects.answer(array.write(results[name]))
         about = {"arrays": list(results), "checksum": checksum(results)}
         self.objects.write(f"{POPULATION}/{GROUP}", group(about))
 
@@ -158,12 +156,11 @@ class Store:
         content = self.objects.read(f"{POPULATION}/{GROUP}")
         if not content:
             return None
-        try:
+        with undamaged():
             about = attributes(content)
             arrays = opened(self.objects, about["arrays"], f"{POPULATION}/")
-            parts, committed = {name: array.read().result() for name, array in arrays.items()}, about["checksum"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(cause(error)) from error
+            parts = {name: self.objects.answer(array.read()) for name, array in arrays.items()}
+            committed = about["checksum"]
         if committed != checksum(parts):
             raise Damaged("the checksum is another one")
         return parts
