@@ -108,7 +108,7 @@ def test_silence_is_said_and_ends(stored, bucket, monkeypatch, capsys):
     assert store.commits() == before
     waking.join()
     first, last = capsys.readouterr().err.splitlines()
-    assert re.search(r"no answer for .* \(.*no answer within 0 seconds\); trying for up to 5 min", first)
+    assert re.search(r"no answer for .*: no answer from .* within 0 seconds; trying for up to 5 min", first)
     assert last == f"{stored}/: answers again"
 
     monkeypatch.setattr(patience, "LOST", 1.0)

@@ -49,7 +49,7 @@ class Server:
 
     Attributes:
       endpoint: the URL of a server that speaks S3, as AWS_ENDPOINT_URL; Amazon's own by default.
-      region: of s3:// buckets, as AWS_REGION.
+      region: what that server calls its region, as AWS_REGION.
     """
 
     endpoint: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None

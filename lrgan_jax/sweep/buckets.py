@@ -1,9 +1,9 @@
 """Buckets: what TensorStore has to be told to reach one, and what is wrong where it does not.
 
-Where an S3 server is, and in which region, says the environment, as it does to other tools: AWS_ENDPOINT_URL_S3 or
-AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION. Keys come from AWS_ACCESS_KEY_ID and its companions, ~/.aws, or the
-machine's own role. For GCS they are Google's application default credentials, and STORAGE_EMULATOR_HOST names another
-server.
+Where an S3 server is that is not Amazon's, and what it calls its region, says the environment, as it does to other
+tools: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION. Of Amazon's own buckets TensorStore
+finds the region. Keys come from AWS_ACCESS_KEY_ID and its companions, ~/.aws, or the machine's own role. For GCS they
+are Google's application default credentials, and STORAGE_EMULATOR_HOST names another server.
 """
 
 import os
@@ -21,7 +21,7 @@ BUCKETS = {"s3": "s3_request_retries", "gcs": "gcs_request_retries"}  # drivers,
 FIRST = {"max_retries": 3, "initial_delay": "0.5s", "max_delay": "1s"}
 LATER = {"max_retries": 12, "initial_delay": "1s", "max_delay": "32s"}  # some four minutes
 GROUP = "zarr.json"  # what every store has
-CONTACT = 8.0  # seconds for a first answer
+CONTACT = 6.0  # seconds for a first answer
 ENDPOINTS, REGIONS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 # A connection over which nothing comes is given up, and tried again; by itself TensorStore would wait forever.
@@ -51,13 +51,12 @@ def spec(place: str) -> dict[str, Any]:
       ValueError: on one that it does not know.
       SweepError: on an endpoint that is none.
     """
-    found = ts.KvStore.Spec(place).to_json()
-    if found["driver"] != "s3":
+    found, endpoint, region = ts.KvStore.Spec(place).to_json(), _first_set(ENDPOINTS).rstrip("/"), _first_set(REGIONS)
+    if found["driver"] != "s3" or not endpoint:
         return found
-    endpoint, region = _first_set(ENDPOINTS).rstrip("/"), _first_set(REGIONS)
-    if endpoint and not re.match("https?://", endpoint):
+    if not re.match("https?://", endpoint):
         raise SweepError(f"the endpoint {endpoint} is no URL: https://{endpoint} or http://{endpoint}?")
-    return found | ({"endpoint": endpoint} if endpoint else {}) | ({"aws_region": region} if region else {})
+    return found | {"endpoint": endpoint} | ({"aws_region": region} if region else {})
 
 
 def context(retries: dict[str, Any] = LATER) -> ts.Context:
@@ -75,24 +74,20 @@ def _keys(in_environment: bool) -> ts.Context:
     return ts.Context({"aws_credentials": {"type": "environment" if in_environment else "default"}})
 
 
-def contact(place: str) -> None:
-    """Ask a bucket for the first time, or where it has not answered for long, to say why.
-
-    Raises:
-      SweepError: what is wrong, within `CONTACT` seconds.
-    """
+def trouble(place: str) -> str | None:
+    """What is wrong with a bucket, found within `CONTACT` seconds; None where it answers, and of a folder."""
     kvstore = spec(place)
     if kvstore["driver"] not in BUCKETS:
-        return
-    here = f"{place} at {kvstore['endpoint']}" if "endpoint" in kvstore else place
+        return None
     try:
         found, listed = _asked(ts.KvStore.open(kvstore, context=context(FIRST)).result())
     except TimeoutError:
-        raise SweepError(f"{here}: no answer within {CONTACT:.0f} seconds") from None
+        return f"no answer from {kvstore.get('endpoint', 'it')} within {CONTACT:.0f} seconds"
     except ValueError as error:
-        raise SweepError(f"{here}: {meaning(error, place) or cause(error)}") from error
+        return meaning(error, place) or cause(error)
     if found and not listed:  # where listing is denied TensorStore takes a bucket of GCS for an empty one
-        raise SweepError(f"{here}: objects can be read and not listed; {_whose_keys(place)}")
+        return f"objects can be read and not listed; {_whose_keys(place)}"
+    return None
 
 
 def _asked(root: Any) -> tuple[bool, bool]:

@@ -139,4 +139,5 @@ def undamaged() -> Iterator[None]:
 @cache
 def _reach(place: str, spec: str) -> None:
     """Once in a process, where it works; `spec` tells servers of the same bucket's name apart."""
-    buckets.contact(place)
+    if (trouble := buckets.trouble(place)) is not None:
+        raise SweepError(f"{place}: {trouble}")

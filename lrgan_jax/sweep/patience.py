@@ -5,7 +5,7 @@ from typing import Any
 
 from lrgan_jax.base.durations import clock
 from lrgan_jax.base.progress import say
-from lrgan_jax.sweep.buckets import contact, meaning
+from lrgan_jax.sweep.buckets import meaning, trouble
 from lrgan_jax.sweep.errors import SweepError
 
 SILENCE = 15.0  # seconds without any answer that are said
@@ -45,14 +45,8 @@ class Patience:
             raise SweepError(f"{self._place}: no answer for {clock(LOST)}; the same command goes on where this one was")
         if silent >= SILENCE and not self._told:
             self._told = True
-            say(f"{self._place}: no answer for {clock(silent)}{self._why()}; trying for up to {clock(LOST)}")
-
-    def _why(self) -> str:
-        try:
-            contact(self._place)
-        except SweepError as error:
-            return f" ({error})"
-        return ""
+            why = f": {found}" if (found := trouble(self._place)) else ""
+            say(f"{self._place}: no answer for {clock(silent)}{why}; trying for up to {clock(LOST)}")
 
 
 def _comes(asked: Any, seconds: float) -> bool:

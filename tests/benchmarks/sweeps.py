@@ -1,6 +1,7 @@
-"""How a sweep takes what schedulers do to it, and how large a store may be: `python tests/benchmarks/sweeps.py stops`
-asks one to stop at random moments, `workers` lets several join and leave one store and kills them, `million` looks at
-the commits and adds up the sums of a million latents of 512 numbers and four regions, on paper but for those.
+"""How a sweep takes what schedulers do to it, and how large a store may be: `python -m tests.benchmarks.sweeps stops`
+asks one to stop at random moments, `workers` lets several join and leave one store and kills them, in a folder or in a
+bucket of this machine (`--where s3`, `--where gs`), `million` looks at the commits and adds up the sums of a million
+latents of 512 numbers and four regions, on paper but for those.
 """
 
 import json
@@ -12,23 +13,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
 
 from lrgan_jax import sweep
 from lrgan_jax.sweep.arrays import Layout
-from lrgan_jax.sweep.begin import create
+from lrgan_jax.sweep.begin import create, location
 from lrgan_jax.sweep.block import SIDES
 from lrgan_jax.sweep.damage import look_through
-from lrgan_jax.sweep.objects import as_json, packed
+from lrgan_jax.sweep.objects import Objects, as_json, packed
 from lrgan_jax.sweep.plan import usual_block
 from lrgan_jax.sweep.sums import add_up, total
+from tests.buckets import served
 
 
-def start(store: Path, *options: Any) -> subprocess.Popen:
+def start(store: Path | str, *options: Any) -> subprocess.Popen:
     line = [sys.executable, "-m", "lrgan_jax", "sweep", store, "--log-json", "--memory", 1, *options]
     return subprocess.Popen(list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -75,37 +78,46 @@ def stops(*, model: str = "faces-dcgan", num: int = 16, block: int = 8, moments:
 
 
 def workers(
-    *, model: str = "faces-dcgan", num: int = 400, block: int = 8, at_once: int = 8, kills: int = 20, seed: int = 0
+    *,
+    model: str = "faces-dcgan",
+    num: int = 400,
+    block: int = 8,
+    at_once: int = 8,
+    kills: int = 20,
+    seed: int = 0,
+    where: Literal["folder", "s3", "gs"] = "folder",
 ) -> None:
     """Processes at one store; one of them is killed, and another one joins, again and again."""
     place, random_ = Path(tempfile.mkdtemp()), random.Random(seed)
-    options = ["--model", model, "--num-latents", num, "--block", block]
-    began = time.monotonic()
-    start(place / "whole", *options).communicate()
-    print(f"one process alone: {time.monotonic() - began:.0f} s")
-    began, latents, left = time.monotonic(), 0, kills
-    at_work = [start(place / "store", *options) for _ in range(at_once)]
-    while left and all(process.poll() is None for process in at_work):
-        time.sleep(random_.uniform(0, 10))
-        victim = at_work.pop(random_.randrange(len(at_work)))
-        victim.kill()
-        lines = progress(victim.communicate()[0])
-        latents += lines[-1]["computed"] if lines else 0
-        left -= 1
-        print(f"{time.monotonic() - began:.0f} s: killed one while {phase(lines, num)}", flush=True)
-        at_work.append(start(place / "store", *options))
-    for process in at_work:
-        out, err = process.communicate()
-        assert process.returncode == 0, err
-        latents += progress(out)[-1]["computed"]
-    print(f"{kills - left} kills, {time.monotonic() - began:.0f} s; {latents} latents computed for {num}")
-    print("the same as of one process, byte for byte:", contents(place / "store") == contents(place / "whole"))
+    with nullcontext() if where == "folder" else served(where) as bucket:
+        store = place / "store" if bucket is None else f"{bucket.url}/store"
+        options = ["--model", model, "--num-latents", num, "--block", block]
+        began = time.monotonic()
+        start(place / "whole", *options).communicate()
+        print(f"one process alone: {time.monotonic() - began:.0f} s")
+        began, latents, left = time.monotonic(), 0, kills
+        at_work = [start(store, *options) for _ in range(at_once)]
+        while left and all(process.poll() is None for process in at_work):
+            time.sleep(random_.uniform(0, 10))
+            victim = at_work.pop(random_.randrange(len(at_work)))
+            victim.kill()
+            lines = progress(victim.communicate()[0])
+            latents += lines[-1]["computed"] if lines else 0
+            left -= 1
+            print(f"{time.monotonic() - began:.0f} s: killed one while {phase(lines, num)}", flush=True)
+            at_work.append(start(store, *options))
+        for process in at_work:
+            out, err = process.communicate()
+            assert process.returncode == 0, err
+            latents += progress(out)[-1]["computed"]
+        print(f"{kills - left} kills, {time.monotonic() - began:.0f} s; {latents} latents computed for {num}")
+        print("the same as of one process, byte for byte:", contents(store) == contents(place / "whole"))
     shutil.rmtree(place)
 
 
-def contents(path: Path) -> dict[str, bytes]:
-    files = (file for file in path.rglob("*") if file.is_file() and not file.name.endswith(".__lock"))
-    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+def contents(path: Path | str) -> dict[str, bytes]:
+    objects = Objects(location(path))
+    return objects.read_all(objects.names())
 
 
 def million(*, num: int = 1_000_000, numbers: int = 512, regions: int = 4) -> None:
