@@ -20,7 +20,7 @@ from lrgan_jax import Directions, sweep
 from lrgan_jax.base.interrupt import GRACE
 from lrgan_jax.generators import DCGAN
 from lrgan_jax.models import checkpoint
-from lrgan_jax.sweep import claims, processes
+from lrgan_jax.sweep import claims
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.claims import Worker
@@ -208,30 +208,6 @@ except interrupt.Interrupted as stopped:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert "stopped" in finish(process, 128 + number)[1]
-
-
-@pytest.mark.parametrize(
-    ("environment", "numbers"),
-    [
-        ({}, None),
-        ({"SLURM_LOCALID": "3"}, "3"),
-        ({"SLURM_LOCALID": "3", "CUDA_VISIBLE_DEVICES": "0"}, None),
-        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}, "1"),
-        ({"JAX_LOCAL_DEVICE_IDS": "0,1", "SLURM_LOCALID": "3"}, "0,1"),
-    ],
-)
-def test_each_task_of_a_machine_takes_its_own_gpu(environment, numbers, monkeypatch):
-    """By its launcher's count; where a launcher shows a task one GPU alone, that is its own."""
-    for name in (*processes.LOCAL_NUMBERS, "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    told = {}
-    monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
-    assert processes.own_devices() == numbers
-    with pytest.warns(DeprecationWarning, match="sweep.join"):
-        sweep.join()
-    assert set(told.values()) == ({numbers} if numbers else set())
 
 
 def test_the_command(model, whole, tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from lrgan_jax.base.progress import mention
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.objects import Objects, as_json
 
@@ -33,6 +34,7 @@ class Worker:
         self._held: set[str] = set()
         self._hearts: dict[str, tuple[bytes, float]] = {}  # of others: the last beat, and when it was new here
         self._owners: dict[str, str] = {}  # of others' claims, as they were last read
+        self._mourned: set[str] = set()  # of whom it was said that they are dead
         self._leaves = threading.Event()
 
     def __enter__(self) -> "Worker":
@@ -66,6 +68,8 @@ class Worker:
         if not self._objects.write_if(f"{CLAIMS}{item}", self._mine, seen.stamp):
             return False
         self._held.add(item)
+        if seen.content is not None:
+            self._mourn(seen.content.decode(errors="replace"))
         return True
 
     def holds(self, item: str) -> bool:
@@ -79,6 +83,11 @@ class Worker:
         if self.holds(item):
             self._objects.delete(f"{CLAIMS}{item}")
         self._held.discard(item)
+
+    def _mourn(self, name: str) -> None:
+        if name not in self._mourned:
+            self._mourned.add(name)
+            mention(f"{plain(name)} {self._ends.get(name, 'is dead')}: what it was at is done by others")
 
     def _living(self) -> set[str]:
         """The others whose hearts beat, as far as this worker can tell. The hearts of the dead are removed."""
