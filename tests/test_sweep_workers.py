@@ -18,13 +18,16 @@ from tolerances import worst
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, sweep
 from lrgan_jax.base.interrupt import GRACE
+from lrgan_jax.base.progress import in_command
 from lrgan_jax.generators import DCGAN
 from lrgan_jax.models import checkpoint
-from lrgan_jax.sweep import claims
+from lrgan_jax.sweep import agenda, claims
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.objects import Objects, unpacked
+
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
 
 @pytest.fixture
@@ -68,14 +71,61 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
         assert not slow.take("block-0")
 
 
-def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects):
+def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects, capsys):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    with Worker(objects) as worker:
+    with Worker(objects) as worker, in_command("lrgan sweep", quiet=False):
         heart = json.loads(objects.read(f"progress/workers/{worker.name}") or b"")
-        objects.write("progress/workers/dead", json.dumps(heart | {"pid": dead.pid}).encode())
-        objects.write("progress/claims/block-0", b"dead")
+        objects.write("progress/workers/node7-12-34ab", json.dumps(heart | {"pid": dead.pid}).encode())
+        objects.write("progress/claims/block-0", b"node7-12-34ab")
         assert worker.take("block-0")
+    assert capsys.readouterr().err == "node7-12 has gone: what it was at is done by others\n"
+
+
+HOLD = """
+import sys
+from lrgan_jax.sweep import agenda, claims
+from lrgan_jax.sweep.objects import Objects
+claims.BEAT = 0.1
+with claims.Worker(Objects(sys.argv[1])) as worker:
+    worker.take("block-0")
+    worker.take("block-1")
+    print(worker.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_peer_that_is_killed_elsewhere_is_named(objects, monkeypatch, capsys):
+    """Once, as soon as it has not been heard of for long enough; no sooner."""
+    elsewhere(monkeypatch)
+    monkeypatch.setattr(claims, "LAPSE", 0.5)
+    peer = subprocess.Popen([sys.executable, "-c", HOLD, objects.place], **PIPES)
+    name = claims.plain(peer.stdout.readline())
+    with Worker(objects) as worker, in_command("lrgan sweep", quiet=False):
+        for _ in range(8):
+            time.sleep(0.1)
+            assert not worker.take("block-0")
+        peer.kill()
+        killed = time.monotonic()
+        peer.communicate()
+        while not worker.take("block-0"):
+            assert time.monotonic() - killed < 10 * claims.LAPSE
+        assert time.monotonic() - killed > claims.LAPSE / 2
+        assert worker.take("block-1")
+    said = rf"{name} has not been heard of for \d+ s: what it was at is done by others\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+def test_who_is_waited_for_is_named_once(objects, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(agenda, "PATIENCE", 0)
+    store = begun(tmp_path / "store", num=2)
+    with Worker(objects) as slow, Worker(objects) as other, in_command("lrgan sweep", quiet=False):
+        assert slow.take("block-0") and slow.take("block-1")
+        waiting = agenda.Agenda(store, other, range(2), population=True)
+        for _ in range(4):
+            waiting.look_soon()
+            assert waiting.next() is None
+    assert capsys.readouterr().err == f"waiting for 2 blocks at work elsewhere: {claims.plain(slow.name)}\n"
 
 
 RACE = """
@@ -91,12 +141,18 @@ with Worker(Objects(sys.argv[1])) as worker:
 
 def test_processes_that_race_for_claims(objects):
     """Each item is one process's."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **pipes) for _ in range(3)]
+    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **PIPES) for _ in range(3)]
     won = [process.stdout.readline().split() for process in racing]
     for process in racing:
         process.communicate()
     assert sorted(int(item) for items in won for item in items) == list(range(60))
+
+
+def begun(path, **latents):
+    """A store without anything in it."""
+    manifest = {"settings": {"latents": latents, "block": 1}}
+    layouts = {"masks": Layout((1,), "uint8", ("region",), 1)}
+    return create(path, manifest, layouts, {"masks": np.ones(1, "u1")})
 
 
 def test_two_that_begin_a_store_at_once(tmp_path):
@@ -104,15 +160,9 @@ def test_two_that_begin_a_store_at_once(tmp_path):
     refused, barrier = [], threading.Barrier(4)
 
     def begin(seed):
-        manifest = {"settings": {"latents": {"num": 1, "seed": seed}, "block": 1}}
         barrier.wait()
         try:
-            create(
-                tmp_path / "store",
-                manifest,
-                {"masks": Layout((1,), "uint8", ("region",), 1)},
-                {"masks": np.ones(1, "u1")},
-            )
+            begun(tmp_path / "store", num=1, seed=seed)
         except sweep.SweepError as error:
             refused.append(str(error))
 

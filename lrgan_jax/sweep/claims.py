@@ -34,7 +34,7 @@ class Worker:
         self._held: set[str] = set()
         self._hearts: dict[str, tuple[bytes, float]] = {}  # of others: the last beat, and when it was new here
         self._owners: dict[str, str] = {}  # of others' claims, as they were last read
-        self._mourned: set[str] = set()  # of whom it was said that they are dead
+        self._ends: dict[str, str] = {}  # of the dead: how that was noticed, "" once it was said
         self._leaves = threading.Event()
 
     def __enter__(self) -> "Worker":
@@ -69,7 +69,7 @@ class Worker:
             return False
         self._held.add(item)
         if seen.content is not None:
-            self._mourn(seen.content.decode(errors="replace"))
+            self._tell_of(seen.content.decode(errors="replace"))
         return True
 
     def holds(self, item: str) -> bool:
@@ -84,10 +84,10 @@ class Worker:
             self._objects.delete(f"{CLAIMS}{item}")
         self._held.discard(item)
 
-    def _mourn(self, name: str) -> None:
-        if name not in self._mourned:
-            self._mourned.add(name)
-            mention(f"{plain(name)} {self._ends.get(name, 'is dead')}: what it was at is done by others")
+    def _tell_of(self, dead: str) -> None:
+        if end := self._ends.get(dead, "has not been heard of by others"):
+            mention(f"{plain(dead)} {end}: what it was at is done by others")
+            self._ends[dead] = ""
 
     def _living(self) -> set[str]:
         """The others whose hearts beat, as far as this worker can tell. The hearts of the dead are removed."""
@@ -95,9 +95,10 @@ class Worker:
         hearts, known, now = self._objects.read_all(names), self._hearts, time.monotonic()
         new = {name: (beat, now) for name, beat in hearts.items() if name not in known or known[name][0] != beat}
         self._hearts = {name: known[name] for name in hearts.keys() - new.keys()} | new
-        dead = {name for name, (beat, since) in self._hearts.items() if now - since > LAPSE or _gone(beat)}
+        dead = {name: end for name, (beat, since) in self._hearts.items() if (end := _end(beat, now - since))}
+        self._ends |= {name.removeprefix(WORKERS): end for name, end in dead.items()}
         self._objects.delete(*dead)  # one that was only slow writes it again
-        return {name.removeprefix(WORKERS) for name in hearts.keys() - dead}
+        return {name.removeprefix(WORKERS) for name in hearts.keys() - dead.keys()}
 
     def _keep_beating(self) -> None:
         count = 0
@@ -122,6 +123,18 @@ def _processes() -> str | None:
             return file.read().strip() + os.readlink("/proc/self/ns/pid")
     except OSError:
         return None
+
+
+def plain(worker: str) -> str:
+    """Its machine and process, without what tells it from all that were and will be."""
+    return worker.rpartition("-")[0]
+
+
+def _end(beat: bytes, seconds: float) -> str:
+    """How a worker with that heart ended, so many seconds after it was last heard of; "" if it did not."""
+    if _gone(beat):
+        return "has gone"
+    return f"has not been heard of for {seconds:.0f} s" if seconds > LAPSE else ""
 
 
 def _gone(beat: bytes) -> bool:
