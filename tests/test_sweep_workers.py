@@ -1,6 +1,5 @@
 """Any number of processes at one store, which come and go, are asked to stop and are killed."""
 
-import dataclasses
 import json
 import re
 import signal
@@ -12,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import BLOCK, NAMED, SAME, assert_equal_within, contents, finish, start, words
+from sweeps import BLOCK, SAME, assert_equal_within, contents, finish, save, start, words
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, sweep
 from lrgan_jax.base.interrupt import GRACE
 from lrgan_jax.base.progress import in_command
-from lrgan_jax.generators import DCGAN
-from lrgan_jax.models import checkpoint
 from lrgan_jax.sweep import agenda, claims
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create
@@ -179,11 +176,7 @@ def test_two_that_begin_a_store_at_once(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(small_dcgan, tmp_path_factory):
-    """The small model on disk, with regions of its own."""
-    folder = tmp_path_factory.mktemp("model")
-    info = dataclasses.replace(small_dcgan.info, name="small", regions=NAMED)
-    checkpoint.save(folder / "small", DCGAN(small_dcgan.config, small_dcgan.variables, info))
-    return folder
+    return save(small_dcgan, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
