@@ -119,4 +119,4 @@ def _until(asked, there, seconds=20):
 
 def _idle(environment: dict[str, str]) -> bool:
     asked = subprocess.run(["sinfo", "--noheader", "--format=%t"], env=environment, capture_output=True, text=True)
-    return asked.stdout.strip() == "idle"
+    return set(asked.stdout.split()) == {"idle"}

@@ -235,6 +235,7 @@ def taken(out):
         ("-n 2 --gpus-per-task=2", ["0 1", "2 3"]),
         ("-n 2 --gpus-per-task=2 --gpu-bind=none", ["0 1", "2 3"]),
         ("--gpus=2 --ntasks-per-gpu=1", ["0", "1"]),
+        ("-n 2 --gpus=8 --gpu-bind=single:1", ["0", "1"]),
     ],
 )
 def test_tasks_of_srun_take_all_that_they_are_shown(options, parts, slurm):

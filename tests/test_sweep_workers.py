@@ -1,6 +1,7 @@
 """Any number of processes at one store, which come and go, are asked to stop and are killed."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -47,12 +48,12 @@ def test_an_item_has_one_worker(objects):
     assert objects.names() == []
 
 
-def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
+def test_the_claim_of_the_dead_lapses(objects, monkeypatch, capsys):
     """By the observer's own clock; who only stood still finds that it has lost what it had."""
     elsewhere(monkeypatch)
     now = [0.0]
     monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
-    with Worker(objects) as slow, Worker(objects) as other:
+    with in_command("lrgan sweep", quiet=False), Worker(objects) as slow, Worker(objects) as other:
         assert slow.take("block-0") and not other.take("block-0")
         now[0] = claims.LAPSE - 1
         assert other.taken() == {"block-0": slow.name}
@@ -66,16 +67,24 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
         assert other.holds("block-0")
         slow._beat(2)
         assert not slow.take("block-0")
+    ends = ("has not been heard of for 61 s", "has not been heard of in time")
+    said = [f"{claims.plain(slow.name)} {end}: what it was at is done by others" for end in ends]
+    assert capsys.readouterr().err.splitlines() == said
 
 
-def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects, capsys):
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects, asked, capsys):
+    """Even if nobody has asked how it ended, as in a container without an init."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    if asked:
+        dead.wait()
     with Worker(objects) as worker, in_command("lrgan sweep", quiet=False):
         heart = json.loads(objects.read(f"progress/workers/{worker.name}") or b"")
         objects.write("progress/workers/node7-12-34ab", json.dumps(heart | {"pid": dead.pid}).encode())
         objects.write("progress/claims/block-0", b"node7-12-34ab")
         assert worker.take("block-0")
+    dead.wait()
     assert capsys.readouterr().err == "node7-12 has gone: what it was at is done by others\n"
 
 

@@ -34,7 +34,7 @@ class Worker:
         self._held: set[str] = set()
         self._hearts: dict[str, tuple[bytes, float]] = {}  # of others: the last beat, and when it was new here
         self._owners: dict[str, str] = {}  # of others' claims, as they were last read
-        self._ends: dict[str, str] = {}  # of the dead: how that was noticed, "" once it was said
+        self._ends: dict[str, str] = {}  # how it was noticed of each dead one, "" once it was said
         self._leaves = threading.Event()
 
     def __enter__(self) -> "Worker":
@@ -75,8 +75,9 @@ class Worker:
     def holds(self, item: str) -> bool:
         """Whether what this worker has claimed is still its own; if not, it is somebody else's like any other."""
         own = self._objects.read(f"{CLAIMS}{item}") == self._mine
-        if not own:
+        if not own and item in self._held:
             self._held.discard(item)
+            self._tell_of(self.name)
         return own
 
     def release(self, item: str) -> None:
@@ -84,10 +85,11 @@ class Worker:
             self._objects.delete(f"{CLAIMS}{item}")
         self._held.discard(item)
 
-    def _tell_of(self, dead: str) -> None:
-        if end := self._ends.get(dead, "has not been heard of by others"):
-            mention(f"{plain(dead)} {end}: what it was at is done by others")
-            self._ends[dead] = ""
+    def _tell_of(self, worker: str) -> None:
+        """Once of each, whatever it has lost."""
+        if end := self._ends.get(worker, "has not been heard of in time"):
+            mention(f"{plain(worker)} {end}: what it was at is done by others")
+            self._ends[worker] = ""
 
     def _living(self) -> set[str]:
         """The others whose hearts beat, as far as this worker can tell. The hearts of the dead are removed."""
@@ -144,8 +146,9 @@ def _gone(beat: bytes) -> bool:
         if heart["processes"] is None or heart["processes"] != _processes():
             return False
         os.kill(heart["pid"], 0)
+        with open(f"/proc/{heart['pid']}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"  # dead, and nobody has asked how it ended
     except ProcessLookupError:
         return True
     except (ValueError, KeyError, TypeError, OSError):
         return False
-    return False
