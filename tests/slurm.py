@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +16,8 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
 # How long a job that is queued again waits, too.
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
-CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -29,19 +26,14 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 # No cgroups, which containers do not let their processes make.
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=batch_sched_delay=0,sched_interval=1
-KillWait=30
-ReturnToService=2
+SchedulerParameters=batch_sched_delay=0
 GresTypes=gpu
 # More processors than there are, so that tasks need not wait for one another.
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs=8 Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:8 State=UP
+PartitionName=all Nodes=ALL Default=YES
 """
 
 
@@ -63,19 +55,19 @@ def cluster(folder: Path, gpus: int) -> Iterator[dict[str, str]]:
         raise Missing(f"no {', '.join(missing)} here")
     if os.getuid():
         raise Missing("SLURM's daemons start other users' processes, so they need root")
-    _write_configuration(folder, gpus)
+    _write(folder, gpus)
     environment = os.environ | {"SLURM_CONF": f"{folder}/slurm.conf"}
     with _running([commands["munged"], "--foreground", *_munge_options(folder)], folder, environment):
-        _until(folder / "munge.socket", Path.exists)
+        _until(lambda: (folder / "munge.socket").exists(), folder)
         with (
             _running([commands["slurmctld"], "-D"], folder, environment),
             _running([commands["slurmd"], "-D"], folder, environment),
         ):
-            _until(environment, _idle)
+            _until(lambda: _idle(environment), folder)
             yield environment
 
 
-def _write_configuration(folder: Path, gpus: int) -> None:
+def _write(folder: Path, gpus: int) -> None:
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     with socket.socket() as first, socket.socket() as second:
@@ -109,11 +101,11 @@ def _running(line: list[str], folder: Path, environment: dict[str, str]) -> Iter
             daemon.terminate()
 
 
-def _until(asked, there, seconds=20):
+def _until(there: Callable[[], bool], folder: Path, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
-    while not there(asked):
+    while not there():
         if time.monotonic() > end:
-            raise Missing("SLURM's daemons do not come up here")
+            raise Missing(f"SLURM's daemons do not come up here: {(folder / 'output').read_text()[-300:]}")
         time.sleep(0.1)
 
 

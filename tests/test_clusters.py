@@ -1,6 +1,4 @@
-"""Several tasks on a machine, as launchers start them: what each takes, and sweeps under SLURM itself and Open
-MPI.
-"""
+"""Sweeps under SLURM itself and Open MPI, where they are installed (slurmctld, slurmd, munge and mpirun)."""
 
 import json
 import re
@@ -10,131 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from slurm import Missing, cluster
 from sweeps import assert_equal_within, contents, save, words
 
 import lrgan_jax.__main__ as command
-from lrgan_jax import sweep
-from lrgan_jax.base import interrupt
-from lrgan_jax.base.errors import InputError
-from lrgan_jax.base.progress import in_command
-from lrgan_jax.sweep import tasks
+from lrgan_jax.base.interrupt import GRACE
 
-STEP = {"SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_STEP_TASKS_PER_NODE": "2"}
-OPEN_MPI = {"OMPI_COMM_WORLD_LOCAL_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "2"}
-NAMES = (*sum(tasks.LAUNCHERS, ()), *tasks.SHOWN, *STEP, tasks.BY_HAND, "SLURM_GPUS_ON_NODE", "JAX_PLATFORMS")
-
-
-def shown(numbers, on_node=None):
-    """As SLURM shows a task its GPUs."""
-    return {"CUDA_VISIBLE_DEVICES": numbers} | ({} if on_node is None else {"SLURM_GPUS_ON_NODE": str(on_node)})
-
-
-@pytest.fixture
-def take(monkeypatch, tmp_path, capsys):
-    """What a task takes in an environment, on a machine of that many GPUs, and what it says."""
-    monkeypatch.setattr(tasks, "DEVICES", tmp_path)
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-
-    def inner(environment, machine=0, quiet=False):
-        settings = {}
-        config = SimpleNamespace(jax_platforms=environment.get("JAX_PLATFORMS"), update=settings.__setitem__)
-        monkeypatch.setattr(tasks, "jax", SimpleNamespace(config=config))
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        for k in range(machine):
-            (tmp_path / f"nvidia{k}").touch()
-        with in_command("lrgan sweep", quiet=quiet):
-            numbers = tasks.own_gpus()
-        assert set(settings.values()) == (set() if numbers is None else {",".join(map(str, numbers))})
-        return None if numbers is None else list(numbers), capsys.readouterr().err.strip()
-
-    return inner
-
-
-@pytest.mark.parametrize(
-    ("environment", "machine", "numbers", "said"),
-    [
-        ({}, 8, None, ""),
-        (STEP, 0, None, ""),  # a machine of CPUs
-        (STEP | {"SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_LOCALID": "0"}, 8, None, ""),
-        (STEP, 8, [4, 5, 6, 7], "task 1 of 2 on this machine: GPUs 4, 5, 6, 7 of 8"),
-        (STEP | {"SLURM_NODEID": "2", "SLURM_STEP_TASKS_PER_NODE": "1(x2),3"}, 8, [2, 3, 4], "task 1 of 3"),
-        (STEP | shown("0,1,2,3", 4), 8, [2, 3], "GPUs 2, 3 of 4"),
-        (STEP | {"SLURM_GPUS_ON_NODE": "4"}, 8, [2, 3], "GPUs 2, 3 of 4"),  # --gpu-bind=none
-        (STEP | shown("2,3", 4), 8, None, ""),  # --gpus-per-task=2
-        (STEP | shown("1", 8), 8, None, "2 tasks on this machine are shown 1 of 8 GPUs each: 6 stand idle"),
-        (STEP | shown("0", 1), 8, [0], "GPU 0 of 1, which it shares"),
-        ({"SLURM_LOCALID": "0", "SLURM_NODEID": "0"} | shown("0,1", 2), 8, None, ""),  # a batch script
-        ({"SLURM_LOCALID": "0", "SLURM_NODEID": "0"} | OPEN_MPI | shown("0,1", 2), 8, [1], "GPU 1 of 2"),
-        (STEP | {"SLURM_STEP_TASKS_PER_NODE": "1", "SLURM_LOCALID": "0"} | OPEN_MPI, 8, [4, 5, 6, 7], "task 1 of 2"),
-        (OPEN_MPI | shown("0,3"), 8, [1], "GPU 1 of 2"),
-        (OPEN_MPI | shown("3"), 2, None, ""),  # a script gives each its own
-        (OPEN_MPI, 1, [0], "GPU 0 of 1, which it shares"),
-        ({"MPI_LOCALRANKID": "2", "MPI_LOCALNRANKS": "3"}, 8, [5, 6, 7], "GPUs 5, 6, 7 of 8"),
-        ({"LOCAL_RANK": "-1", "LOCAL_WORLD_SIZE": "4"}, 4, None, ""),
-        (STEP | shown("GPU-5ad9,GPU-77e1", 2), 2, [1], "GPU 1 of 2"),
-        (STEP | shown("NoDevFiles"), 8, None, ""),
-        (STEP | {"JAX_PLATFORMS": "cpu"}, 8, None, ""),
-        (STEP | {"JAX_CUDA_VISIBLE_DEVICES": "0"}, 8, None, ""),
-        (STEP | {tasks.BY_HAND: "0,1"}, 8, [0, 1], "GPUs 0, 1 of 8, by JAX_LOCAL_DEVICE_IDS: the others stand idle"),
-        ({tasks.BY_HAND: "0,1"}, 2, [0, 1], ""),
-    ],
-)
-def test_each_task_of_a_machine_takes_its_own_gpus(environment, machine, numbers, said, take):
-    """By its launcher's count; where the launcher shows it some alone, those."""
-    found, err = take(environment, machine)
-    assert found == numbers and said in err and bool(said) == bool(err)
-
-
-@pytest.mark.parametrize("count", (1, 2, 3, 8, 9))
-@pytest.mark.parametrize("gpus", (1, 2, 7, 8))
-def test_no_gpu_stands_idle_and_none_is_taken_twice(gpus, count, take):
-    parts = [take({"LOCAL_RANK": str(k), "LOCAL_WORLD_SIZE": str(count)}, gpus, quiet=True) for k in range(count)]
-    assert not any(err for _, err in parts)
-    taken = [gpu for numbers, _ in parts for gpu in (range(gpus) if numbers is None else numbers)]
-    assert set(taken) == set(range(gpus)) and len(taken) == max(gpus, count)
-
-
-@pytest.mark.parametrize("named", ["a", "0,", "4", "-1"])
-def test_what_is_not_there_is_refused(named, take):
-    with pytest.raises(InputError, match=f"JAX_LOCAL_DEVICE_IDS={named}: "):
-        take({tasks.BY_HAND: named}, 4)
-
-
-def test_nothing_needs_to_be_joined(take):
-    with pytest.warns(DeprecationWarning, match="sweep.join"):
-        sweep.join()
-
-
-def blocks(language):
-    """Of the notebook."""
-    book = json.loads((Path(__file__).parents[1] / "notebooks" / "05_a_sweep.ipynb").read_text())
-    texts = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "markdown"]
-    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
-
-
-def test_the_job_for_kubernetes():
-    """What its server would refuse, or do otherwise than the notebook says."""
-    (job,) = map(pytest.importorskip("yaml").safe_load, blocks("yaml"))
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job") and "completions" not in job["spec"]
-    pod = job["spec"]["template"]["spec"]
-    assert pod["restartPolicy"] == "Never"  # the only one that goes with a podFailurePolicy
-    assert pod["terminationGracePeriodSeconds"] > interrupt.GRACE + 5
-    (container,) = pod["containers"]
-    assert all(isinstance(word, str) for word in container["command"]) and container["command"][:2] == [
-        "lrgan",
-        "sweep",
-    ]
-
-
-# From here on under launchers themselves, where they are installed.
-
-slow = pytest.mark.slow
+pytestmark = pytest.mark.slow
 SWEEP = "lrgan sweep /shared/sweep --num-latents 10000"  # in the notebook's scripts
 AS_ROOT = ["--allow-run-as-root", "--oversubscribe"]
 
@@ -168,9 +50,9 @@ def mpirun():
     return [found, *(AS_ROOT if "Open MPI" in launched(found, "--version") else [])]
 
 
-def launched(*line, code=0, **options):
+def launched(*line, **options):
     done = subprocess.run(map(str, line), capture_output=True, text=True, timeout=120, **options)
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
@@ -218,8 +100,6 @@ with in_command("lrgan sweep", quiet=False):
 shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3").split(",")
 print("takes", *(shown if numbers is None else [shown[number] for number in numbers]))
 """
-
-
 TAKEN = ["env", "-u", "JAX_PLATFORMS", sys.executable, "-c", TAKE]
 
 
@@ -227,22 +107,21 @@ def taken(out):
     return sorted(re.findall(r"takes ([\d ]*\d)", out))
 
 
-@slow
 @pytest.mark.parametrize(
-    ("options", "parts"),
+    ("options", "parts", "said"),
     [
-        ("-n 2 --gpus=8", ["0 1 2 3", "4 5 6 7"]),
-        ("-n 2 --gpus-per-task=2", ["0 1", "2 3"]),
-        ("-n 2 --gpus-per-task=2 --gpu-bind=none", ["0 1", "2 3"]),
-        ("--gpus=2 --ntasks-per-gpu=1", ["0", "1"]),
-        ("-n 2 --gpus=8 --gpu-bind=single:1", ["0", "1"]),
+        ("-n 2 --gpus=8", ["0 1 2 3", "4 5 6 7"], "task 1 of 2 on this machine: GPUs 4, 5, 6, 7 of 8"),
+        ("-n 2 --gpus-per-task=2", ["0 1", "2 3"], ""),
+        ("-n 2 --gpus-per-task=2 --gpu-bind=none", ["0 1", "2 3"], "task 0 of 2 on this machine: GPUs 0, 1 of 4"),
+        ("--gpus=2 --ntasks-per-gpu=1", ["0", "1"], ""),
+        ("-n 2 --gpus=8 --gpu-bind=single:1", ["0", "1"], "6 stand idle"),
     ],
 )
-def test_tasks_of_srun_take_all_that_they_are_shown(options, parts, slurm):
-    assert taken(slurm("srun", *options.split(), *TAKEN)) == parts
+def test_tasks_of_srun_take_all_that_they_are_shown(options, parts, said, slurm):
+    out = slurm("srun", *options.split(), *TAKEN)
+    assert taken(out) == parts and said in out
 
 
-@slow
 def test_a_batch_script_takes_all_and_mpirun_in_it_deals_them_out(batch, mpirun):
     script = f"#!/bin/bash\n{shlex.join(TAKEN)}\n{shlex.join([*mpirun, '-n', '2', *TAKEN])}\n"
     out = batch(script, "-n", 2, "--gpus=4")
@@ -250,7 +129,6 @@ def test_a_batch_script_takes_all_and_mpirun_in_it_deals_them_out(batch, mpirun)
     assert taken(out) == ["0 1", "0 1 2 3", "2 3"]
 
 
-@slow
 @pytest.mark.parametrize("launcher", ["srun", "mpirun", "salloc"])
 def test_two_tasks_share_a_sweep(launcher, model, whole, tmp_path, request):
     """`srun -n 2 lrgan sweep`, and the same with `mpirun`, alone and in what SLURM has allocated."""
@@ -262,13 +140,19 @@ def test_two_tasks_share_a_sweep(launcher, model, whole, tmp_path, request):
     assert contents(tmp_path / "store") == contents(whole)
 
 
-@slow
-def test_shares_of_an_array(model, whole, batch, slurm, tmp_path):
+def test_shares_of_an_array(model, whole, batch, tmp_path):
     """As for machines without a common store."""
     share = shlex.join(lrgan(*words(model, f"{tmp_path}/part-SHARE", "--shard", "SHARE/2")))
     batch(f"#!/bin/bash\n{share.replace('SHARE', '$SLURM_ARRAY_TASK_ID')}\n", "--array=0-1")
     launched(*lrgan("sweep", tmp_path / "merged", "--merge", tmp_path / "part-0", tmp_path / "part-1"))
     assert_equal_within(tmp_path / "merged", whole)
+
+
+def blocks(language):
+    """Of code, in the notebook of sweeps."""
+    book = json.loads((Path(__file__).parents[1] / "notebooks" / "05_a_sweep.ipynb").read_text())
+    texts = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "markdown"]
+    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
 
 def from_notebook(number, *line):
@@ -278,7 +162,6 @@ def from_notebook(number, *line):
     return script.replace(SWEEP, shlex.join(line))
 
 
-@slow
 @pytest.mark.parametrize(
     ("number", "options"),
     [(0, ["--array=0-1", "--gpus=2"]), (1, ["--nodes=1", "--ntasks-per-node=2", "--gpus-per-node=2"])],
@@ -289,7 +172,6 @@ def test_the_scripts_of_the_notebook(number, options, model, whole, batch, tmp_p
     assert contents(tmp_path / "store") == contents(whole)
 
 
-@slow
 def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(model, slurm, tmp_path):
     """As a minute before its time is over: nothing is lost."""
     script = from_notebook(0, *lrgan(*words(model, tmp_path / "store", num=100)))
@@ -299,7 +181,21 @@ def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(model, slurm, tmp_
     slurm("scancel", "--signal=TERM", f"{job}_0")
     asked = time.monotonic()
     until(lambda: "all kept; the same command goes on" in out.read_text())
-    assert time.monotonic() - asked < interrupt.GRACE + 5
+    assert time.monotonic() - asked < GRACE + 5
     assert len(processes(ended(slurm, tmp_path, job))) == 2
     assert command.main(words(model, tmp_path / "whole", num=100)) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+
+
+def test_the_job_for_kubernetes():
+    """What its server would refuse, or do otherwise than the notebook says."""
+    (job,) = map(pytest.importorskip("yaml").safe_load, blocks("yaml"))
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job") and "completions" not in job["spec"]
+    pod = job["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"  # the only one that goes with a podFailurePolicy
+    assert pod["terminationGracePeriodSeconds"] > GRACE + 5
+    (container,) = pod["containers"]
+    assert all(isinstance(word, str) for word in container["command"]) and container["command"][:2] == [
+        "lrgan",
+        "sweep",
+    ]

@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 
@@ -34,13 +33,6 @@ DEVICES = Path("/dev")
 BY_HAND = "JAX_LOCAL_DEVICE_IDS"
 
 
-class Task(NamedTuple):
-    """This process among those that a launcher has started on this machine."""
-
-    number: int = 0
-    count: int = 1
-
-
 def own_gpus() -> Sequence[int] | None:
     """Take this task's part of the GPUs, or those that `JAX_LOCAL_DEVICE_IDS` names; to be called before anything else
     is asked of JAX. A line says so, if it is not all.
@@ -54,20 +46,22 @@ def own_gpus() -> Sequence[int] | None:
     if any(name.upper() in os.environ for name in settings):
         return None
     shown = _shown()
-    numbers = _by_hand(named, shown) if (named := os.environ.get(BY_HAND)) else _dealt(_task(), shown)
+    numbers = _by_hand(named, shown) if (named := os.environ.get(BY_HAND)) else _dealt(*_task(), shown)
     if numbers is not None:
         for name in settings:
             jax.config.update(name, ",".join(map(str, numbers)))
     return numbers
 
 
-def _task() -> Task:
-    """By its launcher; SLURM comes last, as in an allocation it counts what has started the launcher."""
+def _task() -> tuple[int, int]:
+    """The number of this one on its machine, and how many there are, by its launcher. SLURM comes last, as in an
+    allocation it counts what has started the launcher.
+    """
     pairs = [(os.environ.get(number, ""), os.environ.get(count, "")) for number, count in LAUNCHERS]
     for number, count in (*pairs, (os.environ.get("SLURM_LOCALID", ""), _tasks_of_step())):
         if number.isdecimal() and count.isdecimal() and int(number) < int(count):
-            return Task(int(number), int(count))
-    return Task()
+            return int(number), int(count)
+    return 0, 1
 
 
 def _tasks_of_step() -> str:
@@ -87,7 +81,7 @@ def _there() -> int:
 
 def _shown() -> int:
     """GPUs that this process sees, and JAX is to use."""
-    if (platforms := jax.config.jax_platforms) and not re.search("cuda|gpu|rocm", platforms):
+    if (platforms := getattr(jax.config, "jax_platforms", None)) and not re.search("cuda|gpu|rocm", platforms):
         return 0
     for name in SHOWN:
         if (shown := os.environ.get(name)) is not None:
@@ -106,20 +100,18 @@ def _by_hand(named: str, shown: int) -> Sequence[int]:
     return numbers
 
 
-def _dealt(task: Task, shown: int) -> Sequence[int] | None:
+def _dealt(task: int, count: int, shown: int) -> Sequence[int] | None:
     """As evenly as can be, and all of them, unless its launcher or a script has given this task its own."""
-    if task.count == 1 or not shown:
+    if count == 1 or not shown:
         return None
     there = _there()
-    if shown != there and ("SLURM_GPUS_ON_NODE" in os.environ or shown < task.count):
-        if (idle := there - shown * task.count) > 0:
-            mention(f"{task.count} tasks on this machine are shown {shown} of {there} GPUs each: {idle} stand idle")
+    if shown != there and ("SLURM_GPUS_ON_NODE" in os.environ or shown < count):
+        if (idle := there - count * shown) > 0:
+            mention(f"{count} tasks on this machine are shown {shown} of {there} GPUs each: {idle} stand idle")
         return None
-    first, end = (number * shown // task.count for number in (task.number, task.number + 1))
+    first, end = task * shown // count, (task + 1) * shown // count
     numbers = range(first, max(first + 1, end))
-    mention(
-        f"task {task.number} of {task.count} on this machine: {_gpus(numbers, shown)}{SHARED * (shown < task.count)}"
-    )
+    mention(f"task {task} of {count} on this machine: {_gpus(numbers, shown)}{SHARED if shown < count else ''}")
     return numbers
 
 
