@@ -68,7 +68,7 @@ class Worker:
         if not self._objects.write_if(f"{CLAIMS}{item}", self._mine, seen.stamp):
             return False
         self._held.add(item)
-        if seen.content is not None:
+        if seen.content not in (None, self._mine):
             self._tell_of(seen.content.decode(errors="replace"))
         return True
 
