@@ -28,7 +28,7 @@ SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=batch_sched_delay=0
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
 GresTypes=gpu
 # More processors than there are, so that tasks need not wait for one another.
 SlurmdParameters=config_overrides
@@ -105,7 +105,8 @@ def _until(there: Callable[[], bool], folder: Path, seconds: float = 20) -> None
     end = time.monotonic() + seconds
     while not there():
         if time.monotonic() > end:
-            raise Missing(f"SLURM's daemons do not come up here: {(folder / 'output').read_text()[-300:]}")
+            last = (folder / "output").read_text().strip().splitlines()[-1:]
+            raise Missing(f"SLURM's daemons do not come up here: {' '.join(last)}")
         time.sleep(0.1)
 
 
