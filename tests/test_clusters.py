@@ -83,8 +83,8 @@ def until(there, seconds=60):
 
 
 def processes(out):
-    """That said how far they were."""
-    return {json.loads(line)["process"] for line in out.splitlines() if line.startswith("{")}
+    """That said how far they were, in lines that may be mixed."""
+    return set(re.findall(r'"process": (\d+)', out))
 
 
 def lrgan(*args):
@@ -98,7 +98,7 @@ from lrgan_jax.sweep.tasks import own_gpus
 with in_command("lrgan sweep", quiet=False):
     numbers = own_gpus()
 shown = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3").split(",")
-print("takes", *(shown if numbers is None else [shown[number] for number in numbers]))
+print("takes " + " ".join(shown if numbers is None else [shown[number] for number in numbers]))
 """
 TAKEN = ["env", "-u", "JAX_PLATFORMS", sys.executable, "-c", TAKE]
 
