@@ -75,7 +75,7 @@ def batch(slurm, tmp_path):
     return lambda script, *options: ended(slurm, tmp_path, submit(slurm, tmp_path, script, *options))
 
 
-def until(there, seconds=60):
+def until(there, seconds=120):
     end = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < end
