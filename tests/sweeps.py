@@ -1,5 +1,6 @@
 """Sweeps of a small model, here and in processes of their own, and what is in their stores."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import numpy as np
 from tolerances import worst
 
 from lrgan_jax import sweep
+from lrgan_jax.generators import DCGAN
+from lrgan_jax.models import checkpoint
 
 NUM, BLOCK = 22, 4  # six blocks, the last one not full
 SAME = 1e-6  # relative, between ways of sharing the work
@@ -17,6 +20,13 @@ REGIONS = {
     "middle": np.pad(np.ones((4, 4), np.float32), 6),
 }
 NAMED = {"corner": {"size": 16, "boxes": [[0, 0, 5, 6]]}, "middle": {"size": 16, "boxes": [[6, 6, 4, 4]]}}
+
+
+def save(gen, folder):
+    """The model on disk, with regions of its own, as `words` asks for it."""
+    info = dataclasses.replace(gen.info, name="small", regions=NAMED)
+    checkpoint.save(folder / "small", DCGAN(gen.config, gen.variables, info))
+    return folder
 
 
 def run(gen, path, **changed):

@@ -53,8 +53,8 @@ convert.formats convert.reading convert.write convert.check convert.metric_netwo
 training.losses training.augment training.discriminator training.step training.data training.loop training.adversarial
 training.distillation training
 sweep.errors sweep.block sweep.buckets sweep.patience sweep.objects sweep.arrays sweep.store sweep.earlier
-sweep.begin sweep.plan sweep.sums sweep.population sweep.damage sweep.processes sweep.claims sweep.unfinished
-sweep.agenda sweep.keeper sweep.devices sweep.work
+sweep.begin sweep.plan sweep.sums sweep.population sweep.damage sweep.tasks sweep.processes sweep.claims
+sweep.unfinished sweep.agenda sweep.keeper sweep.devices sweep.work
 sweep.loop sweep.merge
 sweep.results sweep
 demo.edits demo.page demo

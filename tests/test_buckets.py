@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import xarray
 from buckets import contents, free_port, served
-from sweeps import NUM, assert_equal_within, finish, run, start, words
+from sweeps import NUM, assert_equal_within, finish, run, save, start, words
 from sweeps import contents as files
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import sweep
-from lrgan_jax.models import checkpoint
 from lrgan_jax.sweep import begin, buckets, patience
 from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.damage import look_through
@@ -187,9 +186,7 @@ def test_the_command_takes_an_endpoint(stored, bucket, monkeypatch, capsys):
 @pytest.mark.slow
 def test_killed_and_gone_on_with_in_a_bucket(small_dcgan, bucket, tmp_path):
     """Two at a time, killed in the middle of blocks, as in a folder: the same store."""
-    num, model = 100, tmp_path
-    checkpoint.save(tmp_path / "small", small_dcgan)
-    url = f"{bucket.url}/killed"
+    num, model, url = 100, save(small_dcgan, tmp_path), f"{bucket.url}/killed"
     at_work = [start(model, url, num=num) for _ in range(2)]
     for lines in (3, 10):
         victim = at_work.pop(0)

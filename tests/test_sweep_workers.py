@@ -1,7 +1,7 @@
 """Any number of processes at one store, which come and go, are asked to stop and are killed."""
 
-import dataclasses
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,19 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import BLOCK, NAMED, SAME, assert_equal_within, contents, finish, start, words
+from sweeps import BLOCK, SAME, assert_equal_within, contents, finish, save, start, words
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
 from lrgan_jax import Directions, sweep
 from lrgan_jax.base.interrupt import GRACE
-from lrgan_jax.generators import DCGAN
-from lrgan_jax.models import checkpoint
-from lrgan_jax.sweep import claims, processes
+from lrgan_jax.base.progress import in_command
+from lrgan_jax.sweep import agenda, claims
 from lrgan_jax.sweep.arrays import Layout
 from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.objects import Objects, unpacked
+
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
 
 @pytest.fixture
@@ -47,12 +48,12 @@ def test_an_item_has_one_worker(objects):
     assert objects.names() == []
 
 
-def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
+def test_the_claim_of_the_dead_lapses(objects, monkeypatch, capsys):
     """By the observer's own clock; who only stood still finds that it has lost what it had."""
     elsewhere(monkeypatch)
     now = [0.0]
     monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
-    with Worker(objects) as slow, Worker(objects) as other:
+    with in_command("lrgan sweep", quiet=False), Worker(objects) as slow, Worker(objects) as other:
         assert slow.take("block-0") and not other.take("block-0")
         now[0] = claims.LAPSE - 1
         assert other.taken() == {"block-0": slow.name}
@@ -66,16 +67,71 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch):
         assert other.holds("block-0")
         slow._beat(2)
         assert not slow.take("block-0")
+    ends = ("has not been heard of for 61 s", "has not been heard of in time")
+    said = [f"{claims.plain(slow.name)} {end}: what it was at is done by others" for end in ends]
+    assert capsys.readouterr().err.splitlines() == said
 
 
-def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects):
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_process_that_has_gone_from_this_machine_is_dead_at_once(objects, asked, capsys):
+    """Even if nobody has asked how it ended, as in a container without an init."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with Worker(objects) as worker:
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    if asked:
+        dead.wait()
+    with Worker(objects) as worker, in_command("lrgan sweep", quiet=False):
         heart = json.loads(objects.read(f"progress/workers/{worker.name}") or b"")
-        objects.write("progress/workers/dead", json.dumps(heart | {"pid": dead.pid}).encode())
-        objects.write("progress/claims/block-0", b"dead")
+        objects.write("progress/workers/node7-12-34ab", json.dumps(heart | {"pid": dead.pid}).encode())
+        objects.write("progress/claims/block-0", b"node7-12-34ab")
         assert worker.take("block-0")
+    dead.wait()
+    assert capsys.readouterr().err == "node7-12 has gone: what it was at is done by others\n"
+
+
+HOLD = """
+import sys
+from lrgan_jax.sweep import agenda, claims
+from lrgan_jax.sweep.objects import Objects
+claims.BEAT = 0.1
+with claims.Worker(Objects(sys.argv[1])) as worker:
+    worker.take("block-0")
+    worker.take("block-1")
+    print(worker.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_peer_that_is_killed_elsewhere_is_named(objects, monkeypatch, capsys):
+    """Once, as soon as it has not been heard of for long enough; no sooner."""
+    elsewhere(monkeypatch)
+    monkeypatch.setattr(claims, "LAPSE", 0.5)
+    peer = subprocess.Popen([sys.executable, "-c", HOLD, objects.place], **PIPES)
+    name = claims.plain(peer.stdout.readline())
+    with Worker(objects) as worker, in_command("lrgan sweep", quiet=False):
+        for _ in range(8):
+            time.sleep(0.1)
+            assert not worker.take("block-0")
+        peer.kill()
+        killed = time.monotonic()
+        peer.communicate()
+        while not worker.take("block-0"):
+            assert time.monotonic() - killed < 10 * claims.LAPSE
+        assert time.monotonic() - killed > claims.LAPSE / 2
+        assert worker.take("block-1")
+    said = rf"{name} has not been heard of for \d+ s: what it was at is done by others\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+def test_who_is_waited_for_is_named_once(objects, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(agenda, "PATIENCE", 0)
+    store = begun(tmp_path / "store", num=2)
+    with Worker(objects) as slow, Worker(objects) as other, in_command("lrgan sweep", quiet=False):
+        assert slow.take("block-0") and slow.take("block-1")
+        waiting = agenda.Agenda(store, other, range(2), population=True)
+        for _ in range(4):
+            waiting.look_soon()
+            assert waiting.next() is None
+    assert capsys.readouterr().err == f"waiting for 2 blocks at work elsewhere: {claims.plain(slow.name)}\n"
 
 
 RACE = """
@@ -91,12 +147,18 @@ with Worker(Objects(sys.argv[1])) as worker:
 
 def test_processes_that_race_for_claims(objects):
     """Each item is one process's."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **pipes) for _ in range(3)]
+    racing = [subprocess.Popen([sys.executable, "-c", RACE, objects.place], **PIPES) for _ in range(3)]
     won = [process.stdout.readline().split() for process in racing]
     for process in racing:
         process.communicate()
     assert sorted(int(item) for items in won for item in items) == list(range(60))
+
+
+def begun(path, **latents):
+    """A store without anything in it."""
+    manifest = {"settings": {"latents": latents, "block": 1}}
+    layouts = {"masks": Layout((1,), "uint8", ("region",), 1)}
+    return create(path, manifest, layouts, {"masks": np.ones(1, "u1")})
 
 
 def test_two_that_begin_a_store_at_once(tmp_path):
@@ -104,15 +166,9 @@ def test_two_that_begin_a_store_at_once(tmp_path):
     refused, barrier = [], threading.Barrier(4)
 
     def begin(seed):
-        manifest = {"settings": {"latents": {"num": 1, "seed": seed}, "block": 1}}
         barrier.wait()
         try:
-            create(
-                tmp_path / "store",
-                manifest,
-                {"masks": Layout((1,), "uint8", ("region",), 1)},
-                {"masks": np.ones(1, "u1")},
-            )
+            begun(tmp_path / "store", num=1, seed=seed)
         except sweep.SweepError as error:
             refused.append(str(error))
 
@@ -129,11 +185,7 @@ def test_two_that_begin_a_store_at_once(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(small_dcgan, tmp_path_factory):
-    """The small model on disk, with regions of its own."""
-    folder = tmp_path_factory.mktemp("model")
-    info = dataclasses.replace(small_dcgan.info, name="small", regions=NAMED)
-    checkpoint.save(folder / "small", DCGAN(small_dcgan.config, small_dcgan.variables, info))
-    return folder
+    return save(small_dcgan, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -208,30 +260,6 @@ except interrupt.Interrupted as stopped:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert "stopped" in finish(process, 128 + number)[1]
-
-
-@pytest.mark.parametrize(
-    ("environment", "numbers"),
-    [
-        ({}, None),
-        ({"SLURM_LOCALID": "3"}, "3"),
-        ({"SLURM_LOCALID": "3", "CUDA_VISIBLE_DEVICES": "0"}, None),
-        ({"OMPI_COMM_WORLD_LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}, "1"),
-        ({"JAX_LOCAL_DEVICE_IDS": "0,1", "SLURM_LOCALID": "3"}, "0,1"),
-    ],
-)
-def test_each_task_of_a_machine_takes_its_own_gpu(environment, numbers, monkeypatch):
-    """By its launcher's count; where a launcher shows a task one GPU alone, that is its own."""
-    for name in (*processes.LOCAL_NUMBERS, "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    told = {}
-    monkeypatch.setattr(processes.jax.config, "update", told.__setitem__)
-    assert processes.own_devices() == numbers
-    with pytest.warns(DeprecationWarning, match="sweep.join"):
-        sweep.join()
-    assert set(told.values()) == ({numbers} if numbers else set())
 
 
 def test_the_command(model, whole, tmp_path, capsys, monkeypatch):

@@ -190,6 +190,12 @@ def say(text: str, file: TextIO | None = None) -> None:
         print(text, file=sys.stderr if file is None else file, flush=True)
 
 
+def mention(text: str) -> None:
+    """A line that stays, where jobs are shown."""
+    if _clock.screen is not None:
+        say(text)
+
+
 def hint(*words: str) -> None:
     """Where these words are explained, said to who looks on and to no log."""
     if isinstance(_clock.screen, Terminal):

@@ -13,10 +13,11 @@ import tyro
 from lrgan_jax.base.checks import check_number, check_whole
 from lrgan_jax.base.progress import say, show_progress
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
-from lrgan_jax.sweep import Keep, Progress, Share, processes, run
+from lrgan_jax.sweep import Keep, Progress, Share, run
 from lrgan_jax.sweep import merge as merge_shares
 from lrgan_jax.sweep import open as open_sweep
 from lrgan_jax.sweep.errors import Damaged
+from lrgan_jax.sweep.tasks import own_gpus
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Cluster:
     """This process as one of several. Any number may work at one store, and need no options for it.
 
     Attributes:
-      distributed: one of several tasks on a machine, as srun and mpirun start them: take only the GPU of this one's
-        number there.
+      distributed: deprecated, and of no effect.
       coordinator: deprecated, and of no effect.
       num_processes: deprecated, and of no effect.
       process_id: deprecated, and of no effect.
@@ -36,11 +36,9 @@ class Cluster:
     num_processes: int | None = None
     process_id: int | None = None
 
-    def join(self) -> None:
-        if self.distributed:
-            processes.own_devices()
-        if (self.coordinator, self.num_processes, self.process_id) != (None, None, None):
-            print("--coordinator, --num-processes, --process-id: not needed any more", file=sys.stderr)
+    def tell(self) -> None:
+        if (self.distributed, self.coordinator, self.num_processes, self.process_id) != (False, None, None, None):
+            say("--distributed, --coordinator, --num-processes, --process-id: not needed any more")
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,8 @@ def sweep_command(
     if merge is not None:
         merge_shares(store, merge, verify=verify, report=partial(print, file=sys.stderr))
     elif not status:
-        cluster.join()
+        cluster.tell()
+        own_gpus()
         gen = load_model(model)
         check_whole("--num-latents", num_latents)
         if which.latents is not None and num_latents is not None:

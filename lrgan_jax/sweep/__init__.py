@@ -6,7 +6,8 @@
 Any number of processes may run the same at one store, and come and go. Read on in the order of the data: block.py (what
 the devices compute), devices.py (keeping them busy), unfinished.py and keeper.py (what becomes of it), store.py (where
 it goes), work.py (all together), sums.py and population.py (what serves all latents), results.py (reading). claims.py
-and agenda.py say who does what; plan.py is what a store remembers of the settings, damage.py what can be wrong with it.
+and agenda.py say who does what, tasks.py on which GPUs; plan.py is what a store remembers of the settings, damage.py
+what can be wrong with it.
 
 On paper, 1,000,000 latents of FFHQ-1024 with four regions on 256 chips, each with a process of its own:
 

@@ -1,13 +1,16 @@
 """What is left to do at a store, and which of it this worker does next."""
 
+import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from lrgan_jax.sweep.claims import Worker
+from lrgan_jax.base.progress import PATIENCE, mention
+from lrgan_jax.sweep.claims import Worker, plain
 from lrgan_jax.sweep.store import SPANS, Commit, Store
 
+NAMED = 5  # others whose names are said
 SHORTEST, LONGEST = 0.1, 10.0  # seconds from one look at a store to the next, where nothing is to be had
 
 
@@ -39,6 +42,7 @@ class Agenda:
         """`population`: whether that is wanted, for which all blocks must be there."""
         self._store, self._worker, self._population = store, worker, population
         self._pause, self._next_look = SHORTEST, 0.0
+        self._waits: float | None = None  # since when all that is left is at others; infinity once that was said
         self.blocks, self.finished = blocks, False
         self.commits: dict[int, Commit] = store.commits()
 
@@ -63,9 +67,22 @@ class Agenda:
     def _choice(self) -> Item | None:
         """Any of the first things on the list, as many as others may be about to take."""
         taken = self._worker.taken()  # before the look, which sees what is done meanwhile
-        free = [item for item in self._left() if item.name not in taken]
+        left = self._left()
+        self._tell_of_waiting(left, taken)
+        free = [item for item in left if item.name not in taken]
         others = sum(name != self._worker.name for name in taken.values())
         return random.choice(free[: 1 + 4 * others]) if free else None
+
+    def _tell_of_waiting(self, left: Sequence[Item], taken: Mapping[str, str]) -> None:
+        """Once, where others have had all that is left for some time."""
+        owners = {taken.get(item.name, self._worker.name) for item in left}
+        if not owners or self._worker.name in owners:
+            self._waits = None
+        elif self._waits is None:
+            self._waits = time.monotonic()
+        elif time.monotonic() - self._waits > PATIENCE:
+            mention(f"waiting for {_counted(left)} at work elsewhere: {_listed(sorted(map(plain, owners)))}")
+            self._waits = math.inf
 
     def _left(self) -> list[Item]:
         self.commits = self._store.commits(self.commits)
@@ -86,3 +103,13 @@ class Agenda:
     def _done(self, item: Item) -> bool:
         """Whether somebody did it between the look and the claim."""
         return item.kind == "block" and self._store.has(item.number)
+
+
+def _counted(items: Sequence[Item]) -> str:
+    blocks = sum(item.kind == "block" for item in items)
+    return f"{blocks} block{'s' * (blocks > 1)}" if blocks else "sums"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

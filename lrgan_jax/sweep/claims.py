@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from lrgan_jax.base.progress import mention
 from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.objects import Objects, as_json
 
@@ -33,6 +34,7 @@ class Worker:
         self._held: set[str] = set()
         self._hearts: dict[str, tuple[bytes, float]] = {}  # of others: the last beat, and when it was new here
         self._owners: dict[str, str] = {}  # of others' claims, as they were last read
+        self._ends: dict[str, str] = {}  # how it was noticed of each dead one, "" once it was said
         self._leaves = threading.Event()
 
     def __enter__(self) -> "Worker":
@@ -66,13 +68,16 @@ class Worker:
         if not self._objects.write_if(f"{CLAIMS}{item}", self._mine, seen.stamp):
             return False
         self._held.add(item)
+        if seen.content not in (None, self._mine):
+            self._tell_of(seen.content.decode(errors="replace"))
         return True
 
     def holds(self, item: str) -> bool:
         """Whether what this worker has claimed is still its own; if not, it is somebody else's like any other."""
         own = self._objects.read(f"{CLAIMS}{item}") == self._mine
-        if not own:
+        if not own and item in self._held:
             self._held.discard(item)
+            self._tell_of(self.name)
         return own
 
     def release(self, item: str) -> None:
@@ -80,15 +85,22 @@ class Worker:
             self._objects.delete(f"{CLAIMS}{item}")
         self._held.discard(item)
 
+    def _tell_of(self, worker: str) -> None:
+        """Once of each, whatever it has lost."""
+        if end := self._ends.get(worker, "has not been heard of in time"):
+            mention(f"{plain(worker)} {end}: what it was at is done by others")
+            self._ends[worker] = ""
+
     def _living(self) -> set[str]:
         """The others whose hearts beat, as far as this worker can tell. The hearts of the dead are removed."""
         names = [f"{WORKERS}{name}" for name in self._objects.names(WORKERS) if name != self.name]
         hearts, known, now = self._objects.read_all(names), self._hearts, time.monotonic()
         new = {name: (beat, now) for name, beat in hearts.items() if name not in known or known[name][0] != beat}
         self._hearts = {name: known[name] for name in hearts.keys() - new.keys()} | new
-        dead = {name for name, (beat, since) in self._hearts.items() if now - since > LAPSE or _gone(beat)}
+        dead = {name: end for name, (beat, since) in self._hearts.items() if (end := _end(beat, now - since))}
+        self._ends |= {name.removeprefix(WORKERS): end for name, end in dead.items()}
         self._objects.delete(*dead)  # one that was only slow writes it again
-        return {name.removeprefix(WORKERS) for name in hearts.keys() - dead}
+        return {name.removeprefix(WORKERS) for name in hearts.keys() - dead.keys()}
 
     def _keep_beating(self) -> None:
         count = 0
@@ -115,6 +127,18 @@ def _processes() -> str | None:
         return None
 
 
+def plain(worker: str) -> str:
+    """Its machine and process, without what tells it from all that were and will be."""
+    return worker.rpartition("-")[0]
+
+
+def _end(beat: bytes, seconds: float) -> str:
+    """How a worker with that heart ended, so many seconds after it was last heard of; "" if it did not."""
+    if _gone(beat):
+        return "has gone"
+    return f"has not been heard of for {seconds:.0f} s" if seconds > LAPSE else ""
+
+
 def _gone(beat: bytes) -> bool:
     """Whether it is of a process that was on this machine, and is no more."""
     try:
@@ -122,8 +146,9 @@ def _gone(beat: bytes) -> bool:
         if heart["processes"] is None or heart["processes"] != _processes():
             return False
         os.kill(heart["pid"], 0)
+        with open(f"/proc/{heart['pid']}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"  # dead, and nobody has asked how it ended
     except ProcessLookupError:
         return True
     except (ValueError, KeyError, TypeError, OSError):
         return False
-    return False
