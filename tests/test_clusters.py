@@ -187,15 +187,18 @@ def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(model, slurm, tmp_
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 
-def test_the_job_for_kubernetes():
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_jobs_for_kubernetes(number):
     """What its server would refuse, or do otherwise than the notebook says."""
-    (job,) = map(pytest.importorskip("yaml").safe_load, blocks("yaml"))
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job") and "completions" not in job["spec"]
+    asked = pytest.importorskip("yaml").safe_load(blocks("yaml")[number])
+    kind, job = asked["kind"], asked
+    if kind == "JobSet":
+        (job,) = (part["template"] for part in asked["spec"]["replicatedJobs"])
+    assert (asked["apiVersion"], kind) in (("batch/v1", "Job"), ("jobset.x-k8s.io/v1alpha2", "JobSet"))
+    assert "completions" not in job["spec"]
     pod = job["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"  # the only one that goes with a podFailurePolicy
     assert pod["terminationGracePeriodSeconds"] > GRACE + 5
     (container,) = pod["containers"]
-    assert all(isinstance(word, str) for word in container["command"]) and container["command"][:2] == [
-        "lrgan",
-        "sweep",
-    ]
+    assert all(isinstance(word, str) for word in container["command"])
+    assert container["command"][:2] == ["lrgan", "sweep"]

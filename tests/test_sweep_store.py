@@ -173,6 +173,15 @@ def test_who_loses_a_block_drops_it(small_dcgan, finished, tmp_path, monkeypatch
     assert NUM < reports[-1].computed <= NUM + BLOCK and contents(path) == contents(finished)
 
 
+def test_who_died_after_the_last_word_leaves_nothing(small_dcgan, finished, tmp_path):
+    """A claim on what is committed: nobody would ever take it over."""
+    path = tmp_path / "store"
+    shutil.copytree(finished, path)
+    Objects(f"file://{path}/").write(f"{claims.CLAIMS}block-1", b"somebody")
+    run(small_dcgan, path)
+    assert contents(path) == contents(finished)
+
+
 def test_other_settings_are_refused_with_the_difference(small_dcgan, small_stylegan2, finished):
     before = contents(finished)
     for changed, message in (

@@ -68,6 +68,8 @@ class Agenda:
         """Any of the first things on the list, as many as others may be about to take."""
         taken = self._worker.taken()  # before the look, which sees what is done meanwhile
         left = self._left()
+        if self.finished:
+            self._worker.bury()
         self._tell_of_waiting(left, taken)
         free = [item for item in left if item.name not in taken]
         others = sum(name != self._worker.name for name in taken.values())

@@ -60,6 +60,12 @@ class Worker:
         others = {item: owner for item, owner in self._owners.items() if item in claimed and owner in living}
         return others | dict.fromkeys(self._held.intersection(claimed), self.name)
 
+    def bury(self) -> None:
+        """Remove the claims of the dead: for when nothing is left that somebody could claim after them."""
+        claimed = self._objects.names(CLAIMS)
+        taken = self.taken()
+        self._objects.delete(*(f"{CLAIMS}{item}" for item in claimed if item not in taken))
+
     def take(self, item: str) -> bool:
         """Claim an item that nobody alive has claimed; whether that worked."""
         seen = self._objects.seen(f"{CLAIMS}{item}")
