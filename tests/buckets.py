@@ -50,7 +50,7 @@ def _s3() -> Iterator[Bucket]:
     pytest.importorskip("moto")
     import boto3
 
-    port = free_port()
+    port = _free_port()
     line = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         endpoint = f"http://127.0.0.1:{port}"
@@ -70,7 +70,7 @@ def _gcs() -> Iterator[Bucket]:
         yield Bucket(f"gs://{BUCKET}", server, somebody)
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

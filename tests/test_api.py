@@ -55,8 +55,7 @@ training.distillation training
 sweep.errors sweep.block sweep.buckets sweep.patience sweep.objects sweep.arrays sweep.store sweep.earlier
 sweep.begin sweep.plan sweep.sums sweep.population sweep.damage sweep.tasks sweep.processes sweep.claims
 sweep.unfinished sweep.agenda sweep.keeper sweep.devices sweep.work
-sweep.loop sweep.merge
-sweep.results sweep
+sweep.results sweep.loop sweep.merge sweep
 demo.edits demo.page demo
 panel.wire panel.masks panel.found panel.named panel.wanted panel.pictures panel.portrait panel.photographs
 panel.portrait_code panel.faces panel.walks panel.code panel.searching panel.rendering panel.quick panel.session

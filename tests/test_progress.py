@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 from lrgan_jax.base import compiling, durations, progress, screens
-from lrgan_jax.base.progress import counted, in_command, say, show_progress, waiting
+from lrgan_jax.base.progress import counted, in_command, mention, say, show_lines_alone, show_progress, waiting
 
 
 class Clock:
@@ -255,6 +255,20 @@ def test_commands_write_to_logs_and_quiet_ones_do_not(monkeypatch, clock, capsys
     out, err = capsys.readouterr()
     assert not out and err.splitlines() == ["lrgan sample: 3 s so far", "a note", "a note"]
     assert shown.choose is screens.watched, "what comes after the command is as it was before"
+
+
+def test_lines_alone(monkeypatch, clock, capsys):
+    """What changes goes elsewhere, as in JSON; what is said once stays, but for a quiet command."""
+    shown = progress._Clock()
+    monkeypatch.setattr(shown, "_tick", lambda: None)
+    monkeypatch.setattr(progress, "_clock", shown)
+    for quiet in (False, True):
+        with in_command("lrgan sweep", quiet=quiet):
+            show_lines_alone()
+            clock.now += 3
+            shown._show()
+            mention(f"quiet: {quiet}")
+    assert capsys.readouterr().err == "quiet: False\n"
 
 
 def test_a_library_says_nothing_where_nobody_looks(monkeypatch, clock, capsys):

@@ -21,7 +21,7 @@ from typing import TextIO, TypeVar
 
 from lrgan_jax.base import durations
 from lrgan_jax.base.compiling import watch
-from lrgan_jax.base.screens import Log, Screen, Terminal, watched
+from lrgan_jax.base.screens import Log, Screen, Still, Terminal, watched
 
 PATIENCE = 2.0  # seconds that need no word
 TICK = 0.25
@@ -205,6 +205,12 @@ def hint(*words: str) -> None:
 def show_progress(on: bool = True) -> None:
     """Whether what takes long says so in a terminal or a notebook, as it does if nobody chooses."""
     _clock.shown_on(watched if on else lambda: None)
+
+
+def show_lines_alone() -> None:
+    """From here on what is said once is shown, and what changes is not, as where that goes somewhere else."""
+    if _clock.screen is not None:
+        _clock.shown_on(Still)
 
 
 @contextmanager

@@ -88,6 +88,16 @@ class Notebook:
         self._handle = None
 
 
+class Still:
+    """Nothing of what changes: only lines that stay are written, by whoever says them."""
+
+    def show(self, what: str, text: str, share: float | None) -> None:
+        """Not here."""
+
+    def clear(self) -> None:
+        """Nothing was shown."""
+
+
 def _small(text: str) -> dict[str, str]:
     return {"text/plain": text, "text/html": f"<small>{escape(text)}</small>"}
 

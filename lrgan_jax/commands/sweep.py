@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from lrgan_jax.base.checks import check_number, check_whole
-from lrgan_jax.base.progress import say, show_progress
+from lrgan_jax.base.progress import say, show_lines_alone
 from lrgan_jax.commands.options import Model, SearchOptions, UsageError, Which, load_model, regions_or_own
 from lrgan_jax.sweep import Keep, Progress, Share, run
 from lrgan_jax.sweep import merge as merge_shares
@@ -154,7 +154,7 @@ def _reporter(*, as_json: bool) -> Callable[[Progress], Any]:
 
     if not as_json:
         return say_damage
-    show_progress(False)
+    show_lines_alone()
     return line
 
 

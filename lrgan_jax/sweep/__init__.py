@@ -1,7 +1,7 @@
 """Many latents, many devices, many hosts: directions of all of them, in a store that survives whatever stops the work.
 
-    run(gen, "store", seeded(gen, seed=0, num=10_000), ["mouth", "eyes"])  # the same again goes on where it stopped
-    sweep = open("store"); sweep["vectors"][:100].read().result(); sweep.directions("mouth")
+    sweep = run(gen, "store", seeded(gen, seed=0, num=10_000), ["mouth", "eyes"])  # again: on, where it stopped
+    sweep["vectors"][:100].read().result(); sweep.directions("mouth"); open("store")  # the same, anywhere
 
 Any number of processes may run the same at one store, and come and go. Read on in the order of the data: block.py (what
 the devices compute), devices.py (keeping them busy), unfinished.py and keeper.py (what becomes of it), store.py (where

@@ -20,13 +20,14 @@ from lrgan_jax.regions import Region
 from lrgan_jax.search import Search, Settings
 from lrgan_jax.sweep import plan
 from lrgan_jax.sweep.agenda import Agenda
-from lrgan_jax.sweep.begin import create, location
+from lrgan_jax.sweep.begin import create, location, open_store
 from lrgan_jax.sweep.block import Job, Keep, KeepSettings
 from lrgan_jax.sweep.claims import Worker
 from lrgan_jax.sweep.damage import look_through
 from lrgan_jax.sweep.devices import Devices, same_bits
 from lrgan_jax.sweep.objects import Objects
 from lrgan_jax.sweep.processes import Share
+from lrgan_jax.sweep.results import Sweep
 from lrgan_jax.sweep.store import Store
 from lrgan_jax.sweep.work import Progress, Work
 from lrgan_jax.targets import Targets, metric_root, protected_names, search_moves, targets
@@ -50,7 +51,7 @@ def run(
     devices: Sequence[Any] | None = None,
     report: Callable[[Progress], object] = lambda progress: None,
     **overrides: Unpack[SweepSettings],
-) -> None:
+) -> Sweep:
     """Directions of every latent and region, into a store. The same call again goes on where the last one ended; the
     same call in other processes, on any machines that reach the store, shares the work with this one.
 
@@ -68,6 +69,8 @@ def run(
       devices: that share each step; all of this process by default. report: is told how far it is, at the start and
         after every step, from a thread of its own.
       overrides: settings of `search` or `keep`, layers="4-7" or block=64.
+    Returns:
+      The store, opened; it is finished, but for shares of others.
     Raises:
       InputError: on settings that make no sense.
       SweepError: if the store holds another sweep or cannot be written, or too many latents fail. What was finished
@@ -100,6 +103,7 @@ def run(
             raise Interrupted(text, stop.number, at_work=True)
 
     attended(same_bits(work))
+    return Sweep(open_store(path))
 
 
 def _store(
