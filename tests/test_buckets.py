@@ -8,7 +8,6 @@ import urllib.request
 
 import numpy as np
 import pytest
-import xarray
 from buckets import contents, served
 from sweeps import NUM, assert_equal_within, finish, run, save, start, words
 from sweeps import contents as files
@@ -22,6 +21,12 @@ from lrgan_jax.sweep.errors import SweepError
 from lrgan_jax.sweep.objects import Objects
 
 READ_BY = {"s3": "s3fs", "gs": "gcsfs"}
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """What is wrong at first contact is not tried for long."""
+    monkeypatch.setattr(buckets, "FIRST", {"max_retries": 1, "initial_delay": "10ms", "max_delay": "10ms"})
 
 
 @pytest.fixture(scope="module", params=["s3", "gs"])
@@ -54,7 +59,7 @@ def test_a_bucket_holds_what_a_folder_does(stored, finished):
 def test_xarray_reads_a_bucket(stored, finished, monkeypatch):
     """With the package that its address needs, and the same variables; this GCS asks for no name, and has no gRPC."""
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    kind = stored.partition(":")[0]
+    kind, xarray = stored.partition(":")[0], pytest.importorskip("xarray")
     pytest.importorskip(READ_BY[kind])
     found = xarray.open_zarr(stored, consolidated=False, storage_options={"token": "anon"} if kind == "gs" else None)
     there = sweep.open(finished)
@@ -63,11 +68,10 @@ def test_xarray_reads_a_bucket(stored, finished, monkeypatch):
         np.testing.assert_array_equal(found[name], np.asarray(there[name]), err_msg=name)
 
 
-def test_stores_are_merged_into_and_out_of_a_bucket(stored, finished, bucket, tmp_path):
+def test_stores_are_merged_into_and_out_of_a_bucket(finished, bucket, tmp_path):
     """What is damaged in one is left out, and said."""
     sweep.merge(f"{bucket.url}/merged", [finished])
-    sweep.merge(tmp_path / "merged", [stored])
-    assert contents(f"{bucket.url}/merged") == files(tmp_path / "merged") == files(finished)
+    assert contents(f"{bucket.url}/merged") == files(finished)
     at, name, lines = Objects(f"{bucket.url}/merged/"), "mu/c/1/0", []
     at.write(name, at.read(name)[:-1])
     with pytest.raises(SweepError, match=r"missing \(1\)"):
@@ -102,7 +106,7 @@ def test_silence_is_said_and_ends(stored, bucket, monkeypatch, capsys):
     store = begin.open_store(stored)
     before = store.commits()
     bucket.server.send_signal(signal.SIGSTOP)
-    waking = threading.Timer(1.5, bucket.server.send_signal, [signal.SIGCONT])
+    waking = threading.Timer(1.0, bucket.server.send_signal, [signal.SIGCONT])
     waking.start()
     assert store.commits() == before
     waking.join()
@@ -110,7 +114,7 @@ def test_silence_is_said_and_ends(stored, bucket, monkeypatch, capsys):
     assert re.search(r"no answer for .*: no answer from .* within 0 seconds; trying for up to 5 min", first)
     assert last == f"{stored}/: answers again"
 
-    monkeypatch.setattr(patience, "LOST", 1.0)
+    monkeypatch.setattr(patience, "LOST", 0.6)
     bucket.server.send_signal(signal.SIGSTOP)
     try:
         with pytest.raises(SweepError, match="no answer for 1 s; the same command goes on"):
@@ -142,7 +146,6 @@ def test_first_contact(bucket, url, changed, message, monkeypatch):
     """One line says what is wrong, whatever is asked."""
     if url[:2] in READ_BY and not bucket.url.startswith(url[:2]):
         pytest.skip("of the other server")
-    monkeypatch.setattr(buckets, "FIRST", buckets.FIRST | {"max_retries": 1})
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
     for ask in (sweep.open, lambda url: create(url, {"settings": {}}, {}, {})):
