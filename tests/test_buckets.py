@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,13 +135,17 @@ NOTHING = f"127.0.0.1:{free_port()}"
         ("gs://no-bucket/store", {}, "no such bucket"),
         ("gs://bucket/a", {"STORAGE_EMULATOR_HOST": f"http://{NOTHING}"}, f"nothing answers at {NOTHING}"),
         ("gs://other/store", {"STORAGE_EMULATOR_HOST": "no.such.host.invalid"}, "no host no.such.host.invalid"),
-        ("gs://denied-bucket/store", {}, "access denied; shown are the application default credentials"),
+        ("gs://fails-403/store", {}, "access denied; shown are the application default credentials"),
+        ("gs://fails-400/store", {}, "gs://fails-400/store/: as its name says."),
+        ("gs://fails-501/store", {}, "the server fails, with status 501"),
         ("ftp://bucket/store", {}, 'unsupported URL scheme "ftp"'),
+        ("https://minio:9000/bucket", {}, "no bucket: that is s3://bucket/name, and AWS_ENDPOINT_URL says"),
+        (Path("s3://bucket/store"), {}, "write s3://bucket/name, as text"),
     ],
 )
 def test_first_contact(bucket, url, changed, message, monkeypatch):
     """One line says what is wrong, whatever is asked."""
-    if url[:2] in READ_BY and not bucket.url.startswith(url[:2]):
+    if str(url)[:2] in READ_BY and not bucket.url.startswith(str(url)[:2]):
         pytest.skip("of the other server")
     monkeypatch.setattr(buckets, "FIRST", buckets.FIRST | {"max_retries": 1})
     for name, value in changed.items():
@@ -149,6 +154,23 @@ def test_first_contact(bucket, url, changed, message, monkeypatch):
         with pytest.raises(SweepError) as error:
             ask(url)
         assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            "Error reading mu/c/0: ExpiredToken: It has expired. [http_response_code='400']",
+            "the session of these keys is",
+        ),
+        ("UNKNOWN: Error reading mu/c/0: Elsewhere. [http_response_code='301']", "Error reading mu/c/0: Elsewhere."),
+        ("DATA_LOSS: Error reading mu/c/0: Digest mismatch [source locations='a.cc:1']", None),
+        ("Error reading mu/c/0: The range is not satisfiable [http_response_code='416']", None),
+    ],
+)
+def test_what_a_server_refuses_is_no_damage(error, why):
+    found = buckets.meaning(ValueError(error), "s3://bucket/store/")
+    assert found is why is None or found.startswith(why)
 
 
 def test_keys(bucket, monkeypatch):

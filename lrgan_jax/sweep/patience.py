@@ -5,7 +5,7 @@ from typing import Any
 
 from lrgan_jax.base.durations import clock
 from lrgan_jax.base.progress import say
-from lrgan_jax.sweep.buckets import meaning, trouble
+from lrgan_jax.sweep.buckets import FAILURES, meaning, trouble
 from lrgan_jax.sweep.errors import SweepError
 
 SILENCE = 15.0  # seconds without any answer that are said
@@ -30,7 +30,7 @@ class Patience:
             self._wait(time.monotonic() - max(began, self._answered))
         try:
             found = asked.result()
-        except ValueError as error:
+        except FAILURES as error:
             if (why := meaning(error, self._place)) is not None:
                 raise SweepError(f"{self._place}: {why}") from error
             raise
