@@ -4,6 +4,7 @@ import re
 import signal
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -116,6 +117,12 @@ def test_silence_is_said_and_ends(stored, bucket, monkeypatch, capsys):
     try:
         with pytest.raises(SweepError, match="no answer for 1 s; the same command goes on"):
             look_through(store, range(store.num_blocks), everything=True)
+        monkeypatch.setattr(patience, "LOST", 60.0)
+        monkeypatch.setattr(patience, "AGAIN", 0.1)
+        began = time.monotonic()
+        with pytest.raises(SweepError):
+            store.commits()
+        assert time.monotonic() - began < patience.LOST / 2  # whoever ends their work is not held up again
     finally:
         bucket.server.send_signal(signal.SIGCONT)
     assert begin.open_store(stored).commits() == before

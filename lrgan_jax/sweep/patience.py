@@ -10,13 +10,14 @@ from lrgan_jax.sweep.errors import SweepError
 
 SILENCE = 15.0  # seconds without any answer that are said
 LOST = 300.0  # and after which a store counts as lost
+AGAIN = 5.0  # seconds for each thing that is asked of a lost one: whoever ends their work asks for several
 
 
 class Patience:
     """With one store, however many threads ask it."""
 
     def __init__(self, place: str):
-        self._place, self._answered, self._told = place, time.monotonic(), False
+        self._place, self._answered, self._told, self._lost = place, time.monotonic(), False, False
 
     def answer(self, asked: Any) -> Any:
         """What TensorStore has promised. Where nothing that was asked is answered, that is said, and so is its end.
@@ -26,7 +27,7 @@ class Patience:
           ValueError: whatever else TensorStore says.
         """
         began = time.monotonic()
-        while not _comes(asked, SILENCE):
+        while not _comes(asked, AGAIN if self._lost else SILENCE):
             self._wait(time.monotonic() - max(began, self._answered))
         try:
             found = asked.result()
@@ -34,14 +35,15 @@ class Patience:
             if (why := meaning(error, self._place)) is not None:
                 raise SweepError(f"{self._place}: {why}") from error
             raise
-        self._answered = time.monotonic()
+        self._answered, self._lost = time.monotonic(), False
         if self._told:
             self._told = False
             say(f"{self._place}: answers again")
         return found
 
     def _wait(self, silent: float) -> None:
-        if silent > LOST:
+        self._lost = self._lost or silent > LOST
+        if self._lost:
             raise SweepError(f"{self._place}: no answer for {clock(LOST)}; the same command goes on where this one was")
         if silent >= SILENCE and not self._told:
             self._told = True
