@@ -76,6 +76,16 @@ def test_damage_is_found_reported_and_mended(small_dcgan, finished, tmp_path, ha
     assert contents(path) == contents(finished)
 
 
+def test_what_others_leave_in_a_store_does_no_harm(small_dcgan, finished, tmp_path):
+    """As a Mac's file manager does in every folder that it shows."""
+    path, reports = tmp_path / "store", []
+    shutil.copytree(finished, path)
+    for folder in ("usable/c", "progress/commits", "progress/spans"):
+        (path / folder / ".DS_Store").touch()
+    run(small_dcgan, path, verify=True, report=reports.append)
+    assert not reports[0].damaged and reports[-1].computed == 0
+
+
 @pytest.mark.parametrize("name", ["vectors", "usable", "gram_outside", "progress/commits"])
 def test_one_damaged_file_costs_one_block(small_dcgan, finished, tmp_path, name):
     path, reports = tmp_path / "store", []

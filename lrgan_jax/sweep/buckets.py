@@ -125,7 +125,7 @@ def meaning(error: Exception, place: str) -> str | None:
 
 def cause(error: Exception) -> str:
     """TensorStore's message without its codes and the trace of its own sources."""
-    return re.sub(r"^[A-Z_]+: ", "", str(error)).partition(" [")[0].strip()
+    return re.sub(r"^[A-Z_]+: | \[[\w ]+='.*", "", str(error), flags=re.DOTALL).strip()
 
 
 def _whose_keys(place: str) -> str:
