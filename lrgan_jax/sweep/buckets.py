@@ -100,7 +100,7 @@ def trouble(place: str) -> str | None:
     try:
         found, listed = _asked(ts.KvStore.open(kvstore, context=context(FIRST)).result())
     except TimeoutError:
-        return f"no answer from {kvstore.get('endpoint', 'it')} within {CONTACT:.0f} seconds"
+        return f"no answer from {kvstore.get('endpoint', 'the server')} within {CONTACT:.0f} seconds"
     except FAILURES as error:
         return meaning(error, place) or cause(error)
     if found and not listed:  # where listing is denied TensorStore takes a bucket of GCS for an empty one

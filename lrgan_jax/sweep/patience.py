@@ -17,7 +17,8 @@ class Patience:
     """With one store, however many threads ask it."""
 
     def __init__(self, place: str):
-        self._place, self._answered, self._told, self._lost = place, time.monotonic(), False, False
+        self._place, self._answered, self._told = place, time.monotonic(), False
+        self._lost = ""  # why, from then on until it answers again
 
     def answer(self, asked: Any) -> Any:
         """What TensorStore has promised. Where nothing that was asked is answered, that is said, and so is its end.
@@ -33,18 +34,20 @@ class Patience:
             found = asked.result()
         except FAILURES as error:
             if (why := meaning(error, self._place)) is not None:
+                self._lost = why
                 raise SweepError(f"{self._place}: {why}") from error
             raise
-        self._answered, self._lost = time.monotonic(), False
+        self._answered, self._lost = time.monotonic(), ""
         if self._told:
             self._told = False
             say(f"{self._place}: answers again")
         return found
 
     def _wait(self, silent: float) -> None:
-        self._lost = self._lost or silent > LOST
+        if silent > LOST:
+            self._lost = f"no answer for {clock(LOST)}; the same command goes on where this one was"
         if self._lost:
-            raise SweepError(f"{self._place}: no answer for {clock(LOST)}; the same command goes on where this one was")
+            raise SweepError(f"{self._place}: {self._lost}")
         if silent >= SILENCE and not self._told:
             self._told = True
             why = f": {found}" if (found := trouble(self._place)) else ""
