@@ -1,6 +1,6 @@
 """A small server of Google's Cloud Storage: objects in memory, with generations and their conditions, lists in pages.
 
-Buckets are there whose names do not begin with "no-"; of "denied-" ones nobody may have anything.
+Buckets are there whose names do not begin with "no-"; of "fails-403" and the like that status is all one gets.
 `python tests/gcs_server.py` prints its port.
 
 https://cloud.google.com/storage/docs/json_api/v1/objects
@@ -116,8 +116,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def admit(bucket: str) -> None:
-    if bucket.startswith("denied-"):
-        raise Refused(403, "the account does not have storage.objects.list access to the bucket.")
+    if found := re.fullmatch(r"fails-(\d+)", bucket):
+        raise Refused(int(found[1]), "as its name says.")
     if bucket.startswith("no-"):
         raise Refused(404, "The specified bucket does not exist.")
 

@@ -4,7 +4,9 @@ import re
 import signal
 import sys
 import threading
+import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +121,12 @@ def test_silence_is_said_and_ends(stored, bucket, monkeypatch, capsys):
     try:
         with pytest.raises(SweepError, match="no answer for 1 s; the same command goes on"):
             look_through(store, range(store.num_blocks), everything=True)
+        monkeypatch.setattr(patience, "LOST", 60.0)
+        monkeypatch.setattr(patience, "AGAIN", 0.1)
+        began = time.monotonic()
+        with pytest.raises(SweepError):
+            store.commits()
+        assert time.monotonic() - began < patience.LOST / 2  # whoever ends their work is not held up again
     finally:
         bucket.server.send_signal(signal.SIGCONT)
     assert begin.open_store(stored).commits() == before
@@ -138,13 +146,17 @@ NOTHING = "127.0.0.1:1"
         ("gs://no-bucket/store", {}, "no such bucket"),
         ("gs://bucket/a", {"STORAGE_EMULATOR_HOST": f"http://{NOTHING}"}, f"nothing answers at {NOTHING}"),
         ("gs://other/store", {"STORAGE_EMULATOR_HOST": "no.such.host.invalid"}, "no host no.such.host.invalid"),
-        ("gs://denied-bucket/store", {}, "access denied; shown are the application default credentials"),
+        ("gs://fails-403/store", {}, "access denied; shown are the application default credentials"),
+        ("gs://fails-400/store", {}, "gs://fails-400/store/: as its name says."),
+        ("gs://fails-501/store", {}, "the server fails, with status 501"),
         ("ftp://bucket/store", {}, 'unsupported URL scheme "ftp"'),
+        ("https://minio:9000/bucket", {}, "no bucket: that is s3://bucket/name, and AWS_ENDPOINT_URL says"),
+        (Path("s3://bucket/store"), {}, "write s3://bucket/name, as text"),
     ],
 )
 def test_first_contact(bucket, url, changed, message, monkeypatch):
     """One line says what is wrong, whatever is asked."""
-    if url[:2] in READ_BY and not bucket.url.startswith(url[:2]):
+    if str(url)[:2] in READ_BY and not bucket.url.startswith(str(url)[:2]):
         pytest.skip("of the other server")
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
@@ -152,6 +164,23 @@ def test_first_contact(bucket, url, changed, message, monkeypatch):
         with pytest.raises(SweepError) as error:
             ask(url)
         assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            "Error reading mu/c/0: ExpiredToken: It has expired. [http_response_code='400']",
+            "the session of these keys is",
+        ),
+        ("UNKNOWN: Error reading mu/c/0: Elsewhere. [http_response_code='301']", "Error reading mu/c/0: Elsewhere."),
+        ("DATA_LOSS: Error reading mu/c/0: Digest mismatch [source locations='a.cc:1']", None),
+        ("Error reading mu/c/0: The range is not satisfiable [http_response_code='416']", None),
+    ],
+)
+def test_what_a_server_refuses_is_no_damage(error, why):
+    found = buckets.meaning(ValueError(error), "s3://bucket/store/")
+    assert found is why is None or found.startswith(why)
 
 
 def test_keys(bucket, monkeypatch):

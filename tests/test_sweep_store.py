@@ -1,7 +1,9 @@
 """Stores of sweeps: whole or absent whatever happens to the process, the disk or the settings."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 import warnings
@@ -15,6 +17,7 @@ from sweeps import BLOCK, NUM, REGIONS, SAME, contents, run
 from tolerances import rounding, worst
 
 from lrgan_jax import sweep
+from lrgan_jax.base.interrupt import Interrupted
 from lrgan_jax.search import Search
 from lrgan_jax.subspaces import TAO
 from lrgan_jax.sweep import claims, keeper
@@ -71,6 +74,16 @@ def test_damage_is_found_reported_and_mended(small_dcgan, finished, tmp_path, ha
     run(small_dcgan, path, verify=harm != "gone", report=reports.append)
     assert len(reports[0].damaged) == 6 and reports[-1].computed == NUM
     assert contents(path) == contents(finished)
+
+
+def test_what_others_leave_in_a_store_does_no_harm(small_dcgan, finished, tmp_path):
+    """As a Mac's file manager does in every folder that it shows."""
+    path, reports = tmp_path / "store", []
+    shutil.copytree(finished, path)
+    for folder in ("usable/c", "progress/commits", "progress/spans"):
+        (path / folder / ".DS_Store").touch()
+    run(small_dcgan, path, verify=True, report=reports.append)
+    assert not reports[0].damaged and reports[-1].computed == 0
 
 
 @pytest.mark.parametrize("name", ["vectors", "usable", "gram_outside", "progress/commits"])
@@ -295,6 +308,22 @@ def test_merging_leaves_out_what_is_damaged(small_dcgan, finished, tmp_path):
     with pytest.raises(sweep.SweepError, match=r"1 of 6 blocks are missing \(1\)"):
         sweep.merge(tmp_path / "whole", [tmp_path / "part"], report=reports.append)
     assert len(reports) == 1 and "block 1 is left out" in reports[0]
+
+
+def test_merging_goes_on_after_a_stop(small_dcgan, finished, tmp_path):
+    """Asked for while blocks are copied."""
+    shutil.copytree(finished, tmp_path / "part")
+    (tmp_path / "part" / "vectors" / "c" / "1" / "0" / "0" / "0").write_bytes(b"")
+
+    def ask_to_stop(text):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+
+    with pytest.raises(Interrupted, match="the same command goes on") as stopped:
+        sweep.merge(tmp_path / "whole", [tmp_path / "part"], report=ask_to_stop)
+    assert stopped.value.exit_code == 143 and not stopped.value.at_work
+    sweep.merge(tmp_path / "whole", [finished])
+    assert contents(tmp_path / "whole") == contents(finished)
 
 
 def test_merging_mends_what_it_merges_into(small_dcgan, finished, tmp_path):

@@ -54,13 +54,20 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
     with in_command("lrgan sweep", quiet=False), Worker(objects) as slow, Worker(objects) as other:
+
+        def pass_by(seconds):
+            end = now[0] + seconds
+            while now[0] < end:
+                now[0] = min(now[0] + claims.BEAT, end)
+                other._beat(0)
+
         assert slow.take("block-0") and not other.take("block-0")
-        now[0] = claims.LAPSE - 1
+        pass_by(claims.LAPSE - 1)
         assert other.taken() == {"block-0": slow.name}
         slow._beat(1)
-        now[0] = claims.LAPSE + 1
+        pass_by(2)
         assert other.taken() == {"block-0": slow.name} and not other.take("block-0")
-        now[0] = 2 * claims.LAPSE + 2
+        pass_by(claims.LAPSE + 1)
         assert not other.taken() and other.take("block-0")
         assert not slow.holds("block-0")
         slow.release("block-0")
@@ -70,6 +77,23 @@ def test_the_claim_of_the_dead_lapses(objects, monkeypatch, capsys):
     ends = ("has not been heard of for 61 s", "has not been heard of in time")
     said = [f"{claims.plain(slow.name)} {end}: what it was at is done by others" for end in ends]
     assert capsys.readouterr().err.splitlines() == said
+
+
+def test_who_was_not_heard_itself_calls_nobody_dead(objects, monkeypatch):
+    """While a server fails, nobody's heart beats; after that all get time to be heard again."""
+    elsewhere(monkeypatch)
+    now = [0.0]
+    monkeypatch.setattr(claims.time, "monotonic", lambda: now[0])
+    with Worker(objects) as first, Worker(objects) as second:
+        assert first.take("block-0") and second.taken()
+        now[0] = 2 * claims.LAPSE
+        assert second.taken()
+        second._beat(1)
+        for _ in range(5):
+            assert second.taken()
+            now[0] += claims.BEAT
+            second._beat(2)
+        assert not second.taken()
 
 
 @pytest.mark.parametrize("asked", [True, False])

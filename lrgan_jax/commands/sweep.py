@@ -84,7 +84,7 @@ class KeepOptions(Keep):
 
 
 def sweep_command(
-    store: Annotated[str, tyro.conf.Positional],
+    store: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")],
     *,
     model: Model = "faces-dcgan",
     regions: tuple[str, ...] = (),

@@ -1,6 +1,7 @@
 """How a store begins, and how one that is there is opened."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,16 @@ QUOTED = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})  # what URLs mean s
 
 
 def location(path: str | Path) -> str:
-    """The URL of a local folder; a URL as it is. With a slash at its end."""
-    text = str(path) if "://" in str(path) else f"file://{str(Path(path).resolve()).translate(QUOTED)}"
-    return text.rstrip("/") + "/"
+    """The URL of a local folder; a URL as it is. With a slash at its end.
+
+    Raises:
+      SweepError: on a URL that was taken for a path, as `Path` does, which makes one slash of two.
+    """
+    text = str(path)
+    if found := re.match("(s3|gs):/?(?!/)", text):
+        raise SweepError(f"{text}: for a bucket write {found[1]}://bucket/name, as text, and no path")
+    url = text if "://" in text else f"file://{str(Path(path).resolve()).translate(QUOTED)}"
+    return url.rstrip("/") + "/"
 
 
 def create(

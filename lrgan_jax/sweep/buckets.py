@@ -1,9 +1,10 @@
 """Buckets: what TensorStore has to be told to reach one, and what is wrong where it does not.
 
-Where an S3 server is that is not Amazon's, and what it calls its region, says the environment, as it does to other
-tools: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION. Of Amazon's own buckets TensorStore
-finds the region. Keys come from AWS_ACCESS_KEY_ID and its companions, ~/.aws, or the machine's own role. For GCS they
-are Google's application default credentials, and STORAGE_EMULATOR_HOST names another server.
+Where an S3 server is that is not Amazon's, what it calls its region, and whose certificates it may show says the
+environment, as it does to other tools: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION,
+AWS_CA_BUNDLE. Of Amazon's own buckets TensorStore finds the region. Keys come from AWS_ACCESS_KEY_ID and its
+companions, ~/.aws, or the machine's own role. For GCS they are Google's application default credentials, and
+STORAGE_EMULATOR_HOST names another server.
 """
 
 import os
@@ -31,17 +32,30 @@ GIVEN_UP = {
     "TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES": "1",
 }
 
+FAILURES = ValueError, NotImplementedError  # what TensorStore raises, whatever went wrong; the latter for status 501
+
 # What TensorStore and servers say of a bucket, and what that means.
 MEANINGS = (
     (r"Could not resolve host: (?P<what>\S+)", "there is no host {what}"),
     (r"Failed to connect to (?P<host>\S+) port (?P<port>\d+)", "nothing answers at {host}:{port}"),
-    (r"NoSuchBucket|bucket does not exist|resolve aws_region", "there is no such bucket, or not in this region"),
+    (
+        r"NoSuchBucket|bucket does not exist|resolve aws_region|http_response_code='404'",
+        "there is no such bucket, or not in this region",
+    ),
+    (r"peer certificate", "its certificate is none that is trusted here; AWS_CA_BUNDLE names a file of more"),
+    (r"WRONG_VERSION_NUMBER", "the server speaks no TLS: is its URL http://, not https://?"),
+    (r"ExpiredToken", "the session of these keys is over; {keys}"),
+    (r"RequestTimeTooSkewed", "the clock of this machine is not the server's"),
     (r"InvalidAccessKeyId|SignatureDoesNotMatch", "the server does not know these keys; {keys}"),
     (r"Failed to (get|create) credentials", "no credentials; {keys}"),
     (r"^PERMISSION_DENIED|http_response_code='40[13]'", "access denied; {keys}"),
     (r"http_response_code='(?P<code>5\d\d)'", "the server fails, with status {code}"),
 )
-NOT_REACHED = "^(PERMISSION_DENIED|ABORTED|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|CANCELLED)"
+# Whatever else is of a server or a disk, and no damage: any status but that of an object that was cut.
+NOT_REACHED = (
+    "^(PERMISSION_DENIED|ABORTED|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|CANCELLED)"
+    "|CURL error|http_response_code='(?!416)"
+)
 
 
 def spec(place: str) -> dict[str, Any]:
@@ -49,9 +63,11 @@ def spec(place: str) -> dict[str, Any]:
 
     Raises:
       ValueError: on one that it does not know.
-      SweepError: on an endpoint that is none.
+      SweepError: on a server's URL in place of a bucket's, or the reverse.
     """
     found, endpoint, region = ts.KvStore.Spec(place).to_json(), _first_set(ENDPOINTS).rstrip("/"), _first_set(REGIONS)
+    if found["driver"] == "http":
+        raise SweepError(f"{place} is no bucket: that is s3://bucket/name, and AWS_ENDPOINT_URL says of which server")
     if found["driver"] != "s3" or not endpoint:
         return found
     if not re.match("https?://", endpoint):
@@ -65,6 +81,8 @@ def context(retries: dict[str, Any] = LATER) -> ts.Context:
         os.environ.setdefault(name, value)
     if server := os.environ.get("STORAGE_EMULATOR_HOST"):
         os.environ["TENSORSTORE_GCS_HTTP_URL"] = server if "://" in server else f"http://{server}"
+    if certificates := os.environ.get("AWS_CA_BUNDLE"):
+        os.environ["TENSORSTORE_CA_BUNDLE"] = certificates
     return ts.Context(dict.fromkeys(BUCKETS.values(), retries), _keys("AWS_ACCESS_KEY_ID" in os.environ))
 
 
@@ -82,8 +100,8 @@ def trouble(place: str) -> str | None:
     try:
         found, listed = _asked(ts.KvStore.open(kvstore, context=context(FIRST)).result())
     except TimeoutError:
-        return f"no answer from {kvstore.get('endpoint', 'it')} within {CONTACT:.0f} seconds"
-    except ValueError as error:
+        return f"no answer from {kvstore.get('endpoint', 'the server')} within {CONTACT:.0f} seconds"
+    except FAILURES as error:
         return meaning(error, place) or cause(error)
     if found and not listed:  # where listing is denied TensorStore takes a bucket of GCS for an empty one
         return f"objects can be read and not listed; {_whose_keys(place)}"
@@ -106,8 +124,8 @@ def meaning(error: Exception, place: str) -> str | None:
 
 
 def cause(error: Exception) -> str:
-    """TensorStore's message without the trace of its own sources."""
-    return str(error).partition(" [")[0].strip()
+    """TensorStore's message without its codes and the trace of its own sources."""
+    return re.sub(r"^[A-Z_]+: | \[[\w ]+='.*", "", str(error), flags=re.DOTALL).strip()
 
 
 def _whose_keys(place: str) -> str:

@@ -2,7 +2,8 @@
 
 A worker's heart is an object that it writes again and again. A claim is an object that names its worker, written only
 where no claim lies, or one of a worker that is dead: whose heart is gone, or has not changed for `LAPSE` seconds of the
-observer's own clock, as clocks of machines differ. A process that has gone from this machine is dead at once.
+observer's own clock, as clocks of machines differ. Time in which the observer was not heard itself does not count: then
+a server failed, or a machine slept. A process that has gone from this machine is dead at once.
 
 Who stood still for long finds somebody else's name on what it had claimed, and drops it.
 """
@@ -22,6 +23,7 @@ from lrgan_jax.sweep.objects import Objects, as_json
 
 BEAT = 15.0  # seconds from one to the next
 LAPSE = 60.0  # seconds without one after which a worker counts as dead
+GAP = 30.0  # seconds without a beat of its own after which a worker gives the others all of that time again
 CLAIMS, WORKERS = "progress/claims/", "progress/workers/"
 
 
@@ -34,6 +36,7 @@ class Worker:
         self._held: set[str] = set()
         self._hearts: dict[str, tuple[bytes, float]] = {}  # of others: the last beat, and when it was new here
         self._owners: dict[str, str] = {}  # of others' claims, as they were last read
+        self._heard = self._steady = time.monotonic()  # its own last beat, and since when these have come without a gap
         self._ends: dict[str, str] = {}  # how it was noticed of each dead one, "" once it was said
         self._leaves = threading.Event()
 
@@ -103,7 +106,9 @@ class Worker:
         hearts, known, now = self._objects.read_all(names), self._hearts, time.monotonic()
         new = {name: (beat, now) for name, beat in hearts.items() if name not in known or known[name][0] != beat}
         self._hearts = {name: known[name] for name in hearts.keys() - new.keys()} | new
-        dead = {name: end for name, (beat, since) in self._hearts.items() if (end := _end(beat, now - since))}
+        counts = self._steady_since(now)
+        silent = {name: (beat, now - max(since, counts)) for name, (beat, since) in self._hearts.items()}
+        dead = {name: end for name, heart in silent.items() if (end := _end(*heart))}
         self._ends |= {name.removeprefix(WORKERS): end for name, end in dead.items()}
         self._objects.delete(*dead)  # one that was only slow writes it again
         return {name.removeprefix(WORKERS) for name in hearts.keys() - dead.keys()}
@@ -119,6 +124,12 @@ class Worker:
         self._objects.write(
             f"{WORKERS}{self.name}", as_json({"beat": count, "pid": os.getpid(), "processes": _processes()})
         )
+        now = time.monotonic()
+        self._steady, self._heard = self._steady_since(now), now
+
+    def _steady_since(self, now: float) -> float:
+        """From when on the silence of others counts."""
+        return self._steady if now - self._heard < GAP else now
 
 
 def _processes() -> str | None:

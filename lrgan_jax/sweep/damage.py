@@ -39,8 +39,8 @@ def look_through(store: Store, blocks: Sequence[int], *, everything: bool) -> di
 def _lost(store: Store, commits: Mapping[int, Commit]) -> dict[int, str]:
     damaged = {block: "its commit cannot be read" for block, commit in commits.items() if commit == UNREADABLE}
     for name in store.by_latent:
-        there = {int(key.partition("/")[0]) for key in store.objects.names(f"{name}/c/")}
-        damaged |= dict.fromkeys(commits.keys() - there, f"its file of {name} is gone")
+        there = {key.partition("/")[0] for key in store.objects.names(f"{name}/c/")}
+        damaged |= {block: f"its file of {name} is gone" for block in commits if str(block) not in there}
     return damaged
 
 

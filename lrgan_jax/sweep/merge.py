@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from lrgan_jax.base.ahead import ahead
+from lrgan_jax.base.interrupt import LEFT, Interrupted, StopRequest, attended
 from lrgan_jax.base.settings import differences
 from lrgan_jax.sweep import population
 from lrgan_jax.sweep.begin import create, open_store
 from lrgan_jax.sweep.damage import look_through
+from lrgan_jax.sweep.devices import same_bits
 from lrgan_jax.sweep.earlier import EARLIER, FIRST
 from lrgan_jax.sweep.errors import Damaged, SweepError
 from lrgan_jax.sweep.objects import packed
@@ -38,7 +42,14 @@ def merge(
       report: is told of blocks that are damaged, which are left out, and of what last digits may differ by.
     Raises:
       SweepError: if the stores are not of one sweep, or some block is in none of them. What was copied stays.
+      Interrupted: soon after SIGINT or SIGTERM. What was copied stays.
     """
+    attended(same_bits(partial(_merge, path, shares, verify, report)))
+
+
+def _merge(
+    path: str | Path, shares: Sequence[str | Path], verify: bool, report: Callable[[str], Any], stop: StopRequest
+) -> None:
     sources = [open_store(share) for share in shares]
     for source in sources:
         _compare(source, _target(path, source), report)
@@ -48,7 +59,9 @@ def merge(
     for block, reason in look_through(target, range(target.num_blocks), everything=verify).items():
         report(f"{target.place}: block {block} is discarded: {reason}")
     for source in sources:
-        _copy(source, target, report)
+        _copy(source, target, report, stop)
+    if stop.number is not None:
+        raise Interrupted(LEFT, stop.number)
     _finish(target, report)
 
 
@@ -69,8 +82,8 @@ def _compare(source: Store, target: Store, report: Callable[[str], Any]) -> None
         report(f"{source.place}: {different}: last digits may differ from the others'")
 
 
-def _copy(source: Store, target: Store, report: Callable[[str], Any]) -> None:
-    """What the target lacks, several at once."""
+def _copy(source: Store, target: Store, report: Callable[[str], Any], stop: StopRequest) -> None:
+    """What the target lacks, several at once, as long as nobody asks to stop."""
     commits, there = source.commits(), target.commits()
 
     def one(block: int) -> tuple[int, str | None]:
@@ -81,7 +94,7 @@ def _copy(source: Store, target: Store, report: Callable[[str], Any]) -> None:
         return block, None
 
     with ThreadPoolExecutor(COPIED) as copiers:
-        missing = sorted(commits.keys() - there.keys())
+        missing = takewhile(lambda block: stop.number is None, sorted(commits.keys() - there.keys()))
         for copying in ahead(missing, lambda block: copiers.submit(one, block), COPIED):
             block, reason = copying.result()
             if reason is not None:

@@ -116,12 +116,12 @@ def _check(body: bytes) -> bytes:
 
 @contextmanager
 def plainly(place: str) -> Iterator[None]:
-    """TensorStore raises ValueError for whatever went wrong with a disk or a network: a `SweepError` of one line."""
+    """Whatever went wrong with a disk or a network is a `SweepError` of one line."""
     try:
         yield
     except SweepError:
         raise
-    except ValueError as error:
+    except buckets.FAILURES as error:
         raise SweepError(f"{place}: {buckets.cause(error)}") from error
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from lrgan_jax.base.durations import clock
 from lrgan_jax.base.progress import say
-from lrgan_jax.sweep.buckets import meaning, trouble
+from lrgan_jax.sweep.buckets import FAILURES, meaning, trouble
 from lrgan_jax.sweep.errors import SweepError
 
 SILENCE = 15.0  # seconds without any answer that are said
 LOST = 300.0  # and after which a store counts as lost
+AGAIN = 5.0  # seconds for each thing that is asked of a lost one: whoever ends their work asks for several
 
 
 class Patience:
@@ -17,6 +18,7 @@ class Patience:
 
     def __init__(self, place: str):
         self._place, self._answered, self._told = place, time.monotonic(), False
+        self._lost = ""  # why, from then on until it answers again
 
     def answer(self, asked: Any) -> Any:
         """What TensorStore has promised. Where nothing that was asked is answered, that is said, and so is its end.
@@ -26,15 +28,16 @@ class Patience:
           ValueError: whatever else TensorStore says.
         """
         began = time.monotonic()
-        while not _comes(asked, SILENCE):
+        while not _comes(asked, AGAIN if self._lost else SILENCE):
             self._wait(time.monotonic() - max(began, self._answered))
         try:
             found = asked.result()
-        except ValueError as error:
+        except FAILURES as error:
             if (why := meaning(error, self._place)) is not None:
+                self._lost = why
                 raise SweepError(f"{self._place}: {why}") from error
             raise
-        self._answered = time.monotonic()
+        self._answered, self._lost = time.monotonic(), ""
         if self._told:
             self._told = False
             say(f"{self._place}: answers again")
@@ -42,7 +45,9 @@ class Patience:
 
     def _wait(self, silent: float) -> None:
         if silent > LOST:
-            raise SweepError(f"{self._place}: no answer for {clock(LOST)}; the same command goes on where this one was")
+            self._lost = f"no answer for {clock(LOST)}; the same command goes on where this one was"
+        if self._lost:
+            raise SweepError(f"{self._place}: {self._lost}")
         if silent >= SILENCE and not self._told:
             self._told = True
             why = f": {found}" if (found := trouble(self._place)) else ""
