@@ -1034,7 +1034,11 @@ HALVES["band"] = {"size": 12, "boxes": [[8, 0, 2, 12]]}
 
 @pytest.mark.parametrize(
     "search",
-    [Search(), Search(per_layer=True, layers="0-1"), Search(protect={"corner": 0.5, "band": 2.0}, layers=[0, 1])],
+    [
+        pytest.param(Search(), marks=pytest.mark.slow),
+        Search(per_layer=True, layers="0-1"),
+        Search(protect={"corner": 0.5, "band": 2.0}, layers=[0, 1]),
+    ],
 )
 def test_any_shape_of_image_classes_and_searches(monkeypatch, search):
     """A wide image drawn by class.

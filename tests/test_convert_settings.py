@@ -119,7 +119,10 @@ def random_network(**config):
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"architecture": "resnet", "conv_clamp": 1.0, "c_dim": 3, "embed_features": 4}],
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"architecture": "resnet", "conv_clamp": 1.0, "c_dim": 3, "embed_features": 4},
+    ],
     ids=["skip", "resnet, labels, clamp"],
 )
 def test_no_altered_attribute_is_accepted_wrongly(config):
