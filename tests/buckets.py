@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from lrgan_jax.sweep.begin import location
 from lrgan_jax.sweep.objects import Objects
 
 BUCKET = "bucket"
@@ -39,9 +40,9 @@ def served(kind: str) -> Iterator[Bucket]:
             bucket.server.wait()
 
 
-def contents(url: str) -> dict[str, bytes]:
-    """Every object's bytes by name."""
-    objects = Objects(f"{url}/")
+def contents(store: Path | str) -> dict[str, bytes]:
+    """Every object's bytes by name, in a bucket or a folder."""
+    objects = Objects(location(store))
     return objects.read_all(objects.names())
 
 

@@ -160,6 +160,21 @@ def finished(small_dcgan, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def saved(small_dcgan, tmp_path_factory) -> Path:
+    """A folder with the model of `sweeps.words` in it."""
+    return sweeps.save(small_dcgan, tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture(scope="session")
+def whole(saved) -> Path:
+    """The store of its sweep: one process, one device, uninterrupted, without a launcher."""
+    from lrgan_jax.__main__ import main
+
+    assert main(sweeps.words(saved, saved / "whole")) == 0
+    return saved / "whole"
+
+
+@pytest.fixture(scope="session")
 def small_stylegan1() -> StyleGAN1:
     """16x16, three blocks, w of 9."""
     config = StyleGAN1Config(channels=(8, 7, 6), z_dim=10, w_dim=9, mapping_layers=2, mapping_features=8)

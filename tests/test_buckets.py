@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from buckets import contents, served
-from sweeps import NUM, assert_equal_within, finish, run, save, start, words
+from sweeps import NUM, assert_equal_within, finish, run, start, words
 from sweeps import contents as files
 
 import lrgan_jax.__main__ as command
@@ -216,18 +216,18 @@ def test_the_command_takes_an_endpoint(stored, bucket, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_killed_and_gone_on_with_in_a_bucket(small_dcgan, bucket, tmp_path):
+def test_killed_and_gone_on_with_in_a_bucket(saved, bucket, tmp_path):
     """Two at a time, killed in the middle of blocks, as in a folder: the same store."""
-    num, model, url = 100, save(small_dcgan, tmp_path), f"{bucket.url}/killed"
-    at_work = [start(model, url, num=num) for _ in range(2)]
+    num, url = 100, f"{bucket.url}/killed"
+    at_work = [start(saved, url, num=num) for _ in range(2)]
     for lines in (3, 10):
         victim = at_work.pop(0)
         for _ in range(lines):
             victim.stdout.readline()
         victim.kill()
         victim.communicate()
-        at_work.append(start(model, url, num=num))
+        at_work.append(start(saved, url, num=num))
     for process in at_work:
         finish(process)
-    assert command.main(words(model, tmp_path / "whole", num=num)) == 0
+    assert command.main(words(saved, tmp_path / "whole", num=num)) == 0
     assert contents(url) == files(tmp_path / "whole")

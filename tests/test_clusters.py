@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from slurm import Missing, cluster
-from sweeps import assert_equal_within, contents, save, words
+from sweeps import assert_equal_within, contents, words
 
 import lrgan_jax.__main__ as command
 from lrgan_jax.base.interrupt import GRACE
@@ -19,18 +19,6 @@ from lrgan_jax.base.interrupt import GRACE
 pytestmark = pytest.mark.slow
 SWEEP = "lrgan sweep /shared/sweep --num-latents 10000"  # in the notebook's scripts
 AS_ROOT = ["--allow-run-as-root", "--oversubscribe"]
-
-
-@pytest.fixture(scope="module")
-def model(small_dcgan, tmp_path_factory):
-    return save(small_dcgan, tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def whole(model):
-    """One process, without a launcher."""
-    assert command.main(words(model, model / "whole")) == 0
-    return model / "whole"
 
 
 @pytest.fixture(scope="module")
@@ -130,19 +118,19 @@ def test_a_batch_script_takes_all_and_mpirun_in_it_deals_them_out(batch, mpirun)
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun", "salloc"])
-def test_two_tasks_share_a_sweep(launcher, model, whole, tmp_path, request):
+def test_two_tasks_share_a_sweep(launcher, saved, whole, tmp_path, request):
     """`srun -n 2 lrgan sweep`, and the same with `mpirun`, alone and in what SLURM has allocated."""
     start = request.getfixturevalue("slurm") if launcher != "mpirun" else launched
     line = [] if launcher == "mpirun" else [launcher, "-n", 2]
     line += [] if launcher == "srun" else [*request.getfixturevalue("mpirun"), "-n", 2]
-    out = start(*line, *lrgan(*words(model, tmp_path / "store")))
+    out = start(*line, *lrgan(*words(saved, tmp_path / "store")))
     assert len(processes(out)) == 2
     assert contents(tmp_path / "store") == contents(whole)
 
 
-def test_shares_of_an_array(model, whole, batch, tmp_path):
+def test_shares_of_an_array(saved, whole, batch, tmp_path):
     """As for machines without a common store."""
-    share = shlex.join(lrgan(*words(model, f"{tmp_path}/part-SHARE", "--shard", "SHARE/2")))
+    share = shlex.join(lrgan(*words(saved, f"{tmp_path}/part-SHARE", "--shard", "SHARE/2")))
     batch(f"#!/bin/bash\n{share.replace('SHARE', '$SLURM_ARRAY_TASK_ID')}\n", "--array=0-1")
     launched(*lrgan("sweep", tmp_path / "merged", "--merge", tmp_path / "part-0", tmp_path / "part-1"))
     assert_equal_within(tmp_path / "merged", whole)
@@ -166,15 +154,15 @@ def from_notebook(number, *line):
     ("number", "options"),
     [(0, ["--array=0-1", "--gpus=2"]), (1, ["--nodes=1", "--ntasks-per-node=2", "--gpus-per-node=2"])],
 )
-def test_the_scripts_of_the_notebook(number, options, model, whole, batch, tmp_path):
-    out = batch(from_notebook(number, *lrgan(*words(model, tmp_path / "store"))), *options)
+def test_the_scripts_of_the_notebook(number, options, saved, whole, batch, tmp_path):
+    out = batch(from_notebook(number, *lrgan(*words(saved, tmp_path / "store"))), *options)
     assert len(processes(out)) == 2
     assert contents(tmp_path / "store") == contents(whole)
 
 
-def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(model, slurm, tmp_path):
+def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(saved, slurm, tmp_path):
     """As a minute before its time is over: nothing is lost."""
-    script = from_notebook(0, *lrgan(*words(model, tmp_path / "store", num=100)))
+    script = from_notebook(0, *lrgan(*words(saved, tmp_path / "store", num=100)))
     job = submit(slurm, tmp_path, script, "--array=0")
     out = tmp_path / "out-0"
     until(lambda: out.exists() and out.read_text().count("{") > 3)
@@ -183,7 +171,7 @@ def test_a_job_that_is_asked_to_stop_queues_again_and_goes_on(model, slurm, tmp_
     until(lambda: "all kept; the same command goes on" in out.read_text())
     assert time.monotonic() - asked < GRACE + 5
     assert len(processes(ended(slurm, tmp_path, job))) == 2
-    assert command.main(words(model, tmp_path / "whole", num=100)) == 0
+    assert command.main(words(saved, tmp_path / "whole", num=100)) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 

@@ -54,12 +54,18 @@ def clock(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def told(monkeypatch, clock):
-    """What jobs say when they are looked at."""
+def shown(monkeypatch, clock):
+    """A clock for jobs, which shows them when it is asked to."""
     shown = progress._Clock()
-    told = Told(shown)
     monkeypatch.setattr(shown, "_tick", lambda: None)
     monkeypatch.setattr(progress, "_clock", shown)
+    return shown
+
+
+@pytest.fixture
+def told(shown):
+    """What jobs say when they are looked at."""
+    told = Told(shown)
     shown.shown_on(lambda: told)
     return told
 
@@ -242,11 +248,8 @@ def test_a_notebook_gets_one_line_that_is_empty_in_the_end(monkeypatch):
     assert seen == ["new <small>faces: &lt;1 s</small>", "<small>faces: 2 s</small>", "<small></small>"]
 
 
-def test_commands_write_to_logs_and_quiet_ones_do_not(monkeypatch, clock, capsys):
+def test_commands_write_to_logs_and_quiet_ones_do_not(shown, clock, capsys):
     """Words go to stderr; stdout is left to results."""
-    shown = progress._Clock()
-    monkeypatch.setattr(shown, "_tick", lambda: None)
-    monkeypatch.setattr(progress, "_clock", shown)
     for quiet in (False, True):
         with in_command("lrgan sample", quiet=quiet):
             clock.now += 3
@@ -257,11 +260,8 @@ def test_commands_write_to_logs_and_quiet_ones_do_not(monkeypatch, clock, capsys
     assert shown.choose is screens.watched, "what comes after the command is as it was before"
 
 
-def test_lines_alone(monkeypatch, clock, capsys):
+def test_lines_alone(shown, clock, capsys):
     """What changes goes elsewhere, as in JSON; what is said once stays, but for a quiet command."""
-    shown = progress._Clock()
-    monkeypatch.setattr(shown, "_tick", lambda: None)
-    monkeypatch.setattr(progress, "_clock", shown)
     for quiet in (False, True):
         with in_command("lrgan sweep", quiet=quiet):
             show_lines_alone()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweeps import BLOCK, SAME, assert_equal_within, contents, finish, save, start, words
+from sweeps import BLOCK, SAME, assert_equal_within, contents, finish, start, words
 from tolerances import worst
 
 import lrgan_jax.__main__ as command
@@ -207,20 +207,8 @@ def test_two_that_begin_a_store_at_once(tmp_path):
 # From here on the command, in processes of its own.
 
 
-@pytest.fixture(scope="module")
-def model(small_dcgan, tmp_path_factory):
-    return save(small_dcgan, tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def whole(model):
-    """One process, one device, uninterrupted."""
-    assert command.main(words(model, model / "whole")) == 0
-    return model / "whole"
-
-
-def test_many_devices_in_one_process(model, whole, tmp_path):
-    finish(start(model, tmp_path / "store", devices=8))
+def test_many_devices_in_one_process(saved, whole, tmp_path):
+    finish(start(saved, tmp_path / "store", devices=8))
     assert contents(tmp_path / "store") == contents(whole)
 
 
@@ -229,31 +217,31 @@ def computed(out):
     return max((json.loads(line)["computed"] for line in out.splitlines() if line.startswith("{")), default=0)
 
 
-def test_processes_come_and_go(model, tmp_path):
+def test_processes_come_and_go(saved, tmp_path):
     """Two at a time, killed in the middle of blocks: the same store, byte for byte, with no latent computed twice but
     those that a dead process had not written.
     """
     num, latents, kills = 100, 0, (3, 10)
-    at_work = [start(model, tmp_path / "store", num=num) for _ in range(2)]
+    at_work = [start(saved, tmp_path / "store", num=num) for _ in range(2)]
     for lines in kills:
         victim = at_work.pop(0)
         out = "".join(victim.stdout.readline() for _ in range(lines))
         victim.kill()
         latents += computed(out + victim.stdout.read())
         victim.wait()
-        at_work.append(start(model, tmp_path / "store", num=num))
+        at_work.append(start(saved, tmp_path / "store", num=num))
     latents += sum(computed(finish(process)[0]) for process in at_work)
     assert num <= latents <= num + len(kills) * 4 * BLOCK  # three blocks that wait to be written, and one in the making
-    assert command.main(words(model, tmp_path / "whole", num=num)) == 0
+    assert command.main(words(saved, tmp_path / "whole", num=num)) == 0
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 
-def test_asked_to_stop(model, tmp_path):
+def test_asked_to_stop(saved, tmp_path):
     """While it compiles, and in the middle of a block: soon, with the shell's exit code. What is finished is kept, in
     units of latents.
     """
     for number, lines in ((signal.SIGTERM, 1), (signal.SIGINT, 4)):
-        process = start(model, tmp_path / "store", num=2000, block=1000)
+        process = start(saved, tmp_path / "store", num=2000, block=1000)
         line = [process.stdout.readline() for _ in range(lines)][-1]
         process.send_signal(number)
         began = time.monotonic()
@@ -286,7 +274,7 @@ except interrupt.Interrupted as stopped:
         assert "stopped" in finish(process, 128 + number)[1]
 
 
-def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
+def test_the_command(saved, whole, tmp_path, capsys, monkeypatch):
     """Status, shares, merging, export, and one line for whatever does not fit."""
 
     def lrgan(*args):
@@ -303,7 +291,7 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
     assert lrgan("sweep", "--status", whole)[1].strip() == (
         f"{whole}: 22 of 22 latents done, 0 without finite results; population directions there"
     )
-    common = ["--model", model / "small", "--num-latents", 22, "--seed", 3, "--num", 3, "--block", 4]
+    common = ["--model", saved / "small", "--num-latents", 22, "--seed", 3, "--num", 3, "--block", 4]
     for k in range(2):
         assert lrgan("sweep", f"part{k}", *common, "--shard", f"{k}/2")[0] == 0
     assert "12 of 22 latents done" in lrgan("sweep", "part0", "--status")[1]
@@ -316,10 +304,10 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
     np.testing.assert_array_equal(
         Directions.load("one.npz").vectors, sweep.open("merged").directions("corner", 4).vectors[:1]
     )
-    assert lrgan("edit", "one.npz", "--model", model / "small", "--out", "edit.png")[0] == 0
+    assert lrgan("edit", "one.npz", "--model", saved / "small", "--out", "edit.png")[0] == 0
 
     np.save("w.npy", np.asarray(sweep.open(whole)["ws"])[:, 0])
-    assert lrgan("sweep", "given", "--model", model / "small", "--latents", "w.npy", "--num", 3, "--block", 4)[0] == 0
+    assert lrgan("sweep", "given", "--model", saved / "small", "--latents", "w.npy", "--num", 3, "--block", 4)[0] == 0
     assert worst(np.asarray(sweep.open("given")["vectors"]), np.asarray(sweep.open("merged")["vectors"])) < SAME
     Path("text.npy").write_text("no array")
     for args, message in (
@@ -328,7 +316,7 @@ def test_the_command(model, whole, tmp_path, capsys, monkeypatch):
         (["sweep", "x", *common, "--num-latents", 0], "at least 1"),
         (["sweep", "x", *common, "--memory", 0], "--memory must be above 0"),
         (["sweep", "x", *common, "--labels", 1], "this model has no classes"),
-        (["sweep", "x", "--model", model / "small", "--latents", "text.npy"], "text.npy: no file of arrays"),
+        (["sweep", "x", "--model", saved / "small", "--latents", "text.npy"], "text.npy: no file of arrays"),
         (["sweep", "x", *common, "--regions", "elbow"], "elbow"),
         (["sweep", "x", *common, "--layers", "3"], "layers 0 to 0"),
         (["sweep", "merged", *common, "--block", 5], "block is 4, not 5"),

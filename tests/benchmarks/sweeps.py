@@ -22,13 +22,13 @@ import tyro
 
 from lrgan_jax import sweep
 from lrgan_jax.sweep.arrays import Layout
-from lrgan_jax.sweep.begin import create, location
+from lrgan_jax.sweep.begin import create
 from lrgan_jax.sweep.block import SIDES
 from lrgan_jax.sweep.damage import look_through
-from lrgan_jax.sweep.objects import Objects, as_json, packed
+from lrgan_jax.sweep.objects import as_json, packed
 from lrgan_jax.sweep.plan import usual_block
 from lrgan_jax.sweep.sums import add_up, total
-from tests.buckets import served
+from tests.buckets import contents, served
 
 
 def start(store: Path | str, *options: Any) -> subprocess.Popen:
@@ -113,11 +113,6 @@ def workers(
         print(f"{kills - left} kills, {time.monotonic() - began:.0f} s; {latents} latents computed for {num}")
         print("the same as of one process, byte for byte:", contents(store) == contents(place / "whole"))
     shutil.rmtree(place)
-
-
-def contents(path: Path | str) -> dict[str, bytes]:
-    objects = Objects(location(path))
-    return objects.read_all(objects.names())
 
 
 def million(*, num: int = 1_000_000, numbers: int = 512, regions: int = 4) -> None:
